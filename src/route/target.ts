@@ -1,0 +1,22 @@
+import type { Mirror, PathClass } from "../config/config.ts";
+
+/** A request's place in a mirror. */
+export interface Target {
+  readonly mirror: Mirror;
+  /** Decoded canonical path below the mirror, without leading slash; ends with `/` for a listing; empty for the mirror's own top. */
+  readonly path: string;
+  /** Allowed query parameters, sorted, with `?`, or empty. */
+  readonly query: string;
+  /** `<mirror>/<path>` + query: the stored key. */
+  readonly key: string;
+  readonly class: PathClass;
+  /** Name of the rule that gave the class, for /-/why. */
+  readonly rule: string;
+}
+
+/** Where a request goes, or why it goes nowhere. */
+export type Routed =
+  | { readonly kind: "mirror"; readonly target: Target }
+  /** `/` on an unmapped host and everything under `/-/`; `path` is raw, with query. */
+  | { readonly kind: "site"; readonly path: string }
+  | { readonly kind: "refused"; readonly status: 400 | 404 | 414 | 421; readonly detail: string };
