@@ -1,0 +1,52 @@
+import { AR_MAGIC, walkDeb } from "./deb.ts";
+import { HTML_SNIFF_BYTES, isHtml } from "./html.ts";
+import { walkIso } from "./iso.ts";
+import { RPM_MAGIC, walkRpm } from "./rpm.ts";
+import type { Verifier } from "./verifier.ts";
+import { broken, createWalker, type Walk, type WalkedFile, type WalkOptions } from "./walk.ts";
+
+export type { CreateDigest } from "./digest-ranges.ts";
+
+const MAGIC_BYTES = 4;
+
+type PackageKind = "rpm" | "deb" | "iso";
+const KIND_BY_SUFFIX: Readonly<Record<string, PackageKind>> = { rpm: "rpm", drpm: "rpm", deb: "deb", udeb: "deb", iso: "iso" };
+
+/**
+ * Verifies a file by what its bytes are: rpm, deb, iso, or `unknown`. The name (a decoded path) tells only what should
+ * have come, for bytes that are too few to tell: under the name of a package, nothing, a beginning of its magic, or a page
+ * of HTML is `broken`.
+ */
+export function createVerifier(path: string, options: WalkOptions): Verifier {
+  const suffix = /\.(\w+)$/.exec(path)?.[1]?.toLowerCase() ?? "";
+  const expected = Object.hasOwn(KIND_BY_SUFFIX, suffix) ? KIND_BY_SUFFIX[suffix] : undefined;
+  return createWalker((file) => walkFile(file, expected), options);
+}
+
+function* walkFile(file: WalkedFile, expected: PackageKind | undefined): Walk {
+  const magic = (yield { at: 0, size: MAGIC_BYTES }).slice();
+  if (magic.length < MAGIC_BYTES) {
+    const isCut = magic.length === 0 ? expected !== undefined : expectedMagic(expected)?.slice(0, magic.length).every(isAt(magic));
+    return isCut ? broken(`the ${expected} ends after ${magic.length} bytes`) : { kind: "unknown" };
+  }
+  if (RPM_MAGIC.every(isAt(magic))) return yield* walkRpm(file);
+  if (AR_MAGIC.slice(0, MAGIC_BYTES).every(isAt(magic))) {
+    const rest = yield { at: MAGIC_BYTES, size: AR_MAGIC.length - MAGIC_BYTES };
+    const isAr = AR_MAGIC.slice(MAGIC_BYTES, MAGIC_BYTES + rest.length).every(isAt(rest));
+    return isAr ? yield* walkDeb(file, expected === "deb") : { kind: "unknown" };
+  }
+  if (expected !== undefined) {
+    const rest = yield { at: MAGIC_BYTES, size: HTML_SNIFF_BYTES - MAGIC_BYTES };
+    if (isHtml(Uint8Array.of(...magic, ...rest), null)) return broken(`an HTML page came instead of the ${expected}`);
+  }
+  return yield* walkIso(file);
+}
+
+function expectedMagic(expected: PackageKind | undefined): readonly number[] | undefined {
+  return expected === "rpm" ? RPM_MAGIC : expected === "deb" ? AR_MAGIC : undefined;
+}
+
+const isAt =
+  (bytes: Uint8Array) =>
+  (byte: number, index: number): boolean =>
+    bytes[index] === byte;

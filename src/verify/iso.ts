@@ -1,0 +1,25 @@
+import { broken, type Walk, type WalkedFile } from "./walk.ts";
+
+/** Sector 16, behind the system area. */
+const PRIMARY_DESCRIPTOR_AT = 32_768;
+const PRIMARY_DESCRIPTOR_START = [1, ...new TextEncoder().encode("CD001")];
+const DESCRIPTOR_BYTES = 130;
+const BLOCK_SIZES = [512, 1024, 2048];
+
+/**
+ * An ISO 9660 image, if there is one (ECMA-119 §8.4): its primary volume descriptor states the blocks of the volume.
+ * Images may be longer (padding, appended partitions) and nothing covers their contents, so more than "at least" is not
+ * known. A file that ends before the descriptor, or has none there, is `unknown`.
+ */
+export function* walkIso(file: WalkedFile): Walk {
+  const descriptor = yield { at: PRIMARY_DESCRIPTOR_AT, size: DESCRIPTOR_BYTES };
+  if (!PRIMARY_DESCRIPTOR_START.every((byte, index) => descriptor[index] === byte)) return { kind: "unknown" };
+  if (descriptor.length < DESCRIPTOR_BYTES) return broken("the image ends inside its primary volume descriptor");
+  const view = new DataView(descriptor.buffer, descriptor.byteOffset, DESCRIPTOR_BYTES);
+  const blocks = view.getUint32(80, true);
+  const blockBytes = view.getUint16(128, true);
+  if (blocks !== view.getUint32(84)) return broken("the image's two statements of its volume's size differ");
+  if (!BLOCK_SIZES.includes(blockBytes)) return broken(`the image's blocks have ${blockBytes} bytes: ${BLOCK_SIZES.join(", ")} are allowed`);
+  file.declare({ kind: "at-least", bytes: blocks * blockBytes });
+  return { kind: "whole" };
+}

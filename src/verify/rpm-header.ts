@@ -1,0 +1,83 @@
+import { broken, type Walk } from "./walk.ts";
+import type { Verdict } from "./verifier.ts";
+
+type Broken = Extract<Verdict, { kind: "broken" }>;
+
+/** rpm refuses more. They bound the walk, not memory: nothing of a header is held but the values asked for. */
+const MAX_ENTRIES = 65_536;
+const MAX_DATA_BYTES = 256 * 1024 * 1024;
+
+const INTRO_BYTES = 16;
+const ENTRY_BYTES = 16;
+/** Magic, version 1, four reserved bytes. */
+const HEADER_MAGIC = [0x8e, 0xad, 0xe8, 0x01, 0, 0, 0, 0];
+
+export const RPM_TYPE = { int32: 4, int64: 5, string: 6, binary: 7, stringArray: 8 } as const;
+
+/** A tag to be picked: only an entry of that type counts, and only its first `bytes`. */
+export interface WantedTag {
+  readonly tag: number;
+  readonly type: number;
+  readonly bytes: number;
+}
+
+export interface HeaderIntro {
+  readonly kind: "intro";
+  readonly what: string;
+  readonly entries: number;
+  readonly indexAt: number;
+  readonly dataAt: number;
+  /** Behind the data, before any padding. */
+  readonly end: number;
+}
+
+/** The 16 bytes that tell how long a header is (https://rpm.org/docs/6.0.x/manual/format_header.html). */
+export function* readHeaderIntro(what: string, at: number): Walk<HeaderIntro | Broken> {
+  const intro = yield { at, size: INTRO_BYTES };
+  if (intro.length < INTRO_BYTES) return broken(`the file ends before the rpm's ${what}, which starts at ${at}`);
+  if (!HEADER_MAGIC.every((byte, index) => intro[index] === byte)) return broken(`the rpm has no ${what} at ${at}: its magic is missing`);
+  const view = viewOf(intro);
+  const entries = view.getUint32(8);
+  const dataBytes = view.getUint32(12);
+  if (entries === 0 || entries > MAX_ENTRIES) return broken(`the rpm's ${what} has ${entries} entries: 1 to ${MAX_ENTRIES} are allowed`);
+  if (dataBytes > MAX_DATA_BYTES) return broken(`the rpm's ${what} has ${dataBytes} bytes of data: ${MAX_DATA_BYTES} are allowed`);
+  const indexAt = at + INTRO_BYTES;
+  const dataAt = indexAt + entries * ENTRY_BYTES;
+  return { kind: "intro", what, entries, indexAt, dataAt, end: dataAt + dataBytes };
+}
+
+/**
+ * The raw values of `wanted` tags, as they flow by. A value is cut short where the data ends or the next wanted one
+ * starts, so that a header that lies about its offsets yields short values rather than a read backwards.
+ */
+export function* readHeaderValues(
+  header: HeaderIntro,
+  wanted: readonly WantedTag[],
+): Walk<{ kind: "values"; values: ReadonlyMap<number, Uint8Array> } | Broken> {
+  const truncated = broken(`the file ends inside the rpm's ${header.what}, which reaches to ${header.end}`);
+  const found = new Map<number, { wanted: WantedTag; at: number }>();
+  for (let index = 0; index < header.entries; index++) {
+    const entry = yield { at: header.indexAt + index * ENTRY_BYTES, size: ENTRY_BYTES };
+    if (entry.length < ENTRY_BYTES) return truncated;
+    const view = viewOf(entry);
+    const tag = view.getUint32(0);
+    const match = wanted.find((candidate) => candidate.tag === tag && candidate.type === view.getUint32(4));
+    if (match === undefined || found.has(tag)) continue;
+    const at = header.dataAt + view.getUint32(8);
+    if (at >= header.end) return broken(`the rpm's ${header.what} puts tag ${tag} at ${at}, behind its end at ${header.end}`);
+    found.set(tag, { wanted: match, at });
+  }
+  const values = new Map<number, Uint8Array>();
+  const inOrder = [...found.values()].toSorted((a, b) => a.at - b.at);
+  for (const [index, { wanted: tag, at }] of inOrder.entries()) {
+    const size = Math.min(tag.bytes, (inOrder[index + 1]?.at ?? header.end) - at);
+    const value = yield { at, size };
+    if (value.length < size) return truncated;
+    values.set(tag.tag, value.slice());
+  }
+  return { kind: "values", values };
+}
+
+function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}

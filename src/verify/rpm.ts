@@ -1,0 +1,102 @@
+import { toHex, type DigestRange, type DigestAlgorithm } from "./digest-ranges.ts";
+import { readHeaderIntro, readHeaderValues, RPM_TYPE, type WantedTag } from "./rpm-header.ts";
+import { broken, type Walk, type WalkedFile } from "./walk.ts";
+
+export const RPM_MAGIC = [0xed, 0xab, 0xee, 0xdb];
+
+const LEAD_BYTES = 96;
+/** Hex digits and the NUL behind them. */
+const SHA256_TEXT_BYTES = 65;
+const SHA1_TEXT_BYTES = 41;
+const MD5_BYTES = 16;
+/** RFC 9580 §9.5; what rpm puts into tag 5093. */
+const PGP_HASH_SHA256 = 8;
+
+const SIZE: WantedTag = { tag: 1000, type: RPM_TYPE.int32, bytes: 4 };
+const LONG_SIZE: WantedTag = { tag: 270, type: RPM_TYPE.int64, bytes: 8 };
+const HEADER_SHA256: WantedTag = { tag: 273, type: RPM_TYPE.string, bytes: SHA256_TEXT_BYTES };
+const HEADER_SHA1: WantedTag = { tag: 269, type: RPM_TYPE.string, bytes: SHA1_TEXT_BYTES };
+const MD5: WantedTag = { tag: 1004, type: RPM_TYPE.binary, bytes: MD5_BYTES };
+const SIGNATURE_TAGS = [SIZE, LONG_SIZE, HEADER_SHA256, HEADER_SHA1, MD5];
+
+const PAYLOAD_FORMAT: WantedTag = { tag: 1124, type: RPM_TYPE.string, bytes: 5 };
+const PAYLOAD_SHA256: WantedTag = { tag: 5092, type: RPM_TYPE.stringArray, bytes: SHA256_TEXT_BYTES };
+const PAYLOAD_HASH: WantedTag = { tag: 5093, type: RPM_TYPE.int32, bytes: 4 };
+const PAYLOAD_SIZE: WantedTag = { tag: 5112, type: RPM_TYPE.int64, bytes: 8 };
+const HEADER_TAGS = [PAYLOAD_FORMAT, PAYLOAD_SHA256, PAYLOAD_HASH, PAYLOAD_SIZE];
+
+type Values = ReadonlyMap<number, Uint8Array>;
+
+/**
+ * An rpm (v3, v4, v6, and a delta that has an rpm's form), from behind its magic: length, and the digests that it states
+ * of itself (https://rpm.org/docs/6.0.x/manual/format_v4.html, …/format_v6.html).
+ *
+ * No digest covers the lead (96 bytes) nor the signature header and its padding: a flip there is found only where it
+ * breaks the structure, the length or a stated digest. v3 and v4 packages that state neither tag 5092 nor tag 1004
+ * leave the payload uncovered, and without `createDigest` nothing is covered at all.
+ */
+export function* walkRpm(file: WalkedFile): Walk {
+  const signature = yield* readHeaderIntro("signature header", LEAD_BYTES);
+  if (signature.kind === "broken") return signature;
+  const stated = yield* readHeaderValues(signature, SIGNATURE_TAGS);
+  if (stated.kind === "broken") return stated;
+
+  const headerAt = Math.ceil(signature.end / 8) * 8;
+  const size = readInteger(stated.values, LONG_SIZE) ?? readInteger(stated.values, SIZE);
+  if (size !== null) file.declare({ kind: "exact", bytes: headerAt + size });
+
+  const headerDigest =
+    rangeOf("header", "SHA-256", readHex(stated.values, HEADER_SHA256), headerAt) ??
+    rangeOf("header", "SHA-1", readHex(stated.values, HEADER_SHA1), headerAt);
+  const md5 = rangeOf("header and payload", "MD5", readMd5(stated.values), headerAt);
+  for (const range of [headerDigest, md5]) if (range !== null) file.cover(range);
+
+  const header = yield* readHeaderIntro("header", headerAt);
+  if (header.kind === "broken") return header;
+  if (headerDigest !== null) headerDigest.to = header.end;
+  if (size !== null && header.end > headerAt + size) {
+    return broken(`the rpm declares ${headerAt + size} bytes, but its header alone reaches to ${header.end}`);
+  }
+  const described = yield* readHeaderValues(header, HEADER_TAGS);
+  if (described.kind === "broken") return described;
+
+  // A delta keeps the header of the rpm that it makes: the payload's digest and size there are not the delta's own.
+  const isDelta = readText(described.values, PAYLOAD_FORMAT).startsWith("drpm");
+  const payloadSize = isDelta ? null : readInteger(described.values, PAYLOAD_SIZE);
+  if (size === null) {
+    file.declare(payloadSize === null ? { kind: "unknown" } : { kind: "exact", bytes: header.end + payloadSize });
+  }
+  const isSha256 = !isDelta && (readInteger(described.values, PAYLOAD_HASH) ?? PGP_HASH_SHA256) === PGP_HASH_SHA256;
+  const payloadDigest = isSha256 ? rangeOf("payload", "SHA-256", readHex(described.values, PAYLOAD_SHA256), header.end) : null;
+  if (payloadDigest !== null) file.cover(payloadDigest);
+  // The two stronger digests leave MD5 nothing to add but time.
+  if (payloadDigest !== null && headerDigest !== null && md5 !== null) file.uncover(md5);
+
+  const lengthIsKnown = size !== null || payloadSize !== null;
+  return { kind: lengthIsKnown ? "whole" : "unknown" };
+}
+
+function rangeOf(what: string, algorithm: DigestAlgorithm, expected: string | null, from: number): DigestRange | null {
+  return expected === null ? null : { what, algorithm, expected, from, to: Number.POSITIVE_INFINITY };
+}
+
+function readInteger(values: Values, { tag, bytes }: WantedTag): number | null {
+  const value = values.get(tag);
+  if (value?.length !== bytes) return null;
+  const view = new DataView(value.buffer, value.byteOffset, bytes);
+  return bytes === 8 ? Number(view.getBigUint64(0)) : view.getUint32(0);
+}
+
+function readHex(values: Values, wanted: WantedTag): string | null {
+  const text = readText(values, wanted);
+  return text.length === wanted.bytes && /^[0-9a-f]+\0$/i.test(text) ? text.slice(0, -1).toLowerCase() : null;
+}
+
+function readText(values: Values, { tag }: WantedTag): string {
+  return new TextDecoder().decode(values.get(tag));
+}
+
+function readMd5(values: Values): string | null {
+  const value = values.get(MD5.tag);
+  return value?.length === MD5_BYTES ? toHex(value) : null;
+}
