@@ -1,0 +1,60 @@
+import { readFileSync } from "node:fs";
+import { parse, TomlError } from "smol-toml";
+import * as v from "valibot";
+import { done, refused, type Step } from "./step.ts";
+
+/** How the Worker is put together: what the one-machine server takes from the project's wrangler.toml besides `[vars]`. */
+export interface ProjectFile {
+  readonly compatibilityDate: string;
+  readonly compatibilityFlags: readonly string[];
+  readonly durableObjects: readonly { readonly name: string; readonly className: string }[];
+}
+
+const ProjectSchema = v.object({
+  compatibility_date: v.string(),
+  compatibility_flags: v.optional(v.array(v.string()), []),
+  durable_objects: v.object({ bindings: v.array(v.object({ name: v.string(), class_name: v.string() })) }),
+});
+
+const VarsSchema = v.object({ vars: v.record(v.string(), v.unknown()) });
+
+export function readProjectFile(path: string): Step<ProjectFile> {
+  const table = readToml(path);
+  if (!table.ok) return table;
+  const parsed = v.safeParse(ProjectSchema, table.value);
+  if (!parsed.success) return refused(...parsed.issues.map((issue) => `Cannot use ${v.getDotPath(issue)} of "${path}": ${issue.message}.`));
+  return done({
+    compatibilityDate: parsed.output.compatibility_date,
+    compatibilityFlags: parsed.output.compatibility_flags,
+    durableObjects: parsed.output.durable_objects.bindings.map(({ name, class_name: className }) => ({ name, className })),
+  });
+}
+
+/** The `[vars]` table of a wrangler.toml, not yet validated. */
+export function readVars(path: string): Step<Record<string, unknown>> {
+  const table = readToml(path);
+  if (!table.ok) return table;
+  const parsed = v.safeParse(VarsSchema, table.value);
+  return parsed.success ? done(parsed.output.vars) : refused(`Cannot use "${path}": it must have a [vars] table that says what is mirrored.`);
+}
+
+function readToml(path: string): Step<unknown> {
+  let text: string;
+  try {
+    text = readFileSync(path, "utf8");
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    const why = code === "ENOENT" ? "there is no such file" : code === "EISDIR" ? "it is a folder" : message;
+    return refused(`Cannot read the configuration "${path}": ${why}; name a file in the form of wrangler.toml with --config.`);
+  }
+  try {
+    return done(parse(text));
+  } catch (error) {
+    if (!(error instanceof TomlError)) throw error;
+    return refused(`Cannot read the configuration "${path}" at line ${error.line}, column ${error.column}: ${firstLine(error.message)}.`);
+  }
+}
+
+function firstLine(text: string): string {
+  return text.split("\n", 1)[0] ?? text;
+}

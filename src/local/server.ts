@@ -1,0 +1,73 @@
+import { hostname } from "node:os";
+import { parseConfig } from "../config/parse-config.ts";
+import { describeServer } from "./announcement.ts";
+import { bundleWorker } from "./bundle-worker.ts";
+import type { Endpoint, StartOptions } from "./command-line.ts";
+import { resolveEndpoint } from "./free-port.ts";
+import { formatLogLine } from "./log-line.ts";
+import { readProjectFile, readVars } from "./project-file.ts";
+import { type Runtime, startRuntime } from "./runtime.ts";
+import { openStateFolder } from "./state-folder.ts";
+import { done, refused, type Step } from "./step.ts";
+
+/** Where the Worker's entry and the wrangler.toml that belongs to it lie. */
+export interface Project {
+  readonly entry: string;
+  readonly file: string;
+}
+
+export interface Server {
+  readonly endpoints: readonly Endpoint[];
+  /** What to print: where it listens and how clients use it. */
+  readonly description: string;
+  readonly runtime: Runtime;
+}
+
+/** The Worker's cron handler runs this often, as at the edge. */
+const CRON_MS = 5 * 60_000;
+
+/** Starts the one-machine server, or says everything that is in the way. `print` takes one line of the log. */
+export async function startServer(options: StartOptions, project: Project, print: (line: string) => void): Promise<Step<Server>> {
+  const vars = readVars(options.config);
+  if (!vars.ok) return vars;
+  const parsed = parseConfig(vars.value);
+  if (!parsed.ok) return refused(...parsed.problems);
+  const file = readProjectFile(project.file);
+  if (!file.ok) return file;
+  const script = await bundleWorker(project.entry);
+  if (!script.ok) return script;
+  const state = openStateFolder(options.state);
+  if (!state.ok) return state;
+  const endpoints = await resolveEndpoints(options.endpoints);
+  if (!endpoints.ok) return endpoints;
+  const runtime = await startRuntime({
+    script: script.value,
+    project: file.value,
+    bindings: { ...vars.value, LOCAL: true, LOG: options.quiet ? "off" : "lines" },
+    state: state.value,
+    endpoints: endpoints.value,
+    onLog: (message) => {
+      const line = formatLogLine(message, Date.now());
+      if (line !== null) print(line);
+    },
+  });
+  if (!runtime.ok) return runtime;
+  const cron = setInterval(() => {
+    runtime.value.runScheduled().catch((error: Error) => print(`Cannot run the cron handler: ${error.message}`));
+  }, CRON_MS);
+  void runtime.value.ended.then(() => {
+    clearInterval(cron);
+    state.value.release();
+  });
+  return done({
+    endpoints: endpoints.value,
+    description: describeServer(parsed.config, endpoints.value, hostname()),
+    runtime: runtime.value,
+  });
+}
+
+async function resolveEndpoints(wanted: readonly Endpoint[]): Promise<Step<readonly Endpoint[]>> {
+  const steps = await Promise.all(wanted.map(resolveEndpoint));
+  const problems = steps.flatMap((step) => (step.ok ? [] : step.problems));
+  return problems.length > 0 ? refused(...problems) : done(steps.flatMap((step) => (step.ok ? [step.value] : [])));
+}

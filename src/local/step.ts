@@ -1,0 +1,10 @@
+/** The result of one step of starting: its value, or what stops the start, one sentence for each problem. */
+export type Step<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly problems: readonly string[] };
+
+export function done<T>(value: T): Step<T> {
+  return { ok: true, value };
+}
+
+export function refused(...problems: readonly string[]): Step<never> {
+  return { ok: false, problems };
+}
