@@ -1,0 +1,63 @@
+/** One range of a Range header, not yet held against a size. Positions past 2^53 are clamped to it: no representation is that long. */
+export type ByteRange = { readonly first: number; readonly last?: number } | { readonly suffix: number };
+
+/** `length` bytes (at least one) from `offset` on, inside a representation of known size. */
+export interface ByteSpan {
+  readonly offset: number;
+  readonly length: number;
+}
+
+/** Ranges taken from one header; zchunk sends up to 256. Past it the header is ignored, as RFC 9110 §14.2 allows for many small ranges. */
+export const MAX_RANGES = 1024;
+
+/**
+ * Parses `Range: bytes=…` (RFC 9110 §14.1.1, §14.2).
+ * @returns the ranges in request order, at least one; null when the header must be ignored: absent, another unit, invalid, or too many ranges.
+ */
+export function parseRange(header: string | null): readonly ByteRange[] | null {
+  // RFC 9110 §14.1: "All range unit names are case-insensitive".
+  const set = header === null ? undefined : /^bytes=(.*)$/i.exec(header)?.[1];
+  if (set === undefined) return null;
+  // One more than allowed is split off, so that a long header costs no more than a refused one.
+  const elements = set.split(",", MAX_RANGES + 1);
+  if (elements.length > MAX_RANGES) return null;
+  const ranges: ByteRange[] = [];
+  for (const element of elements.map((text) => text.trim())) {
+    // RFC 9110 §5.6.1.2: a recipient must accept empty list elements.
+    if (element === "") continue;
+    const range = parseByteRange(element);
+    if (range === null) return null;
+    ranges.push(range);
+  }
+  return ranges.length === 0 ? null : ranges;
+}
+
+function parseByteRange(text: string): ByteRange | null {
+  const [, first = "", last = ""] = /^(\d*)-(\d*)$/.exec(text) ?? [];
+  if (first === "") return last === "" ? null : { suffix: parsePosition(last) };
+  if (last === "") return { first: parsePosition(first) };
+  const range = { first: parsePosition(first), last: parsePosition(last) };
+  // RFC 9110 §14.1.1: "An int-range is invalid if the last-pos value is present and less than first-pos".
+  return range.last < range.first ? null : range;
+}
+
+function parsePosition(digits: string): number {
+  return Math.min(Number(digits), Number.MAX_SAFE_INTEGER);
+}
+
+/**
+ * Holds ranges against the size of the representation (RFC 9110 §14.1.2). The satisfiable ones come back in request order, clamped to the
+ * size, never merged; none when the whole set is unsatisfiable.
+ */
+export function resolveRanges(ranges: readonly ByteRange[], size: number): readonly ByteSpan[] {
+  return ranges.map((range) => resolveRange(range, size)).filter((span) => span.length > 0);
+}
+
+function resolveRange(range: ByteRange, size: number): ByteSpan {
+  if ("suffix" in range) {
+    const length = Math.min(range.suffix, size);
+    return { offset: size - length, length };
+  }
+  const end = Math.min((range.last ?? size) + 1, size);
+  return { offset: range.first, length: Math.max(end - range.first, 0) };
+}

@@ -1,0 +1,51 @@
+/** An entity tag (RFC 9110 §8.8.3); `opaque` is without its quotes. */
+export interface EntityTag {
+  readonly weak: boolean;
+  readonly opaque: string;
+}
+
+/** Value of If-Match or If-None-Match: any current representation, or one of these. */
+export type EntityTagList = "*" | readonly EntityTag[];
+
+const ENTITY_TAG = String.raw`(?<weak>W/)?"(?<opaque>[\x21\x23-\x7e\x80-\xff]*)"`;
+const WHOLE = new RegExp(`^${ENTITY_TAG}$`);
+/** One list element, which may be empty. The opaque part may hold commas: a list split at its commas would tear such a tag. */
+const LIST_ELEMENT = String.raw`[ \t]*(?:${ENTITY_TAG}[ \t]*)?(?:,|$)`;
+
+/** Parses a single entity tag, as in ETag and If-Range. Null: absent or anything else, such as a date or a list. */
+export function parseEntityTag(text: string | null | undefined): EntityTag | null {
+  const match = WHOLE.exec(text ?? "");
+  return match === null ? null : tagFromMatch(match);
+}
+
+/** Parses If-Match or If-None-Match (RFC 9110 §13.1.1, §13.1.2). A malformed list names no tag: it is empty, and matches nothing. */
+export function parseEntityTags(text: string): EntityTagList {
+  if (text === "*") return "*";
+  const element = new RegExp(LIST_ELEMENT, "y");
+  const tags: EntityTag[] = [];
+  while (element.lastIndex < text.length) {
+    const match = element.exec(text);
+    if (match === null) return [];
+    if (match.groups?.["opaque"] !== undefined) tags.push(tagFromMatch(match));
+  }
+  return tags;
+}
+
+function tagFromMatch(match: RegExpExecArray): EntityTag {
+  return { weak: match.groups?.["weak"] !== undefined, opaque: match.groups?.["opaque"] ?? "" };
+}
+
+/** RFC 9110 §8.8.3.2: equal and both strong. For byte ranges and If-Match. */
+export function isStrongMatch(a: EntityTag, b: EntityTag): boolean {
+  return !a.weak && !b.weak && a.opaque === b.opaque;
+}
+
+/** RFC 9110 §8.8.3.2: equal, weak or not. For If-None-Match. */
+export function isWeakMatch(a: EntityTag, b: EntityTag): boolean {
+  return a.opaque === b.opaque;
+}
+
+/** As sent in a header. */
+export function formatEntityTag(tag: EntityTag): string {
+  return `${tag.weak ? "W/" : ""}"${tag.opaque}"`;
+}
