@@ -94,7 +94,7 @@ export async function startOrigin(folder: string, ip = "127.0.0.1"): Promise<Ori
   let port = 0;
 
   const changed = (): void => {
-    for (const listener of [...listeners]) listener();
+    for (const listener of listeners) listener();
   };
   async function until<T>(look: () => T | undefined): Promise<T> {
     const now = look();
@@ -201,7 +201,7 @@ export async function startOrigin(folder: string, ip = "127.0.0.1"): Promise<Ori
       return state;
     },
     clearFaults() {
-      for (const state of [...faults]) state.clear();
+      for (const state of faults) state.clear();
     },
     requests: (match) => log.filter((one) => matches(match, one.path)),
     waitForRequest: (match, { count = 1, finished = false } = {}) =>
