@@ -1,4 +1,4 @@
-import { mkdtempSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { cloudflareTest } from "@cloudflare/vitest-plugin";
@@ -7,8 +7,12 @@ import { defineConfig } from "vitest/config";
 /** Real clients share ports, roots and the machine: one file at a time, with time for a slow one. */
 const SLOW_MS = 300_000;
 
+const disk = mkdtempSync(join(tmpdir(), "lazy-mirror-disk-"));
+process.once("exit", () => rmSync(disk, { recursive: true, force: true }));
+
 export default defineConfig({
   test: {
+    reporters: ["default", "./test/support/closing-line.ts"],
     projects: [
       { test: { name: "unit", include: ["test/unit/**/*.test.ts"], testTimeout: 30_000 } },
       {
@@ -17,7 +21,7 @@ export default defineConfig({
             miniflare: {
               compatibilityDate: "2026-10-01",
               r2Buckets: ["BUCKET"],
-              serviceBindings: { DISK: { disk: { path: mkdtempSync(join(tmpdir(), "lazy-mirror-disk-")), writable: true } } },
+              serviceBindings: { DISK: { disk: { path: disk, writable: true } } },
             },
           }),
         ],
