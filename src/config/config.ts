@@ -15,6 +15,8 @@ export interface Config {
   /** … for at most this long; then they stream. */
   readonly holdMs: number;
   readonly prefetchBytes: number;
+  /** The Cloudflare plan: free has 10 ms of CPU and 50 subrequests a request. */
+  readonly plan: "free" | "paid";
   readonly verify: "index" | "structure";
   /** Contact URL for the User-Agent that upstreams see. */
   readonly contactUrl: string | undefined;

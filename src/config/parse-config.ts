@@ -1,0 +1,144 @@
+import * as v from "valibot";
+import type { Config, Mirror } from "./config.ts";
+import { formatHostPattern, hostPattern, mirrorTable } from "./mirror-table.ts";
+import { isTable, number, oneOf, problem, problemsOf, table, text } from "./table-schema.ts";
+
+const MIB = 1_048_576;
+/** R2 counts in decimal gigabytes. */
+const GB = 1_000_000_000;
+const DAY_SECONDS = 86_400;
+const DEFAULT_FIRST_BYTE_SECONDS = 5;
+
+/** Also the first part of stored keys and of URLs. `-` begins what is not a mirror: `/-/health`, `-/v/<version>`. */
+const MIRROR_NAME = /^[a-z0-9][a-z0-9._-]{0,63}$/;
+
+/** Limits are there so that no timer overflows and no buffer outgrows an isolate's 128 MB. */
+const scalars = table({
+  METADATA_TTL_SECONDS: v.optional(number("seconds", 0, 7 * DAY_SECONDS), 60),
+  METADATA_WAIT_SECONDS: v.optional(number("seconds", 0, 600), 10),
+  RETENTION_DAYS: v.optional(number("days", 0.001, 36_500), 90),
+  BUDGET_GB: v.optional(number("GB", 0.001, 1_000_000), 9),
+  SLICE_MIB: v.optional(number("MiB", 0.0625, 32), 8),
+  UPSTREAM_STALL_SECONDS: v.optional(number("seconds", 0.1, 600), 20),
+  UPSTREAM_FIRST_BYTE_SECONDS: v.optional(number("seconds", 0.1, 600)),
+  HOLD_MIB: v.optional(number("MiB", 0, 32), 4),
+  HOLD_MS: v.optional(number("milliseconds", 0, 60_000), 1500),
+  PREFETCH_MIB: v.optional(number("MiB", 0, 4096), 64),
+  VERIFY: v.optional(oneOf(["index", "structure"])),
+  PLAN: v.optional(oneOf(["free", "paid"]), "paid"),
+  CONTACT_URL: v.optional(text(parseContactUrl)),
+});
+
+const checkedScalars = v.pipe(
+  scalars,
+  v.forward(
+    v.partialCheck(
+      [["UPSTREAM_FIRST_BYTE_SECONDS"], ["UPSTREAM_STALL_SECONDS"]],
+      (given) => (given.UPSTREAM_FIRST_BYTE_SECONDS ?? 0) <= given.UPSTREAM_STALL_SECONDS,
+      "use no more than UPSTREAM_STALL_SECONDS",
+    ),
+    ["UPSTREAM_FIRST_BYTE_SECONDS"],
+  ),
+);
+
+/**
+ * Validates `[vars]`: the scalars, `MIRRORS` and every `MIRRORS_<anything>`, whose tables are merged. At the edge a table may arrive as JSON
+ * text (a secret does) and a number as digits. Bindings (R2, Durable Objects) beside them are left alone, so a Worker's whole `env` may be given.
+ * All problems are told at once, each as `Cannot use <path> <value>: <what would be right>`.
+ */
+export function parseConfig(
+  vars: Readonly<Record<string, unknown>>,
+): { readonly ok: true; readonly config: Config } | { readonly ok: false; readonly problems: readonly string[] } {
+  const given = Object.entries(vars).filter(([, value]) => !isBinding(value));
+  const { tables = [], others = [] } = Object.groupBy(given, ([name]) => (/^MIRRORS(_|$)/.test(name) ? "tables" : "others"));
+  const settings = v.safeParse(checkedScalars, Object.fromEntries(others));
+  const { mirrors, problems } = parseMirrors(tables);
+  if (!settings.success) return { ok: false, problems: [...problemsOf(settings.issues, ""), ...problems] };
+  return problems.length > 0 ? { ok: false, problems } : { ok: true, config: createConfig(settings.output, mirrors) };
+}
+
+function createConfig(given: v.InferOutput<typeof scalars>, mirrors: ReadonlyMap<string, Mirror>): Config {
+  const stallSeconds = given.UPSTREAM_STALL_SECONDS;
+  return {
+    mirrors,
+    metadataTtlSeconds: given.METADATA_TTL_SECONDS,
+    metadataWaitSeconds: given.METADATA_WAIT_SECONDS,
+    retentionDays: given.RETENTION_DAYS,
+    budgetBytes: Math.round(given.BUDGET_GB * GB),
+    sliceBytes: Math.round(given.SLICE_MIB * MIB),
+    upstreamStallSeconds: stallSeconds,
+    // A short stall limit alone shortens the default with it.
+    upstreamFirstByteSeconds: given.UPSTREAM_FIRST_BYTE_SECONDS ?? Math.min(DEFAULT_FIRST_BYTE_SECONDS, stallSeconds),
+    holdBytes: Math.round(given.HOLD_MIB * MIB),
+    holdMs: given.HOLD_MS,
+    prefetchBytes: Math.round(given.PREFETCH_MIB * MIB),
+    plan: given.PLAN,
+    // Parsing a distribution's index does not fit in the 10 ms of CPU of the free plan.
+    verify: given.VERIFY ?? (given.PLAN === "free" ? "structure" : "index"),
+    contactUrl: given.CONTACT_URL,
+  };
+}
+
+function parseMirrors(tables: readonly (readonly [string, unknown])[]): { mirrors: Map<string, Mirror>; problems: string[] } {
+  const mirrors = new Map<string, Mirror>();
+  const problems: string[] = [];
+  const pathOfName = new Map<string, string>();
+  const pathOfHost = new Map<string, string>();
+
+  for (const [variable, value] of tables) {
+    const named = typeof value === "string" ? parseJson(value) : value;
+    if (!isTable(named)) {
+      problems.push(problem(variable, value, "write a table of mirrors by name, or the same as JSON"));
+      continue;
+    }
+    for (const [name, keys] of Object.entries(named)) {
+      const path = `${variable}.${name}`;
+      const refuse = (below: string, refused: unknown, wanted: string) => problems.push(problem(`${path}${below}`, refused, wanted));
+      if (!MIRROR_NAME.test(name))
+        refuse("", keys, "name a mirror by a-z, 0-9, dot, - and _, beginning with a letter or digit, at most 64");
+      const namesake = pathOfName.get(name);
+      if (namesake !== undefined) refuse("", keys, `the name is taken by ${namesake}`);
+      pathOfName.set(name, path);
+
+      const hosts = isTable(keys) && Array.isArray(keys["hosts"]) ? keys["hosts"] : [];
+      for (const [index, written] of hosts.entries()) {
+        const host = v.safeParse(hostPattern, written);
+        if (!host.success) continue;
+        const pattern = formatHostPattern(host.output);
+        const owner = pathOfHost.get(pattern);
+        if (owner !== undefined) refuse(`.hosts[${index}]`, written, `the host is taken by ${owner}`);
+        pathOfHost.set(pattern, path);
+      }
+
+      const mirror = v.safeParse(mirrorTable, keys);
+      if (mirror.success) mirrors.set(name, { name, ...mirror.output });
+      else problems.push(...problemsOf(mirror.issues, path));
+    }
+  }
+  // Without this, a misspelt configuration would start a mirror of nothing.
+  if (pathOfName.size === 0 && problems.length === 0)
+    problems.push(problem("MIRRORS", undefined, "name at least one mirror: [vars.MIRRORS.<name>]"));
+  return { mirrors, problems };
+}
+
+/** Null for what is no JSON, which is no table either. */
+function parseJson(written: string): unknown {
+  try {
+    return JSON.parse(written);
+  } catch {
+    return null;
+  }
+}
+
+/** Bindings are functions or instances of the platform's classes; variables are plain JSON. */
+function isBinding(value: unknown): boolean {
+  if (typeof value === "function") return true;
+  return isTable(value) && ![Object.prototype, null].includes(Object.getPrototypeOf(value));
+}
+
+function parseContactUrl(written: string) {
+  const usable = /^(?:https?|mailto):[\x21-\x7e]+$/i.test(written) && !/[()]/.test(written) && URL.canParse(written);
+  return usable
+    ? { value: written }
+    : { wanted: "use an http, https or mailto URL without spaces and parentheses: upstreams read it in the User-Agent" };
+}

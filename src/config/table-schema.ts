@@ -1,0 +1,84 @@
+import * as v from "valibot";
+import { nearest } from "./nearest.ts";
+
+/** A value, or what would be right. */
+export type Parsed<T> = { readonly value: T } | { readonly wanted: string };
+
+const SHOWN_CHARACTERS = 80;
+
+/** A table with these keys only; a key that is not known is a problem of its own, and does not hide the others. */
+export function table<const E extends v.ObjectEntries>(entries: E) {
+  const known = Object.keys(entries);
+  return v.pipe(
+    v.custom<Record<string, unknown>>(isTable, "write a table of keys and values"),
+    v.looseObject(entries, "this key has to be given"),
+    v.rawCheck(({ dataset, addIssue }) => {
+      if (!isTable(dataset.value)) return;
+      const input = dataset.value;
+      for (const [key, value] of Object.entries(input)) {
+        if (known.includes(key)) continue;
+        const meant = nearest(key, known);
+        const message = meant === undefined ? `the keys here are ${known.join(", ")}` : `did you mean ${meant}?`;
+        addIssue({ message, input: value, path: [{ type: "object", origin: "key", input, key, value }] });
+      }
+    }),
+  );
+}
+
+export function isTable(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** A list of `item`s; absent means empty. */
+export function list<const S extends v.GenericSchema>(item: S) {
+  return v.array(item, "write a list, even of one: [ … ]");
+}
+
+/** A text through a parser. */
+export function text<T>(parse: (text: string) => Parsed<T>) {
+  return v.pipe(
+    v.string("write a text in quotes"),
+    v.rawTransform<string, T>(({ dataset, addIssue, NEVER }) => {
+      const parsed = parse(dataset.value);
+      if ("value" in parsed) return parsed.value;
+      addIssue({ message: parsed.wanted });
+      return NEVER;
+    }),
+  );
+}
+
+/** A number or a text of digits (the dashboard and `--var` only know texts), from `min` to `max`. */
+export function number(unit: string, min: number, max: number) {
+  const wanted = `use a number of ${unit} from ${min} to ${max}`;
+  const digits = v.pipe(v.string(), v.regex(/^\d+(?:\.\d+)?$/), v.transform(Number));
+  return v.pipe(v.union([v.number(), digits], wanted), v.minValue(min, wanted), v.maxValue(max, wanted));
+}
+
+export function oneOf<const T extends readonly string[]>(options: T) {
+  return v.picklist(options, `use one of ${options.join(", ")}`);
+}
+
+/** `Cannot use <path> <value>: <what would be right>`. Credentials are not shown: this goes to logs. */
+export function problem(path: string, value: unknown, wanted: string): string {
+  return `Cannot use ${path} ${path.endsWith(".authorization") ? "(hidden)" : show(value)}: ${wanted}`;
+}
+
+/** All problems of `issues`, whose paths begin below `base`. */
+export function problemsOf(issues: readonly v.BaseIssue<unknown>[], base: string): string[] {
+  return issues.map(({ path, input, message }) => problem(pathText(base, path ?? []), path?.at(-1)?.value ?? input, message));
+}
+
+function pathText(base: string, items: readonly v.IssuePathItem[]): string {
+  const steps = items.map(({ key }) => (typeof key === "number" ? `[${key}]` : `.${String(key)}`));
+  return `${base}${steps.join("")}`.replace(/^\./, "");
+}
+
+function show(value: unknown): string {
+  if (Array.isArray(value)) return value.length === 0 ? "[]" : "(a list)";
+  if (isTable(value)) return "(a table)";
+  if (typeof value !== "string") return String(value);
+  const withoutCredentials = value.replace(/\/\/[^/]*@/, "//…@");
+  return JSON.stringify(
+    withoutCredentials.length > SHOWN_CHARACTERS ? `${withoutCredentials.slice(0, SHOWN_CHARACTERS)}…` : withoutCredentials,
+  );
+}

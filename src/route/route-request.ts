@@ -1,0 +1,67 @@
+import type { Mirror } from "../config/config.ts";
+import { canonicalPath } from "./canonical-path.ts";
+import { canonicalQuery } from "./canonical-query.ts";
+import { classifyPath } from "./classify-path.ts";
+import { isOwnHost, mirrorOfHost, parseHost } from "./host.ts";
+import type { Routed } from "./target.ts";
+
+export interface RequestTarget {
+  /** Raw and never normalised: origin-form (`/x?y`) or `http://host/x?y`. */
+  readonly url: string;
+  /** The Host header, for origin-form; absent in HTTP/1.0. */
+  readonly host?: string | undefined;
+  /** The client itself sent the absolute form, as to a proxy. */
+  readonly absoluteForm?: boolean;
+  /** Hosts that the server knows to be its own, beside the configured ones. */
+  readonly ownHosts?: readonly string[];
+}
+
+/** No client asks for more; what is longer is noise, and the key has to fit in R2's 1,024 bytes with what is put around it. */
+const MAX_RAW_CHARACTERS = 2048;
+const MAX_KEY_BYTES = 900;
+
+/** `http://host` before the path (RFC 9112 §3.2.2), the path, and the query; a fragment is never sent, and is dropped. */
+const REQUEST_TARGET = /^(?:https?:\/\/([^/?#]+)(?=[/?#]|$)|(?=\/))([^?#]*)(?:\?([^#]*))?/i;
+/** A path through a koji repository's `toplink` is the path from the top: `/repos/TAG/ID/ARCH/toplink/packages/…`. */
+const KOJI_TOPLINK = /^(?:repos\/[^/]+\/[^/]+\/[^/]+\/toplink\/)+/;
+
+/** Which mirror and which object of it a request means: the whole way from raw bytes to a stored key. */
+export function routeRequest(mirrors: ReadonlyMap<string, Mirror>, request: RequestTarget): Routed {
+  if (request.url.length > MAX_RAW_CHARACTERS) return refuse(414, `the URL is longer than ${MAX_RAW_CHARACTERS} characters`);
+  const parts = REQUEST_TARGET.exec(request.url);
+  if (parts === null) return refuse(400, "use /path or http://host/path");
+  const [, authority, rawPath = "", rawQuery = ""] = parts;
+
+  const hostText = authority ?? request.host ?? "";
+  const host = hostText === "" ? "" : parseHost(hostText);
+  if (host === null) return refuse(400, "the host is not a host name");
+  if (request.absoluteForm === true && !isOwnHost(mirrors, host, request.ownHosts)) {
+    return refuse(421, "this is a mirror and no proxy: it answers only for its own hosts");
+  }
+
+  const mapped = mirrorOfHost(mirrors, host);
+  const isTop = mapped === undefined && /^\/*$/.test(rawPath);
+  if (isTop || /^\/-(\/|$)/.test(rawPath)) return { kind: "site", path: `${isTop ? "/" : rawPath}${rawQuery && `?${rawQuery}`}` };
+
+  const canonical = canonicalPath(rawPath);
+  if (!canonical.ok) return { kind: "refused", status: 400, detail: canonical.detail };
+  const [first = "", ...rest] = canonical.path.split("/");
+  const mirror = mapped ?? mirrors.get(first);
+  if (mirror === undefined) return { kind: "refused", status: 404, detail: unknownMirror(mirrors) };
+
+  const below = mapped === undefined ? rest.join("/") : canonical.path;
+  const path = mirror.distro === "koji" ? below.replace(KOJI_TOPLINK, "") : below;
+  const query = canonicalQuery(rawQuery, mirror.allowedQuery);
+  const key = `${mirror.name}/${path}${query}`;
+  if (new TextEncoder().encode(key).length > MAX_KEY_BYTES) return refuse(414, `the path is longer than ${MAX_KEY_BYTES} bytes`);
+  return { kind: "mirror", target: { mirror, path, query, key, ...classifyPath(mirror, path) } };
+}
+
+function refuse(status: 400 | 414 | 421, why: string): Routed {
+  return { kind: "refused", status, detail: `Cannot use the request target: ${why}` };
+}
+
+/** Says nothing of what was asked: a name from the URL has no place in our answer. */
+function unknownMirror(mirrors: ReadonlyMap<string, Mirror>): string {
+  return `No mirror has this name or host. The mirrors here: ${[...mirrors.keys()].toSorted().join(", ")}. Add one as [vars.MIRRORS.<name>] in wrangler.toml.`;
+}
