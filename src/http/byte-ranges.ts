@@ -1,4 +1,4 @@
-/** One range of a Range header, not yet held against a size. Positions past 2^53 are clamped to it: no representation is that long. */
+/** One range of a Range header, not yet held against a size: positions may be greater than any size, up to infinity. */
 export type ByteRange = { readonly first: number; readonly last?: number } | { readonly suffix: number };
 
 /** `length` bytes (at least one) from `offset` on, inside a representation of known size. */
@@ -12,7 +12,7 @@ export const MAX_RANGES = 1024;
 
 /**
  * Parses `Range: bytes=…` (RFC 9110 §14.1.1, §14.2).
- * @returns the ranges in request order, at least one; null when the header must be ignored: absent, another unit, invalid, or too many ranges.
+ * @returns the ranges in request order, at least one; null when the header is to be ignored: absent, another unit, invalid, too many ranges.
  */
 export function parseRange(header: string | null): readonly ByteRange[] | null {
   // RFC 9110 §14.1: "All range unit names are case-insensitive".
@@ -34,15 +34,11 @@ export function parseRange(header: string | null): readonly ByteRange[] | null {
 
 function parseByteRange(text: string): ByteRange | null {
   const [, first = "", last = ""] = /^(\d*)-(\d*)$/.exec(text) ?? [];
-  if (first === "") return last === "" ? null : { suffix: parsePosition(last) };
-  if (last === "") return { first: parsePosition(first) };
-  const range = { first: parsePosition(first), last: parsePosition(last) };
+  if (first === "") return last === "" ? null : { suffix: Number(last) };
+  if (last === "") return { first: Number(first) };
+  const range = { first: Number(first), last: Number(last) };
   // RFC 9110 §14.1.1: "An int-range is invalid if the last-pos value is present and less than first-pos".
   return range.last < range.first ? null : range;
-}
-
-function parsePosition(digits: string): number {
-  return Math.min(Number(digits), Number.MAX_SAFE_INTEGER);
 }
 
 /**

@@ -16,7 +16,10 @@ export function formatUnsatisfiedRange(size: number): string {
   return `bytes */${size}`;
 }
 
-/** Parses a Content-Range header (RFC 9110 §14.4). Null: absent, another unit, malformed, contradictory or past 2^53; the body's place is unknown. */
+/**
+ * Parses a Content-Range header (RFC 9110 §14.4). Null: absent, another unit, malformed, contradictory or past 2^53. Where the body belongs is
+ * then unknown.
+ */
 export function parseContentRange(header: string | null): ContentRange | null {
   const match = /^bytes (?:(\d+)-(\d+)|\*)\/(\d+|\*)$/i.exec(header ?? "");
   if (match === null) return null;

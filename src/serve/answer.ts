@@ -17,7 +17,7 @@ export type Answer =
   | { readonly kind: "precondition-failed" }
   | { readonly kind: "unsatisfiable" };
 
-/** Chooses the answer to a GET or HEAD of an object by its conditions and ranges (RFC 9110 §13.2.2, §14.2). Never throws, whatever the headers. */
+/** Chooses the answer to a GET or HEAD by its conditions and ranges (RFC 9110 §13.2.2, §14.2). Never throws, whatever the headers. */
 export function answer(object: Answerable, request: { readonly method: string; readonly headers: Headers }): Answer {
   const validators = validatorsOf(object);
   switch (evaluateConditions(request.headers, validators)) {
@@ -39,8 +39,8 @@ function answerRanges(object: Answerable, ranges: readonly ByteRange[]): Answer 
   const [first, second] = spans;
   if (first === undefined) {
     // RFC 9110 §14.2: Range may be ignored when there is no content. A range from the start asks for all there is, which no Content-Range
-    // can say; one from further on is a resume of something longer, and 416 is what makes apt and pacman start over.
-    return object.size === 0 && ranges.some(isFromStart) ? { kind: "full" } : { kind: "unsatisfiable" };
+    // can say, and is unsatisfied by an empty object alone. One from further on resumes something longer: 416 makes apt and pacman start over.
+    return ranges.some(isFromStart) ? { kind: "full" } : { kind: "unsatisfiable" };
   }
   if (second === undefined) return { kind: "partial", span: first };
   // RFC 9110 §17.15: overlapping ranges must not make us send more than the whole.

@@ -69,7 +69,7 @@ describe("parseRange: RFC 9110 §14.1.1 and §14.2", () => {
     expect(parseRange(`bytes=0-0${",".repeat(MAX_RANGES)}1-1`)).toBeNull();
   });
 
-  it("clamps positions that no number holds", () => {
+  it("takes positions that no number holds as far past the end", () => {
     expect(resolveRanges(parseRange(`bytes=0-${"9".repeat(400)}`) ?? [], 10)).toEqual([{ offset: 0, length: 10 }]);
     expect(resolveRanges(parseRange(`bytes=-${"9".repeat(400)}`) ?? [], 10)).toEqual([{ offset: 0, length: 10 }]);
     expect(resolveRanges(parseRange(`bytes=${"9".repeat(400)}-`) ?? [], 10)).toEqual([]);
