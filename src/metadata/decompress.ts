@@ -1,4 +1,4 @@
-// workerd has zstd only here (nodejs_compat); DecompressionStream knows gzip and deflate.
+// oxlint-disable-next-line no-restricted-imports -- workerd has zstd only here (nodejs_compat); DecompressionStream knows gzip and deflate.
 import { createZstdDecompress } from "node:zlib";
 import { MalformedError } from "./parsed-root.ts";
 
@@ -59,7 +59,7 @@ async function* resume(first: Uint8Array, iterator: AsyncIterator<Uint8Array>): 
 }
 
 async function* gunzip(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  const stream = toStream(chunks).pipeThrough(new DecompressionStream("gzip") as ReadableWritablePair<Uint8Array, Uint8Array>);
+  const stream = toStream(chunks).pipeThrough(new DecompressionStream("gzip"));
   const reader = stream.getReader();
   try {
     for (let next = await decoding(() => reader.read()); !next.done; next = await decoding(() => reader.read())) yield next.value;

@@ -34,6 +34,3 @@ export interface KeptState {
   remove(key: string): void;
   keys(): readonly string[];
 }
-
-/** Resolves after `ms`; the returned `cancel` ends it early without resolving. */
-export type StartTimer = (ms: number) => { readonly done: Promise<void>; cancel(): void };

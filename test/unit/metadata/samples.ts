@@ -45,8 +45,8 @@ export function repomd({ revision, data }: RepomdSample): string {
 }
 
 /** Path → content of the package it names. */
-export function primary(packages: Readonly<Record<string, string>>): string {
-  const items = Object.entries(packages).map(
+export function primary(rpms: Readonly<Record<string, string>>): string {
+  const items = Object.entries(rpms).map(
     ([path, content]) => `<package type="rpm"><name>n</name><checksum type="sha256" pkgid="YES">${sha256(content)}</checksum>
 <description>a &lt;b&gt; &amp; c</description><size package="${content.length}" installed="9" archive="9"/><location href="${path}"/>
 <format><rpm:provides><rpm:entry name="x"/></rpm:provides><file>/usr/bin/x</file></format></package>`,

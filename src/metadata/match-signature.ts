@@ -1,0 +1,111 @@
+/**
+ * Whether a detached OpenPGP signature was made over these bytes, as far as one can tell without keys: a signature packet carries the first two
+ * bytes of the hash that was signed (RFC 9580 §5.2.4). That is no proof of who signed, but it tells a signature that belongs to another version
+ * of the file (a mirror caught between the two) but for one case in 65,536. `unknown`: no version 4 signature with a hash that Web Crypto has.
+ */
+export type SignatureMatch = "matches" | "differs" | "unknown";
+
+const HASHES: Readonly<Record<number, string>> = { 2: "SHA-1", 8: "SHA-256", 9: "SHA-384", 10: "SHA-512" };
+const SIGNATURE_TAG = 2;
+const BINARY = 0x00;
+const TEXT = 0x01;
+const MAX_PACKETS = 64;
+
+/** `signature` is armored (.asc, .gpg) or bare (.sig); several packets in it must all match. */
+export async function matchSignature(document: Uint8Array, signature: Uint8Array): Promise<SignatureMatch> {
+  let result: SignatureMatch = "unknown";
+  for (const body of signaturePackets(dearmor(signature))) {
+    // oxlint-disable-next-line no-await-in-loop -- one or two of them
+    const match = await matchPacket(document, body);
+    if (match === "differs") return "differs";
+    if (match === "matches") result = "matches";
+  }
+  return result;
+}
+
+/** The same for a clearsigned text (RFC 9580 §7), e.g. an InRelease. */
+export function matchClearsigned(message: string): Promise<SignatureMatch> {
+  const armor = message.indexOf("\n-----BEGIN PGP SIGNATURE-----");
+  const start = /\r?\n\r?\n/.exec(message);
+  if (armor < 0 || start === null || start.index > armor) return Promise.resolve("unknown");
+  const lines = message.slice(start.index + start[0].length, armor).split("\n");
+  const text = lines.map((line) => line.replace(/^- /, "").replace(/[ \t\r]+$/, "")).join("\n");
+  const encoder = new TextEncoder();
+  return matchSignature(encoder.encode(text), encoder.encode(message.slice(armor + 1)));
+}
+
+async function matchPacket(document: Uint8Array, body: Uint8Array): Promise<SignatureMatch> {
+  const [version, type, , hash, high = 0, low = 0] = body;
+  const name = HASHES[hash ?? -1];
+  const hashedEnd = 6 + high * 256 + low;
+  const unhashed = (body[hashedEnd] ?? 0) * 256 + (body[hashedEnd + 1] ?? 0);
+  const left = hashedEnd + 2 + unhashed;
+  if (version !== 4 || name === undefined || (type !== BINARY && type !== TEXT) || left + 2 > body.length) return "unknown";
+  const signed = type === TEXT ? canonicalText(document) : document;
+  const trailer = [4, 0xff, 0, 0, (hashedEnd >> 8) & 0xff, hashedEnd & 0xff];
+  const hashed = new Uint8Array(signed.length + hashedEnd + trailer.length);
+  hashed.set(signed);
+  hashed.set(body.subarray(0, hashedEnd), signed.length);
+  hashed.set(trailer, signed.length + hashedEnd);
+  const digest = new Uint8Array(await crypto.subtle.digest(name, hashed));
+  return digest[0] === body[left] && digest[1] === body[left + 1] ? "matches" : "differs";
+}
+
+/** Signatures over text are made with CRLF, whatever the file has. */
+function canonicalText(document: Uint8Array): Uint8Array {
+  return new TextEncoder().encode(new TextDecoder().decode(document).replaceAll(/\r?\n/g, "\r\n"));
+}
+
+function dearmor(signature: Uint8Array): Uint8Array {
+  const text = new TextDecoder("latin1").decode(signature);
+  const blocks = [
+    ...text.matchAll(
+      /-----BEGIN PGP SIGNATURE-----\s*?\n(?:[^\n]*:[^\n]*\n)*\s*([A-Za-z0-9+/=\s]*?)(?:\n=[^\n]*)?\s*-----END PGP SIGNATURE-----/g,
+    ),
+  ];
+  if (blocks.length === 0) return signature;
+  const binary = blocks.map((block) => decodeBase64((block[1] ?? "").replaceAll(/\s/g, ""))).join("");
+  return Uint8Array.from(binary, (char) => char.codePointAt(0) ?? 0);
+}
+
+function decodeBase64(text: string): string {
+  try {
+    return atob(text);
+  } catch {
+    return "";
+  }
+}
+
+/** Bodies of the signature packets (RFC 9580 §4.2, both formats of header; no partial lengths, which signatures may not have). */
+function* signaturePackets(bytes: Uint8Array): Generator<Uint8Array> {
+  let at = 0;
+  for (let count = 0; count < MAX_PACKETS && at + 2 < bytes.length; count++) {
+    const head = bytes[at] ?? 0;
+    if ((head & 0x80) === 0) return;
+    const isNew = (head & 0x40) !== 0;
+    const tag = isNew ? head & 0x3f : (head >> 2) & 0x0f;
+    const length = isNew ? newLength(bytes, at + 1) : oldLength(bytes, at + 1, head & 0x03);
+    if (length === null || length.body + length.size > bytes.length) return;
+    if (tag === SIGNATURE_TAG) yield bytes.subarray(length.body, length.body + length.size);
+    at = length.body + length.size;
+  }
+}
+
+function oldLength(bytes: Uint8Array, at: number, type: number): { body: number; size: number } | null {
+  if (type === 3) return null;
+  const octets = 1 << type;
+  return { body: at + octets, size: bigEndian(bytes, at, octets) };
+}
+
+function newLength(bytes: Uint8Array, at: number): { body: number; size: number } | null {
+  const first = bytes[at] ?? 0;
+  if (first < 192) return { body: at + 1, size: first };
+  if (first < 224) return { body: at + 2, size: (first - 192) * 256 + (bytes[at + 1] ?? 0) + 192 };
+  return first === 255 ? { body: at + 5, size: bigEndian(bytes, at + 1, 4) } : null;
+}
+
+function bigEndian(bytes: Uint8Array, at: number, octets: number): number {
+  let value = 0;
+  for (let n = 0; n < octets; n++) value = value * 256 + (bytes[at + n] ?? 0);
+  return value;
+}
