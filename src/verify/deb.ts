@@ -29,7 +29,9 @@ export function* walkDeb(file: WalkedFile, isExpected: boolean): Walk {
     const bytes = yield { at, size: MEMBER_HEADER_BYTES };
     if (bytes.length === 0 && hasData) return { kind: "whole" };
     if (bytes.length < MEMBER_HEADER_BYTES) {
-      return broken(hasData ? `${bytes.length} bytes follow the deb's last member, which ends at ${at}` : "the deb ends before its data.tar");
+      return broken(
+        hasData ? `${bytes.length} bytes follow the deb's last member, which ends at ${at}` : "the deb ends before its data.tar",
+      );
     }
     const header = new TextDecoder("latin1").decode(bytes);
     const length = memberLength(header);

@@ -19,7 +19,8 @@ export function* walkIso(file: WalkedFile): Walk {
   const blocks = view.getUint32(80, true);
   const blockBytes = view.getUint16(128, true);
   if (blocks !== view.getUint32(84)) return broken("the image's two statements of its volume's size differ");
-  if (!BLOCK_SIZES.includes(blockBytes)) return broken(`the image's blocks have ${blockBytes} bytes: ${BLOCK_SIZES.join(", ")} are allowed`);
+  if (!BLOCK_SIZES.includes(blockBytes))
+    return broken(`the image's blocks have ${blockBytes} bytes: ${BLOCK_SIZES.join(", ")} are allowed`);
   file.declare({ kind: "at-least", bytes: blocks * blockBytes });
   return { kind: "whole" };
 }

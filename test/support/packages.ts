@@ -1,12 +1,8 @@
-import { execFileSync } from "node:child_process";
-import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { delimiter, join } from "node:path";
-
-/** Real packages, built or downloaded by the distributions' own tools, kept between runs. */
-const CACHE = join(process.cwd(), "node_modules/.cache/lazy-mirror/packages");
-const SPEC = "lazy-mirror-sample";
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { basename, join } from "node:path";
+import { copyFixture, makeNoise } from "./fixture.ts";
+import { mustRun } from "./run-tool.ts";
+import { openSigningKey, stopAgent } from "./signing-key.ts";
 
 /** A file and the name that it has in a repository. */
 export interface SamplePackage {
@@ -14,79 +10,10 @@ export interface SamplePackage {
   readonly bytes: Uint8Array;
 }
 
-/**
- * The tools that this machine lacks: `describe.skipIf(skips("rpmbuild"))("… (rpmbuild)")`. In CI nothing is skipped, so
- * that a test whose tool is missing fails there.
- */
-export function lacksTools(...tools: readonly string[]): boolean {
-  const folders = (process.env["PATH"] ?? "").split(delimiter);
-  return process.env["CI"] !== "true" && tools.some((tool) => !folders.some((folder) => existsSync(join(folder, tool))));
-}
-
+/** What `buildRpm` needs. */
 export const RPM_TOOLS = ["rpmbuild", "rpmsign", "gpg"] as const;
 
-/** A small noarch rpm (v4) with every digest and length that this machine's rpm writes. */
-export function buildRpm(options: { readonly payload: "gzip" | "zstd"; readonly isSigned: boolean }): SamplePackage {
-  const payload = { gzip: "w6.gzdio", zstd: "w3.zstdio" }[options.payload];
-  return cached(`rpm-${options.payload}-${options.isSigned ? "signed" : "unsigned"}`, (folder) => {
-    writeFileSync(join(folder, "sample.spec"), specText());
-    run(folder, "rpmbuild", "-bb", "--quiet", "--define", `_topdir ${folder}/top`, "--define", `_binary_payload ${payload}`, "sample.spec");
-    const rpm = join(folder, `top/RPMS/noarch/${SPEC}-1.0-1.noarch.rpm`);
-    if (options.isSigned) signRpm(folder, rpm);
-    return rpm;
-  });
-}
-
-/** A small deb with a control.tar and a data.tar. */
-export function buildDeb(compression: "gzip" | "xz" | "zstd" | "none"): SamplePackage {
-  return cached(`deb-${compression}`, (folder) => {
-    mkdirSync(join(folder, "root/DEBIAN"), { recursive: true });
-    mkdirSync(join(folder, "root/usr/share/sample"), { recursive: true });
-    writeFileSync(
-      join(folder, "root/DEBIAN/control"),
-      `Package: ${SPEC}\nVersion: 1.0+b1\nArchitecture: all\nMaintainer: Nobody <nobody@example.com>\nDescription: A sample\n`,
-    );
-    writeFileSync(join(folder, "root/usr/share/sample/data"), noise(3000));
-    const deb = join(folder, `${SPEC}_1.0+b1_all.deb`);
-    run(folder, "dpkg-deb", "--root-owner-group", `-Z${compression}`, "--build", "root", deb);
-    return deb;
-  });
-}
-
-/** A package of this machine's distribution, or null where apt reaches no mirror. */
-export function downloadDeb(name: string): SamplePackage | null {
-  try {
-    return cached(`download-${name}`, (folder) => {
-      run(folder, "apt-get", "download", "-q", name);
-      const deb = readdirSync(folder).find((file) => file.endsWith(".deb"));
-      if (deb === undefined) throw new Error(`apt-get download ${name} left no .deb`);
-      return join(folder, deb);
-    });
-  } catch {
-    return null;
-  }
-}
-
-/** An ISO 9660 image of a few hundred KiB. */
-export function buildIso(): SamplePackage {
-  return cached("iso", (folder) => {
-    mkdirSync(join(folder, "root"));
-    writeFileSync(join(folder, "root/data"), noise(40_000));
-    const iso = join(folder, "sample.iso");
-    run(folder, "genisoimage", "-quiet", "-J", "-R", "-o", iso, "root");
-    return iso;
-  });
-}
-
-/** Bytes that look random and are the same in each run. */
-export function noise(length: number): Uint8Array {
-  const blocks: Buffer[] = [];
-  for (let count = 0; count * 32 < length; count++) blocks.push(createHash("sha256").update(String(count)).digest());
-  return new Uint8Array(Buffer.concat(blocks).subarray(0, length));
-}
-
-function specText(): string {
-  return `Name: ${SPEC}
+const RPM_SPEC = `Name: sample
 Version: 1.0
 Release: 1
 Summary: A sample
@@ -95,56 +22,85 @@ BuildArch: noarch
 %description
 A sample.
 %install
-mkdir -p %{buildroot}/usr/share/sample
-${Array.from({ length: 40 }, (_, index) => `echo ${createHash("sha256").update(String(index)).digest("hex")} >> %{buildroot}/usr/share/sample/data`).join("\n")}
+install -D -m 644 %{_topdir}/data %{buildroot}/usr/share/sample/data
 %files
 /usr/share/sample/data
 `;
+const DEB_CONTROL = "Package: sample\nVersion: 1.0+b1\nArchitecture: all\nMaintainer: Nobody <nobody@example.com>\nDescription: A sample\n";
+
+/** A small noarch rpm (v4) with the lengths and digests that this machine's rpm writes. */
+export function buildRpm(options: { readonly payload: "gzip" | "zstd"; readonly isSigned: boolean }): Promise<SamplePackage> {
+  const payload = { gzip: "w6.gzdio", zstd: "w3.zstdio" }[options.payload];
+  return sample(`rpm-${options.payload}-${options.isSigned ? "signed" : "unsigned"}`, async (work) => {
+    writeFileSync(join(work, "data"), makeNoise("rpm", 2000));
+    writeFileSync(join(work, "sample.spec"), RPM_SPEC);
+    const defines = [`_topdir ${work}`, `_dbpath ${work}/db`, `_binary_payload ${payload}`];
+    await mustRun("rpmbuild", ["-bb", ...defines.flatMap((define) => ["--define", define]), "sample.spec"], { cwd: work });
+    const rpm = join(work, "RPMS/noarch/sample-1.0-1.noarch.rpm");
+    if (options.isSigned) await signRpm(work, rpm);
+    return rpm;
+  });
 }
 
-/** By a key that lives as long as this call. Its folder is a short one: gpg's sockets allow 108 bytes. */
-function signRpm(folder: string, rpm: string): void {
-  const home = mkdtempSync(join(tmpdir(), "gpg-"));
-  const key = "sample@example.com";
+async function signRpm(work: string, rpm: string): Promise<void> {
+  const key = await openSigningKey(join(work, ".gnupg"));
+  const defines = ["__gpg /usr/bin/gpg", `_gpg_name ${key.fingerprint}`, `_gpg_path ${key.home}`];
+  await mustRun("rpmsign", [...defines.flatMap((define) => ["--define", define]), "--addsign", rpm], { env: { GNUPGHOME: key.home } });
+  await stopAgent(key.home);
+}
+
+/** A small deb. Needs dpkg-deb. */
+export function buildDeb(compression: "gzip" | "xz" | "zstd" | "none"): Promise<SamplePackage> {
+  return sample(`deb-${compression}`, async (work) => {
+    mkdirSync(join(work, "root/DEBIAN"), { recursive: true });
+    mkdirSync(join(work, "root/usr/share/sample"), { recursive: true });
+    writeFileSync(join(work, "root/DEBIAN/control"), DEB_CONTROL);
+    writeFileSync(join(work, "root/usr/share/sample/data"), makeNoise("deb", 3000));
+    const deb = join(work, "sample_1.0+b1_all.deb");
+    await mustRun("dpkg-deb", ["--root-owner-group", `-Z${compression}`, "--build", "root", deb], { cwd: work });
+    return deb;
+  });
+}
+
+/** A package of this machine's own distribution, or null where apt reaches no mirror of it. Needs apt-get. */
+export async function downloadDeb(name: string): Promise<SamplePackage | null> {
   try {
-    run(folder, "gpg", "--homedir", home, "--batch", "--quiet", "--passphrase", "", "--quick-generate-key", key, "rsa2048", "sign");
-    const gpg = ["--define", `_gpg_path ${home}`, "--define", `_gpg_name ${key}`, "--define", "__gpg /usr/bin/gpg"];
-    run(folder, "rpmsign", ...gpg, "--addsign", rpm);
-  } finally {
-    run(folder, "gpgconf", "--homedir", home, "--kill", "all");
-    rmSync(home, { recursive: true, force: true });
+    return await sample(`download-${name}`, async (work) => {
+      await mustRun("apt-get", ["download", "-q", name], { cwd: work });
+      return join(work, readdirSync(work).find((file) => file.endsWith(".deb")) ?? "");
+    });
+  } catch {
+    return null;
   }
 }
 
-/** Built in a folder of its own and moved into place: test files run at the same time. */
-function cached(key: string, build: (folder: string) => string): SamplePackage {
-  const place = join(CACHE, key);
-  if (!existsSync(place)) {
-    mkdirSync(CACHE, { recursive: true });
-    const folder = mkdtempSync(join(CACHE, "building-"));
+/** An ISO 9660 image of a few hundred KiB. Needs genisoimage. */
+export function buildIso(): Promise<SamplePackage> {
+  return sample("iso", async (work) => {
+    mkdirSync(join(work, "root"));
+    writeFileSync(join(work, "root/data"), makeNoise("iso", 40_000));
+    const iso = join(work, "sample.iso");
+    await mustRun("genisoimage", ["-quiet", "-J", "-R", "-o", iso, "root"], { cwd: work });
+    return iso;
+  });
+}
+
+/** What `build` made in a folder of its own, kept between runs. */
+async function sample(key: string, build: (work: string) => Promise<string>): Promise<SamplePackage> {
+  const copy = await copyFixture(`sample-${key}`, [import.meta.url], async (folder) => {
+    const work = join(folder, "work");
+    mkdirSync(work);
     try {
-      const built = build(folder);
-      const result = join(folder, "result");
-      mkdirSync(result);
-      renameSync(built, join(result, built.slice(built.lastIndexOf("/") + 1)));
-      moveUnlessThere(result, place);
-    } finally {
-      rmSync(folder, { recursive: true, force: true });
+      const built = await build(work);
+      writeFileSync(join(folder, basename(built)), readFileSync(built));
+    } catch (error) {
+      rmSync(folder, { recursive: true });
+      throw error;
     }
-  }
-  const [name] = readdirSync(place);
-  if (name === undefined) throw new Error(`${place} is empty: remove it, and it is built again`);
-  return { name, bytes: new Uint8Array(readFileSync(join(place, name))) };
-}
-
-function moveUnlessThere(from: string, to: string): void {
-  try {
-    renameSync(from, to);
-  } catch (error) {
-    if (!existsSync(to)) throw error;
-  }
-}
-
-function run(cwd: string, tool: string, ...args: readonly string[]): void {
-  execFileSync(tool, args, { cwd, stdio: "pipe" });
+    rmSync(work, { recursive: true });
+  });
+  const [name = ""] = readdirSync(copy);
+  const bytes = new Uint8Array(readFileSync(join(copy, name)));
+  rmSync(copy, { recursive: true });
+  return { name, bytes };
 }

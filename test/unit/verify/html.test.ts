@@ -1,0 +1,77 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { isHtml } from "../../../src/verify/html.ts";
+import { makeNoise } from "../../support/fixture.ts";
+
+const noise = (length: number): Uint8Array => new Uint8Array(makeNoise("sample", length));
+
+const bytesOf = (text: string): Uint8Array => new TextEncoder().encode(text);
+
+describe("a page of HTML is known", () => {
+  test.each([
+    ["by its doctype", "<!DOCTYPE html><title>404</title>"],
+    ["by an old doctype", '<!doctype HTML PUBLIC "-//W3C//DTD HTML 4.01//EN">'],
+    ["by its root", "<html>\n<head>"],
+    ["by a root with attributes", '<HTML lang="en">'],
+    ["without a root", "<head><title>Moved</title>"],
+    ["after white space", "\r\n\t  <html>"],
+    ["after a BOM", "\u{feff}<!doctype html>"],
+    ["after a BOM and white space", "\u{feff}\n<html>"],
+    ["after comments", "<!-- served by x -->\n<!-- > -- -->\n<!doctype html>"],
+    [
+      "after an XML declaration (XHTML)",
+      '<?xml version="1.0" encoding="utf-8"?>\n<!DOCTYPE html PUBLIC "-//W3C//DTD XHTML 1.0 Strict//EN">',
+    ],
+  ])("%s, whatever its type says", (_, page) => {
+    for (const type of [null, undefined, "text/html; charset=utf-8", "application/octet-stream", "application/x-rpm"]) {
+      expect(isHtml(bytesOf(page), type)).toBe(true);
+    }
+  });
+
+  test.each([
+    "<h1>Not Found</h1>",
+    "<title>Sign in</title>",
+    "<script>location='/login'</script>",
+    "<center>503</center>",
+    `<!-- ${"x".repeat(2000)}`,
+  ])("by a fragment under the type of HTML alone: %s", (fragment) => {
+    expect(isHtml(bytesOf(fragment), "text/html")).toBe(true);
+    expect(isHtml(bytesOf(fragment), "Text/HTML; charset=iso-8859-1")).toBe(true);
+    expect(isHtml(bytesOf(fragment), "application/octet-stream")).toBe(false);
+  });
+});
+
+describe("no page of HTML is", () => {
+  test.each([
+    ["XML", '<?xml version="1.0"?>\n<repomd xmlns="http://example.com/repo">'],
+    ["an XML element whose name begins like a tag", "<htmlish>"],
+    ["an SVG", '<?xml version="1.0"?><!DOCTYPE svg PUBLIC "x" "y"><svg>'],
+    ["text that speaks of HTML", "Format: 3.0\nDescription: turns <html> into text"],
+    ["a source control file", "-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA512\n\nFormat: 3.0 (quilt)"],
+    ["text", "Not found\n"],
+    ["nothing", ""],
+    ["a deb", "!<arch>\ndebian-binary   "],
+  ])("%s, even under the type of HTML", (_, text) => {
+    for (const type of [null, "text/html"]) expect(isHtml(bytesOf(text), type)).toBe(false);
+  });
+
+  test.each([
+    ["gzip", [0x1f, 0x8b, 8, 0]],
+    ["xz", [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0]],
+    ["zstd", [0x28, 0xb5, 0x2f, 0xfd]],
+    ["rpm", [0xed, 0xab, 0xee, 0xdb, 3, 0]],
+  ])("%s that a server names text/html", (_, magic) => {
+    expect(isHtml(Uint8Array.of(...magic, ...noise(500), ...bytesOf("<html>")), "text/html")).toBe(false);
+  });
+});
+
+test("any bytes are judged, in bounded time", () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.constantFrom("<!--", "-->", "<?xml ", ">", " ", "\n", "<", "html", "\u{feff}"), { maxLength: 2000 }),
+      (parts) => {
+        expect(typeof isHtml(bytesOf(parts.join("")), null)).toBe("boolean");
+      },
+    ),
+  );
+});
