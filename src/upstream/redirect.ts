@@ -1,0 +1,92 @@
+import type { Mirror } from "../config/config.ts";
+
+export type Redirected = { readonly kind: "to"; readonly url: URL } | { readonly kind: "refused"; readonly detail: string };
+
+/**
+ * Where a redirect of an upstream leads, if the mirror allows it: to http(s), to a host and port of the mirror's upstreams or of its
+ * `redirectHosts`, never from https back to http, never to a private address unless the upstream itself lies there.
+ * @param location as in the Location header; may be relative (RFC 9110 §10.2.2).
+ * @param from the URL that answered.
+ * @param upstream configured URL that the request began with.
+ */
+export function resolveRedirect(location: string | null, from: URL, mirror: Mirror, upstream: string): Redirected {
+  if (location === null) return refused("without a Location");
+  if (!URL.canParse(location, from)) return refused("to something that is no URL");
+  const url = new URL(location, from);
+  if (url.protocol !== "http:" && url.protocol !== "https:") return refused(`to the scheme ${url.protocol}`);
+  // Credentials in a Location would be sent on as Authorization.
+  if (url.username !== "" || url.password !== "") return refused(`to ${url.host} with credentials`);
+  if (from.protocol === "https:" && url.protocol === "http:") return refused(`from https to http at ${url.host}`);
+  if (!isAllowedHost(url, mirror)) return refused(`to ${url.host}, which is none of the mirror's upstreams or redirectHosts`);
+  if (isPrivateHost(url.hostname) && !isPrivateHost(new URL(upstream).hostname)) {
+    return refused(`to the private address ${url.host}`);
+  }
+  url.hash = "";
+  return { kind: "to", url };
+}
+
+function refused(what: string): Redirected {
+  return { kind: "refused", detail: `redirects ${what}` };
+}
+
+function isAllowedHost(url: URL, mirror: Mirror): boolean {
+  const isUpstream = mirror.upstreams.some((upstream) => {
+    const own = new URL(upstream.url);
+    if (own.hostname !== url.hostname) return false;
+    return portOf(own) === portOf(url) || (isDefaultPort(own) && isDefaultPort(url));
+  });
+  return isUpstream || mirror.redirectHosts.some((pattern) => matchesHost(pattern, url));
+}
+
+/** `host`, `host:port`, `*.suffix`, `[v6]:port`; without a port: the scheme's own. */
+function matchesHost(pattern: string, url: URL): boolean {
+  const [, host = "", port] = /^(.*?)(?::(\d+))?$/.exec(pattern.toLowerCase()) ?? [];
+  if (port === undefined ? !isDefaultPort(url) : portOf(url) !== port) return false;
+  return host.startsWith("*.") ? url.hostname.endsWith(host.slice(1)) && !isAddress(url.hostname) : url.hostname === host;
+}
+
+/** URL drops the port where it is the scheme's own. */
+function isDefaultPort(url: URL): boolean {
+  return url.port === "";
+}
+
+function portOf(url: URL): string {
+  return url.port || (url.protocol === "https:" ? "443" : "80");
+}
+
+const IPV4 = /^(\d+)\.(\d+)\.\d+\.\d+$/;
+
+function isAddress(hostname: string): boolean {
+  return hostname.startsWith("[") || IPV4.test(hostname);
+}
+
+/**
+ * Whether a host as URL writes it is `localhost` or a literal address outside the public internet (RFC 6890). The spellings of an IPv4 address
+ * (`0x7f.1`, `2130706433`) were unified by URL.
+ */
+export function isPrivateHost(hostname: string): boolean {
+  const name = hostname.replace(/\.$/, "");
+  if (name === "localhost" || name.endsWith(".localhost")) return true;
+  if (name.startsWith("[")) return !isGlobalIpv6(name);
+  const [, first, second] = (IPV4.exec(name) ?? []).map(Number);
+  if (first === undefined || second === undefined) return false;
+  return (
+    [0, 10, 127].includes(first) ||
+    first >= 224 ||
+    (first === 100 && second >= 64 && second < 128) ||
+    (first === 169 && second === 254) ||
+    (first === 172 && second >= 16 && second < 32) ||
+    (first === 192 && (second === 168 || second === 0)) ||
+    (first === 198 && (second === 18 || second === 19))
+  );
+}
+
+/** 2000::/3 without 6to4 (2002::/16), which wraps any IPv4 address, and documentation and Teredo (2001:0::/23, 2001:db8::/32). */
+function isGlobalIpv6(bracketed: string): boolean {
+  const [first = 0, second = 0] = bracketed
+    .slice(1, -1)
+    .split(":")
+    .map((group) => Number.parseInt(group || "0", 16));
+  if (first < 0x2000 || first > 0x3fff || first === 0x2002) return false;
+  return first !== 0x2001 || (second >= 0x200 && second !== 0xdb8);
+}
