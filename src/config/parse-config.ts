@@ -49,9 +49,8 @@ const checkedScalars = v.pipe(
 export function parseConfig(
   vars: Readonly<Record<string, unknown>>,
 ): { readonly ok: true; readonly config: Config } | { readonly ok: false; readonly problems: readonly string[] } {
-  const given = Object.entries(vars).filter(([, value]) => !isBinding(value));
-  const { tables = [], others = [] } = Object.groupBy(given, ([name]) => (/^MIRRORS(_|$)/.test(name) ? "tables" : "others"));
-  const settings = v.safeParse(checkedScalars, Object.fromEntries(others));
+  const { tables = [], others = [] } = Object.groupBy(Object.entries(vars), ([name]) => (/^MIRRORS(_|$)/.test(name) ? "tables" : "others"));
+  const settings = v.safeParse(checkedScalars, Object.fromEntries(others.filter(([, value]) => !isBinding(value))));
   const { mirrors, problems } = parseMirrors(tables);
   if (!settings.success) return { ok: false, problems: [...problemsOf(settings.issues, ""), ...problems] };
   return problems.length > 0 ? { ok: false, problems } : { ok: true, config: createConfig(settings.output, mirrors) };
@@ -79,46 +78,56 @@ function createConfig(given: v.InferOutput<typeof scalars>, mirrors: ReadonlyMap
   };
 }
 
-function parseMirrors(tables: readonly (readonly [string, unknown])[]): { mirrors: Map<string, Mirror>; problems: string[] } {
-  const mirrors = new Map<string, Mirror>();
-  const problems: string[] = [];
-  const pathOfName = new Map<string, string>();
-  const pathOfHost = new Map<string, string>();
+/** A mirror as written, and where: `MIRRORS.fedora`. */
+interface Written {
+  readonly path: string;
+  readonly name: string;
+  readonly keys: unknown;
+}
 
+function parseMirrors(tables: readonly (readonly [string, unknown])[]): { mirrors: Map<string, Mirror>; problems: string[] } {
+  const problems: string[] = [];
+  const written: Written[] = [];
   for (const [variable, value] of tables) {
     const named = typeof value === "string" ? parseJson(value) : value;
-    if (!isTable(named)) {
-      problems.push(problem(variable, value, "write a table of mirrors by name, or the same as JSON"));
-      continue;
-    }
-    for (const [name, keys] of Object.entries(named)) {
-      const path = `${variable}.${name}`;
-      const refuse = (below: string, refused: unknown, wanted: string) => problems.push(problem(`${path}${below}`, refused, wanted));
-      if (!MIRROR_NAME.test(name))
-        refuse("", keys, "name a mirror by a-z, 0-9, dot, - and _, beginning with a letter or digit, at most 64");
-      const namesake = pathOfName.get(name);
-      if (namesake !== undefined) refuse("", keys, `the name is taken by ${namesake}`);
-      pathOfName.set(name, path);
-
-      const hosts = isTable(keys) && Array.isArray(keys["hosts"]) ? keys["hosts"] : [];
-      for (const [index, written] of hosts.entries()) {
-        const host = v.safeParse(hostPattern, written);
-        if (!host.success) continue;
-        const pattern = formatHostPattern(host.output);
-        const owner = pathOfHost.get(pattern);
-        if (owner !== undefined) refuse(`.hosts[${index}]`, written, `the host is taken by ${owner}`);
-        pathOfHost.set(pattern, path);
-      }
-
-      const mirror = v.safeParse(mirrorTable, keys);
-      if (mirror.success) mirrors.set(name, { name, ...mirror.output });
-      else problems.push(...problemsOf(mirror.issues, path));
-    }
+    if (isTable(named)) written.push(...Object.entries(named).map(([name, keys]) => ({ path: `${variable}.${name}`, name, keys })));
+    else problems.push(problem(variable, value, "write a table of mirrors by name, or the same as JSON"));
   }
   // Without this, a misspelt configuration would start a mirror of nothing.
-  if (pathOfName.size === 0 && problems.length === 0)
+  if (written.length + problems.length === 0) {
     problems.push(problem("MIRRORS", undefined, "name at least one mirror: [vars.MIRRORS.<name>]"));
+  }
+
+  const mirrors = new Map<string, Mirror>();
+  for (const { path, name, keys } of written) {
+    if (!MIRROR_NAME.test(name)) {
+      problems.push(problem(path, keys, "name a mirror by a-z, 0-9, dot, - and _, beginning with a letter or digit, at most 64"));
+    }
+    const mirror = v.safeParse(mirrorTable, keys);
+    if (mirror.success) mirrors.set(name, { name, ...mirror.output });
+    else problems.push(...problemsOf(mirror.issues, path));
+  }
+  problems.push(...takenTwice(written.map(({ path, name }) => ({ path, value: name }))), ...takenTwice(written.flatMap(hostsOf)));
   return { mirrors, problems };
+}
+
+/** Names and hosts belong to one mirror each. */
+function takenTwice(claims: readonly { readonly path: string; readonly value: string }[]): string[] {
+  const owners = new Map<string, string>();
+  return claims.flatMap(({ path, value }) => {
+    const owner = owners.get(value);
+    if (owner === undefined) owners.set(value, path);
+    return owner === undefined ? [] : [problem(path, value, `it is taken by ${owner}`)];
+  });
+}
+
+/** The hosts that can be read, whatever else is wrong with the mirror. */
+function hostsOf({ path, keys }: Written): { path: string; value: string }[] {
+  const hosts: unknown[] = isTable(keys) && Array.isArray(keys["hosts"]) ? keys["hosts"] : [];
+  return hosts.flatMap((written, index) => {
+    const host = v.safeParse(hostPattern, written);
+    return host.success ? [{ path: `${path}.hosts[${index}]`, value: formatHostPattern(host.output) }] : [];
+  });
 }
 
 /** Null for what is no JSON, which is no table either. */

@@ -1,0 +1,237 @@
+import { readFileSync } from "node:fs";
+import fc from "fast-check";
+import { parse } from "smol-toml";
+import { describe, expect, it } from "vitest";
+import type { Config } from "../../../src/config/config.ts";
+import { oversizedVariables } from "../../../src/config/oversized-variables.ts";
+import { parseConfig } from "../../../src/config/parse-config.ts";
+
+const MIRRORS = { fedora: { upstreams: ["https://one.example/fedora/linux"] } };
+
+function accept(vars: Record<string, unknown>): Config {
+  const parsed = parseConfig(vars);
+  if (!parsed.ok) throw new Error(parsed.problems.join("\n"));
+  return parsed.config;
+}
+
+function refuse(vars: Record<string, unknown>): readonly string[] {
+  const parsed = parseConfig(vars);
+  return parsed.ok ? [] : parsed.problems;
+}
+
+/** The problems of one mirror with these keys. */
+function refuseMirror(keys: Record<string, unknown>): readonly string[] {
+  return refuse({ MIRRORS: { fedora: { upstreams: ["https://one.example"], ...keys } } });
+}
+
+describe("scalars", () => {
+  it("have the defaults of the documentation", () => {
+    const { mirrors: _, ...scalars } = accept({ MIRRORS });
+    expect(scalars).toEqual({
+      metadataTtlSeconds: 60,
+      metadataWaitSeconds: 10,
+      retentionDays: 90,
+      budgetBytes: 9_000_000_000,
+      sliceBytes: 8 * 1024 * 1024,
+      upstreamStallSeconds: 20,
+      upstreamFirstByteSeconds: 5,
+      holdBytes: 4 * 1024 * 1024,
+      holdMs: 1500,
+      prefetchBytes: 64 * 1024 * 1024,
+      plan: "paid",
+      verify: "index",
+      contactUrl: undefined,
+    });
+  });
+
+  it("may be numbers or, from the dashboard, texts of digits", () => {
+    const config = accept({ MIRRORS, METADATA_TTL_SECONDS: "0", BUDGET_GB: "0.5", SLICE_MIB: 0.25 });
+    expect([config.metadataTtlSeconds, config.budgetBytes, config.sliceBytes]).toEqual([0, 500_000_000, 262_144]);
+  });
+
+  it.each([-1, "-1", "", "ten", "1e3", Number.NaN, Infinity, true, null, {}, 1e12])("refuse %o as a number", (value) => {
+    expect(refuse({ MIRRORS, METADATA_TTL_SECONDS: value })).toEqual([
+      expect.stringMatching(/^Cannot use METADATA_TTL_SECONDS .*: use a number of seconds from 0 to 604800$/),
+    ]);
+  });
+
+  it("verify by structure on the free plan, unless told otherwise", () => {
+    expect(accept({ MIRRORS, PLAN: "free" }).verify).toBe("structure");
+    expect(accept({ MIRRORS, PLAN: "free", VERIFY: "index" }).verify).toBe("index");
+    expect(accept({ MIRRORS, VERIFY: "structure" }).verify).toBe("structure");
+  });
+
+  it("keep the limit of the first byte within the stall limit", () => {
+    expect(refuse({ MIRRORS, UPSTREAM_FIRST_BYTE_SECONDS: 21 })).toEqual([
+      "Cannot use UPSTREAM_FIRST_BYTE_SECONDS 21: use no more than UPSTREAM_STALL_SECONDS",
+    ]);
+    expect(accept({ MIRRORS, UPSTREAM_STALL_SECONDS: 2 }).upstreamFirstByteSeconds).toBe(2);
+  });
+
+  it("take a contact that fits into a User-Agent only", () => {
+    expect(accept({ MIRRORS, CONTACT_URL: "mailto:ops@example.com" }).contactUrl).toBe("mailto:ops@example.com");
+    for (const wrong of ["ops@example.com", "https://a b/", "https://x/)", "https://x/\r\nX: y", "javascript:alert(1)"]) {
+      expect(refuse({ MIRRORS, CONTACT_URL: wrong })).toHaveLength(1);
+    }
+  });
+});
+
+describe("mirrors", () => {
+  it("become what the router reads", () => {
+    const config = accept({
+      MIRRORS: {
+        fedora: {
+          hosts: ["Fedora-Mirror.Example.com.", "fedora.*", "10.0.0.7", "::1", "[2001:DB8:0::1]"],
+          distro: "fedora",
+          upstreams: ["https://one.example/fedora/linux/", { url: "http://127.0.0.1:8080/", authorization: "Bearer secret" }],
+          redirect_hosts: ["cdn.example:8443", "*.Example.org"],
+          query: ["version"],
+          classes: [{ pattern: "^nightlies/", class: "volatile" }],
+        },
+      },
+    });
+    expect(config.mirrors.get("fedora")).toEqual({
+      name: "fedora",
+      hosts: [
+        { kind: "exact", host: "fedora-mirror.example.com" },
+        { kind: "label", label: "fedora" },
+        { kind: "exact", host: "10.0.0.7" },
+        { kind: "exact", host: "[::1]" },
+        { kind: "exact", host: "[2001:db8::1]" },
+      ],
+      distro: "fedora",
+      upstreams: [
+        { url: "https://one.example/fedora/linux", authorization: undefined },
+        { url: "http://127.0.0.1:8080", authorization: "Bearer secret" },
+      ],
+      redirectHosts: ["cdn.example:8443", "*.example.org"],
+      allowedQuery: ["version"],
+      classes: [{ pattern: /^nightlies\//u, class: "volatile" }],
+    });
+  });
+
+  it("need nothing but an upstream", () => {
+    const mirror = accept({ MIRRORS }).mirrors.get("fedora");
+    expect(mirror).toMatchObject({ hosts: [], distro: undefined, redirectHosts: [], allowedQuery: [], classes: [] });
+  });
+
+  it("are merged from MIRRORS and every MIRRORS_<anything>, as tables or as JSON text", () => {
+    const more = JSON.stringify({ private: { upstreams: [{ url: "https://p.example", authorization: "Basic eA==" }] } });
+    const config = accept({ MIRRORS, MIRRORS_2: { debian: { upstreams: ["https://d.example"] } }, MIRRORS_SECRET: more });
+    expect([...config.mirrors.keys()]).toEqual(["fedora", "debian", "private"]);
+  });
+
+  it("keep the order of their upstreams", () => {
+    const upstreams = ["https://c.example", "https://a.example", "https://b.example"];
+    const mirror = accept({ MIRRORS: { x: { upstreams } } }).mirrors.get("x");
+    expect(mirror?.upstreams.map(({ url }) => url)).toEqual(upstreams);
+  });
+
+  it.each(["-", "Fedora", "", ".x", "a/b", "a b", "__proto__", "x".repeat(65), "../x"])("refuse the name %o", (name) => {
+    const problems = refuse({ MIRRORS: JSON.stringify({ NAME: { upstreams: ["https://u.example"] } }).replace("NAME", name) });
+    expect(problems).toEqual([expect.stringContaining("name a mirror by a-z, 0-9")]);
+  });
+
+  it.each([
+    [{ upstreams: [] }, "MIRRORS.fedora.upstreams []: name at least one upstream URL"],
+    [{ upstreams: ["ftp://x"] }, 'MIRRORS.fedora.upstreams[0] "ftp://x": the scheme must be http or https'],
+    [{ upstreams: ["mirror.example.com/x"] }, "upstreams[0]"],
+    [{ upstreams: ["https://x/?a=1"] }, "leave query and fragment out"],
+    [{ upstreams: ["https://x/#a"] }, "leave query and fragment out"],
+    [{ upstreams: ["https://x/?"] }, "leave query and fragment out"],
+    [{ upstreams: "https://x" }, "MIRRORS.fedora.upstreams"],
+    [{ upstreams: [{ url: "https://x", authorisation: "Bearer x" }] }, "did you mean authorization?"],
+    [{ hosts: ["a.example:80"] }, "leave the port out: a.example"],
+    [{ hosts: ["https://a.example"] }, "MIRRORS.fedora.hosts[0]"],
+    [{ hosts: ["*.example.com"] }, "MIRRORS.fedora.hosts[0]"],
+    [{ hosts: ["a..b"] }, "MIRRORS.fedora.hosts[0]"],
+    [{ hosts: [""] }, "MIRRORS.fedora.hosts[0]"],
+    [{ distro: "feodra" }, "use one of fedora, epel"],
+    [{ redirect_hosts: ["*.com"] }, "MIRRORS.fedora.redirect_hosts[0]"],
+    [{ redirect_hosts: ["*"] }, "MIRRORS.fedora.redirect_hosts[0]"],
+    [{ redirect_hosts: ["https://x.example"] }, "MIRRORS.fedora.redirect_hosts[0]"],
+    [{ query: ["a=b"] }, "MIRRORS.fedora.query[0]"],
+    [{ classes: [{ pattern: "(", class: "volatile" }] }, "MIRRORS.fedora.classes[0].pattern"],
+    [{ classes: [{ pattern: "a".repeat(201), class: "volatile" }] }, "use 1 to 200 characters"],
+    [{ classes: [{ pattern: "a", class: "immutable" }] }, "use one of hashed, volatile"],
+    [{ classes: [{ pattern: "a" }] }, "MIRRORS.fedora.classes[0].class undefined: this key has to be given"],
+    [{ upstream: ["https://x"] }, "did you mean upstreams?"],
+    [{ zzz: 1 }, "the keys here are hosts, distro"],
+  ])("refuse %j, and say why", (keys, why) => {
+    expect(refuseMirror(keys)).toEqual([expect.stringContaining(why)]);
+  });
+
+  it("never print a password or an authorization", () => {
+    const problems = refuseMirror({ upstreams: ["https://me:hunter2@x.example", { url: "https://x", authorization: "hunter2\n" }] });
+    expect(problems).toHaveLength(2);
+    expect(problems.join()).not.toContain("hunter2");
+  });
+
+  it("share neither host nor name", () => {
+    const problems = refuse({
+      MIRRORS: { a: { hosts: ["x.example", "x.*"], upstreams: ["https://u"] }, b: { hosts: ["X.Example.", "x.*"], upstreams: [] } },
+      MIRRORS_2: { a: { upstreams: ["https://u"] } },
+    });
+    expect(problems).toEqual([
+      "Cannot use MIRRORS.b.upstreams []: name at least one upstream URL",
+      'Cannot use MIRRORS_2.a "a": it is taken by MIRRORS.a',
+      'Cannot use MIRRORS.b.hosts[0] "x.example": it is taken by MIRRORS.a.hosts[0]',
+      'Cannot use MIRRORS.b.hosts[1] "x.*": it is taken by MIRRORS.a.hosts[1]',
+    ]);
+  });
+});
+
+describe("the whole", () => {
+  it("tells all problems at once", () => {
+    const problems = refuse({
+      METADATA_TTL_SECOND: 1,
+      RETENTION_DAYS: -1,
+      VERIFY: "all",
+      MIRRORS: { "-": { upstreams: [] }, fedora: { distro: "feodra", upstreams: ["ftp://x", 5] } },
+      MIRRORS_2: "{",
+    });
+    expect(problems).toHaveLength(9);
+    for (const problem of problems) expect(problem).toMatch(/^Cannot use \S+ .*: .+/);
+    expect(problems).toContain("Cannot use METADATA_TTL_SECOND 1: did you mean METADATA_TTL_SECONDS?");
+  });
+
+  it("refuses to mirror nothing", () => {
+    for (const vars of [{}, { MIRRORS: {} }, { MIRROR: MIRRORS }]) expect(refuse(vars).join()).toContain("MIRRORS");
+  });
+
+  it("takes a Worker's whole env: bindings are no variables", () => {
+    const bucket = new (class R2Bucket {})();
+    expect(accept({ MIRRORS, BUCKET: bucket, SELF: () => undefined }).mirrors.size).toBe(1);
+  });
+
+  it("never throws", () => {
+    const value = fc.oneof(fc.jsonValue(), fc.anything());
+    const vars = fc.record({ MIRRORS: value, MIRRORS_X: value, SLICE_MIB: value, VERIFY: value, other: value }, { requiredKeys: [] });
+    fc.assert(fc.property(vars, (given) => typeof parseConfig(given).ok === "boolean"));
+    const mirror = fc.record({ hosts: value, upstreams: value, classes: value, query: value, redirect_hosts: value, distro: value });
+    fc.assert(fc.property(mirror, (given) => typeof parseConfig({ MIRRORS: { a: given } }).ok === "boolean"));
+  });
+});
+
+describe("the shipped wrangler.toml", () => {
+  const vars = parse(readFileSync("wrangler.toml", "utf8"))["vars"] as Record<string, unknown>;
+
+  it("is valid, and mirrors every distribution from two places where there are two", () => {
+    const { mirrors } = accept(vars);
+    expect([...mirrors.keys()].toSorted()).toEqual(
+      "almalinux alpine archlinux centos-stream debian debian-security epel fedora kojipkgs opensuse rocky ubuntu".split(" "),
+    );
+    for (const { name, upstreams } of mirrors.values()) expect(upstreams).toHaveLength(name === "kojipkgs" ? 1 : 2);
+  });
+
+  it("fits into the variables of the edge", () => {
+    expect(oversizedVariables(vars)).toEqual([]);
+  });
+});
+
+describe("variables over 5 KB", () => {
+  it("are named before the edge refuses them, as text or as table, by bytes", () => {
+    const problems = oversizedVariables({ A: "é".repeat(2501), B: { x: "y".repeat(5000) }, C: "z".repeat(5000), D: 1 });
+    expect(problems).toEqual([expect.stringContaining("Cannot use A: it has 5002 bytes"), expect.stringContaining("Cannot use B: ")]);
+  });
+});
