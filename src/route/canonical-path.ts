@@ -2,8 +2,7 @@
 export type CanonicalPath = { readonly ok: true; readonly path: string } | { readonly ok: false; readonly detail: string };
 
 /** Control characters end lines in logs and headers; `\` is a separator to some servers; `?` would make a path look like a query in the key. */
-// oxlint-disable-next-line no-control-regex
-const REFUSED_CHARACTERS = /[\u0000-\u001f\u007f-\u009f\\?]/;
+const REFUSED_CHARACTERS = /[\p{Cc}\\?]/u;
 
 /**
  * The one spelling of a raw request path: percent-decoded once, `//` and `/./` removed, without leading slash, a trailing one kept. Clients ask
@@ -33,8 +32,7 @@ export function encodePath(path: string): string {
 
 /** RFC 3986 §2.1; null for bad escapes, overlong or broken UTF-8, and for raw bytes beyond ASCII, whose encoding nobody declared. */
 function decodeOnce(segment: string): string | null {
-  // oxlint-disable-next-line no-control-regex
-  if (/[^\u0000-\u007f]/.test(segment)) return null;
+  if (/\P{ASCII}/u.test(segment)) return null;
   try {
     return decodeURIComponent(segment);
   } catch {

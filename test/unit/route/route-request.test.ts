@@ -1,0 +1,235 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import type { Distro, HostPattern, Mirror } from "../../../src/config/config.ts";
+import { type RequestTarget, routeRequest } from "../../../src/route/route-request.ts";
+
+const exact = (host: string): HostPattern => ({ kind: "exact", host });
+const label = (name: string): HostPattern => ({ kind: "label", label: name });
+
+function createMirror(
+  name: string,
+  hosts: readonly HostPattern[],
+  distro?: Distro,
+  allowedQuery: readonly string[] = [],
+): [string, Mirror] {
+  return [name, { name, hosts, distro, upstreams: [], redirectHosts: [], allowedQuery, classes: [] }];
+}
+
+const MIRRORS = new Map([
+  createMirror("debian", [label("debian"), exact("fedora.special.example")], "debian"),
+  createMirror("fedora", [exact("mirror.example.com"), label("fedora"), exact("[2001:db8::1]"), exact("10.0.0.7")], "fedora"),
+  createMirror("koji", [label("kojipkgs")], "koji"),
+  createMirror("api", [], undefined, ["version", "arch"]),
+]);
+
+function route(url: string, host?: string, more: Partial<RequestTarget> = {}) {
+  return routeRequest(MIRRORS, { url, host, ...more });
+}
+
+/** The key that a request names, or its status, or the site's path. */
+function outcome(url: string, host?: string, more: Partial<RequestTarget> = {}): string | number {
+  const routed = route(url, host, more);
+  if (routed.kind === "mirror") return routed.target.key;
+  return routed.kind === "site" ? `site ${routed.path}` : routed.status;
+}
+
+describe("the host picks the mirror", () => {
+  it.each([
+    ["mirror.example.com", "fedora/x.rpm"],
+    ["MIRROR.Example.COM", "fedora/x.rpm"],
+    ["mirror.example.com:8787", "fedora/x.rpm"],
+    ["mirror.example.com.", "fedora/x.rpm"],
+    ["mirror.example.com.:80", "fedora/x.rpm"],
+    ["fedora.lan", "fedora/x.rpm"],
+    ["fedora.anything.example.net", "fedora/x.rpm"],
+    ["debian.lan", "debian/x.rpm"],
+    ["[2001:db8::1]", "fedora/x.rpm"],
+    ["[2001:DB8:0:0::1]:8787", "fedora/x.rpm"],
+    ["10.0.0.7:80", "fedora/x.rpm"],
+    // A whole name wins over a first label, wherever it is configured.
+    ["fedora.special.example", "debian/x.rpm"],
+    ["fedora", 404],
+    ["xfedora.lan", 404],
+    ["notmirror.example.com", 404],
+    ["other.example", 404],
+  ])("%s gives %s", (host, expected) => {
+    expect(outcome("/x.rpm", host)).toBe(expected);
+  });
+
+  it("refuses what is no host", () => {
+    for (const host of [
+      "a b",
+      "a,b",
+      "user@fedora.lan",
+      "fedora.lan/x",
+      "[::1",
+      "a..b",
+      "fedora.lan:x",
+      "fedora.lan:80:80",
+      "é.lan",
+      ".",
+    ]) {
+      expect(outcome("/x", host)).toBe(400);
+    }
+  });
+
+  it("on any other host the first folder does", () => {
+    for (const host of ["localhost:8787", "lazy-mirror.me.workers.dev", "other.example", "127.0.0.1", "[::1]:80", "", undefined]) {
+      expect(outcome("/fedora/a/x.rpm", host)).toBe("fedora/a/x.rpm");
+      expect(outcome("//fedora//a/x.rpm", host)).toBe("fedora/a/x.rpm");
+      expect(outcome("/fedora/", host)).toBe("fedora/");
+      expect(outcome("/fedora", host)).toBe("fedora/");
+    }
+  });
+
+  it("on a mapped host the first folder is one like others", () => {
+    expect(outcome("/debian/x", "fedora.lan")).toBe("fedora/debian/x");
+    expect(outcome("/", "fedora.lan")).toBe("fedora/");
+  });
+
+  it("the names of objects built in are no mirrors", () => {
+    for (const name of ["constructor", "__proto__", "toString", "%2d", "FEDORA"]) expect(outcome(`/${name}/x`)).toBe(404);
+  });
+});
+
+describe("our own pages", () => {
+  it.each([
+    ["/", undefined, "site /"],
+    ["//", "localhost", "site /"],
+    ["/?x", "localhost", "site /?x"],
+    ["/-/health", "localhost", "site /-/health"],
+    ["/-/why/fedora/a%2bb?x=1", "fedora.lan", "site /-/why/fedora/a%2bb?x=1"],
+    ["/-/../x", "fedora.lan", "site /-/../x"],
+    ["/-", "fedora.lan", "site /-"],
+    ["/-x", "fedora.lan", "fedora/-x"],
+    ["/a/-/health", "fedora.lan", "fedora/a/-/health"],
+    ["http://fedora.lan/-/health", undefined, "site /-/health"],
+    ["http://localhost", undefined, "site /"],
+    ["http://fedora.lan", undefined, "fedora/"],
+  ])("%s on %s is %s", (url, host, expected) => {
+    expect(outcome(url, host)).toBe(expected);
+  });
+});
+
+describe("an absolute URL", () => {
+  it("carries its own host (RFC 9112 §3.2.2)", () => {
+    expect(outcome("http://debian.lan/x", "fedora.lan")).toBe("debian/x");
+    expect(outcome("HTTP://Debian.LAN:8787//x?y", "fedora.lan")).toBe("debian/x");
+    expect(outcome("https://other.example/debian/x")).toBe("debian/x");
+    expect(outcome("http://debian.lan?y")).toBe("debian/");
+  });
+
+  it("is not normalised on the way: what leads up is refused", () => {
+    for (const path of ["/a/../../fedora/x", "/a/%2e%2e/x", "/a/..%2fx", "/a\\..\\x"])
+      expect(outcome(`http://debian.lan${path}`)).toBe(400);
+  });
+
+  it("as a proxy would get it is served for hosts of ours only", () => {
+    const proxied = (url: string, ownHosts?: readonly string[]) =>
+      outcome(url, "localhost", { absoluteForm: true, ...(ownHosts && { ownHosts }) });
+    expect(proxied("http://debian.lan/x")).toBe("debian/x");
+    expect(proxied("http://10.0.0.7/x")).toBe("fedora/x");
+    expect(proxied("http://localhost:8787/debian/x")).toBe("debian/x");
+    expect(proxied("http://127.8.9.1/debian/x")).toBe("debian/x");
+    expect(proxied("http://[::1]:8787/-/health")).toBe("site /-/health");
+    expect(proxied("http://lazy-mirror.me.workers.dev/debian/x")).toBe("debian/x");
+    expect(proxied("http://192.168.1.5:8787/debian/x", ["192.168.1.5"])).toBe("debian/x");
+    for (const url of [
+      "http://example.com/x",
+      "http://example.com/debian/x",
+      "http://example.com/-/status",
+      "http://127.0.0.1.example.com/debian/x",
+      "http://evilworkers.dev/debian/x",
+      "http://192.168.1.5/debian/x",
+      "https://10.0.0.8/",
+    ]) {
+      expect(proxied(url)).toBe(421);
+    }
+  });
+
+  it("is refused with another scheme, without host, with credentials, and so is what is no URL", () => {
+    const urls = [
+      "ftp://debian.lan/x",
+      "http:///x",
+      "http://",
+      "http://me:pw@debian.lan/x",
+      "debian.lan:443",
+      "*",
+      "",
+      "x",
+      "//",
+      "file:///etc",
+    ];
+    for (const url of urls) expect(outcome(url, "localhost")).toBe(400);
+  });
+});
+
+describe("the key", () => {
+  it("is the mirror and the canonical path, whatever the client's spelling", () => {
+    for (const url of ["/debian/a/l%2b%2b.deb", "/debian//a/l%2B+.deb", "/%64ebian/./a/l++.deb?x=1"])
+      expect(outcome(url)).toBe("debian/a/l++.deb");
+  });
+
+  it("holds no query but what the mirror allows, sorted", () => {
+    expect(outcome("/debian/x?countme=1&x=1")).toBe("debian/x");
+    expect(outcome("/api/x?countme=1")).toBe("api/x");
+    expect(outcome("/api/x?version=2&x=1&arch=a%2fb")).toBe("api/x?arch=a%2Fb&version=2");
+    expect(outcome("/api/x?arch=a/b&version=%32")).toBe("api/x?arch=a%2Fb&version=2");
+    expect(outcome("/api/x?version=2&version=1")).toBe("api/x?version=2&version=1");
+    expect(outcome("/api/x?")).toBe("api/x");
+    expect(outcome("/api/x?Version=2#y")).toBe("api/x");
+    expect(outcome("/api/x%3Fversion=2")).toBe(400);
+  });
+
+  it("skips koji's toplink, in koji only", () => {
+    expect(outcome("/repos/f43/12/x86_64/toplink/packages/bash/5/1/x86_64/b.rpm", "kojipkgs.lan")).toBe(
+      "koji/packages/bash/5/1/x86_64/b.rpm",
+    );
+    expect(outcome("/koji/repos/a/1/b/toplink/repos/c/2/d/toplink/x")).toBe("koji/x");
+    expect(outcome("/koji/repos/a/1/b/toplink/work/x.rpm")).toBe("koji/work/x.rpm");
+    expect(outcome("/koji/repos/a/1/toplink/x")).toBe("koji/repos/a/1/toplink/x");
+    expect(outcome("/fedora/repos/a/1/b/toplink/x")).toBe("fedora/repos/a/1/b/toplink/x");
+  });
+
+  it("comes with path, class and rule", () => {
+    expect(route("/koji/repos/a/1/b/toplink/work/x.rpm")).toMatchObject({
+      target: { path: "work/x.rpm", query: "", class: "pass", rule: "koji-work", mirror: { name: "koji" } },
+    });
+    expect(route("/api/?version=1")).toMatchObject({ target: { path: "", query: "?version=1", class: "volatile", rule: "listing" } });
+  });
+
+  it("fits into the store, counted in bytes", () => {
+    expect(outcome(`/debian/${"a".repeat(893)}`)).toHaveLength(900);
+    expect(outcome(`/debian/${"a".repeat(894)}`)).toBe(414);
+    expect(outcome(`/debian/${"%c3%a9".repeat(300)}`)).toBe("debian/" + "é".repeat(300));
+    expect(outcome(`/debian/x?${"a".repeat(3000)}`)).toBe(414);
+    expect(outcome(`/debian/${"%e2%82%ac".repeat(220)}`)).toBe("debian/" + "€".repeat(220));
+  });
+});
+
+describe("a mirror that is not there", () => {
+  it("is answered with those that are, and never with what was sent", () => {
+    const routed = route("/<script>alert(1)</script>/x", "evil.example");
+    expect(routed).toMatchObject({ kind: "refused", status: 404 });
+    const detail = routed.kind === "refused" ? routed.detail : "";
+    expect(detail).toContain("api, debian, fedora, koji");
+    expect(detail).toContain("[vars.MIRRORS.<name>] in wrangler.toml");
+    expect(detail).not.toMatch(/script|evil/);
+  });
+});
+
+it("any target and host give an answer, and a key never leaves its mirror", () => {
+  const url = fc.oneof(
+    fc.string({ unit: "binary" }),
+    fc.webUrl({ withQueryParameters: true }),
+    fc.string().map((rest) => `/fedora/${rest}`),
+  );
+  fc.assert(
+    fc.property(url, fc.option(fc.string({ unit: "binary" }), { nil: undefined }), fc.boolean(), (target, host, absoluteForm) => {
+      const routed = route(target, host, { absoluteForm });
+      if (routed.kind !== "mirror") return;
+      expect(routed.target.key).toBe(`${routed.target.mirror.name}/${routed.target.path}${routed.target.query}`);
+      expect(routed.target.key.split("/")).not.toContain("..");
+    }),
+  );
+});
