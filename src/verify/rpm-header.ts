@@ -62,7 +62,7 @@ export function* readHeaderValues(
     const view = viewOf(entry);
     const tag = view.getUint32(0);
     const match = wanted.find((candidate) => candidate.tag === tag && candidate.type === view.getUint32(4));
-    if (match === undefined || found.has(tag)) continue;
+    if (match === undefined) continue;
     const at = header.dataAt + view.getUint32(8);
     if (at >= header.end) return broken(`the rpm's ${header.what} puts tag ${tag} at ${at}, behind its end at ${header.end}`);
     found.set(tag, { wanted: match, at });

@@ -5,7 +5,7 @@ import type { DeclaredLength, Verdict, Verifier } from "./verifier.ts";
 const DECLARED_WITHIN_BYTES = 1024 * 1024;
 
 /** What a walk asks for next: `size` bytes (few) from the absolute offset `at`, which never lies before bytes it had already. */
-export interface Field {
+interface Field {
   readonly at: number;
   readonly size: number;
 }

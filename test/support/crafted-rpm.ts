@@ -40,8 +40,11 @@ export function craftRpm(options: CraftRpmOptions): CraftedRpm {
     text(1000, "sample"),
     text(1124, deltaOf === undefined ? "cpio" : "drpm"),
     ...(fillerBytes > 0 ? [{ tag: 1118, type: TYPE.binary, count: fillerBytes, data: new Uint8Array(fillerBytes) }] : []),
-    ...(format === "v3" ? [] : [{ ...text(5092, hash("sha256", described).toString("hex")), type: TYPE.stringArray }, int32(5093, 8)]),
-    ...(format === "v6" ? [int64(5112, described.length)] : []),
+    ...(format === "v3" && deltaOf === undefined
+      ? []
+      : [{ ...text(5092, hash("sha256", described).toString("hex")), type: TYPE.stringArray }]),
+    ...(format === "v4" ? [int32(5093, 8)] : []),
+    ...(format === "v6" || deltaOf !== undefined ? [int64(5112, described.length)] : []),
   ]);
   const size = header.length + payload.length;
   const usual = [

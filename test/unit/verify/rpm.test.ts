@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { createVerifier } from "../../../src/verify/create-verifier.ts";
+import { createVerifier, type CreateDigest } from "../../../src/verify/create-verifier.ts";
 import { craftHeader, craftRpm, int32, int64, text } from "../../support/crafted-rpm.ts";
 import { buildRpm, RPM_TOOLS } from "../../support/packages.ts";
 import { makeNoise } from "../../support/fixture.ts";
@@ -50,6 +50,11 @@ describe.each(Object.entries(CRAFTED))("an rpm %s", (_, craft) => {
       flipped[offset]! ^= 0x10;
       expect((await judge("a.rpm", flipped, { createDigest })).verdict.kind, `flip at ${offset}`).toBe("broken");
     }
+  });
+
+  test.each([1, 20, 100, 130])("is whole when it comes in chunks of %i bytes", async (size) => {
+    const cuts = allOffsets(Math.ceil(bytes.length / size)).map((index) => (index * size) / bytes.length);
+    expect((await judge("a.rpm", bytes, { createDigest, cuts })).verdict).toEqual({ kind: "whole" });
   });
 
   test("is judged the same however it is cut into chunks, and mutated ones neither throw nor differ", async () => {
@@ -179,6 +184,27 @@ describe("the digests inside an rpm", () => {
     expect((await judge("a.rpm", flipped)).verdict.kind).toBe("whole");
   });
 
+  test("are computed as far as they are needed: no MD5 of the payload where SHA-256 covers it", async () => {
+    const { bytes, headerAt, payloadAt } = craftRpm({ format: "v4", payload: noise(700) });
+    const hashed: Record<string, number> = {};
+    const counting: CreateDigest = (algorithm) => {
+      const digest = createDigest(algorithm);
+      return {
+        ...digest,
+        update(chunk) {
+          hashed[algorithm] = (hashed[algorithm] ?? 0) + chunk.length;
+          return digest.update(chunk);
+        },
+      };
+    };
+    const verifier = createVerifier("a.rpm", { createDigest: counting });
+    await verifier.feed(bytes.subarray(0, payloadAt));
+    await verifier.feed(bytes.subarray(payloadAt));
+    expect(await verifier.finish()).toEqual({ kind: "whole" });
+    expect(hashed["SHA-256"]).toBe(bytes.length - headerAt);
+    expect(hashed["MD5"] ?? 0).toBeLessThanOrEqual(payloadAt - headerAt);
+  });
+
   test("of another algorithm or form are left alone", async () => {
     const { bytes } = craftRpm({
       format: "v4",
@@ -203,6 +229,25 @@ describe("a header that lies", () => {
     const verifier = createVerifier("a.rpm", {});
     await verifier.feed(Buffer.concat([lead, intro]));
     expect(verifier.broken()).not.toBeNull();
+  });
+
+  test("that puts a value behind its data is broken as soon as it says so", async () => {
+    const header = Buffer.from(craftHeader([int32(1000, 700), int32(1001, 1)]));
+    header.writeUInt32BE(8, 16 + 8);
+    const verifier = createVerifier("a.rpm", {});
+    await verifier.feed(Buffer.concat([lead, header.subarray(0, 48)]));
+    expect(verifier.broken()).toContain("tag 1000");
+  });
+
+  test("whose values overlap yields what stands between their beginnings, never a read backwards", async () => {
+    const header = Buffer.from(craftHeader([int64(270, 1), int32(1000, 7000)]));
+    // Both values at the INT32, in four bytes of data.
+    header.writeUInt32BE(8, 16 + 8);
+    const file = Buffer.concat([lead, header, noise(100)]);
+    const cuts = allOffsets(file.length).map((offset) => offset / file.length);
+    const declared = { kind: "exact", bytes: lead.length + Math.ceil(header.length / 8) * 8 + 7000 };
+    expect((await judge("a.rpm", file)).declared).toEqual(declared);
+    expect((await judge("a.rpm", file, { cuts })).declared).toEqual(declared);
   });
 
   test("with all the entries and data that rpm allows is walked in constant memory", async () => {
