@@ -1,0 +1,80 @@
+import type { Target } from "../route/target.ts";
+import type { StoredObject } from "../store/stored-object.ts";
+import type { UpstreamAnswer } from "../upstream/upstream.ts";
+import { createFill, type Fill, type FillEnd } from "./fill.ts";
+import type { PumpDependencies } from "./pump.ts";
+import { Reading, type ReadingOptions } from "./reading.ts";
+import { dropBuffers } from "./slice-buffers.ts";
+
+export interface FillRequest extends ReadingOptions {
+  readonly target: Target;
+  /** Where it is stored; the target's key unless the content is stored by its digest. */
+  readonly key?: string;
+  /** First byte wanted, and the last one where it is known that no more are. */
+  readonly first: number;
+  readonly last?: number;
+  /** The stored head of a sliced object, some slices of which may be missing. */
+  readonly head?: StoredObject;
+  /** An upstream's answer to begin with: another version than the stored one, which it replaces. */
+  readonly opened?: UpstreamAnswer;
+}
+
+/** A miss, once: everyone who asks for the same object at the same time reads from the same fill. */
+export interface Fills {
+  open(request: FillRequest): Promise<FillEnd | { readonly kind: "reading"; readonly reading: Reading }>;
+  /** What this isolate is fetching now. */
+  list(): readonly Fill[];
+}
+
+export function createFills(deps: PumpDependencies): Fills {
+  const fills = new Map<string, Fill>();
+
+  function join(request: FillRequest): Fill {
+    const { target, head, opened } = request;
+    const key = request.key ?? target.key;
+    const present = fills.get(key);
+    const current =
+      present !== undefined &&
+      present.end === null &&
+      !present.spoiled &&
+      opened === undefined &&
+      (head === undefined || present.object === null || present.object.version === head.version);
+    if (present !== undefined && current) return present;
+    const fill = createFill(target, key, head ?? null, opened !== undefined);
+    fills.set(key, fill);
+    return fill;
+  }
+
+  function leave(fill: Fill): void {
+    if (fill.readers.size > 0 || fill.runs.size > 0 || fill.claiming.size > 0) return;
+    dropBuffers(fill);
+    if (fills.get(fill.key) === fill) fills.delete(fill.key);
+  }
+
+  return {
+    async open(request) {
+      const fill = join(request);
+      const waitUntil = (work: Promise<unknown>) => request.waitUntil(work.finally(() => leave(fill)));
+      const reading = new Reading(fill, deps, { waitUntil, expected: request.expected, recheck: request.recheck });
+      const close = reading.close.bind(reading);
+      reading.close = () => {
+        close();
+        leave(fill);
+      };
+      try {
+        const end = await reading.describe(
+          request.first,
+          request.last === undefined ? null : Math.floor(request.last / deps.config.sliceBytes),
+          request.opened,
+        );
+        if (end === null) return { kind: "reading", reading };
+        reading.close();
+        return end;
+      } catch (error) {
+        reading.close();
+        throw error;
+      }
+    },
+    list: () => [...fills.values()],
+  };
+}

@@ -1,0 +1,195 @@
+import type { Config } from "../config/config.ts";
+import type { Target } from "../route/target.ts";
+import type { ObjectStore } from "../store/object-store.ts";
+import type { StoredObject } from "../store/stored-object.ts";
+import { SourceError, type UpstreamAnswer, type UpstreamFailure, type UpstreamRequest, type Upstreams } from "../upstream/upstream.ts";
+import type { Expectation } from "../verify/expectation.ts";
+import type { CreateDigest } from "../verify/create-verifier.ts";
+import type { RestDependencies } from "./at-rest.ts";
+import { cut } from "./cut.ts";
+import { endFill, type Fill, type Run } from "./fill.ts";
+import { createKnownBytes } from "./known-bytes.ts";
+import type { Leases, SliceLease } from "./leases.ts";
+import type { Memory } from "./memory.ts";
+import { dropBuffers } from "./slice-buffers.ts";
+import { sizeSource } from "./sized-source.ts";
+
+/** Times that one file is begun anew (on another upstream, if there is one) while no client has seen a byte of it. */
+const MAX_TRIES = 3;
+
+export interface PumpDependencies extends RestDependencies {
+  readonly config: Config;
+  readonly store: ObjectStore;
+  readonly upstreams: Upstreams;
+  readonly leases: Leases;
+  readonly memory: Memory;
+  readonly now: () => number;
+  readonly createDigest: CreateDigest;
+  /** A file arrived whole and was stored. */
+  readonly onStored: (target: Target, object: StoredObject) => void;
+  /** An upstream sent bytes that are not what they should be. */
+  readonly onBroken: (target: Target, upstream: string, reason: string) => void;
+}
+
+/** What is known of the content before it comes. `provisional`: an index that may name it is still being read. */
+export interface Expected {
+  readonly known: readonly Expectation[];
+  readonly provisional: boolean;
+}
+
+export interface PumpOptions {
+  readonly run: Run;
+  readonly lease: SliceLease;
+  /** An answer already at hand (a revalidation that found another version); only for a run from slice 0. */
+  readonly opened?: UpstreamAnswer;
+  readonly expected: (waitMs: number) => Promise<Expected>;
+}
+
+/**
+ * Fetches slices of `fill` from `run.slice` on, one upstream body in order, until the run's last slice, the end of the object, a slice that
+ * somebody else holds or has stored, or the loss of its client. Settles everything in `fill`; never throws.
+ */
+export async function pump(fill: Fill, options: PumpOptions, deps: PumpDependencies): Promise<void> {
+  const { run, lease } = options;
+  const firstSlice = run.slice;
+  const avoid: string[] = [];
+  let opened = options.opened;
+  try {
+    for (let tries = 1; ; tries++) {
+      const failed = await tryOnce(fill, options, opened, avoid, deps);
+      if (failed === null) return;
+      if (failed.again === null || firstSlice > 0 || fill.promised || tries === MAX_TRIES) {
+        if (failed.spoils && fill.promised) await spoil(fill, deps);
+        await settle(failed.failure);
+        return;
+      }
+      avoid.push(failed.again);
+      opened = undefined;
+      dropBuffers(fill);
+      fill.object = null;
+      run.slice = firstSlice;
+    }
+  } catch (error) {
+    await settle({ kind: "failure", status: 502, detail: `Cannot fetch ${fill.key}: ${String(error)}` });
+  } finally {
+    fill.runs.delete(run);
+    fill.begun = true;
+    lease.end();
+    fill.changed.notify();
+  }
+
+  async function settle(failure: UpstreamFailure): Promise<void> {
+    endFill(fill, failure);
+    await lease.fail(failure);
+  }
+}
+
+interface Failed {
+  readonly failure: UpstreamFailure;
+  /** The upstream to avoid on the next try; null where another try is of no use. */
+  readonly again: string | null;
+  /** Bytes of this version are bad, not only missing. */
+  readonly spoils: boolean;
+}
+
+async function tryOnce(
+  fill: Fill,
+  options: PumpOptions,
+  opened: UpstreamAnswer | undefined,
+  avoid: readonly string[],
+  deps: PumpDependencies,
+): Promise<Failed | null> {
+  const { sliceBytes } = deps.config;
+  const { run, lease, expected } = options;
+  const answer = opened ?? (await deps.upstreams.open(requestFor(fill, run, avoid, deps)));
+  if (answer.kind === "failure") return { failure: answer, again: null, spoils: false };
+  if (answer.kind === "not-modified" || answer.kind === "head") throw new Error(`the upstream's answer was ${answer.kind}, unasked for`);
+  if (answer.kind !== "body") {
+    endFill(fill, answer);
+    return null;
+  }
+  const { representation, source, first } = answer;
+  const { upstream } = representation;
+  try {
+    const size = representation.size;
+    const body = size === undefined ? await sizeSource(source, fill.target.path, sliceBytes) : { size, proven: true, source };
+    if (body === null || representation.contentEncoding !== undefined) {
+      endFill(fill, { kind: "unshared" });
+      return null;
+    }
+    // An upstream that ignores Range starts at 0: what comes first is filled on the way.
+    run.slice = Math.floor(first / sliceBytes);
+    const result = await cut({ fill, run, lease, representation, body, expected }, deps);
+    switch (result.kind) {
+      case "done":
+        return null;
+      case "no-memory":
+        return {
+          failure: { kind: "failure", status: 503, detail: "Too much is being fetched at once", retryAfterSeconds: 5 },
+          again: null,
+          spoils: false,
+        };
+      case "short":
+        return {
+          failure: { kind: "failure", status: 502, detail: `${upstream} ended ${fill.key} after ${result.at} of ${body.size} bytes` },
+          again: upstream,
+          spoils: false,
+        };
+      case "broken":
+        deps.onBroken(fill.target, upstream, result.reason);
+        return {
+          failure: { kind: "failure", status: 502, detail: `Refused ${fill.key} from ${upstream}: ${result.reason}` },
+          again: upstream,
+          spoils: true,
+        };
+    }
+  } catch (error) {
+    if (error instanceof SourceError) return { failure: error.failure, again: upstream, spoils: false };
+    throw error;
+  } finally {
+    source.cancel("this fetch has ended");
+  }
+}
+
+/** Bytes went out, or were stored, that turned out bad: nothing may ever be resumed onto them. */
+async function spoil(fill: Fill, deps: PumpDependencies): Promise<void> {
+  fill.storable = false;
+  fill.spoiled = true;
+  await deps.leases.taint(fill.key);
+  try {
+    const head = await deps.store.head(fill.key);
+    if (head !== null && head.version === fill.object?.version) await deps.store.delete([fill.key]);
+  } catch (error) {
+    deps.onUnstored(fill.key, `the head of a bad version may be left: ${String(error)}`);
+  }
+}
+
+function requestFor(fill: Fill, run: Run, avoid: readonly string[], deps: PumpDependencies): UpstreamRequest {
+  const { sliceBytes } = deps.config;
+  const { mirror, path, query, class: pathClass } = fill.target;
+  const { object } = fill;
+  const ranged = run.slice > 0 || run.last !== null;
+  return {
+    mirror,
+    path,
+    query,
+    class: pathClass,
+    avoid,
+    ...(ranged
+      ? { range: { first: run.slice * sliceBytes, ...(run.last === null ? {} : { last: (run.last + 1) * sliceBytes - 1 }) } }
+      : {}),
+    ...(object === null
+      ? {}
+      : {
+          sameAs: {
+            size: object.size,
+            etag: object.etag,
+            lastModified: object.lastModified,
+            contentType: object.contentType,
+            contentEncoding: undefined,
+            upstream: object.upstream,
+          },
+        }),
+    known: createKnownBytes(fill, deps.store, sliceBytes),
+  };
+}

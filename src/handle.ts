@@ -1,0 +1,85 @@
+import { routeRequest } from "./route/route-request.ts";
+import { refuse } from "./serve/failure.ts";
+import type { ServeDependencies } from "./serve/dependencies.ts";
+import { serve } from "./serve/serve.ts";
+
+export interface HandlerDependencies {
+  readonly serve: ServeDependencies;
+  /** The pages under `/-/`, and `/` on an unmapped host. */
+  readonly app: { fetch(request: Request): Response | Promise<Response> };
+  /** The server passes request targets as the client sent them, so that an absolute one can be told. */
+  readonly isLocal: boolean;
+  readonly logRequest: (record: RequestRecord) => void;
+}
+
+/** One line of the request log. */
+export interface RequestRecord {
+  readonly method: string;
+  readonly mirror: string | null;
+  readonly path: string;
+  readonly status: number;
+  /** Body bytes that went out (or were handed to the runtime whole). */
+  readonly bytes: number;
+  /** The whole Cache-Status value, without our own name. */
+  readonly cache: string | null;
+  readonly ms: number;
+  /** Why the body ended before its end. */
+  readonly cut?: string;
+}
+
+/** One request from the wire to its answer. */
+export async function handle(request: Request, deps: HandlerDependencies, waitUntil: (work: Promise<unknown>) => void): Promise<Response> {
+  const { now, config } = deps.serve;
+  const began = now();
+  const isOriginForm = request.url.startsWith("/");
+  const host = request.headers.get("host") ?? undefined;
+  const routed = routeRequest(config.mirrors, { url: request.url, host, absoluteForm: deps.isLocal && !isOriginForm });
+  if (request.method !== "GET" && request.method !== "HEAD") {
+    return refuse(405, `${request.method} is not for a mirror: use GET or HEAD`, { Allow: "GET, HEAD" });
+  }
+  switch (routed.kind) {
+    case "refused":
+      deps.logRequest({
+        method: request.method,
+        mirror: null,
+        path: request.url,
+        status: routed.status,
+        bytes: 0,
+        cache: null,
+        ms: now() - began,
+      });
+      return refuse(routed.status, routed.detail);
+    case "site":
+      return deps.app.fetch(new Request(`http://${host ?? "localhost"}${routed.path}`, request));
+    case "mirror": {
+      const { target } = routed;
+      let body: { bytes: number; cut: string | null } | null = null;
+      let response: Response | null = null;
+      // The body may end before or after the head is known; the line needs both.
+      const log = () => {
+        if (body === null || response === null) return;
+        const { mirror, path } = target;
+        const cache = response.headers.get("cache-status")?.replace(/^lazy-mirror; /, "") ?? null;
+        const { bytes, cut } = body;
+        deps.logRequest({
+          method: request.method,
+          mirror: mirror.name,
+          path,
+          status: response.status,
+          bytes,
+          cache,
+          ms: now() - began,
+          ...(cut === null ? {} : { cut }),
+        });
+      };
+      const onBody = (bytes: number, cut: string | null) => {
+        body = { bytes, cut };
+        log();
+      };
+      response = await serve({ method: request.method, headers: request.headers, waitUntil, onBody }, target, deps.serve);
+      if (response.status >= 400 && body === null) onBody(0, null);
+      else log();
+      return response;
+    }
+  }
+}

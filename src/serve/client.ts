@@ -1,0 +1,29 @@
+import { parseRange } from "../http/byte-ranges.ts";
+import type { Wanted } from "../store/object-store.ts";
+
+/** One request as serve/ sees it. */
+export interface Client {
+  /** GET or HEAD. */
+  readonly method: string;
+  readonly headers: Headers;
+  /** Keeps work alive after the response. */
+  readonly waitUntil: (work: Promise<unknown>) => void;
+  /** Called once when the body has gone out, or was cut off by either side. */
+  readonly onBody: (bytes: number, cut: string | null) => void;
+}
+
+/** The one range that the request asks for, in the store's terms; undefined for all else. */
+export function wantedOf({ method, headers }: Client): Wanted | undefined {
+  const ranges = method === "GET" ? parseRange(headers.get("range")) : null;
+  const [range, second] = ranges ?? [];
+  if (range === undefined || second !== undefined) return undefined;
+  if ("suffix" in range) return { suffix: range.suffix };
+  return range.last === undefined ? { offset: range.first } : { offset: range.first, length: range.last - range.first + 1 };
+}
+
+/** Agents that take a body shorter than its Content-Length for whole (CLIENTS.md): a cut in chunked framing raises there too. */
+const LENGTH_BLIND_AGENTS = /python-requests|python-urllib|koji/i;
+
+export function isLengthBlind({ headers }: Client): boolean {
+  return LENGTH_BLIND_AGENTS.test(headers.get("user-agent") ?? "");
+}

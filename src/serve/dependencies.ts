@@ -1,0 +1,20 @@
+import type { Config } from "../config/config.ts";
+import type { Fills } from "../fill/fills.ts";
+import type { Repositories } from "../metadata/repositories.ts";
+import type { ObjectStore } from "../store/object-store.ts";
+import type { Upstreams } from "../upstream/upstream.ts";
+import type { Checks } from "./checks.ts";
+
+/** All that answering needs, built once per isolate. */
+export interface ServeDependencies {
+  readonly config: Config;
+  readonly store: ObjectStore;
+  readonly fills: Fills;
+  readonly upstreams: Upstreams;
+  readonly repositories: Repositories;
+  readonly checks: Checks;
+  readonly now: () => number;
+  /** A version in the store, or what was sent of one, proved bad. */
+  readonly taint: (key: string) => Promise<void>;
+  readonly log: (message: string) => void;
+}
