@@ -68,3 +68,15 @@ export async function* chunked(content: string | Uint8Array, size = 64): AsyncGe
   const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
   for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);
 }
+
+/** A version 4 signature packet (RFC 9580 §5.2.3) with the right first two bytes of the hash and nothing after them: no key is needed to make it. */
+export function signatureInForm(document: string): Uint8Array {
+  const hashed = Uint8Array.of(4, 0, 22, 8, 0, 0);
+  const hash = createHash("sha256")
+    .update(document)
+    .update(hashed)
+    .update(Uint8Array.of(4, 0xff, 0, 0, 0, hashed.length))
+    .digest();
+  const body = Uint8Array.of(...hashed, 0, 0, hash[0] ?? 0, hash[1] ?? 0);
+  return Uint8Array.of(0x88, body.length, ...body);
+}

@@ -1,0 +1,496 @@
+import { expect, test } from "vitest";
+import { clearsigned, packages, release, repomd, sha256, signatureInForm } from "./samples.ts";
+import { createWorld, DAY, type Files, HOUR, ONE, settle, TWO } from "./world.ts";
+
+const ROOT = "os/repodata/repomd.xml";
+const SECOND = 1000;
+const T = Date.UTC(2025, 11, 31) / SECOND;
+
+/** An rpm repository of one generation; `hashed` as createrepo names its files, else under one name for ever. */
+function rpm(revision: number, mark: string, { hashed = true, extra = {} }: { hashed?: boolean; extra?: Files } = {}): Files {
+  const content = `primary ${mark}`;
+  const href = hashed ? `repodata/${sha256(content)}-primary.xml.gz` : "repodata/primary.xml.gz";
+  return { [ROOT]: repomd({ revision, data: { primary: [href, content] } }), [`os/${href}`]: content, ...extra };
+}
+
+const SUITE = "dists/sid";
+const PACKAGES = `${SUITE}/main/binary-amd64/Packages`;
+function deb(date: number, mark: string, options: { validUntil?: number; byHash?: boolean; files?: Files } = {}): Files {
+  const content = packages({ [`pool/${mark}.deb`]: mark });
+  const text = release({
+    date,
+    byHash: options.byHash ?? true,
+    files: { "main/binary-amd64/Packages": content },
+    ...only(options.validUntil),
+  });
+  return {
+    [`${SUITE}/InRelease`]: clearsigned(text),
+    [`${SUITE}/Release`]: text,
+    [PACKAGES]: content,
+    [`${SUITE}/main/binary-amd64/by-hash/SHA256/${sha256(content)}`]: content,
+    ...options.files,
+  };
+}
+const only = (validUntil: number | undefined): { validUntil?: number } => (validUntil === undefined ? {} : { validUntil });
+
+test("a first request publishes a whole generation, and a fresh one costs no upstream request", async () => {
+  const world = createWorld([ONE]);
+  world.origins[ONE] = rpm(T, "a");
+  const repository = world.repository();
+  expect(await repository.resolve(ROOT)).toMatchObject({ kind: "object", state: "revalidated", ageSeconds: 0 });
+  const asked = world.requests.length;
+  world.now += 30 * SECOND;
+  expect(await repository.resolve(ROOT)).toMatchObject({ kind: "object", state: "fresh", ageSeconds: 30 });
+  expect(await world.read(repository, `os/repodata/${sha256("primary a")}-primary.xml.gz`)).toBe("primary a");
+  expect(await repository.resolve(`${ROOT}.asc`)).toEqual({ kind: "absent", status: 404 });
+  expect(world.requests.slice(asked)).toEqual([`one ${ROOT}.asc`]);
+});
+
+test("on expiry a hundred clients cost one conditional fetch, and after a restart still one", async () => {
+  const world = createWorld([ONE]);
+  world.origins[ONE] = rpm(T, "a");
+  await world.repository().resolve(ROOT);
+  const repository = world.repository();
+  world.requests.length = 0;
+  expect(await repository.resolve(ROOT)).toMatchObject({ state: "fresh" });
+  expect(world.requests).toEqual([]);
+  world.now += 61 * SECOND;
+  const states = await Promise.all(Array.from({ length: 100 }, () => repository.resolve(ROOT)));
+  expect(new Set(states.map((one) => one.kind === "object" && one.state))).toEqual(new Set(["revalidated"]));
+  expect(world.requests).toEqual([`one ${ROOT}`]);
+});
+
+test("TTL 0 revalidates each time", async () => {
+  const world = createWorld([ONE]);
+  world.origins[ONE] = rpm(T, "a");
+  const repository = world.repository({ ttl: 0 });
+  await repository.resolve(ROOT);
+  world.origins[ONE] = rpm(T + 1, "b");
+  expect(await world.read(repository, ROOT)).toContain(sha256("primary b"));
+});
+
+interface Scenario {
+  readonly name: string;
+  readonly first: Files;
+  /** What the upstreams hold when the first generation has expired; null: down. */
+  readonly one: Files | null;
+  readonly two?: Files | null;
+  readonly path: string;
+  readonly before?: string;
+  /** Whose root is then served, and how. */
+  readonly serves: "old" | "new";
+  readonly state: "revalidated" | "stale";
+  readonly says?: string;
+  readonly used?: readonly string[];
+}
+
+const whole = rpm(T, "a");
+const next = rpm(T + 100, "b");
+const without = (files: Files, ...paths: string[]): Files =>
+  Object.fromEntries(Object.entries(files).filter(([path]) => !paths.includes(path)));
+const newPrimary = `os/repodata/${sha256("primary b")}-primary.xml.gz`;
+const debNew = deb(T + 100, "b");
+const debHash = Object.keys(debNew).find((path) => path.includes("by-hash")) ?? "";
+
+const SCENARIOS: readonly Scenario[] = [
+  { name: "a whole new generation is adopted", first: whole, one: next, path: ROOT, serves: "new", state: "revalidated" },
+  { name: "the same one is confirmed", first: whole, one: whole, path: ROOT, serves: "old", state: "revalidated" },
+  {
+    name: "repomd.xml swapped before its files: the old generation goes on",
+    first: whole,
+    one: without(next, newPrimary),
+    path: ROOT,
+    serves: "old",
+    state: "stale",
+    says: "named but not there",
+  },
+  {
+    name: "repomd.xml swapped on the first upstream only, files whole on the second: the second's is adopted",
+    first: whole,
+    one: without(next, newPrimary),
+    two: next,
+    path: ROOT,
+    serves: "new",
+    state: "revalidated",
+  },
+  {
+    name: "an unhashed primary that is still the old one: half-way",
+    first: rpm(T, "a", { hashed: false }),
+    one: { ...rpm(T + 100, "b", { hashed: false }), "os/repodata/primary.xml.gz": "primary a" },
+    path: ROOT,
+    serves: "old",
+    state: "stale",
+    says: "not the file that is named",
+  },
+  { name: "an older root is refused", first: whole, one: rpm(T - 100, "z"), path: ROOT, serves: "old", state: "stale", says: "older" },
+  {
+    name: "the first upstream older, the second the same: confirmed",
+    first: whole,
+    one: rpm(T - 100, "z"),
+    two: whole,
+    path: ROOT,
+    serves: "old",
+    state: "revalidated",
+  },
+  {
+    name: "the first upstream older, the second newer: the newer is adopted",
+    first: whole,
+    one: rpm(T - 1, "z"),
+    two: next,
+    path: ROOT,
+    serves: "new",
+    state: "revalidated",
+  },
+  {
+    name: "a malformed root is refused",
+    first: whole,
+    one: { [ROOT]: "<html>busy</html>" },
+    path: ROOT,
+    serves: "old",
+    state: "stale",
+    says: "malformed",
+  },
+  {
+    name: "a malformed root on one upstream, a good one on the next",
+    first: whole,
+    one: { [ROOT]: "<repomd>" },
+    two: next,
+    path: ROOT,
+    serves: "new",
+    state: "revalidated",
+  },
+  {
+    name: "a root that names files outside is refused",
+    first: whole,
+    one: { [ROOT]: repomd({ revision: T + 1, data: { primary: ["../../x", ""] } }) },
+    path: ROOT,
+    serves: "old",
+    state: "stale",
+    says: "leads out",
+  },
+  {
+    name: "upstream is down: the last generation, said so",
+    first: whole,
+    one: null,
+    two: null,
+    path: ROOT,
+    serves: "old",
+    state: "stale",
+    says: "no upstream answers",
+  },
+  { name: "the root is gone: not believed at once", first: whole, one: {}, path: ROOT, serves: "old", state: "stale", says: "any more" },
+  {
+    name: "a signature that was there is gone",
+    first: { ...whole, [`${ROOT}.asc`]: "sig" },
+    one: next,
+    path: ROOT,
+    serves: "old",
+    state: "stale",
+    says: "asc is gone",
+  },
+  {
+    name: "InRelease ahead of its by-hash files: the old one goes on",
+    first: deb(T, "a"),
+    one: without(debNew, debHash, PACKAGES),
+    path: `${SUITE}/InRelease`,
+    serves: "old",
+    state: "stale",
+    says: "named but not there",
+    used: [PACKAGES],
+  },
+  {
+    name: "a deb repository without by-hash is whole by name",
+    first: deb(T, "a"),
+    one: without(debNew, debHash),
+    path: `${SUITE}/InRelease`,
+    serves: "new",
+    state: "revalidated",
+    used: [PACKAGES],
+  },
+  {
+    name: "indexes that nobody used are not waited for",
+    first: deb(T, "a"),
+    one: without(debNew, debHash, PACKAGES),
+    path: `${SUITE}/InRelease`,
+    serves: "new",
+    state: "revalidated",
+  },
+  {
+    name: "Release of another date than InRelease: half-way",
+    first: deb(T, "a"),
+    one: { ...debNew, [`${SUITE}/Release`]: deb(T, "a")[`${SUITE}/Release`] ?? "" },
+    path: `${SUITE}/InRelease`,
+    serves: "old",
+    state: "stale",
+    says: "another date",
+  },
+  {
+    name: "past its Valid-Until while the held one is not: refused",
+    first: deb(T, "a", { validUntil: T + 10 * 86_400 }),
+    one: deb(T + 100, "b", { validUntil: T + 200 }),
+    path: `${SUITE}/InRelease`,
+    serves: "old",
+    state: "stale",
+    says: "Valid-Until",
+  },
+  {
+    name: "an older InRelease is refused",
+    first: deb(T, "a"),
+    one: deb(T - 1, "z"),
+    path: `${SUITE}/InRelease`,
+    serves: "old",
+    state: "stale",
+    says: "older",
+  },
+  {
+    name: "an opaque database that changed is taken",
+    first: { "os/core.db": "db1" },
+    one: { "os/core.db": "db2" },
+    path: "os/core.db",
+    serves: "new",
+    state: "revalidated",
+  },
+  {
+    name: "an APKINDEX that changed is taken",
+    first: { "os/APKINDEX.tar.gz": "i1" },
+    one: { "os/APKINDEX.tar.gz": "i2" },
+    path: "os/APKINDEX.tar.gz",
+    serves: "new",
+    state: "revalidated",
+  },
+];
+
+test.each(SCENARIOS)("$name", async ({ first, one, two, path, serves, state, says, used }) => {
+  const world = createWorld([ONE, TWO]);
+  world.origins[ONE] = first;
+  world.origins[TWO] = first;
+  const repository = world.repository();
+  await repository.resolve(path);
+  for (const member of used ?? []) await repository.resolve(member);
+  world.origins[ONE] = one;
+  world.origins[TWO] = two === undefined ? one : two;
+  world.now += 61 * SECOND;
+  const resolution = await repository.resolve(path);
+  expect(resolution).toMatchObject({ kind: "object", state });
+  const fresh = world.origins[TWO]?.[path] ?? world.origins[ONE]?.[path];
+  expect(await world.read(repository, path)).toBe(serves === "old" ? first[path] : fresh);
+  if (says === undefined) return;
+  expect(resolution).toMatchObject({ detail: expect.stringContaining(says) });
+  expect(world.logs.join("\n")).toContain(says);
+});
+
+test("while a sync is half-way another try is made every TTL, without a wait, until it is whole", async () => {
+  const world = createWorld([ONE]);
+  world.origins[ONE] = whole;
+  const repository = world.repository();
+  await repository.resolve(ROOT);
+  world.origins[ONE] = without(next, newPrimary);
+  world.now += 61 * SECOND;
+  expect(await repository.resolve(ROOT)).toMatchObject({ state: "stale" });
+  world.requests.length = 0;
+  world.now += 30 * SECOND;
+  expect(await repository.resolve(ROOT)).toMatchObject({ state: "stale", ageSeconds: 91 });
+  expect(world.requests).toEqual([]);
+  world.origins[ONE] = next;
+  world.now += 31 * SECOND;
+  expect(await repository.resolve(ROOT)).toMatchObject({ state: "stale" });
+  await settle();
+  expect(await repository.resolve(ROOT)).toMatchObject({ state: "fresh" });
+  expect(await world.read(repository, ROOT)).toBe(next[ROOT]);
+});
+
+test("an older root that every upstream has shown for an hour is believed", async () => {
+  const world = createWorld([ONE, TWO]);
+  world.origins[ONE] = world.origins[TWO] = whole;
+  const repository = world.repository();
+  await repository.resolve(ROOT);
+  const older = rpm(T - 100, "z");
+  world.origins[ONE] = older;
+  for (let n = 0; n < 3; n++) {
+    world.now += HOUR;
+    expect(await world.read(repository, ROOT)).toBe(whole[ROOT]);
+  }
+  world.origins[TWO] = older;
+  for (let minutes = 0; minutes < 60; minutes += 20) {
+    world.now += 20 * 60 * SECOND;
+    expect(await world.read(repository, ROOT)).toBe(whole[ROOT]);
+  }
+  world.now += 21 * 60 * SECOND;
+  expect(await world.read(repository, ROOT)).toBe(older[ROOT]);
+});
+
+test("an upstream that is slow with a new root does not keep a client waiting beyond the limit, and the new one comes later", async () => {
+  const world = createWorld([ONE]);
+  world.origins[ONE] = whole;
+  const repository = world.repository();
+  await repository.resolve(ROOT);
+  world.origins[ONE] = next;
+  let openGate = (): void => {};
+  world.gate = new Promise((resolve) => (openGate = resolve));
+  world.now += 61 * SECOND;
+  const waiting = repository.resolve(ROOT);
+  await settle();
+  await world.pass(10 * SECOND);
+  expect(await waiting).toMatchObject({ state: "stale", detail: expect.stringContaining("did not arrive whole within 10 s") });
+  openGate();
+  await settle();
+  expect(await world.read(repository, ROOT)).toBe(next[ROOT]);
+});
+
+test("nearing its Valid-Until, trouble is reported as an error", async () => {
+  const world = createWorld([ONE]);
+  world.origins[ONE] = deb(T, "a", { validUntil: T + 7 * 86_400 });
+  const repository = world.repository();
+  await repository.resolve(`${SUITE}/InRelease`);
+  world.origins[ONE] = null;
+  world.now += HOUR;
+  await repository.resolve(`${SUITE}/InRelease`);
+  expect(world.logs.at(-1)).toMatch(/^warn: /);
+  world.now = T * SECOND + 6.5 * DAY;
+  await repository.resolve(`${SUITE}/InRelease`);
+  expect(world.logs.at(-1)).toMatch(/^error: .*valid until/);
+});
+
+test("with nothing held: absent, failing, opaque and half-way each say so", async () => {
+  const world = createWorld([ONE]);
+  expect(await world.repository().resolve(ROOT)).toEqual({ kind: "absent", status: 404 });
+  world.origins[ONE] = null;
+  expect(await world.repository().resolve(ROOT)).toMatchObject({ kind: "failure", status: 502 });
+  world.origins[ONE] = { [ROOT]: "<html>what</html>" };
+  expect(await world.repository().resolve(ROOT)).toEqual({ kind: "opaque" });
+  world.origins[ONE] = { ...deb(T, "a"), [`${SUITE}/Release`]: release({ date: T - 5, files: {} }) };
+  expect(await world.repository().resolve(`${SUITE}/InRelease`)).toMatchObject({ kind: "failure", status: 503, retryAfterSeconds: 60 });
+});
+
+test("with nothing held, a root whose files are nowhere whole is published: what it names is asked for one by one", async () => {
+  const world = createWorld([ONE, TWO]);
+  world.origins[ONE] = world.origins[TWO] = without(whole, `os/repodata/${sha256("primary a")}-primary.xml.gz`);
+  const repository = world.repository();
+  expect(await world.read(repository, ROOT)).toBe(whole[ROOT]);
+});
+
+test("members resolve through the published root, by-hash first upstream, and keep their bytes when upstream moves on", async () => {
+  const world = createWorld([ONE]);
+  const old = deb(T, "a");
+  world.origins[ONE] = old;
+  const repository = world.repository();
+  await repository.resolve(`${SUITE}/InRelease`);
+  world.requests.length = 0;
+  expect(await world.read(repository, PACKAGES)).toBe(old[PACKAGES]);
+  expect(world.requests).toEqual([`one ${Object.keys(old).find((path) => path.includes("by-hash"))}`]);
+  world.origins[ONE] = { ...debNew, [PACKAGES]: "half of it" };
+  expect(await world.read(repository, PACKAGES)).toBe(old[PACKAGES]);
+});
+
+test("by-hash files are served from any generation", async () => {
+  const world = createWorld([ONE]);
+  const old = deb(T, "a");
+  const oldHash = Object.keys(old).find((path) => path.includes("by-hash")) ?? "";
+  world.origins[ONE] = old;
+  const repository = world.repository();
+  await repository.resolve(`${SUITE}/InRelease`);
+  expect(await world.read(repository, oldHash)).toBe(old[PACKAGES]);
+  world.origins[ONE] = debNew;
+  world.now += HOUR;
+  expect(await world.read(repository, `${SUITE}/InRelease`)).toBe(debNew[`${SUITE}/InRelease`]);
+  expect(await world.read(repository, oldHash)).toBe(old[PACKAGES]);
+});
+
+test("a hash-prefixed file of the new generation is there before its root is", async () => {
+  const world = createWorld([ONE]);
+  world.origins[ONE] = whole;
+  const repository = world.repository();
+  await repository.resolve(ROOT);
+  world.origins[ONE] = next;
+  world.now += HOUR;
+  await repository.resolve(ROOT);
+  world.origins[ONE] = null;
+  expect(await world.read(repository, newPrimary)).toBe("primary b");
+});
+
+test("by-hash files of a repository whose root nobody asked for are fetched by their own name", async () => {
+  const world = createWorld([ONE]);
+  world.origins[ONE] = debNew;
+  expect(await world.read(world.repository(), debHash)).toBe(debNew[PACKAGES]);
+});
+
+test("a file that the store lost is fetched again", async () => {
+  const world = createWorld([ONE]);
+  world.origins[ONE] = { ...deb(T, "a") };
+  const repository = world.repository();
+  for (const path of [`${SUITE}/InRelease`, `${SUITE}/Release`, PACKAGES]) {
+    const found = await repository.resolve(path);
+    if (found.kind !== "object") throw new Error(found.kind);
+    world.store.objects.delete(found.key);
+    expect(await repository.resolve(path, found.key)).toMatchObject({ kind: "object", key: found.key });
+    expect(world.store.objects.has(found.key)).toBe(true);
+  }
+});
+
+test("sqlite files are not prefetched, and zchunk ones only once used", async () => {
+  const world = createWorld([ONE]);
+  const make = (revision: number): Files => {
+    const data = Object.fromEntries(
+      [
+        ["primary", "p.xml.gz"],
+        ["primary_db", "p.sqlite.bz2"],
+        ["primary_zck", "p.xml.zck"],
+      ].map(([type = "", name]) => [type, [`repodata/${name}`, `${type}${revision}`] as const]),
+    );
+    return {
+      [ROOT]: repomd({ revision, data }),
+      ...Object.fromEntries(Object.values(data).map(([href, content]) => [`os/${href}`, content])),
+    };
+  };
+  world.origins[ONE] = make(T);
+  const repository = world.repository();
+  await repository.resolve(ROOT);
+  expect(world.requests.filter((one) => one.includes("/p."))).toEqual(["one os/repodata/p.xml.gz"]);
+  await repository.resolve("os/repodata/p.xml.zck");
+  world.requests.length = 0;
+  world.origins[ONE] = make(T + 1);
+  world.now += HOUR;
+  await repository.resolve(ROOT);
+  expect(world.requests.filter((one) => one.includes("/p.")).toSorted()).toEqual(["one os/repodata/p.xml.gz", "one os/repodata/p.xml.zck"]);
+});
+
+test("a suite with a slash in its name keeps its members apart from its neighbours'", async () => {
+  const world = createWorld([ONE]);
+  const content = packages({});
+  world.origins[ONE] = {
+    "dists/stable/updates/InRelease": clearsigned(release({ date: T, files: { "main/binary-amd64/Packages": content } })),
+    "dists/stable/updates/main/binary-amd64/Packages": content,
+  };
+  const repository = world.repository();
+  await repository.resolve("dists/stable/updates/InRelease");
+  expect(await world.read(repository, "dists/stable/updates/main/binary-amd64/Packages")).toBe(content);
+});
+
+test("a repomd.xml.asc of the version before, caught between the two, holds the new generation back", async () => {
+  const signed = (content: string): Uint8Array => signatureInForm(content);
+  const world = createWorld([ONE]);
+  const before: Files = { ...whole, [`${ROOT}.asc`]: signed(String(whole[ROOT])) };
+  world.origins[ONE] = before;
+  const repository = world.repository();
+  await repository.resolve(ROOT);
+  world.origins[ONE] = { ...next, [`${ROOT}.asc`]: before[`${ROOT}.asc`] ?? "" };
+  world.now += 61 * SECOND;
+  expect(await repository.resolve(ROOT)).toMatchObject({ state: "stale", detail: expect.stringContaining("signs another version") });
+  expect(await repository.resolve(`${ROOT}.asc`)).toMatchObject({
+    kind: "object",
+    object: { sha256: sha256(before[`${ROOT}.asc`] ?? "") },
+  });
+  world.origins[ONE] = { ...next, [`${ROOT}.asc`]: signed(String(next[ROOT])) };
+  world.now += 61 * SECOND;
+  await repository.resolve(ROOT);
+  await settle();
+  expect(await world.read(repository, ROOT)).toBe(next[ROOT]);
+  expect(await repository.resolve(`${ROOT}.asc`)).toMatchObject({ object: { sha256: sha256(signed(String(next[ROOT]))) } });
+});
+
+test("a database of many slices is stored in slices", async () => {
+  const world = createWorld([ONE]);
+  world.origins[ONE] = { "os/extra.files": new Uint8Array(200_000).fill(7) };
+  const found = await world.repository().resolve("os/extra.files");
+  expect(found).toMatchObject({ kind: "object", object: { size: 200_000, sliceBytes: 65_536 } });
+});

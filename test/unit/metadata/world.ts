@@ -1,0 +1,220 @@
+import type { Mirror } from "../../../src/config/config.ts";
+import type { EnsureStored, KeptState } from "../../../src/metadata/ports.ts";
+import { createRepository, type IndexTables, type Repository } from "../../../src/metadata/repository.ts";
+import type { ObjectStore } from "../../../src/store/object-store.ts";
+import type { StoredObject } from "../../../src/store/stored-object.ts";
+import type { ByteSource, Representation, UpstreamAnswer, UpstreamRequest, Upstreams } from "../../../src/upstream/upstream.ts";
+import { sha256 } from "./samples.ts";
+
+/** Loopback in spirit: upstreams, store, clock and timers that a test holds in its hands. */
+export const ONE = "http://one.test";
+export const TWO = "http://two.test";
+export const HOUR = 3_600_000;
+export const DAY = 24 * HOUR;
+
+export type Files = Record<string, string | Uint8Array>;
+
+export interface World {
+  readonly mirror: Mirror;
+  readonly store: ObjectStore & { readonly objects: Map<string, { object: StoredObject; bytes: Uint8Array }>; readonly deleted: string[] };
+  readonly kept: KeptState;
+  /** Upstream url → path → content; null: the upstream is down. */
+  readonly origins: Record<string, Files | null>;
+  /** Requests that reached an upstream, as `one repodata/repomd.xml`. */
+  readonly requests: string[];
+  readonly logs: string[];
+  now: number;
+  /** Answers of the upstreams wait for it. */
+  gate: Promise<void>;
+  /** Runs the timers that are due once `ms` have passed. */
+  pass(ms: number): Promise<void>;
+  readonly upstreams: Upstreams;
+  readonly ensureStored: EnsureStored;
+  readonly timer: (ms: number, run: () => void) => () => void;
+  repository(options?: { ttl?: number; tables?: IndexTables }): Repository;
+  /** Content of a path as a client gets it, or the kind of the answer. */
+  read(repository: Repository, path: string): Promise<string>;
+}
+
+export function createWorld(upstreamUrls: readonly string[] = [ONE, TWO]): World {
+  const timers = new Map<number, { at: number; run: () => void }>();
+  let serial = 0;
+  const mirror: Mirror = {
+    name: "m",
+    hosts: [],
+    distro: undefined,
+    upstreams: upstreamUrls.map((url) => ({ url, authorization: undefined })),
+    redirectHosts: [],
+    allowedQuery: [],
+    classes: [],
+  };
+  const world: World = {
+    mirror,
+    store: memoryStore(),
+    kept: memoryState(),
+    origins: Object.fromEntries(upstreamUrls.map((url) => [url, {}])),
+    requests: [],
+    logs: [],
+    now: Date.UTC(2026, 0, 1),
+    gate: Promise.resolve(),
+    async pass(ms) {
+      world.now += ms;
+      for (const [id, timer] of timers) {
+        if (timer.at > world.now) continue;
+        timers.delete(id);
+        timer.run();
+      }
+      await settle();
+    },
+    upstreams: { open: (request) => open(world, request) },
+    async ensureStored({ candidates, key, expectation }) {
+      if (world.store.objects.has(key)) return { kind: "stored", object: world.store.objects.get(key)?.object as StoredObject };
+      let found = false;
+      let avoid: string[] = [];
+      for (const path of candidates) {
+        avoid = [];
+        while (avoid.length < mirror.upstreams.length) {
+          const answer = await open(world, { mirror, path, query: "", class: "member", avoid });
+          if (answer.kind === "failure") return answer;
+          if (answer.kind !== "body") break;
+          const bytes = (await answer.source.read()) ?? new Uint8Array();
+          found = true;
+          if (sha256(bytes) === expectation.digest) {
+            const object = describe(world, answer.representation, bytes);
+            await world.store.put(key, object, bytes);
+            return { kind: "stored", object };
+          }
+          avoid.push(answer.representation.upstream);
+        }
+      }
+      return { kind: found ? "mismatch" : "absent" };
+    },
+    timer(ms, run) {
+      const id = serial++;
+      timers.set(id, { at: world.now + ms, run });
+      return () => timers.delete(id);
+    },
+    repository: (options = {}) =>
+      createRepository({
+        mirror,
+        upstreams: world.upstreams,
+        store: world.store,
+        kept: world.kept,
+        ensureStored: world.ensureStored,
+        tables: options.tables ?? null,
+        timer: world.timer,
+        now: () => world.now,
+        log: (level, message) => world.logs.push(`${level}: ${message}`),
+        sliceBytes: 64 * 1024,
+        retentionDays: 90,
+        limits: { metadataTtlSeconds: options.ttl ?? 60, metadataWaitSeconds: 10, prefetchBytes: 1_000_000 },
+      }),
+    async read(repository, path) {
+      const resolution = await repository.resolve(path);
+      if (resolution.kind !== "object") return resolution.kind === "failure" ? `failure ${resolution.status}` : resolution.kind;
+      const held = world.store.objects.get(resolution.key);
+      return held === undefined ? "lost" : new TextDecoder().decode(held.bytes);
+    },
+  };
+  return world;
+}
+
+/** Lets everything run that waits for nothing but promises. */
+export async function settle(): Promise<void> {
+  for (let n = 0; n < 50; n++) await new Promise((resolve) => setImmediate(resolve));
+}
+
+async function open(world: World, request: UpstreamRequest): Promise<UpstreamAnswer> {
+  await world.gate;
+  let isReached = false;
+  for (const { url } of request.mirror.upstreams) {
+    const files = world.origins[url];
+    if (request.avoid?.includes(url) === true || files === null || files === undefined) continue;
+    world.requests.push(`${new URL(url).hostname.split(".")[0]} ${request.path}`);
+    isReached = true;
+    const content = files[request.path];
+    if (content === undefined) continue;
+    const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
+    const etag = `"${sha256(bytes).slice(0, 8)}"`;
+    if (request.conditional?.etag === etag) return { kind: "not-modified", upstream: url };
+    const representation: Representation = {
+      size: bytes.length,
+      etag,
+      lastModified: undefined,
+      contentType: bytes[0] === 60 && bytes[1] === 104 ? "text/html" : "text/plain",
+      contentEncoding: undefined,
+      upstream: url,
+    };
+    return { kind: "body", representation, first: 0, source: sourceOf(bytes) };
+  }
+  return isReached ? { kind: "absent", status: 404 } : { kind: "failure", status: 502, detail: `${request.path}: no upstream answers` };
+}
+
+function sourceOf(bytes: Uint8Array): ByteSource {
+  let isRead = bytes.length === 0;
+  return {
+    async read() {
+      if (isRead) return null;
+      isRead = true;
+      return bytes;
+    },
+    cancel() {},
+  };
+}
+
+function describe(world: World, representation: Representation, bytes: Uint8Array): StoredObject {
+  const hex = sha256(bytes);
+  const { upstream } = representation;
+  return {
+    version: hex.slice(0, 32),
+    size: bytes.length,
+    contentType: "x/y",
+    upstream,
+    storedAt: world.now,
+    verified: "digest",
+    sha256: hex,
+  };
+}
+
+export function memoryState(): KeptState {
+  const values = new Map<string, string>();
+  return {
+    load: (key) => values.get(key) ?? null,
+    save: (key, value) => void values.set(key, value),
+    remove: (key) => void values.delete(key),
+    keys: () => [...values.keys()],
+  };
+}
+
+export function memoryStore(): World["store"] {
+  const objects = new Map<string, { object: StoredObject; bytes: Uint8Array }>();
+  const slices = new Map<string, Uint8Array>();
+  const deleted: string[] = [];
+  const stream = (bytes: Uint8Array): ReadableStream<Uint8Array> => new Response(Uint8Array.from(bytes)).body as ReadableStream<Uint8Array>;
+  return {
+    objects,
+    deleted,
+    head: async (key) => objects.get(key)?.object ?? null,
+    get: async (key) => {
+      const held = objects.get(key);
+      return held === undefined ? null : { object: held.object, body: held.object.sliceBytes === undefined ? stream(held.bytes) : null };
+    },
+    put: async (key, object, bytes) => {
+      objects.set(key, { object, bytes: bytes.slice() });
+      return "stored";
+    },
+    delete: async (keys) => {
+      deleted.push(...keys);
+      for (const key of keys) objects.delete(key);
+    },
+    list: async () => ({ objects: [] }),
+    putSlice: async (version, index, bytes) => {
+      slices.set(`${version}/${index}`, bytes.slice());
+      return "stored";
+    },
+    getSlice: async (version, index, offset = 0, length = Infinity) => {
+      const bytes = slices.get(`${version}/${index}`)?.subarray(offset, offset + length);
+      return bytes === undefined || (length !== Infinity && bytes.length < length) ? null : stream(bytes);
+    },
+  };
+}
