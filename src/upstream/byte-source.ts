@@ -44,7 +44,7 @@ export function createByteSource(
   let position = first;
   let resumedAt = first;
   let resumes = 0;
-  let ended: "whole" | "cancelled" | SourceError | undefined;
+  let ended: "whole" | SourceError | undefined;
   trust(opened.representation);
   if (request.sameAs !== undefined) trust(request.sameAs);
 
@@ -104,7 +104,7 @@ export function createByteSource(
     if (!request.signal?.aborted) {
       deps.record(current.upstream, { kind: "failure", random: deps.random() });
       deps.onEvent({ kind: "broken", upstream: current.upstream, path: request.path, position, detail: fault.message });
-      if (position - resumedAt >= PROGRESS_BYTES) breaks.clear();
+      if (position - resumedAt >= PROGRESS_BYTES) forgiveBreaks();
       addBreaks(current.upstream, 1);
       resumedAt = position;
       for (const upstream of candidates(fault)) {
@@ -115,22 +115,24 @@ export function createByteSource(
         detail += `; ${upstream.url} ${"detail" in joined ? joined.detail : `is ${joined.kind}`}`;
       }
     }
-    const failure: UpstreamFailure = { kind: "failure", status, detail: `Cannot complete ${request.path}: ${detail}` };
-    ended ??= new SourceError(failure);
+    fail(status, detail);
   }
 
   /** A lost connection is taken up where it was; a slow upstream is left. */
   function candidates(fault: BodyFault): readonly Upstream[] {
-    const order = deps.order(request).filter((upstream) => (breaks.get(upstream.url) ?? 0) < MAX_BREAKS);
-    const same = request.mirror.upstreams.filter(
-      (upstream) => upstream.url === current.upstream && (breaks.get(upstream.url) ?? 0) < MAX_BREAKS,
-    );
-    const others = order.filter((upstream) => upstream.url !== current.upstream);
-    return fault.reason === "stalled" ? [...others, ...same] : [...same, ...others];
+    const same = request.mirror.upstreams.filter((upstream) => upstream.url === current.upstream);
+    const others = deps.order(request).filter((upstream) => upstream.url !== current.upstream);
+    const order = fault.reason === "stalled" ? [...others, ...same] : [...same, ...others];
+    return order.filter((upstream) => (breaks.get(upstream.url) ?? 0) < MAX_BREAKS);
   }
 
   function addBreaks(upstream: string, count: number): void {
     breaks.set(upstream, (breaks.get(upstream) ?? 0) + count);
+  }
+
+  /** But for those that have another file: they keep it. */
+  function forgiveBreaks(): void {
+    for (const [upstream, count] of breaks) if (count !== Infinity) breaks.delete(upstream);
   }
 
   /** Nothing was delivered, so nothing can be mixed. */
@@ -167,8 +169,13 @@ export function createByteSource(
     deps.onEvent({ kind: "resumed", upstream: current.upstream, path: request.path, position });
   }
 
-  function cancel(reason?: string): void {
-    ended ??= "cancelled";
+  function fail(status: UpstreamFailure["status"], detail: string): void {
+    ended ??= new SourceError({ kind: "failure", status, detail: `Cannot complete ${request.path}: ${detail}` });
+  }
+
+  function cancel(reason = "cancelled"): void {
+    // A read under way must not take this for the end of the body.
+    fail(502, reason);
     body.close(reason);
   }
 
