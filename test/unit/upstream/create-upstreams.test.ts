@@ -1,0 +1,361 @@
+import { describe, expect, test } from "vitest";
+import type { UpstreamRequest } from "../../../src/upstream/upstream.ts";
+import type { Bench } from "./loopback.ts";
+import { createBench, listen, mirrorOf, readAll, refusingUrl, serveFile, sourceOf } from "./loopback.ts";
+
+const A = "http://a.example/pub";
+const B = "http://b.example/pub";
+const C = "http://c.example/pub";
+const D = "http://d.example/pub";
+
+type Reply = Response | Error | "silence";
+
+interface Asked {
+  readonly url: string;
+  readonly headers: Headers;
+  readonly signal: AbortSignal;
+}
+
+/** Upstreams answered from a table by the beginning of their URL; a list is used up from the front, its last reply stays. */
+function bench(replies: Record<string, (() => Reply) | (() => Reply)[]>): Bench & { readonly asked: Asked[] } {
+  const asked: Asked[] = [];
+  const made = createBench((url, init) => {
+    asked.push({ url, headers: new Headers(init.headers), signal: init.signal! });
+    const entry = Object.entries(replies).find(([prefix]) => url.startsWith(prefix))?.[1];
+    if (entry === undefined) throw new Error(`unexpected request of ${url}`);
+    const reply = (Array.isArray(entry) ? (entry.length > 1 ? entry.shift()! : entry[0]!) : entry)();
+    if (reply === "silence") return new Promise<Response>(() => {});
+    return reply instanceof Error ? Promise.reject(reply) : Promise.resolve(reply);
+  });
+  return { ...made, asked };
+}
+
+const reply =
+  (status: number, headers: Record<string, string> = {}, body: string | null = null): (() => Response) =>
+  () =>
+    new Response(body, { status, headers });
+const whole = reply(200, { "content-length": "5", etag: '"x"' }, "hello");
+const lost = (): Error => new Error("connection refused");
+const silence = (): "silence" => "silence";
+
+describe("what upstreams get to see", () => {
+  test("is an honest User-Agent, identity, and nothing of the client", async () => {
+    const { open, asked } = bench({ [A]: whole });
+    await open([A], { path: "x86_64/libstdc++-1~2.rpm", query: "?a=1" });
+    expect([...asked[0]!.headers]).toEqual([
+      ["accept", "*/*"],
+      ["accept-encoding", "identity"],
+      ["user-agent", "lazy-mirror/1.2.3 (+https://mirror.example/contact)"],
+    ]);
+    expect(asked[0]!.url).toBe(`${A}/x86_64/libstdc%2B%2B-1~2.rpm?a=1`);
+  });
+
+  test("is a Range only where not the whole is wanted", async () => {
+    const { open, asked } = bench({ [A]: whole });
+    await open([A], { range: { first: 0 } });
+    await open([A], { range: { first: 0, last: 3 } });
+    await open([A], { range: { first: 7 } });
+    expect(asked.map((request) => request.headers.get("range"))).toEqual([null, "bytes=0-3", "bytes=7-"]);
+  });
+
+  test("is the entity tag of a stored copy, or its date where there is no tag", async () => {
+    const { open, asked } = bench({ [A]: reply(304) });
+    const date = "Thu, 01 Jan 2026 00:00:00 GMT";
+    expect(await open([A], { conditional: { etag: '"x"', lastModified: date } })).toEqual({ kind: "not-modified", upstream: A });
+    await open([A], { conditional: { lastModified: date } });
+    expect(asked.map((request) => [request.headers.get("if-none-match"), request.headers.get("if-modified-since")])).toEqual([
+      ['"x"', null],
+      [null, date],
+    ]);
+  });
+
+  test("is Authorization only at the configured upstream itself, not behind a redirect", async () => {
+    const { upstreams, asked } = bench({ [A]: reply(302, { location: "http://cdn.example/f" }), "http://cdn.example": whole });
+    const mirror = { ...mirrorOf([], { redirectHosts: ["cdn.example"] }), upstreams: [{ url: A, authorization: "Bearer s" }] };
+    await upstreams.open({ mirror, path: "f", query: "", class: "package" });
+    expect(asked.map((request) => request.headers.get("authorization"))).toEqual(["Bearer s", null]);
+  });
+});
+
+describe("one upstream's answer", () => {
+  const from = (answer: () => Reply, more: Partial<UpstreamRequest> = {}): ReturnType<Bench["open"]> =>
+    bench({ [A]: answer }).open([A], more);
+
+  test("200 is a body with its representation", async () => {
+    const answer = await from(whole);
+    expect(answer).toMatchObject({ kind: "body", first: 0, representation: { size: 5, etag: '"x"', upstream: A } });
+    expect((await readAll(sourceOf(answer))).toString()).toBe("hello");
+  });
+
+  test("200 to a range begins at 0", async () => {
+    expect(await from(whole, { range: { first: 3 } })).toMatchObject({ kind: "body", first: 0 });
+  });
+
+  test("206 begins at the range", async () => {
+    const part = reply(206, { "content-range": "bytes 3-4/5" }, "lo");
+    expect(await from(part, { range: { first: 3 } })).toMatchObject({ kind: "body", first: 3, representation: { size: 5 } });
+  });
+
+  test("an empty file is a body that ends at once", async () => {
+    expect((await readAll(sourceOf(await from(reply(200, { "content-length": "0" }, null))))).length).toBe(0);
+  });
+
+  test.each([
+    ["of another start", { "content-range": "bytes 2-4/5" }],
+    ["of another end", { "content-range": "bytes 3-3/5" }],
+    ["without Content-Range", {}],
+    ["of unknown total", { "content-range": "bytes 3-4/*" }],
+    ["whose length contradicts it", { "content-range": "bytes 3-4/5", "content-length": "9" }],
+  ])("206 %s is a fault of the upstream", async (_, headers) => {
+    expect(await from(reply(206, headers, "lo"), { range: { first: 3 } })).toMatchObject({ kind: "failure", status: 502 });
+  });
+
+  test("304 or 416 that was not asked for is a fault", async () => {
+    expect(await from(reply(304))).toMatchObject({ kind: "failure", status: 502 });
+    expect(await from(reply(416))).toMatchObject({ kind: "failure", status: 502 });
+  });
+
+  test("416 tells the size; one that contradicts itself is a fault", async () => {
+    const range = { first: 9 };
+    expect(await from(reply(416, { "content-range": "bytes */5" }), { range })).toEqual({ kind: "unsatisfiable", size: 5 });
+    expect(await from(reply(416, { "content-range": "bytes */50" }), { range })).toMatchObject({ kind: "failure" });
+  });
+
+  test("HEAD brings no body", async () => {
+    const answer = await from(reply(200, { "content-length": "5" }), { method: "HEAD" });
+    expect(answer).toMatchObject({ kind: "head", representation: { size: 5 } });
+  });
+
+  test.each([404, 410] as const)("%d is absent", async (status) => {
+    expect(await from(reply(status))).toEqual({ kind: "absent", status });
+  });
+
+  test("403 and 500 are 502 to the client", async () => {
+    expect(await from(reply(403))).toMatchObject({ kind: "failure", status: 502 });
+    expect(await from(reply(500))).toMatchObject({ kind: "failure", status: 502 });
+  });
+
+  test("gzip on metadata passes, with the coding told", async () => {
+    const encoded = reply(200, { "content-encoding": "GZIP" }, "x");
+    expect(await from(encoded, { class: "root" })).toMatchObject({ kind: "body", representation: { contentEncoding: "gzip" } });
+  });
+});
+
+describe("the next upstream is asked", () => {
+  test.each<[string, () => Reply]>([
+    ["when one refuses the connection", lost],
+    ["after 500", reply(500)],
+    ["after 403", reply(403)],
+    ["after 429", reply(429)],
+    ["after 404 of a package: mirrors lag", reply(404)],
+    ["after gzip on a package", reply(200, { "content-encoding": "gzip" }, "x")],
+    ["after a web page in place of a package", reply(200, { "content-type": "text/html; charset=utf-8" }, "<html>")],
+    ["after a redirect to a host that is not allowed", reply(302, { location: "http://evil.example/" })],
+    ["after a redirect to a private address", reply(302, { location: "http://169.254.169.254/latest" })],
+    ["after a redirect without Location", reply(301)],
+    ["after a wrong 206", reply(206, { "content-range": "bytes 0-4/5" }, "hello")],
+  ])("%s", async (_, first) => {
+    const { open } = bench({ [A]: first, [B]: whole });
+    expect(await open([A, B])).toMatchObject({ kind: "body", representation: { upstream: B } });
+  });
+
+  test("when one sends no headers in time, and that fetch is aborted", async () => {
+    const { open, asked, runOut } = bench({ [A]: silence, [B]: whole });
+    const answer = open([A, B]);
+    await runOut();
+    expect(await answer).toMatchObject({ kind: "body", representation: { upstream: B } });
+    expect(asked[0]!.signal.aborted).toBe(true);
+  });
+
+  test("not after 404 of anything else: the first answer counts", async () => {
+    const { open, asked } = bench({ [A]: reply(404), [B]: whole });
+    expect(await open([A, B], { class: "root" })).toEqual({ kind: "absent", status: 404 });
+    expect(asked).toHaveLength(1);
+  });
+
+  test("but no more than three a request", async () => {
+    const { open, asked } = bench({ "http://": reply(500) });
+    expect(await open([A, B, C, D])).toMatchObject({ kind: "failure", status: 502 });
+    expect(asked).toHaveLength(3);
+  });
+
+  test("first, where the caller avoids one; not where it is the only one", async () => {
+    const { open } = bench({ [A]: whole, [B]: whole });
+    expect(await open([A, B], { avoid: [A] })).toMatchObject({ representation: { upstream: B } });
+    expect(await open([A], { avoid: [A] })).toMatchObject({ representation: { upstream: A } });
+  });
+
+  test("not, but the same once more, when a lone one lost the connection", async () => {
+    const { open } = bench({ [A]: [lost, whole] });
+    expect(await open([A])).toMatchObject({ kind: "body" });
+  });
+});
+
+describe("when no upstream has an answer, the client gets", () => {
+  test("502 when all refuse", async () => {
+    const { open, asked } = bench({ "http://": lost });
+    const answer = await open([A, B]);
+    expect(answer).toMatchObject({ kind: "failure", status: 502 });
+    expect(answer).toHaveProperty("detail", expect.stringContaining(`${A} could not be reached`));
+    expect(asked).toHaveLength(2);
+  });
+
+  test("504 when all keep silent", async () => {
+    const { open, runOut } = bench({ "http://": silence });
+    const answer = open([A, B]);
+    await runOut();
+    await runOut();
+    expect(await answer).toMatchObject({ kind: "failure", status: 504 });
+  });
+
+  test("503 with the shortest Retry-After when all are busy", async () => {
+    const { open } = bench({ [A]: reply(429, { "retry-after": "120" }), [B]: reply(503, { "retry-after": "30" }) });
+    expect(await open([A, B])).toMatchObject({ kind: "failure", status: 503, retryAfterSeconds: 30 });
+  });
+
+  test("503 with a Retry-After though the upstream named none: clients take one without for final", async () => {
+    const answer = await bench({ [A]: reply(503) }).open([A]);
+    expect(answer).toMatchObject({ status: 503, retryAfterSeconds: 10 });
+  });
+
+  test("404 when all that were asked said so", async () => {
+    expect(await bench({ "http://": reply(404) }).open([A, B])).toEqual({ kind: "absent", status: 404 });
+  });
+
+  test("502 and not 404 when one has no such package and another failed", async () => {
+    expect(await bench({ [A]: reply(404), [B]: reply(500) }).open([A, B])).toMatchObject({ kind: "failure", status: 502 });
+    expect(await bench({ [A]: lost, [B]: reply(404) }).open([A, B])).toMatchObject({ kind: "failure", status: 502 });
+  });
+
+  test("an answer, not an exception, when the request was given up before", async () => {
+    expect(await bench({ [A]: whole }).open([A], { signal: AbortSignal.abort() })).toMatchObject({ kind: "failure" });
+  });
+});
+
+describe("an upstream's health", () => {
+  test("puts it last after three failures, and back after a successful probe", async () => {
+    const { open, asked, clock, events } = bench({ [A]: [lost, lost, lost, whole], [B]: whole });
+    for (let request = 0; request < 4; request++) await open([A, B]);
+    expect(asked.filter(({ url }) => url.startsWith(A))).toHaveLength(3);
+    clock.now += 10_000;
+    await open([A, B]);
+    expect(await open([A, B])).toMatchObject({ representation: { upstream: A } });
+    expect(events.filter((event) => event.kind === "breaker").map((event) => event.state)).toEqual(["open", "closed"]);
+  });
+
+  test("never stands in the way where nothing else is there: a healed origin answers at once", async () => {
+    const { open } = bench({ [A]: [lost, lost, lost, lost, lost, lost, whole] });
+    for (let request = 0; request < 3; request++) await open([A]);
+    expect(await open([A])).toMatchObject({ kind: "body" });
+  });
+
+  test("honours Retry-After: it is not asked before, and the client is told how long", async () => {
+    const { open, asked, clock } = bench({ [A]: [reply(503, { "retry-after": "60" }), whole] });
+    await open([A]);
+    clock.now += 20_000;
+    expect(await open([A])).toMatchObject({ kind: "failure", status: 503, retryAfterSeconds: 40 });
+    expect(asked).toHaveLength(1);
+    clock.now += 41_000;
+    expect(await open([A])).toMatchObject({ kind: "body" });
+  });
+
+  test("is shown as plain data", async () => {
+    const { open, upstreams } = bench({ [A]: lost, [B]: whole });
+    const answer = await open([A, B]);
+    expect(upstreams.snapshot()).toMatchObject([
+      { upstream: A, state: "ready", failures: 1, bodies: 0 },
+      { upstream: B, state: "ready", failures: 0, bodies: 1 },
+    ]);
+    await readAll(sourceOf(answer));
+    await expect.poll(() => structuredClone(upstreams.snapshot())[1]?.bodies).toBe(0);
+  });
+});
+
+describe("a later part of the same version", () => {
+  const file = Buffer.from(Uint8Array.from({ length: 500_000 }, (_, at) => (at * 7 + (at >> 8)) & 255));
+  const resigned = Buffer.from(file).fill(7, 200, 300);
+  const range = { first: 400_000 };
+  const known = { read: (from: number, to: number): Promise<Uint8Array> => Promise.resolve(file.subarray(from, to)) };
+  const sameAs = { size: file.length, etag: '"a"', lastModified: undefined, contentType: undefined, contentEncoding: undefined };
+
+  test("is trusted by an equal strong ETag of the same upstream, in one request", async () => {
+    const one = await listen(serveFile(file, { etag: '"a"' }));
+    const answer = await createBench().open([one.url], { range, sameAs: { ...sameAs, upstream: one.url } });
+    expect((await readAll(sourceOf(answer))).equals(file.subarray(range.first))).toBe(true);
+    expect(one.requests).toHaveLength(1);
+  });
+
+  test("is proven by equal bytes on another upstream, or under another ETag", async () => {
+    const one = await listen(serveFile(file, { etag: '"other"' }));
+    const answer = await createBench().open([one.url], { range, known, sameAs: { ...sameAs, upstream: "http://elsewhere.example" } });
+    expect(answer).toMatchObject({ kind: "body", first: range.first });
+    expect((await readAll(sourceOf(answer))).equals(file.subarray(range.first))).toBe(true);
+  });
+
+  test("is `changed` where another file bears the same name and size", async () => {
+    const one = await listen(serveFile(resigned, { etag: '"other"' }));
+    const same = { ...sameAs, upstream: one.url };
+    expect(await createBench().open([one.url], { range, known, sameAs: same })).toEqual({ kind: "changed" });
+    // Even its first part, before which there is nothing to compare.
+    expect(await createBench().open([one.url], { range: { first: 0, last: 99 }, known, sameAs: same })).toEqual({ kind: "changed" });
+    expect(await createBench().open([one.url], { sameAs: same })).toEqual({ kind: "changed" });
+  });
+
+  test("is `changed` where the size differs or nothing can be compared", async () => {
+    const one = await listen(serveFile(file, { etag: '"a"' }));
+    const size = file.length + 1;
+    expect(await createBench().open([one.url], { range, known, sameAs: { ...sameAs, size, upstream: one.url } })).toEqual({
+      kind: "changed",
+    });
+    const elsewhere = { ...sameAs, upstream: "http://elsewhere.example" };
+    expect(await createBench().open([one.url], { range, sameAs: elsewhere })).toEqual({ kind: "changed" });
+  });
+
+  test("comes from the upstream that still has the version", async () => {
+    const one = await listen(serveFile(resigned, { etag: '"b"' }));
+    const two = await listen(serveFile(file, { etag: '"a"' }));
+    const answer = await createBench().open([one.url, two.url], { range, known, sameAs: { ...sameAs, upstream: two.url } });
+    expect(answer).toMatchObject({ kind: "body", representation: { upstream: two.url } });
+    await readAll(sourceOf(answer));
+  });
+});
+
+describe("on loopback", () => {
+  test("a refused connection is 502, or the next upstream's answer", async () => {
+    const gone = await refusingUrl();
+    const one = await listen(serveFile(Buffer.from("hello")));
+    expect(await createBench().open([gone])).toMatchObject({ kind: "failure", status: 502 });
+    const answer = await createBench().open([gone, one.url]);
+    expect((await readAll(sourceOf(answer))).toString()).toBe("hello");
+  });
+
+  test("an upstream that accepts and says nothing is 504, and its connection is let go", async () => {
+    const hole = await listen(() => {});
+    const { open, runOut } = createBench();
+    const answer = open([hole.url]);
+    await expect.poll(() => hole.requests.length).toBe(1);
+    await runOut();
+    expect(await answer).toMatchObject({ kind: "failure", status: 504 });
+    await expect.poll(() => hole.requests[0]!.socket.destroyed).toBe(true);
+  });
+
+  test("relative redirects lead on, loops end", async () => {
+    const one = await listen((request, response) => {
+      if (request.url === "/f.rpm") response.writeHead(302, { location: "moved/f.rpm" }).end();
+      else if (request.url === "/moved/f.rpm") response.end("hello");
+      else response.writeHead(302, { location: "/loop" }).end();
+    });
+    const { open } = createBench();
+    expect((await readAll(sourceOf(await open([one.url])))).toString()).toBe("hello");
+    one.requests.length = 0;
+    expect(await open([one.url], { path: "loop" })).toMatchObject({ kind: "failure", status: 502 });
+    expect(one.requests).toHaveLength(6);
+  });
+
+  test("a redirect to another port is refused, and nothing is sent there", async () => {
+    const two = await listen(serveFile(Buffer.from("secret")));
+    const one = await listen((_, response) => void response.writeHead(302, { location: `${two.url}/f` }).end());
+    expect(await createBench().open([one.url])).toMatchObject({ kind: "failure", status: 502 });
+    expect(two.requests).toHaveLength(0);
+  });
+});
