@@ -1,6 +1,6 @@
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { clearsigned, packages, release, repomd, sha256, signatureInForm } from "./samples.ts";
-import { createWorld, DAY, type Files, HOUR, ONE, settle, TWO } from "./world.ts";
+import { createWorld, DAY, type Files, HOUR, ONE, settle, TWO, type World } from "./world.ts";
 
 const ROOT = "os/repodata/repomd.xml";
 const SECOND = 1000;
@@ -31,6 +31,9 @@ function deb(date: number, mark: string, options: { validUntil?: number; byHash?
     ...options.files,
   };
 }
+/** Waits for work that goes on behind an answer: the nth generation. */
+const published = (world: World, count: number): Promise<void> =>
+  vi.waitFor(() => expect(world.logs.filter((line) => line.includes("published a new generation"))).toHaveLength(count));
 const only = (validUntil: number | undefined): { validUntil?: number } => (validUntil === undefined ? {} : { validUntil });
 
 test("a first request publishes a whole generation, and a fresh one costs no upstream request", async () => {
@@ -294,7 +297,7 @@ test("while a sync is half-way another try is made every TTL, without a wait, un
   world.origins[ONE] = next;
   world.now += 31 * SECOND;
   expect(await repository.resolve(ROOT)).toMatchObject({ state: "stale" });
-  await settle();
+  await published(world, 2);
   expect(await repository.resolve(ROOT)).toMatchObject({ state: "fresh" });
   expect(await world.read(repository, ROOT)).toBe(next[ROOT]);
 });
@@ -333,7 +336,7 @@ test("an upstream that is slow with a new root does not keep a client waiting be
   await world.pass(10 * SECOND);
   expect(await waiting).toMatchObject({ state: "stale", detail: expect.stringContaining("did not arrive whole within 10 s") });
   openGate();
-  await settle();
+  await published(world, 2);
   expect(await world.read(repository, ROOT)).toBe(next[ROOT]);
 });
 
@@ -483,7 +486,7 @@ test("a repomd.xml.asc of the version before, caught between the two, holds the 
   world.origins[ONE] = { ...next, [`${ROOT}.asc`]: signed(String(next[ROOT])) };
   world.now += 61 * SECOND;
   await repository.resolve(ROOT);
-  await settle();
+  await published(world, 2);
   expect(await world.read(repository, ROOT)).toBe(next[ROOT]);
   expect(await repository.resolve(`${ROOT}.asc`)).toMatchObject({ object: { sha256: sha256(signed(String(next[ROOT]))) } });
 });
