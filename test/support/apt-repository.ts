@@ -1,7 +1,19 @@
 import { createHash } from "node:crypto";
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
-import { basename, join } from "node:path";
+import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { copyFixture, makeNoise } from "./fixture.ts";
 import { mustRun, runTool } from "./run-tool.ts";
@@ -76,7 +88,10 @@ async function describeRepository(folder: string): Promise<AptRepository> {
   const repository: AptRepository = {
     folder,
     key,
-    paths: () => readdirSync(join(folder, "pool"), { recursive: true, encoding: "utf8" }).flatMap((name) => (name.endsWith(".deb") ? [`pool/${name}`] : [])),
+    paths: () =>
+      readdirSync(join(folder, "pool"), { recursive: true, encoding: "utf8" }).flatMap((name) =>
+        name.endsWith(".deb") ? [`pool/${name}`] : [],
+      ),
     add: (deb) => buildDeb(folder, deb),
     publish: (options = {}) => publish(folder, key, options.validUntil),
   };
@@ -111,7 +126,10 @@ async function buildDeb(folder: string, deb: DebSpec): Promise<string> {
     `Package: ${deb.name}\nVersion: ${deb.version}\nArchitecture: all\nMaintainer: Mirror Test <test@example.com>\n${depends}Description: noise\n Noise of ${deb.bytes} bytes.\n`,
   );
   // Uncompressed, so that equal specs make equal sizes; the same date, so that equal specs make equal bytes.
-  await mustRun("dpkg-deb", ["--build", "--root-owner-group", "-Znone", "tree", "made.deb"], { cwd: work, env: { SOURCE_DATE_EPOCH: "1700000000" } });
+  await mustRun("dpkg-deb", ["--build", "--root-owner-group", "-Znone", "tree", "made.deb"], {
+    cwd: work,
+    env: { SOURCE_DATE_EPOCH: "1700000000" },
+  });
   const path = `pool/main/m/${deb.name}_${deb.version.replace(/^\d+:/, "")}_all.deb`;
   mkdirSync(join(folder, "pool/main/m"), { recursive: true });
   copyFileSync(join(work, "made.deb"), join(folder, path));
@@ -161,7 +179,9 @@ async function writeIndexes(folder: string, draft: string): Promise<string[]> {
     .filter((stanza) => stanza !== "")
     .map((stanza) => {
       const field = (name: string): string => new RegExp(`^${name}: (.*)$`, "m").exec(stanza)?.[1] ?? "";
-      const md5 = createHash("md5").update(`${field("Description")}\n`).digest("hex");
+      const md5 = createHash("md5")
+        .update(`${field("Description")}\n`)
+        .digest("hex");
       return `Package: ${field("Package")}\nDescription-md5: ${field("Description-md5") || md5}\nDescription-en: ${field("Description")}\n`;
     });
   const plain = [
@@ -178,14 +198,13 @@ async function writeIndexes(folder: string, draft: string): Promise<string[]> {
 }
 
 function writeByHash(index: string, bytes: Buffer): void {
-  for (const [name, algorithm] of [["SHA256", "sha256"], ["SHA512", "sha512"], ["MD5Sum", "md5"]] as const) {
+  for (const [name, algorithm] of [
+    ["SHA256", "sha256"],
+    ["SHA512", "sha512"],
+    ["MD5Sum", "md5"],
+  ] as const) {
     const folder = join(index, "..", "by-hash", name);
     mkdirSync(folder, { recursive: true });
     writeFileSync(join(folder, createHash(algorithm).update(bytes).digest("hex")), bytes);
   }
-}
-
-/** The file name that a path ends with. */
-export function debName(path: string): string {
-  return basename(path);
 }

@@ -55,12 +55,7 @@ export function bodySize(body: Body): number {
 }
 
 /** Bends `plan` by `fault`. `whole` plans the answer to the same request without its Range. */
-export async function applyFault(
-  plan: Plan,
-  fault: Fault,
-  path: string,
-  whole: () => Plan,
-): Promise<Plan> {
+export async function applyFault(plan: Plan, fault: Fault, path: string, whole: () => Plan): Promise<Plan> {
   const length = plan.end - plan.start;
   switch (fault.kind) {
     case "cut":
@@ -82,19 +77,11 @@ export async function applyFault(
     case "framing":
       return { ...plan, framing: fault.framing };
     case "status": {
-      const error = planText(
-        fault.status,
-        "text/plain",
-        fault.body ?? `the origin answers ${fault.status}\n`,
-      );
+      const error = planText(fault.status, "text/plain", fault.body ?? `the origin answers ${fault.status}\n`);
       return { ...error, headers: { ...error.headers, ...fault.headers } };
     }
     case "html":
-      return planText(
-        200,
-        "text/html",
-        "<!DOCTYPE html><html><body>Something went wrong. Please log in.</body></html>\n",
-      );
+      return planText(200, "text/html", "<!DOCTYPE html><html><body>Something went wrong. Please log in.</body></html>\n");
     case "gzip": {
       const all = whole();
       const bytes = gzipSync(await readWhole(all.body));
@@ -156,9 +143,7 @@ function bendRange(plan: Plan, how: "start" | "no-content-range" | "total"): Pla
 
 function hugeHeaders(bytes: number): Record<string, string> {
   const lines = Math.ceil(bytes / 4096);
-  return Object.fromEntries(
-    Array.from({ length: lines }, (_, index) => [`x-huge-${index}`, "h".repeat(4080)]),
-  );
+  return Object.fromEntries(Array.from({ length: lines }, (_, index) => [`x-huge-${index}`, "h".repeat(4080)]));
 }
 
 async function readWhole(body: Body): Promise<Buffer> {
@@ -167,26 +152,15 @@ async function readWhole(body: Body): Promise<Buffer> {
   return Buffer.concat(parts);
 }
 
-async function* readBody(
-  body: Body,
-  start: number,
-  end: number,
-  step: number,
-): AsyncGenerator<Buffer> {
+async function* readBody(body: Body, start: number, end: number, step: number): AsyncGenerator<Buffer> {
   if ("bytes" in body) {
-    for (let at = start; at < end; at += step)
-      yield Buffer.from(body.bytes.subarray(at, Math.min(end, at + step)));
+    for (let at = start; at < end; at += step) yield Buffer.from(body.bytes.subarray(at, Math.min(end, at + step)));
     return;
   }
   const handle = await open(body.file);
   try {
     for (let at = start; at < end;) {
-      const { buffer, bytesRead } = await handle.read(
-        Buffer.alloc(Math.min(step, end - at)),
-        0,
-        null,
-        at,
-      );
+      const { buffer, bytesRead } = await handle.read(Buffer.alloc(Math.min(step, end - at)), 0, null, at);
       if (bytesRead === 0) return;
       yield buffer.subarray(0, bytesRead);
       at += bytesRead;
@@ -210,9 +184,7 @@ export async function send(
   // A 304 without Content-Length is as good as one with it; node would add chunked framing to a HEAD.
   response.writeHead(
     plan.status,
-    plan.framing === "length" && plan.status !== 304
-      ? { ...plan.headers, "content-length": String(length) }
-      : plan.headers,
+    plan.framing === "length" && plan.status !== 304 ? { ...plan.headers, "content-length": String(length) } : plan.headers,
   );
   if (bodyless) {
     response.end();
@@ -220,10 +192,7 @@ export async function send(
   }
   response.flushHeaders();
   const gone = new Promise<void>((resolve) => response.once("close", resolve));
-  const step =
-    plan.bytesPerSecond === undefined
-      ? CHUNK_BYTES
-      : Math.max(1, Math.floor(plan.bytesPerSecond / PACES_PER_SECOND));
+  const step = plan.bytesPerSecond === undefined ? CHUNK_BYTES : Math.max(1, Math.floor(plan.bytesPerSecond / PACES_PER_SECOND));
   const halt = plan.stop === undefined ? plan.end : plan.start + plan.stop.after;
   if (!(await sendPart(plan, halt, plan.start))) return;
   if (plan.stop?.how === "stall") {
@@ -247,10 +216,8 @@ export async function send(
       if (flip >= 0 && flip < bytes.length) bytes[flip] = (bytes[flip] ?? 0) ^ 0x20;
       offset += bytes.length;
       sent.bytes += bytes.length;
-      if (!response.write(bytes))
-        await Promise.race([new Promise<void>((resolve) => response.once("drain", resolve)), gone]);
-      if (part.bytesPerSecond !== undefined)
-        await Promise.race([sleep((1000 * bytes.length) / part.bytesPerSecond), gone]);
+      if (!response.write(bytes)) await Promise.race([new Promise<void>((resolve) => response.once("drain", resolve)), gone]);
+      if (part.bytesPerSecond !== undefined) await Promise.race([sleep((1000 * bytes.length) / part.bytesPerSecond), gone]);
     }
     return !response.destroyed;
   }

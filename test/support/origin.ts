@@ -57,10 +57,7 @@ export interface Origin {
   /** Requests for what matches. */
   requests(match: PathMatch): OriginRequest[];
   /** Resolves with the `count`th request (default: the first) that matches, past or to come, as soon as it arrived or has `finished`. */
-  waitForRequest(
-    match: PathMatch,
-    options?: { readonly count?: number; readonly finished?: boolean },
-  ): Promise<OriginRequest>;
+  waitForRequest(match: PathMatch, options?: { readonly count?: number; readonly finished?: boolean }): Promise<OriginRequest>;
   /** Resolves when no request is under way. */
   idle(): Promise<void>;
   /** Ends all connections and refuses new ones. */
@@ -121,9 +118,7 @@ export async function startOrigin(folder: string, ip = "127.0.0.1"): Promise<Ori
     port = (server.address() as AddressInfo).port;
   }
   function takeFault(path: string, method: string): FaultState | undefined {
-    const state = faults.findLast(
-      (one) => one.left > 0 && matches(one.match, path) && (one.method ?? method) === method,
-    );
+    const state = faults.findLast((one) => one.left > 0 && matches(one.match, path) && (one.method ?? method) === method);
     if (state !== undefined) {
       state.left -= 1;
       state.hits += 1;
@@ -167,10 +162,7 @@ export async function startOrigin(folder: string, ip = "127.0.0.1"): Promise<Ori
       bytesPerSecond: origin.bytesPerSecond,
     };
     const { range: _range, ...unranged } = request.headers;
-    const plan =
-      state === undefined
-        ? healthy
-        : await applyFault(healthy, state.fault, path, () => planFile(origin, path, unranged));
+    const plan = state === undefined ? healthy : await applyFault(healthy, state.fault, path, () => planFile(origin, path, unranged));
     entry.status = plan.status;
     await send(plan, request, response, entry, released);
   }
@@ -205,10 +197,7 @@ export async function startOrigin(folder: string, ip = "127.0.0.1"): Promise<Ori
     },
     requests: (match) => log.filter((one) => matches(match, one.path)),
     waitForRequest: (match, { count = 1, finished = false } = {}) =>
-      until(
-        () =>
-          log.filter((one) => matches(match, one.path) && (one.finished || !finished))[count - 1],
-      ),
+      until(() => log.filter((one) => matches(match, one.path) && (one.finished || !finished))[count - 1]),
     async idle() {
       await until(() => (log.every((one) => one.finished) ? true : undefined));
     },
@@ -258,9 +247,7 @@ function planFile(origin: Origin, path: string, headers: IncomingHttpHeaders): P
         ...planText(301, "text/html", "<html>Moved</html>\n"),
         headers: { location: `${encodeURI(path)}/` },
       };
-    const names = readdirSync(file, { withFileTypes: true }).map(
-      (one) => one.name + (one.isDirectory() ? "/" : ""),
-    );
+    const names = readdirSync(file, { withFileTypes: true }).map((one) => one.name + (one.isDirectory() ? "/" : ""));
     return planText(
       200,
       "text/html",
@@ -272,8 +259,7 @@ function planFile(origin: Origin, path: string, headers: IncomingHttpHeaders): P
   const date = new Date(seconds * 1000).toUTCString();
   const etag = makeEtag(origin.etag, file, seconds, stat.size);
   const body: Body = { file, size: stat.size };
-  const type =
-    CONTENT_TYPES.find(([pattern]) => pattern.test(path))?.[1] ?? "application/octet-stream";
+  const type = CONTENT_TYPES.find(([pattern]) => pattern.test(path))?.[1] ?? "application/octet-stream";
   const whole: Plan = {
     ...planText(200, type, ""),
     headers: {
@@ -288,30 +274,17 @@ function planFile(origin: Origin, path: string, headers: IncomingHttpHeaders): P
   };
   if (isUnchanged(headers, etag, seconds)) return { ...whole, status: 304, end: 0 };
   const condition = headers["if-range"];
-  if (
-    headers.range === undefined ||
-    (condition !== undefined && condition !== etag && condition !== date)
-  )
-    return whole;
+  if (headers.range === undefined || (condition !== undefined && condition !== etag && condition !== date)) return whole;
   return planRange(whole, headers.range, stat.size);
 }
 
-function makeEtag(
-  kind: Origin["etag"],
-  file: string,
-  seconds: number,
-  size: number,
-): string | undefined {
+function makeEtag(kind: Origin["etag"], file: string, seconds: number, size: number): string | undefined {
   if (kind === "none") return undefined;
   if (kind === "date-size") return `"${seconds.toString(16)}-${size.toString(16)}"`;
   return `"${createHash("sha256").update(readFileSync(file)).digest("hex").slice(0, 32)}"`;
 }
 
-function isUnchanged(
-  headers: IncomingHttpHeaders,
-  etag: string | undefined,
-  seconds: number,
-): boolean {
+function isUnchanged(headers: IncomingHttpHeaders, etag: string | undefined, seconds: number): boolean {
   const tags = headers["if-none-match"];
   if (tags !== undefined) return etag !== undefined && tags.split(/\s*,\s*/).includes(etag);
   const since = headers["if-modified-since"];

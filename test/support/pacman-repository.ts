@@ -76,7 +76,15 @@ async function buildPackage(folder: string, spec: PacmanSpec): Promise<string> {
 }
 
 /** Database field ← .PKGINFO field. */
-const FIELDS = { NAME: "pkgname", VERSION: "pkgver", DESC: "pkgdesc", ISIZE: "size", ARCH: "arch", BUILDDATE: "builddate", DEPENDS: "depend" };
+const FIELDS = {
+  NAME: "pkgname",
+  VERSION: "pkgver",
+  DESC: "pkgdesc",
+  ISIZE: "size",
+  ARCH: "arch",
+  BUILDDATE: "builddate",
+  DEPENDS: "depend",
+};
 
 async function publish(repository: string, paths: readonly string[]): Promise<void> {
   const before = statSync(join(repository, "core.db"), { throwIfNoEntry: false });
@@ -84,7 +92,9 @@ async function publish(repository: string, paths: readonly string[]): Promise<vo
   const draft = mkdtempSync(join(tmpdir(), "lazy-mirror-db-"));
   for (const path of paths) {
     const file = join(repository, basename(path));
-    const info = new Map((await mustRun("tar", ["-xOf", file, ".PKGINFO"])).split("\n").map((line) => line.split(" = ", 2) as [string, string]));
+    const info = new Map(
+      (await mustRun("tar", ["-xOf", file, ".PKGINFO"])).split("\n").map((line) => line.split(" = ", 2) as [string, string]),
+    );
     const entry = join(draft, `${info.get("pkgname")}-${info.get("pkgver")}`);
     const copied = Object.entries(FIELDS).flatMap(([field, name]) => (info.has(name) ? [[field, info.get(name)]] : []));
     const fields = [["FILENAME", basename(path)], ["CSIZE", statSync(file).size], ["SHA256SUM", sha256(file)], ...copied];

@@ -1,6 +1,17 @@
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
-import { basename, join } from "node:path";
+import { join } from "node:path";
 import { copyFixture, makeNoise } from "./fixture.ts";
 import { mustRun } from "./run-tool.ts";
 import { openSigningKey, signFile, stopAgent } from "./signing-key.ts";
@@ -39,7 +50,11 @@ export interface RpmSpec {
 /** The package of several megabytes, and one that needs it. */
 export const LARGE_RPM: RpmSpec = { name: "mirror-test-large", version: "2.0^git1", bytes: 6_000_000 };
 export const SMALL_RPM: RpmSpec = { name: "mirror-test-small++", version: "1.0~rc1", bytes: 20_000, requires: "mirror-test-large" };
-const TINY_RPMS: readonly RpmSpec[] = ["a", "b", "c", "d", "e"].map((letter) => ({ name: `mirror-test-${letter}`, version: "1.0", bytes: 3000 }));
+const TINY_RPMS: readonly RpmSpec[] = ["a", "b", "c", "d", "e"].map((letter) => ({
+  name: `mirror-test-${letter}`,
+  version: "1.0",
+  bytes: 3000,
+}));
 
 const DATE_STEP_S = 60;
 
@@ -58,7 +73,10 @@ async function describeRepository(folder: string): Promise<RpmRepository> {
   return {
     folder,
     key,
-    paths: () => readdirSync(join(folder, "Packages"), { recursive: true, encoding: "utf8" }).flatMap((name) => (name.endsWith(".rpm") ? [`Packages/${name}`] : [])),
+    paths: () =>
+      readdirSync(join(folder, "Packages"), { recursive: true, encoding: "utf8" }).flatMap((name) =>
+        name.endsWith(".rpm") ? [`Packages/${name}`] : [],
+      ),
     add: (rpm) => buildRpm(folder, key, rpm),
     async resign(path) {
       const { mtimeMs } = statSync(join(folder, path));
@@ -136,11 +154,4 @@ async function publish(folder: string, key: SigningKey, options: PublishOptions)
 export function readMembers(repository: RpmRepository): string[] {
   const xml = readFileSync(join(repository.folder, "repodata/repomd.xml"), "utf8");
   return [...xml.matchAll(/<location href="([^"]+)"/g)].map((match) => match[1] ?? "");
-}
-
-/** The package of that name among `paths`. */
-export function findPackage(paths: readonly string[], name: string): string {
-  const found = paths.find((path) => basename(path).startsWith(`${name}-`) || basename(path).startsWith(`${name}_`));
-  if (found === undefined) throw new Error(`Cannot find package ${name}: it should be one of ${paths.join(", ")}`);
-  return found;
 }

@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { mustRun } from "./run-tool.ts";
 
@@ -18,7 +18,11 @@ export async function openSigningKey(home: string): Promise<SigningKey> {
   const env = { GNUPGHOME: home };
   let listed = await mustRun("gpg", ["--batch", "--with-colons", "--list-secret-keys"], { env });
   if (!listed.includes("fpr:")) {
-    await mustRun("gpg", ["--batch", "--passphrase", "", "--quick-generate-key", "Mirror Test <test@example.com>", "rsa2048", "sign", "never"], { env });
+    await mustRun(
+      "gpg",
+      ["--batch", "--passphrase", "", "--quick-generate-key", "Mirror Test <test@example.com>", "rsa2048", "sign", "never"],
+      { env },
+    );
     listed = await mustRun("gpg", ["--batch", "--with-colons", "--list-secret-keys"], { env });
     writeFileSync(publicKeyFile, await mustRun("gpg", ["--batch", "--armor", "--export"], { env }));
     await stopAgent(home);
@@ -29,16 +33,13 @@ export async function openSigningKey(home: string): Promise<SigningKey> {
 /** Writes the signature of `file` to `target`: clear-signed text, or a detached armored signature. */
 export async function signFile(key: SigningKey, how: "clear-sign" | "detach-sign", file: string, target: string): Promise<void> {
   rmSync(target, { force: true });
-  await mustRun("gpg", ["--batch", "--armor", "--digest-algo", "SHA256", `--${how}`, "--output", target, file], { env: { GNUPGHOME: key.home } });
+  await mustRun("gpg", ["--batch", "--armor", "--digest-algo", "SHA256", `--${how}`, "--output", target, file], {
+    env: { GNUPGHOME: key.home },
+  });
   await stopAgent(key.home);
 }
 
 /** Ends the agent that gpg started for this keyring: it would outlive the test. */
 export async function stopAgent(home: string): Promise<void> {
   await mustRun("gpgconf", ["--kill", "gpg-agent"], { env: { GNUPGHOME: home } });
-}
-
-/** The armored public key. */
-export function readPublicKey(key: SigningKey): string {
-  return readFileSync(key.publicKeyFile, "utf8");
 }

@@ -1,0 +1,27 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { runTool } from "../run-tool.ts";
+import type { ToolRun } from "../run-tool.ts";
+import type { ClientRoot } from "./client.ts";
+import { readFiles, readPayload } from "./files.ts";
+
+export const ZYPPER_TOOLS = ["zypper", "rpm", "rpmbuild", "rpmsign", "createrepo_c", "gpg"] as const;
+
+/** zypper over the repository at `url`, with packages and metadata checked against `repodata/repomd.xml.key` there. */
+export function openZypper(url: string): ClientRoot {
+  const root = mkdtempSync(join(tmpdir(), "lazy-mirror-zypper-root-"));
+  mkdirSync(join(root, "etc/zypp/repos.d"), { recursive: true });
+  const repo = ["[test]", "name=test", "enabled=1", "autorefresh=0", `baseurl=${url}`, "type=rpm-md", "gpgcheck=1", "keeppackages=1"];
+  writeFileSync(join(root, "etc/zypp/repos.d/test.repo"), `${repo.join("\n")}\n`);
+  const zypper = (...args: readonly string[]): Promise<ToolRun> =>
+    runTool("zypper", ["--root", root, "--non-interactive", "--gpg-auto-import-keys", ...args], { cwd: root });
+  return {
+    root,
+    refresh: () => zypper("refresh", "--force"),
+    install: (...wanted) => zypper("--no-refresh", "install", "--no-recommends", ...wanted.map((one) => one.name)),
+    downloads: () => readFiles(join(root, "var/cache/zypp/packages"), ".rpm"),
+    installed: (name) => readPayload(root, name),
+    remove: () => rmSync(root, { recursive: true, force: true }),
+  };
+}
