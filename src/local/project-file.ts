@@ -16,7 +16,8 @@ const ProjectSchema = v.object({
   durable_objects: v.object({ bindings: v.array(v.object({ name: v.string(), class_name: v.string() })) }),
 });
 
-const VarsSchema = v.object({ vars: v.record(v.string(), v.unknown()) });
+/** A file without [vars] is left to `parseConfig`, which says what has to be in them. */
+const VarsSchema = v.object({ vars: v.optional(v.record(v.string(), v.unknown()), {}) });
 
 export function readProjectFile(path: string): Step<ProjectFile> {
   const table = readToml(path);
@@ -35,7 +36,7 @@ export function readVars(path: string): Step<Record<string, unknown>> {
   const table = readToml(path);
   if (!table.ok) return table;
   const parsed = v.safeParse(VarsSchema, table.value);
-  return parsed.success ? done(parsed.output.vars) : refused(`Cannot use "${path}": it must have a [vars] table that says what is mirrored.`);
+  return parsed.success ? done(parsed.output.vars) : refused(`Cannot use vars of "${path}": it must be a table, [vars].`);
 }
 
 function readToml(path: string): Step<unknown> {
