@@ -1,3 +1,4 @@
+import { waitUntil } from "cloudflare:workers";
 import { createDiskFiles } from "./disk-files.ts";
 import { listDisk } from "./disk-list.ts";
 import { createDiskMemory } from "./disk-memory.ts";
@@ -64,10 +65,17 @@ export function createDiskStore(disk: Fetcher, { memory = ISOLATE_MEMORY }: { re
 
   /** Runs `write` alone on its place, with nothing known of the place any more. */
   async function change<T>({ key, name }: Place, write: (signal: AbortSignal) => Promise<T>): Promise<T> {
-    return memory.alone(name, async (signal) => {
+    return alone(name, async (signal) => {
       memory.learn(name, { key, object: null });
       return write(signal);
     });
+  }
+
+  /** A client that leaves would take a write of its request with it, half done, and others would wait for it to its time limit. */
+  async function alone<T>(name: string, write: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const written = memory.alone(name, write);
+    waitUntil(written.then(ignore, ignore));
+    return written;
   }
 
   /** `remove` would take a folder with all that is in it. */
@@ -87,14 +95,14 @@ export function createDiskStore(disk: Fetcher, { memory = ISOLATE_MEMORY }: { re
 
   async function deleteSlice(version: string, index: number): Promise<void> {
     const path = slicePath(version, index);
-    await memory.alone(path, (signal) => files.remove(path, signal));
+    await alone(path, (signal) => files.remove(path, signal));
   }
 
   /** An emptied folder goes too, with a slice that is being put this moment, if any: that put then fails or the slice is a miss. */
   async function deleteEmptyVersion(version: string): Promise<void> {
     const folder = versionPath(version);
     if ((await files.readFolder(folder)).length > 0) return;
-    await memory.alone(folder, (signal) => files.remove(folder, signal));
+    await alone(folder, (signal) => files.remove(folder, signal));
   }
 
   return {
@@ -169,7 +177,7 @@ export function createDiskStore(disk: Fetcher, { memory = ISOLATE_MEMORY }: { re
     async putSlice(version, index, bytes) {
       requireSlice(version, index);
       const path = slicePath(version, index);
-      return memory.alone(path, async (signal) => {
+      return alone(path, async (signal) => {
         if ((await files.stat(path)) !== null) return "exists";
         await files.write(path, bytes, signal);
         return "stored";
@@ -203,6 +211,8 @@ function placeOf(key: string): Place {
 function requireSlice(version: string, index: number): void {
   sliceKey(version, index);
 }
+
+function ignore(): void {}
 
 async function hasDigest(bytes: Uint8Array, sha256: ArrayBuffer): Promise<boolean> {
   const found = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));

@@ -78,8 +78,8 @@ const ODD_NAMES = [
 ];
 
 /** What every ObjectStore promises. `makeStore` gives a new one over the same medium each time, as a new process would. */
-export function describeObjectStore(name: string, makeStore: () => ObjectStore): void {
-  describe(name, () => {
+export function describeObjectStore(title: string, makeStore: () => ObjectStore): void {
+  describe(`${title}, as every store,`, () => {
     let store: ObjectStore;
     let folder: string;
     let key: string;
@@ -105,7 +105,13 @@ export function describeObjectStore(name: string, makeStore: () => ObjectStore):
       });
 
       it("comes back as it was put, with its bytes, also to a new process", async () => {
-        const object = await put(TEXT, { etag: '"é-1"', lastModified: "Sun, 06 Nov 1994 08:49:37 GMT", sha256: "0".repeat(64), tainted: true, provisional: true });
+        const object = await put(TEXT, {
+          etag: '"é-1"',
+          lastModified: "Sun, 06 Nov 1994 08:49:37 GMT",
+          sha256: "0".repeat(64),
+          tainted: true,
+          provisional: true,
+        });
         for (const reader of [store, makeStore()]) {
           expect(await reader.head(key)).toEqual(object);
           const found = await reader.get(key);
@@ -450,13 +456,15 @@ export function describeObjectStore(name: string, makeStore: () => ObjectStore):
         const version = newVersion();
         for (let index = 0; index < 12; index++) await store.putSlice(version, index, bytesOf("x".repeat(index + 1)));
         const { objects } = await store.list({ prefix: `-/v/${version}/` });
-        expect(objects.map(({ key: listed, size }) => [listed, size]).toSorted()).toEqual(
-          Array.from({ length: 12 }, (_, index) => [sliceKey(version, index), index + 1]).toSorted(),
+        expect(objects.map(({ key: listed, size }) => `${listed} ${size}`).toSorted()).toEqual(
+          Array.from({ length: 12 }, (_, index) => `${sliceKey(version, index)} ${index + 1}`).toSorted(),
         );
         for (const prefix of ["-/v/", "-/", `-/v/${version.slice(0, 1)}`, `-/v/${version.slice(0, 9)}`]) {
           expect((await listKeys(store, prefix, 1000)).flat()).toContain(sliceKey(version, 11));
         }
-        expect((await listKeys(store, `-/v/${version}/1`, 2)).flat().toSorted()).toEqual([1, 10, 11].map((index) => sliceKey(version, index)));
+        expect((await listKeys(store, `-/v/${version}/1`, 2)).flat().toSorted()).toEqual(
+          [1, 10, 11].map((index) => sliceKey(version, index)),
+        );
 
         await store.delete([sliceKey(version, 0), sliceKey(version, 5), sliceKey(newVersion(), 0)]);
         expect(await store.getSlice(version, 5)).toBeNull();
@@ -477,9 +485,9 @@ export function describeObjectStore(name: string, makeStore: () => ObjectStore):
         await put(TEXT);
         await store.put(`${folder}/sliced.iso`, describedAs(100, { sliceBytes: 50 }), new Uint8Array());
         const { objects } = await store.list({ prefix: folder });
-        expect(objects.map(({ key: listed, size }) => [listed, size]).toSorted()).toEqual([
-          [`${folder}/sliced.iso`, 0],
-          [key, TEXT.length],
+        expect(objects.map(({ key: listed, size }) => `${listed} ${size}`).toSorted()).toEqual([
+          `${folder}/sliced.iso 0`,
+          `${key} ${TEXT.length}`,
         ]);
         // Whole seconds are enough, and a clock of the medium's own may be a little off.
         for (const { uploadedAt } of objects) expect(Math.abs(uploadedAt - before)).toBeLessThan(60_000);

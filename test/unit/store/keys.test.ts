@@ -1,0 +1,120 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import {
+  isStorableKey,
+  memberKey,
+  newVersion,
+  parseSliceKey,
+  parseStoredObjectText,
+  serialiseStoredObject,
+  sliceKey,
+} from "../../../src/store/keys.ts";
+import type { StoredObject } from "../../../src/store/stored-object.ts";
+
+const OBJECT: StoredObject = {
+  version: "0123456789abcdef0123456789abcdef",
+  size: 3,
+  contentType: "application/x-rpm",
+  upstream: "https://one.example/fedora/x.rpm",
+  storedAt: 1_700_000_000_000,
+  verified: "length",
+};
+const BYTES = new Uint8Array(3);
+
+describe("keys of slices and members", () => {
+  it("name a version's slice, and are read back", () => {
+    fc.assert(
+      fc.property(fc.nat(999_999_999), (index) => {
+        const version = newVersion();
+        const key = sliceKey(version, index);
+        expect(key).toBe(`-/v/${version}/${index}`);
+        expect(parseSliceKey(key)).toEqual({ version, index });
+      }),
+    );
+  });
+
+  it.each([
+    "fedora/x",
+    "-/v/",
+    "-/v/0123/0",
+    `-/v/${"0".repeat(32)}/`,
+    `-/v/${"0".repeat(32)}/01`,
+    `-/v/${"A".repeat(32)}/1`,
+    `x-/v/${"0".repeat(32)}/1`,
+  ])("are not such as %j", (key) => {
+    expect(parseSliceKey(key)).toBeNull();
+  });
+
+  it("are refused for what would leave the folder of slices", () => {
+    expect(() => sliceKey("../../objects", 0)).toThrow(RangeError);
+    for (const index of [-1, 0.5, NaN, Infinity]) expect(() => sliceKey("0".repeat(32), index)).toThrow(RangeError);
+    expect(() => memberKey("../x")).toThrow(RangeError);
+  });
+
+  it("hold a member by its digest", () => {
+    expect(memberKey("ab".repeat(32))).toBe(`-/sha256/${"ab".repeat(32)}`);
+  });
+
+  it("have a new version each time", () => {
+    expect(new Set(Array.from({ length: 100 }, newVersion)).size).toBe(100);
+    expect(newVersion()).toMatch(/^[0-9a-f]{32}$/);
+  });
+});
+
+describe("isStorableKey", () => {
+  it("takes 1 to 1,024 bytes of UTF-8", () => {
+    expect(isStorableKey("")).toBe(false);
+    expect(isStorableKey("x".repeat(1024))).toBe(true);
+    expect(isStorableKey("x".repeat(1025))).toBe(false);
+    expect(isStorableKey("é".repeat(512))).toBe(true);
+    expect(isStorableKey("é".repeat(513))).toBe(false);
+  });
+});
+
+describe("a StoredObject as text", () => {
+  it("comes back as it was, in printable ASCII", () => {
+    fc.assert(
+      fc.property(fc.string({ unit: "binary", maxLength: 60 }), fc.boolean(), (text, isTainted) => {
+        const object: StoredObject = { ...OBJECT, etag: text, contentType: text, ...(isTainted && { tainted: true }) };
+        const serialised = serialiseStoredObject(object, BYTES);
+        expect(serialised).toMatch(/^[\x20-\x7E]*$/);
+        expect(parseStoredObjectText(serialised)).toEqual(object);
+      }),
+    );
+  });
+
+  it.each([
+    "",
+    "{",
+    "null",
+    "[]",
+    "7",
+    JSON.stringify({ ...OBJECT, version: "x" }),
+    JSON.stringify({ ...OBJECT, size: -1 }),
+    JSON.stringify({ ...OBJECT, size: 1e300 }),
+    JSON.stringify({ ...OBJECT, sliceBytes: 0 }),
+    JSON.stringify({ ...OBJECT, verified: "perhaps" }),
+    JSON.stringify({ ...OBJECT, tainted: false }),
+    JSON.stringify({ ...OBJECT, upstream: undefined }),
+  ])("is a miss where it is malformed: %s", (text) => {
+    expect(parseStoredObjectText(text)).toBeNull();
+  });
+
+  it("is a miss for any other text, never a crash", () => {
+    fc.assert(
+      fc.property(fc.oneof(fc.string(), fc.json()), (text) => {
+        expect(parseStoredObjectText(text)).toBeNull();
+      }),
+    );
+  });
+
+  it("keeps no field it does not know", () => {
+    expect(parseStoredObjectText(JSON.stringify({ ...OBJECT, later: 1 }))).toEqual(OBJECT);
+  });
+
+  it("is made only with the bytes it describes, and never of more than 2 KiB", () => {
+    expect(() => serialiseStoredObject(OBJECT, new Uint8Array(2))).toThrow(RangeError);
+    expect(() => serialiseStoredObject({ ...OBJECT, sliceBytes: 2 }, BYTES)).toThrow(RangeError);
+    expect(() => serialiseStoredObject({ ...OBJECT, etag: "é".repeat(400) }, BYTES)).toThrow(/2048/);
+  });
+});
