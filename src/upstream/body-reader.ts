@@ -63,6 +63,7 @@ export function createBodyReader(stream: ReadableStream<Uint8Array>, options: Bo
   function fillBuffer(): Promise<ReadableStreamReadResult<Uint8Array>> {
     const view = new Uint8Array(buffer);
     if (reader.readAtLeast === undefined) return reader.read(view);
+    // Bytes of a pending read cannot be counted: asking for more would take a slow flow for none.
     return reader.readAtLeast(Math.min(atLeast, floorBytes - window.bytes), view);
   }
 
