@@ -64,7 +64,7 @@ export interface SliceBuffer {
   atRest: boolean;
   /** Its last bytes may go out: judged as far as it can be, and at rest or never to be. */
   released: boolean;
-  readonly free: () => void;
+  readonly free: (reusable: boolean) => void;
 }
 
 /** One upstream body being cut into slices, in order. */

@@ -1,33 +1,54 @@
+/** Room for bytes of a fill. */
+export interface Room {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** Gives the room back; only the first call counts. `reusable`: nobody reads from it or writes it out any more. */
+  free(reusable: boolean): void;
+}
+
 /**
  * Bytes that the fills of this isolate may hold at once. Waiting has a limit, after which the caller is refused: an isolate that is out of
  * memory ends every request in it, so one more fill is worth less than the others.
  */
 export interface Memory {
-  /** Takes `bytes`; the result gives them back (once; later calls do nothing). Null when they did not become free within the limit. */
-  take(bytes: number): Promise<(() => void) | null>;
+  /** Room for `length` bytes, with whatever was in it before; null when none became free within the limit. */
+  take(length: number): Promise<Room | null>;
   readonly used: number;
 }
 
 export const MEMORY_WAIT_MS = 15_000;
 const POLL_MS = 50;
+/** Buffers kept for the next slice: the collector frees large ones late, and a long fill would hold far more than it uses. */
+const SPARES = 3;
+/** Smaller ones are not worth keeping. */
+const SPARE_BYTES = 1024 * 1024;
 
 export function createMemory(limitBytes: number, sleep: (ms: number) => Promise<void>): Memory {
+  const spares: Uint8Array<ArrayBuffer>[] = [];
   let used = 0;
   return {
     get used() {
       return used;
     },
-    async take(bytes) {
+    async take(length) {
       // Polling, not a queue: whoever waits does so on a timer of its own request (see signal.ts), and waiting is rare.
-      for (let waited = 0; used > 0 && used + bytes > limitBytes; waited += POLL_MS) {
+      for (let waited = 0; used > 0 && used + length > limitBytes; waited += POLL_MS) {
         if (waited >= MEMORY_WAIT_MS) return null;
         await sleep(POLL_MS);
       }
-      used += bytes;
+      used += length;
+      const spare = spares.findIndex((candidate) => candidate.length === length);
+      const bytes = spares.splice(spare, spare < 0 ? 0 : 1)[0] ?? new Uint8Array(length);
       let held = true;
-      return () => {
-        if (held) used -= bytes;
-        held = false;
+      return {
+        bytes,
+        free(reusable) {
+          if (!held) return;
+          held = false;
+          used -= length;
+          if (!reusable || length < SPARE_BYTES) return;
+          spares.unshift(bytes);
+          spares.length = Math.min(spares.length, SPARES);
+        },
       };
     },
   };

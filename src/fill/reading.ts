@@ -6,7 +6,7 @@ import { pump, type Expected, type PumpDependencies } from "./pump.ts";
 import type { UpstreamAnswer } from "../upstream/upstream.ts";
 
 /** Bytes go out in pieces, copied: a client that stalls holds one piece, not a slice. */
-const PIECE_BYTES = 256 * 1024;
+const PIECE_BYTES = 128 * 1024;
 
 /** Where delivered bytes go. Both reject when the client has left. */
 export interface Sink {

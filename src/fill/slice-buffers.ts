@@ -9,11 +9,11 @@ const READER_STALL_MS = 60_000;
 /** Room for the next slice of `run`; null when the isolate's memory is taken, or the readers of an unstored fill stopped reading. */
 export async function takeBuffer(fill: Fill, memory: Memory, run: Run, start: number, length: number): Promise<SliceBuffer | null> {
   if (!(await makeRoom(fill))) return null;
-  const free = await memory.take(length);
-  if (free === null) return null;
+  const room = await memory.take(length);
+  if (room === null) return null;
   // A second run may have taken over this slice from a stalled one; what both bring is the same.
   dropBuffer(fill, run.slice);
-  const buffer = { index: run.slice, start, bytes: new Uint8Array(length), filled: 0, atRest: false, released: false, free };
+  const buffer = { index: run.slice, start, bytes: room.bytes, filled: 0, atRest: false, released: false, free: room.free };
   fill.buffers.set(run.slice, buffer);
   return buffer;
 }
@@ -34,7 +34,9 @@ function isRead(fill: Fill, buffer: SliceBuffer): boolean {
 }
 
 export function dropBuffer(fill: Fill, index: number): void {
-  fill.buffers.get(index)?.free();
+  const buffer = fill.buffers.get(index);
+  // One that is not at rest may still be on its way to the store.
+  buffer?.free(buffer.atRest);
   fill.buffers.delete(index);
 }
 

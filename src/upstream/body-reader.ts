@@ -26,7 +26,7 @@ export interface BodyReader {
   close(reason?: string): void;
 }
 
-export interface Flow {
+interface Flow {
   readonly bytes: number;
   /** Spent waiting for the upstream, not for whoever reads. */
   readonly waitedMs: number;
@@ -46,8 +46,8 @@ type Byob = ReadableStreamBYOBReader & Partial<Pick<ReadableStreamBYOBReader, "r
 
 /**
  * Reads a byte stream in large pieces and gives up when it stalls. The first read returns what is there; then each waits for twice as much as
- * long as the bytes come at once, and for half as much when they do not. No read ever waits for more than the floor brings within the
- * stall limit: a pending read is therefore stalled exactly when it is not done by then.
+ * long as the bytes come at once, and for half as much when they do not. What a pending read has got so far does not show: a body that
+ * falls from a high speed to almost none may count as stalled a little above the floor, and is gone on with elsewhere.
  */
 export function createBodyReader(stream: ReadableStream<Uint8Array>, options: BodyReaderOptions): BodyReader {
   const { stallMs, now, after } = options;
