@@ -138,7 +138,7 @@ async function tryOnce(
       case "broken":
         deps.onBroken(fill.target, upstream, result.reason);
         return {
-          failure: { kind: "failure", status: 502, detail: `Refused ${fill.key} from ${upstream}: ${result.reason}` },
+          failure: { kind: "failure", status: 502, detail: `Refused ${fill.key} from ${upstream}: ${result.reason}`, isRefused: true },
           again: upstream,
           spoils: true,
         };

@@ -62,6 +62,8 @@ export interface UpstreamFailure {
   /** One sentence for the log and the client: which upstream, what happened. No credentials. */
   readonly detail: string;
   readonly retryAfterSeconds?: number;
+  /** Bytes came, but not the right ones: a mirror half-way through a sync, or a broken file. */
+  readonly isRefused?: true;
 }
 
 /**
