@@ -4,6 +4,7 @@ import { fetchFile } from "./fetch-file.ts";
 import { usedName } from "./gather.ts";
 import type { Generation, StoredFile } from "./generation.ts";
 import { matchSignature } from "./match-signature.ts";
+import type { IndexTables } from "./index-tables.ts";
 import { createMembers, memberCandidates } from "./members.ts";
 import type { Entry, ParsedRoot } from "./parsed-root.ts";
 import type { EnsureStored } from "./ports.ts";
@@ -22,12 +23,6 @@ export interface RepositoryDependencies extends Omit<KeeperDependencies, "member
   readonly tables: IndexTables | null;
 }
 
-/** Follows the generations with tables of what their indexes say of packages. */
-export interface IndexTables {
-  /** Builds the table of a root that is to be published, and deletes the heads of packages whose digest it changes. Never throws. */
-  prepare(place: Place, next: ParsedRoot, isUsed: (entry: Entry) => boolean): Promise<void>;
-}
-
 /** All roots below one base (the suites of a deb archive; elsewhere mostly one), as one Durable Object runs them. */
 export interface Repository {
   resolve(path: string, lost?: string): Promise<Resolution>;
@@ -43,7 +38,10 @@ export function createRepository(deps: RepositoryDependencies): Repository {
   const keepers = new Map<string, RootKeeper>();
   const absentSince = new Map<string, number>();
   for (const key of kept.keys()) {
-    if (key.startsWith("place:")) keeperOf(JSON.parse(kept.load(key) ?? "{}") as Place);
+    if (!key.startsWith("place:")) continue;
+    const place = JSON.parse(kept.load(key) ?? "{}") as Place;
+    // A table whose build a restart ended is begun again.
+    followIndexes(place, keeperOf(place).held()?.parsed ?? null);
   }
 
   return {
@@ -90,7 +88,7 @@ export function createRepository(deps: RepositoryDependencies): Repository {
       {
         ...deps,
         members,
-        beforeSwap: async (at, next) => deps.tables?.prepare(at, next, (entry) => members.isUsed(usedName(at, entry))),
+        beforeSwap: async (at, next) => deps.tables?.prepare(at, next, members),
         afterSwap: (at, next) => {
           kept.save(`place:${at.root}`, JSON.stringify(at));
           members.keepOnly(liveKeys());
@@ -109,7 +107,7 @@ export function createRepository(deps: RepositoryDependencies): Repository {
   }
 
   function followIndexes(place: Place, parsed: ParsedRoot | null): void {
-    if (parsed !== null) void deps.tables?.prepare(place, parsed, (entry) => members.isUsed(usedName(place, entry)));
+    if (parsed !== null) void deps.tables?.prepare(place, parsed, members);
   }
 
   /** A file of any generation, named by its own hash. The current generation may know under what other name upstream has it. */

@@ -228,7 +228,7 @@ export function createRootKeeper(deps: KeeperDependencies, place: Place): RootKe
 
   function setStanding(next: Standing): void {
     standing = next;
-    kept.save(`standing:${place.root}`, JSON.stringify(next));
+    if (generation !== null) kept.save(`standing:${place.root}`, JSON.stringify(next));
   }
 
   function report(detail: string): void {

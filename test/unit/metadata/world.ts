@@ -1,6 +1,7 @@
 import type { Mirror } from "../../../src/config/config.ts";
 import type { EnsureStored, KeptState } from "../../../src/metadata/ports.ts";
-import { createRepository, type IndexTables, type Repository } from "../../../src/metadata/repository.ts";
+import type { IndexTables } from "../../../src/metadata/index-tables.ts";
+import { createRepository, type Repository } from "../../../src/metadata/repository.ts";
 import type { ObjectStore } from "../../../src/store/object-store.ts";
 import type { StoredObject } from "../../../src/store/stored-object.ts";
 import type { ByteSource, Representation, UpstreamAnswer, UpstreamRequest, Upstreams } from "../../../src/upstream/upstream.ts";

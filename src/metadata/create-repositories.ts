@@ -1,0 +1,100 @@
+import type { ObjectStore } from "../store/object-store.ts";
+import type { Target } from "../route/target.ts";
+import type { Expectation } from "../verify/expectation.ts";
+import { contentKey } from "./content-address.ts";
+import { findInPage, PAGE_BYTES, pageOffset } from "./digest-table.ts";
+import { formatMetalink, formatMirrorlist } from "./metalink.ts";
+import type { Expected, Repositories, Resolution } from "./repositories.ts";
+import type { Repository } from "./repository.ts";
+import { resolvePlace } from "./repository-root.ts";
+import type { Lookup, TableRef } from "./table-directory.ts";
+
+/** A repository as it is called from afar, wherever it runs. */
+export interface RepositoryPort {
+  resolve: Repository["resolve"];
+  expectation(path: string): Promise<Expectation | null>;
+  rootDigest: Repository["rootDigest"];
+}
+
+export interface RepositoriesDependencies {
+  readonly store: ObjectStore;
+  readonly now: () => number;
+  readonly repository: (mirror: string, base: string) => RepositoryPort;
+  /** The directory of a mirror's digest tables; null where packages are known by their structure only. */
+  readonly lookUp: ((mirror: string, path: string, waitMs: number) => Promise<Lookup>) | null;
+}
+
+/** The repositories of all mirrors, as requests ask them: at most one call to a Durable Object, and none for a file that its own name verifies and that is stored. */
+export function createRepositories({ store, now, repository, lookUp }: RepositoriesDependencies): Repositories {
+  return {
+    async resolve(target, lost) {
+      const place = resolvePlace(target.path);
+      if (place === null) return { kind: "opaque" };
+      if (place.digest !== undefined) {
+        const key = hashedKey(target.path) ?? "";
+        const object = key === lost ? null : await store.head(key);
+        if (object !== null)
+          return { kind: "object", key, object, state: "fresh", ageSeconds: Math.max(0, Math.floor((now() - object.storedAt) / 1000)) };
+      }
+      return answering(target, () => repository(target.mirror.name, place.base).resolve(target.path, lost));
+    },
+    async expected(target, waitMs = 0) {
+      const place = resolvePlace(target.path);
+      if (place?.digest !== undefined) return { kind: "known", expectation: { ...place.digest, source: "name" } };
+      if (place !== null) {
+        const expectation = place.role === "member" ? await repository(target.mirror.name, place.base).expectation(target.path) : null;
+        return expectation === null ? { kind: "none" } : { kind: "known", expectation };
+      }
+      const isPackage = target.class === "package" || target.class === "unstable-package";
+      if (!isPackage || lookUp === null || target.mirror.distro === "koji") return { kind: "none" };
+      const first = await lookUp(target.mirror.name, target.path, 0);
+      const known = await ask(first, target.path);
+      if (known.kind !== "none" || !first.building) return known;
+      const later = waitMs > 0 ? await lookUp(target.mirror.name, target.path, waitMs) : first;
+      return later.building ? { kind: "building" } : ask(later, target.path);
+    },
+    async metalink(target, url) {
+      const place = resolvePlace(target.path);
+      if (place?.kind !== "rpm-md" || place.role !== "root") return null;
+      const digest = await repository(target.mirror.name, place.base).rootDigest(target.path);
+      return digest === null ? null : formatMetalink({ url, ...digest });
+    },
+    mirrorlist(target, url) {
+      const place = resolvePlace(target.path);
+      return place?.kind === "rpm-md" && place.role === "root" ? formatMirrorlist(url) : null;
+    },
+  };
+
+  async function ask({ base, table }: Lookup, path: string): Promise<Expected> {
+    if (table === null) return { kind: "none" };
+    const relative = base === null || base === "" ? path : path.slice(base.length + 1);
+    const page = await readPage(table, relative);
+    const digests = page === null ? [] : findInPage(page, relative);
+    const [first] = digests;
+    // Two live suites that name one path with different bytes: neither is judged by the other.
+    if (first === undefined || digests.length > 1) return { kind: "none" };
+    return { kind: "known", expectation: { algorithm: "sha256", digest: first.sha256, size: first.size, source: "index" } };
+  }
+
+  async function readPage({ version, pages, sliceBytes }: TableRef, path: string): Promise<Uint8Array | null> {
+    const offset = pageOffset(path, pages);
+    const body = await store.getSlice(version, Math.floor(offset / sliceBytes), offset % sliceBytes, PAGE_BYTES);
+    return body === null ? null : new Uint8Array(await new Response(body).arrayBuffer());
+  }
+}
+
+/** The key of a file whose name carries its digest, stored or not; null for any other path. Asks nobody. */
+export function hashedKey(path: string): string | null {
+  const digest = resolvePlace(path)?.digest;
+  return digest === undefined ? null : contentKey(digest);
+}
+
+/** A Durable Object that restarts or is overrun is an upstream trouble like any other: the client is to try again. */
+async function answering(target: Target, call: () => Promise<Resolution>): Promise<Resolution> {
+  try {
+    return await call();
+  } catch (error) {
+    const detail = `Cannot ask the repository of ${target.key}: ${error instanceof Error ? error.message : String(error)}`;
+    return { kind: "failure", status: 503, detail, retryAfterSeconds: 1 };
+  }
+}

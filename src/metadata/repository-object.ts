@@ -1,0 +1,132 @@
+import { DurableObject } from "cloudflare:workers";
+import type { Config, Mirror } from "../config/config.ts";
+import type { ObjectStore } from "../store/object-store.ts";
+import type { Upstreams } from "../upstream/upstream.ts";
+import type { Expectation } from "../verify/expectation.ts";
+import { createIndexTables, type DirectoryPort } from "./index-tables.ts";
+import type { EnsureStored, KeptState, Log } from "./ports.ts";
+import type { Resolution } from "./repositories.ts";
+import { createRepository, type Repository } from "./repository.ts";
+import { createTableDirectory, type Lookup, type TableDirectory, type TableRef } from "./table-directory.ts";
+
+export interface RepositoryObjectDependencies {
+  readonly config: Config;
+  readonly store: ObjectStore;
+  readonly upstreams: Upstreams;
+  readonly ensureStored: EnsureStored;
+  readonly log: Log;
+  /** The object of this class named `mirror`, which keeps that mirror's directory of digest tables. */
+  readonly directory: (mirror: string) => {
+    building(base: string): Promise<void>;
+    publish(base: string, table: TableRef | null): Promise<readonly string[]>;
+  };
+}
+
+/** SQLite takes 2 MB a value; a character is up to 3 bytes. */
+const PART_CHARACTERS = 500_000;
+
+const CREATE_TABLE =
+  "CREATE TABLE IF NOT EXISTS kept (key TEXT NOT NULL, part INTEGER NOT NULL, value TEXT NOT NULL, PRIMARY KEY (key, part)) WITHOUT ROWID";
+
+/**
+ * The Durable Object of a repository, named `<mirror>/<base>`; and under the name `<mirror>` the directory of that mirror's digest tables. Thin: what it
+ * does is in repository.ts and table-directory.ts. Its subclass in worker.ts gives it its dependencies.
+ */
+export abstract class RepositoryObjectBase<Env> extends DurableObject<Env> {
+  readonly #kept: KeptState = keptIn(this.ctx.storage);
+  #repository: Repository | null = null;
+  #directory: TableDirectory | null = null;
+
+  /** Called once for each start of the object. */
+  protected abstract dependencies(): RepositoryObjectDependencies;
+
+  resolve(mirror: string, path: string, lost?: string): Promise<Resolution> {
+    return this.#repositoryOf(mirror).resolve(path, lost);
+  }
+
+  expectation(mirror: string, path: string): Expectation | null {
+    return this.#repositoryOf(mirror).expectation(path);
+  }
+
+  rootDigest(mirror: string, path: string): ReturnType<Repository["rootDigest"]> {
+    return this.#repositoryOf(mirror).rootDigest(path);
+  }
+
+  building(base: string): void {
+    this.#tables().building(base);
+  }
+
+  publish(base: string, table: TableRef | null): readonly string[] {
+    return this.#tables().publish(base, table);
+  }
+
+  lookUp(path: string, waitMs: number): Promise<Lookup> {
+    return this.#tables().lookUp(path, waitMs);
+  }
+
+  #tables(): TableDirectory {
+    this.#directory ??= createTableDirectory({ kept: this.#kept, timer, now: Date.now });
+    return this.#directory;
+  }
+
+  #repositoryOf(name: string): Repository {
+    if (this.#repository !== null) return this.#repository;
+    const { config, store, upstreams, ensureStored, log, directory } = this.dependencies();
+    const mirror = config.mirrors.get(name);
+    if (mirror === undefined) throw new Error(`Cannot open a repository of "${name}": no mirror has that name`);
+    const shared = { mirror, store, kept: this.#kept, sliceBytes: config.sliceBytes, now: Date.now, log };
+    this.#repository = createRepository({
+      ...shared,
+      upstreams,
+      ensureStored,
+      timer,
+      limits: config,
+      retentionDays: config.retentionDays,
+      tables: hasTables(config, mirror) ? createIndexTables({ ...shared, directory: portOf(directory(name)) }) : null,
+    });
+    return this.#repository;
+  }
+}
+
+/** koji's repositories name packages by paths that the mirror rewrites, and are made anew by the hour. */
+export function hasTables(config: Config, mirror: Mirror): boolean {
+  return config.verify === "index" && mirror.distro !== "koji";
+}
+
+function portOf(directory: ReturnType<RepositoryObjectDependencies["directory"]>): DirectoryPort {
+  return { building: (base) => directory.building(base), publish: (base, table) => directory.publish(base, table) };
+}
+
+function timer(ms: number, run: () => void): () => void {
+  const id = setTimeout(run, ms);
+  return () => clearTimeout(id);
+}
+
+function keptIn(storage: DurableObjectStorage): KeptState {
+  const { sql } = storage;
+  sql.exec(
+    "CREATE TABLE IF NOT EXISTS kept (key TEXT NOT NULL, part INTEGER NOT NULL, value TEXT NOT NULL, PRIMARY KEY (key, part)) WITHOUT ROWID",
+  );
+  const remove = (key: string): void => void sql.exec("DELETE FROM kept WHERE key = ?", key);
+  return {
+    load(key) {
+      const parts = sql.exec<{ value: string }>("SELECT value FROM kept WHERE key = ? ORDER BY part", key).toArray();
+      return parts.length === 0 ? null : parts.map(({ value }) => value).join("");
+    },
+    save(key, value) {
+      if (!exists) sql.exec(CREATE_TABLE);
+      exists = true;
+      storage.transactionSync(() => {
+        remove(key);
+        for (let part = 0; part === 0 || part * PART_CHARACTERS < value.length; part++) {
+          const text = value.slice(part * PART_CHARACTERS, (part + 1) * PART_CHARACTERS);
+          sql.exec("INSERT INTO kept (key, part, value) VALUES (?, ?, ?)", key, part, text);
+        }
+      });
+    },
+    remove,
+    keys() {
+      return exists ? [...sql.exec<{ key: string }>("SELECT DISTINCT key FROM kept")].map(({ key }) => key) : [];
+    },
+  };
+}

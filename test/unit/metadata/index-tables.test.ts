@@ -1,0 +1,273 @@
+import { gzipSync } from "node:zlib";
+import { expect, test } from "vitest";
+import type { Expected, Repositories } from "../../../src/metadata/repositories.ts";
+import { createIndexTables } from "../../../src/metadata/index-tables.ts";
+import { createRepositories } from "../../../src/metadata/create-repositories.ts";
+import type { Repository } from "../../../src/metadata/repository.ts";
+import { createTableDirectory, type TableDirectory } from "../../../src/metadata/table-directory.ts";
+import type { Target } from "../../../src/route/target.ts";
+import type { StoredObject } from "../../../src/store/stored-object.ts";
+import { clearsigned, packages, primary, release, repomd, sha256 } from "./samples.ts";
+import { createWorld, type Files, HOUR, memoryState, ONE, settle, type World } from "./world.ts";
+
+const T = Date.UTC(2025, 11, 31) / 1000;
+const ROOT = "os/repodata/repomd.xml";
+
+interface Setup {
+  readonly world: World;
+  readonly repository: Repository;
+  readonly repositories: Repositories;
+  readonly directory: TableDirectory;
+  /** Ends when no table is being built any more. */
+  idle(): Promise<void>;
+}
+
+function setUp(): Setup {
+  const world = createWorld([ONE]);
+  const directory = createTableDirectory({ kept: memoryState(), timer: world.timer, now: () => world.now });
+  const shared = { mirror: world.mirror, store: world.store, kept: world.kept, sliceBytes: 64 * 1024, now: () => world.now };
+  const tables = createIndexTables({
+    ...shared,
+    log: (level, message) => world.logs.push(`${level}: ${message}`),
+    directory: { building: async (base) => directory.building(base), publish: async (base, table) => directory.publish(base, table) },
+  });
+  let last: Promise<void> = Promise.resolve();
+  const watched = { prepare: (...args: Parameters<typeof tables.prepare>): Promise<void> => (last = tables.prepare(...args)) };
+  const repository = world.repository({ tables: watched });
+  const repositories = createRepositories({
+    store: world.store,
+    now: () => world.now,
+    repository: () => ({ ...repository, expectation: async (path) => repository.expectation(path) }),
+    lookUp: (_mirror, path, waitMs) => directory.lookUp(path, waitMs),
+  });
+  return { world, repository, repositories, directory, idle: () => last };
+}
+
+const target = (world: World, path: string, pathClass: Target["class"] = "package"): Target => ({
+  mirror: world.mirror,
+  path,
+  query: "",
+  key: `m/${path}`,
+  class: pathClass,
+  rule: "",
+});
+const known = (content: string): Expected => ({
+  kind: "known",
+  expectation: { algorithm: "sha256", digest: sha256(content), size: content.length, source: "index" },
+});
+
+function rpm(revision: number, files: Readonly<Record<string, string>>): Files {
+  const content = gzipSync(primary(files));
+  const href = `repodata/${sha256(content)}-primary.xml.gz`;
+  return { [ROOT]: repomd({ revision, data: { primary: [href, content] } }), [`os/${href}`]: content };
+}
+
+function suite(name: string, date: number, files: Readonly<Record<string, string>>): Files {
+  const content = packages(files);
+  const gzip = gzipSync(content);
+  const at = `dists/${name}/main/binary-amd64/Packages`;
+  const listed = { "main/binary-amd64/Packages": content, "main/binary-amd64/Packages.gz": gzip, "main/binary-amd64/Packages.xz": "xz" };
+  return { [`dists/${name}/InRelease`]: clearsigned(release({ date, files: listed })), [`${at}.gz`]: gzip, [`${at}.xz`]: "xz" };
+}
+
+async function store(world: World, path: string, content: string, more: Partial<StoredObject> = {}): Promise<void> {
+  const bytes = new TextEncoder().encode(content);
+  const object = {
+    version: "0".repeat(32),
+    size: bytes.length,
+    contentType: "x/y",
+    upstream: ONE,
+    storedAt: 0,
+    verified: "structure",
+    sha256: sha256(content),
+    ...more,
+  } as const;
+  await world.store.put(`m/${path}`, object, bytes);
+}
+
+test("packages of a published rpm repository are known by one page of one read", async () => {
+  const { world, repository, repositories, idle } = setUp();
+  world.origins[ONE] = rpm(T, { "Packages/a.rpm": "aaa", "b.rpm": "b" });
+  await repository.resolve(ROOT);
+  await idle();
+  expect(await repositories.expected(target(world, "os/Packages/a.rpm"))).toEqual(known("aaa"));
+  expect(await repositories.expected(target(world, "os/b.rpm", "unstable-package"))).toEqual(known("b"));
+  expect(await repositories.expected(target(world, "os/c.rpm"))).toEqual({ kind: "none" });
+  expect(await repositories.expected(target(world, "elsewhere/b.rpm"))).toEqual({ kind: "none" });
+});
+
+test("an rpm re-signed under its name, of the same size, loses its stored head before the new root is published; the others stay", async () => {
+  const { world, repository, repositories } = setUp();
+  world.origins[ONE] = rpm(T, { "a.rpm": "unsigned", "b.rpm": "b" });
+  await repository.resolve(ROOT);
+  await store(world, "os/a.rpm", "unsigned");
+  await store(world, "os/b.rpm", "b");
+  world.origins[ONE] = rpm(T + 1, { "a.rpm": "resigned", "b.rpm": "b" });
+  world.now += HOUR;
+  await repository.resolve(ROOT);
+  expect(world.store.objects.has("m/os/a.rpm")).toBe(false);
+  expect(world.store.objects.has("m/os/b.rpm")).toBe(true);
+  expect(await repositories.expected(target(world, "os/a.rpm"))).toEqual(known("resigned"));
+});
+
+test("the table of a deb suite covers the indexes that clients used, read from a form that can be read", async () => {
+  const { world, repository, repositories, idle } = setUp();
+  world.origins[ONE] = suite("sid", T, { "pool/a.deb": "aaa" });
+  await repository.resolve("dists/sid/InRelease");
+  await idle();
+  expect(await repositories.expected(target(world, "pool/a.deb"))).toEqual({ kind: "none" });
+  await repository.resolve("dists/sid/main/binary-amd64/Packages.xz");
+  await idle();
+  expect(await repositories.expected(target(world, "pool/a.deb"))).toEqual(known("aaa"));
+});
+
+test("suites share one pool: each one's packages are known, and one that both name with different bytes is judged by neither", async () => {
+  const { world, repository, repositories, idle } = setUp();
+  world.origins[ONE] = {
+    ...suite("sid", T, { "pool/a.deb": "aaa", "pool/both.deb": "one" }),
+    ...suite("stable", T, { "pool/b.deb": "b", "pool/both.deb": "two" }),
+  };
+  for (const name of ["sid", "stable"]) {
+    await repository.resolve(`dists/${name}/InRelease`);
+    await repository.resolve(`dists/${name}/main/binary-amd64/Packages.gz`);
+  }
+  await idle();
+  expect(await repositories.expected(target(world, "pool/a.deb"))).toEqual(known("aaa"));
+  expect(await repositories.expected(target(world, "pool/b.deb"))).toEqual(known("b"));
+  expect(await repositories.expected(target(world, "pool/both.deb"))).toEqual({ kind: "none" });
+});
+
+test("a package whose old bytes another live suite still names keeps its head", async () => {
+  const { world, repository, idle } = setUp();
+  world.origins[ONE] = { ...suite("sid", T, { "pool/a.deb": "old" }), ...suite("stable", T, { "pool/a.deb": "old" }) };
+  for (const name of ["sid", "stable"]) {
+    await repository.resolve(`dists/${name}/InRelease`);
+    await repository.resolve(`dists/${name}/main/binary-amd64/Packages.gz`);
+  }
+  await idle();
+  await store(world, "pool/a.deb", "old");
+  world.origins[ONE] = { ...world.origins[ONE], ...suite("sid", T + 1, { "pool/a.deb": "new" }) };
+  world.now += HOUR;
+  await repository.resolve("dists/sid/InRelease");
+  await idle();
+  expect(world.store.objects.has("m/pool/a.deb")).toBe(true);
+  world.origins[ONE] = { ...world.origins[ONE], ...suite("stable", T + 1, { "pool/a.deb": "new" }) };
+  await repository.resolve("dists/stable/InRelease");
+  await idle();
+  expect(world.store.objects.has("m/pool/a.deb")).toBe(false);
+});
+
+test("while the first table is being built a fill waits for it, at most as long as it likes, and then is provisional", async () => {
+  const { world, directory, repositories } = setUp();
+  directory.building("os");
+  expect(await repositories.expected(target(world, "os/a.rpm"))).toEqual({ kind: "building" });
+  const waiting = repositories.expected(target(world, "os/a.rpm"), 5000);
+  await settle();
+  await world.pass(5000);
+  expect(await waiting).toEqual({ kind: "building" });
+  const lucky = repositories.expected(target(world, "os/a.rpm"), 5000);
+  await settle();
+  expect(directory.publish("os", null)).toEqual(["os/a.rpm"]);
+  expect(await lucky).toEqual({ kind: "none" });
+});
+
+test("a build that died is not waited for", async () => {
+  const { world, directory, repositories } = setUp();
+  directory.building("os");
+  world.now += HOUR;
+  expect(await repositories.expected(target(world, "os/a.rpm"), 5000)).toEqual({ kind: "none" });
+});
+
+test("objects stored while the table was being built are checked when it lands", async () => {
+  const { world, repository, directory, idle } = setUp();
+  world.origins[ONE] = rpm(T, { "good.rpm": "good", "bad.rpm": "fine" });
+  directory.building("os");
+  for (const path of ["os/good.rpm", "os/bad.rpm"]) await directory.lookUp(path, 0);
+  await store(world, "os/good.rpm", "good", { provisional: true });
+  await store(world, "os/bad.rpm", "evil", { provisional: true });
+  await repository.resolve(ROOT);
+  await idle();
+  expect(world.store.objects.has("m/os/good.rpm")).toBe(true);
+  expect(world.store.objects.has("m/os/bad.rpm")).toBe(false);
+  expect(world.logs.join("\n")).toContain("os/bad.rpm was stored before its digest was known");
+});
+
+test.each<[string, Readonly<Record<string, string>> | Uint8Array, string]>([
+  ["a path that leads out", { "../../etc/passwd": "x" }, "leads out"],
+  ["a bomb", gzipSync(`<metadata>${" ".repeat(3_000_000)}</metadata>`), "more than 1000 bytes once decompressed"],
+])("an index with %s leaves the packages unknown and says so; the repository goes on", async (_name, content, says) => {
+  const { world, repository, repositories, idle } = setUp();
+  if (content instanceof Uint8Array) {
+    const root = repomd({ revision: T, data: { primary: ["repodata/p.xml.gz", content] } }).replace(
+      "<size>",
+      "<open-size>1000</open-size><size>",
+    );
+    world.origins[ONE] = { [ROOT]: root, "os/repodata/p.xml.gz": content };
+  } else {
+    world.origins[ONE] = rpm(T, content);
+  }
+  expect(await repository.resolve(ROOT)).toMatchObject({ kind: "object" });
+  await idle();
+  expect(world.logs.join("\n")).toContain(says);
+  expect(await repositories.expected(target(world, "os/a.rpm"))).toEqual({ kind: "none" });
+});
+
+test("a table that the store lost is built again when the repository starts anew", async () => {
+  const { world, repository, repositories, idle, directory } = setUp();
+  world.origins[ONE] = rpm(T, { "a.rpm": "aaa" });
+  await repository.resolve(ROOT);
+  await idle();
+  await world.store.delete([...world.store.objects.keys()].filter((key) => key.startsWith("-/table/")));
+  directory.publish("os", null);
+  const shared = { mirror: world.mirror, store: world.store, kept: world.kept, sliceBytes: 64 * 1024, now: () => world.now };
+  const port = {
+    building: async (base: string) => directory.building(base),
+    publish: async (base: string, table: Parameters<TableDirectory["publish"]>[1]) => directory.publish(base, table),
+  };
+  world.repository({ tables: createIndexTables({ ...shared, log: () => {}, directory: port }) });
+  await expect.poll(() => repositories.expected(target(world, "os/a.rpm"))).toEqual(known("aaa"));
+});
+
+test("a stored file that its name verifies is answered without asking the repository; members and packages get what is known of them", async () => {
+  const { world, repository, repositories, idle } = setUp();
+  world.origins[ONE] = suite("sid", T, { "pool/a.deb": "aaa" });
+  const path = `dists/sid/main/binary-amd64/by-hash/SHA256/${sha256("xz")}`;
+  await repository.resolve("dists/sid/InRelease");
+  await repository.resolve("dists/sid/main/binary-amd64/Packages.xz");
+  await idle();
+  const offline = createRepositories({
+    store: world.store,
+    now: () => world.now,
+    lookUp: null,
+    repository: () => {
+      throw new Error("asked");
+    },
+  });
+  expect(await offline.resolve(target(world, path, "hashed"))).toMatchObject({
+    kind: "object",
+    key: `-/sha256/${sha256("xz")}`,
+    state: "fresh",
+  });
+  expect(await offline.resolve(target(world, "dists/sid/InRelease", "root"))).toMatchObject({ kind: "failure", status: 503 });
+  expect(await offline.resolve(target(world, "README", "root"))).toEqual({ kind: "opaque" });
+  expect(await offline.expected(target(world, "pool/a.deb"))).toEqual({ kind: "none" });
+  expect(await repositories.expected(target(world, path, "hashed"))).toEqual({
+    kind: "known",
+    expectation: { algorithm: "sha256", digest: sha256("xz"), source: "name" },
+  });
+  expect(await repositories.expected(target(world, "dists/sid/main/binary-amd64/Packages.xz", "member"))).toEqual(known("xz"));
+});
+
+test("metalink and mirrorlist name one place and the digest of the published repomd.xml", async () => {
+  const { world, repositories } = setUp();
+  world.origins[ONE] = rpm(T, {});
+  const url = "https://fedora.test/os/repodata/repomd.xml";
+  const metalink = (await repositories.metalink(target(world, ROOT, "root"), `${url}?a&b`)) ?? "";
+  expect(metalink).toContain(`<hash type="sha256">${sha256(String(world.origins[ONE]?.[ROOT]))}</hash>`);
+  expect(metalink).toContain(`<mm0:timestamp>${T}</mm0:timestamp>`);
+  expect(metalink).toContain("repomd.xml?a&amp;b</url>");
+  expect(repositories.mirrorlist(target(world, ROOT, "root"), url)).toBe("https://fedora.test/os/\n");
+  expect(await repositories.metalink(target(world, "os/a.rpm"), url)).toBeNull();
+  world.origins[ONE] = {};
+  expect(await setUp().repositories.metalink(target(world, ROOT, "root"), url)).toBeNull();
+});
