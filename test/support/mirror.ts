@@ -36,10 +36,12 @@ export interface MirrorSetup {
   readonly vars?: Readonly<Record<string, number | string>>;
 }
 
-/** A `[vars.MIRRORS.<name>]` table. Its hosts are written by `startMirror`. */
+/** A `[vars.MIRRORS.<name>]` table. */
 export interface MirrorTable {
   readonly upstreams: readonly string[];
   readonly distro?: string;
+  /** Default: a loopback address that is no other mirror's. */
+  readonly hosts?: readonly string[];
 }
 
 const ROOT = join(import.meta.dirname, "../..");
@@ -54,7 +56,11 @@ const FIRST_HOST = 2;
 export async function startMirror(setup: MirrorSetup): Promise<MirrorProcess> {
   const folder = mkdtempSync(join(tmpdir(), "lazy-mirror-process-"));
   const port = await findFreePort();
-  const hosts = new Map(Object.keys(setup.mirrors).map((name, index) => [name, `127.0.0.${FIRST_HOST + index}`]));
+  const hosts = new Map<string, string>(
+    Object.entries(setup.mirrors).flatMap(([name, table], index) =>
+      table.hosts === undefined ? [[name, `127.0.0.${FIRST_HOST + index}`]] : [],
+    ),
+  );
   const stateFolder = join(folder, "state");
   writeFileSync(join(folder, "wrangler.toml"), formatConfig(setup, hosts));
   const listen = ["127.0.0.1", ...hosts.values()].flatMap((host) => ["--listen", `${host}:${port}`]);
@@ -118,8 +124,8 @@ function formatConfig(setup: MirrorSetup, hosts: ReadonlyMap<string, string>): s
   const lines = ["[vars]"];
   for (const [name, value] of Object.entries(setup.vars ?? {})) lines.push(`${name} = ${JSON.stringify(value)}`);
   for (const [name, table] of Object.entries(setup.mirrors)) {
-    lines.push(`[vars.MIRRORS.${name}]`, `hosts = ${JSON.stringify([hosts.get(name)])}`);
-    for (const [field, value] of Object.entries(table)) lines.push(`${field} = ${JSON.stringify(value)}`);
+    lines.push(`[vars.MIRRORS.${name}]`);
+    for (const [field, value] of Object.entries({ hosts: [hosts.get(name)], ...table })) lines.push(`${field} = ${JSON.stringify(value)}`);
   }
   return `${lines.join("\n")}\n`;
 }
