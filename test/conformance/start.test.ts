@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createServer, type RequestListener, type Server } from "node:http";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { type AddressInfo, createServer as createTcpServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -13,7 +13,7 @@ const FILE = "/linux/releases/44/notes.rpm";
 
 let folder: string;
 let origin: Server;
-let answer: RequestListener;
+let answer: (request: IncomingMessage, response: ServerResponse) => unknown;
 let started: ChildProcess[];
 
 beforeEach(async () => {
