@@ -38,6 +38,8 @@ export function createByteSource(
   const tags = new Map<string, string>();
   const breaks = new Map<string, number>();
   let { body, end } = opened;
+  /** Where the answer under way ends by its own headers. */
+  let sentEnd = end;
   /** What the bytes delivered so far belong to, and who sends now. */
   let version: Representation = opened.representation;
   let current: Representation = opened.representation;
@@ -73,12 +75,14 @@ export function createByteSource(
         if (request.signal?.aborted || ended !== undefined) return new BodyFault("broken", "given up by the request");
         return end === undefined ? finish() : new BodyFault("broken", `ended at byte ${position} of ${end}`);
       }
-      if (end !== undefined && position + chunk.length > end) {
-        return new BodyFault("broken", `went on past byte ${end}, where it should end`);
+      if (sentEnd !== undefined && position + chunk.length > sentEnd) {
+        return new BodyFault("broken", `went on past byte ${sentEnd}, where it should end`);
       }
-      evidence.add(chunk);
-      position += chunk.length;
-      return chunk;
+      // An upstream that ignored Range sends more than the range that is being gone on with.
+      const wanted = end === undefined ? chunk : chunk.subarray(0, end - position);
+      evidence.add(wanted);
+      position += wanted.length;
+      return wanted;
     } catch (error) {
       if (error instanceof BodyFault) return error;
       throw error;
@@ -101,14 +105,14 @@ export function createByteSource(
     if (!request.signal?.aborted) {
       deps.record(current.upstream, { kind: "failure", random: deps.random() });
       deps.onEvent({ kind: "broken", upstream: current.upstream, path: request.path, position, detail: fault.message });
-      if (position - resumedAt >= PROGRESS_BYTES) forgiveBreaks();
+      if (position - resumedAt >= PROGRESS_BYTES) breaks.clear();
       addBreaks(current.upstream, 1);
       resumedAt = position;
       for (const upstream of candidates(fault)) {
         if (request.signal?.aborted || ended !== undefined || ++resumes > MAX_RESUMES) break;
         const joined = await join(upstream);
         if (joined.kind === "body") return goOn(joined);
-        addBreaks(upstream.url, joined.kind === "differs" ? Infinity : MAX_BREAKS);
+        addBreaks(upstream.url, MAX_BREAKS);
         detail += `; ${upstream.url} ${"detail" in joined ? joined.detail : `is ${joined.kind}`}`;
       }
     }
@@ -127,20 +131,20 @@ export function createByteSource(
     breaks.set(upstream, (breaks.get(upstream) ?? 0) + count);
   }
 
-  /** But for those that have another file: they keep it. */
-  function forgiveBreaks(): void {
-    for (const [upstream, count] of breaks) if (count !== Infinity) breaks.delete(upstream);
-  }
-
   /** Nothing was delivered, so nothing can be mixed. */
   function isUntouched(): boolean {
     return position === first && request.sameAs === undefined;
   }
 
+  /** Not the one asked for: an upstream may have answered that with the whole. */
+  function remainingRange(): Question["range"] {
+    return end === undefined || end === version.size ? { first: position } : { first: position, last: end - 1 };
+  }
+
   function join(upstream: Upstream): Promise<Joined> {
     return joinAt(
       position,
-      { ...question, upstream },
+      { ...question, upstream, range: remainingRange() },
       {
         representation: version,
         trustedTag: tags.get(upstream.url),
@@ -153,7 +157,7 @@ export function createByteSource(
   }
 
   function goOn(joined: Extract<Joined, { kind: "body" }>): void {
-    ({ body } = joined);
+    ({ body, end: sentEnd } = joined);
     if (ended !== undefined) return body.close("cancelled");
     end ??= joined.end;
     current = joined.representation;

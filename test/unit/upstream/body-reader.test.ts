@@ -89,6 +89,15 @@ test("no read waits for more than what is missing to the floor", async () => {
   const body = createBodyReader(stream, options);
   for (let read = 0; read < 30; read++) await body.read();
   expect(asked.slice(0, 4)).toEqual([1, 2, 4, 8]);
+  const sum = (counts: readonly number[]): number => counts.reduce((total, count) => total + count, 0);
+  expect(
+    sum(
+      asked.slice(
+        0,
+        asked.findIndex((_, at) => sum(asked.slice(0, at)) >= FLOOR),
+      ),
+    ),
+  ).toBe(FLOOR);
   expect(Math.max(...asked)).toBe(FLOOR);
 });
 

@@ -143,6 +143,48 @@ describe("a body that ends early", () => {
     else await expect(body).rejects.toBeInstanceOf(SourceError);
   });
 
+  test("goes on to the end of the file where a range was answered with the whole", async () => {
+    const one = await listen((request, response) => {
+      if (request.headers["if-range"] === undefined) delete request.headers.range;
+      serveFile(file, { etag: '"a"', send: request.headers.range === undefined ? cutAfter(0.6) : undefined })(request, response);
+    });
+    const answer = await createBench().open([one.url], { range: { first: 0, last: 99 } });
+    expect(answer).toMatchObject({ first: 0 });
+    expect((await readAll(sourceOf(answer))).equals(file)).toBe(true);
+  });
+
+  test("keeps to the last byte of a range where the next upstream sends the whole", async () => {
+    const one = await listen(serveFile(file, breakThenRefuse(0.5)));
+    const two = await listen((_, response) => void response.writeHead(200, { "content-length": file.length }).end(file));
+    const known = { read: (from: number, to: number): Promise<Uint8Array> => Promise.resolve(file.subarray(from, to)) };
+    const answer = await createBench().open([one.url, two.url], { range: { first: 100_000, last: 299_999 }, known });
+    expect((await readAll(sourceOf(answer))).equals(file.subarray(100_000, 300_000))).toBe(true);
+  });
+
+  test("never comes back to an upstream on the strength of an ETag of which no byte was delivered", async () => {
+    const mine = Buffer.alloc(3_000_000, 1);
+    const theirs = Buffer.alloc(3_000_000, 2);
+    const one = await listen(
+      serveFile(mine, {
+        etag: '"a"',
+        send(response, body, request) {
+          if (request === 0) response.flushHeaders();
+          if (request < 2) setImmediate(() => response.destroy());
+          else response.end(body);
+        },
+      }),
+    );
+    const two = await listen(serveFile(theirs, { etag: '"b"', ...breakThenRefuse(0.6) }));
+    const source = sourceOf(await createBench().open([one.url, two.url]));
+    const pieces: Buffer[] = [];
+    const read = async (): Promise<void> => {
+      for (let chunk = await source.read(); chunk !== null; chunk = await source.read()) pieces.push(Buffer.from(chunk));
+    };
+    await expect(read()).rejects.toBeInstanceOf(SourceError);
+    expect(Buffer.concat(pieces).every((byte) => byte === 2)).toBe(true);
+    expect(pieces.length).toBeGreaterThan(0);
+  });
+
   test("without Content-Length and without an end is broken, not complete", async () => {
     const one = await listen((_, response) => {
       response.write(file.subarray(0, 1000), () => response.destroy());
@@ -180,6 +222,7 @@ describe("a body that stalls", () => {
     pieces.push(Buffer.from((await next)!));
     pieces.push(await readAll(source));
     expect(Buffer.concat(pieces).equals(file)).toBe(true);
+    expect(one.requests).toHaveLength(1);
     await left;
   });
 

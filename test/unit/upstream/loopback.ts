@@ -43,7 +43,7 @@ export interface FileOptions {
   readonly etag?: string;
   readonly lastModified?: string;
   /** What the body comes to, by the number of the request (from 0); default: it is sent whole. */
-  readonly send?: (response: ServerResponse, body: Buffer, request: number) => void;
+  readonly send?: ((response: ServerResponse, body: Buffer, request: number) => void) | undefined;
 }
 
 /** Serves one file as mirrors do, with Range and If-Range, at every path. */
@@ -88,7 +88,7 @@ export interface Bench {
   runOut(isDue?: (ms: number) => boolean): Promise<void>;
 }
 
-export const FIRST_BYTE_MS = 5_000;
+const FIRST_BYTE_MS = 5_000;
 export const STALL_MS = 20_000;
 
 /** Upstreams with a clock and timers that stand still until told. */
