@@ -1,90 +1,90 @@
 import { createApp } from "./app.ts";
-import type { Config } from "./config/config.ts";
+import { composeCore, type Core } from "./compose.ts";
 import { parseConfig } from "./config/parse-config.ts";
-import { createFills } from "./fill/fills.ts";
 import { createLeases, type FillCoordinator } from "./fill/fill-coordinator.ts";
-import { createMemory } from "./fill/memory.ts";
-import { createStreamDigest } from "./fill/stream-digest.ts";
 import { handle, type HandlerDependencies } from "./handle.ts";
+import { createRepositories } from "./metadata/create-repositories.ts";
+import { RepositoryObjectBase, type RepositoryObjectDependencies } from "./metadata/repository-object.ts";
 import { createChecks } from "./serve/checks.ts";
+import { createEnsureStored } from "./serve/ensure-stored.ts";
 import { refuse } from "./serve/failure.ts";
 import { createDiskStore } from "./store/disk-store.ts";
 import { createR2Store } from "./store/r2-store.ts";
-import { createUpstreams } from "./upstream/create-upstreams.ts";
 
 export { FillCoordinator } from "./fill/fill-coordinator.ts";
 
-interface Env extends Record<string, unknown> {
+interface Env {
   readonly BUCKET?: R2Bucket;
   /** The state folder's store on one machine, in place of the bucket. */
   readonly DISK?: Fetcher;
   readonly FLIGHTS: DurableObjectNamespace<FillCoordinator>;
+  readonly REPOSITORIES: DurableObjectNamespace<RepositoryObject>;
   /** Set on one machine. */
   readonly LOCAL?: boolean;
   readonly LOG?: "lines" | "off";
 }
 
-const BINDINGS = new Set(["BUCKET", "DISK", "FLIGHTS", "REPOSITORIES", "LEDGER", "LOCAL", "LOG"]);
-/** Bytes in fills at once: at the edge an isolate has 128 MB for everything. */
-const EDGE_FILL_BYTES = 64 * 1024 * 1024;
-const LOCAL_FILL_BYTES = 512 * 1024 * 1024;
-const VERSION = "0.1.0";
-
 /** Built once per isolate: the environment does not change under it. */
-let built: HandlerDependencies | Response | undefined;
+let core: Core | undefined;
+let handler: HandlerDependencies | undefined;
 
 export default {
   async fetch(request, env, ctx): Promise<Response> {
-    built ??= build(env);
-    if (built instanceof Response) return built.clone();
-    return handle(request, built, (work) => ctx.waitUntil(work));
+    try {
+      handler ??= buildHandler((core ??= buildCore(env)), env);
+    } catch (error) {
+      if (error instanceof ConfigError) return refuse(500, error.message);
+      throw error;
+    }
+    return handle(request, handler, (work) => ctx.waitUntil(work));
   },
 } satisfies ExportedHandler<Env>;
 
-function build(env: Env): HandlerDependencies | Response {
-  const vars = Object.fromEntries(Object.entries(env).filter(([name]) => !BINDINGS.has(name)));
-  const parsed = parseConfig(vars);
-  if (!parsed.ok) return refuse(500, `This mirror is not configured rightly:\n${parsed.problems.join("\n")}`);
-  return buildFor(parsed.config, env);
+/** The Durable Object of a repository; named by its mirror alone, the directory of that mirror's digest tables. */
+export class RepositoryObject extends RepositoryObjectBase<Env> {
+  protected override dependencies(): RepositoryObjectDependencies {
+    const { config, store, upstreams, fills } = (core ??= buildCore(this.env));
+    return {
+      config,
+      store,
+      upstreams,
+      ensureStored: createEnsureStored(fills, store, (work) => this.ctx.waitUntil(work)),
+      log: (level, message) => console[level](message),
+      directory: (mirror) => repositoryStub(this.env, mirror),
+    };
+  }
 }
 
-function buildFor(config: Config, env: Env): HandlerDependencies {
-  const store = env.DISK === undefined ? createR2Store(env.BUCKET as R2Bucket) : createDiskStore(env.DISK);
+function repositoryStub({ REPOSITORIES }: Env, name: string): DurableObjectStub<RepositoryObject> {
+  return REPOSITORIES.get(REPOSITORIES.idFromName(name));
+}
+
+class ConfigError extends Error {}
+
+function buildCore(env: Env): Core {
+  const { LOCAL, LOG: _log, ...vars } = env;
+  const parsed = parseConfig(vars);
+  if (!parsed.ok) throw new ConfigError(`This mirror is not configured rightly:\n${parsed.problems.join("\n")}`);
   const log = (message: string) => console.warn(message);
-  const now = () => Date.now();
-  const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
-  const upstreams = createUpstreams({
-    config,
-    version: VERSION,
-    fetch: (url, init) => fetch(url, init),
-    now,
-    random: Math.random,
-    after: (ms, run) => {
-      const timer = setTimeout(run, ms);
-      return () => clearTimeout(timer);
-    },
-    onEvent: (event) => log(JSON.stringify(event)),
-  });
+  const store = env.DISK === undefined ? createR2Store(env.BUCKET as R2Bucket) : createDiskStore(env.DISK);
   const leases = createLeases(env.FLIGHTS, (error) => log(`A fill's coordinator failed: ${String(error)}`));
-  const fills = createFills({
-    config,
+  return composeCore(parsed.config, store, leases, { isLocal: LOCAL === true, log });
+}
+
+function buildHandler({ config, store, upstreams, leases, fills, now, log }: Core, env: Env): HandlerDependencies {
+  const repositories = createRepositories({
     store,
-    upstreams,
-    leases,
-    memory: createMemory(env.LOCAL === true ? LOCAL_FILL_BYTES : EDGE_FILL_BYTES, sleep),
     now,
-    sleep,
-    createDigest: createStreamDigest,
-    onStored: () => {},
-    onBroken: (target, upstream, reason) => log(`Refused ${target.key} from ${upstream}: ${reason}`),
-    onUnstored: (key, reason) => log(`Passed ${key} on unstored: ${reason}`),
+    repository: (mirror, base) => {
+      const stub = repositoryStub(env, `${mirror}/${base}`);
+      return {
+        resolve: (path, lost) => stub.resolve(mirror, path, lost),
+        expectation: (path) => stub.expectation(mirror, path),
+        rootDigest: (path) => stub.rootDigest(mirror, path),
+      };
+    },
+    lookUp: config.verify === "index" ? (mirror, path, waitMs) => repositoryStub(env, mirror).lookUp(path, waitMs) : null,
   });
-  const repositories = {
-    resolve: async () => ({ kind: "opaque" }) as const,
-    expected: async () => ({ kind: "none" }) as const,
-    metalink: async () => null,
-    mirrorlist: () => null,
-  };
   return {
     serve: { config, store, fills, upstreams, repositories, checks: createChecks(), now, taint: leases.taint, log },
     app: createApp({ config }),

@@ -1,0 +1,48 @@
+import type { EnsureStored } from "../metadata/ports.ts";
+import type { ObjectStore } from "../store/object-store.ts";
+import type { FillEnd } from "../fill/fill.ts";
+import type { Fills } from "../fill/fills.ts";
+import { DeliveryError, type Reading, type Sink } from "../fill/reading.ts";
+
+/** Stores files of known digest without a client, by the same fill that clients' requests go through. */
+export function createEnsureStored(fills: Fills, store: ObjectStore, waitUntil: (work: Promise<unknown>) => void): EnsureStored {
+  return async ({ mirror, candidates, key, expectation, class: pathClass }) => {
+    for (const path of candidates) {
+      const stored = await store.head(key);
+      if (stored?.verified === "digest") return { kind: "stored", object: stored };
+      const target = { mirror, path, query: "", key, class: pathClass, rule: "generation" };
+      const expected = async () => ({ known: [expectation], provisional: false });
+      const opened = await fills.open({
+        target,
+        first: 0,
+        recheck: false,
+        waitUntil,
+        expected,
+        ...(stored === null ? {} : { head: stored }),
+      });
+      const end = opened.kind === "reading" ? await readThrough(opened.reading) : opened;
+      if (end === null) {
+        const object = await store.head(key);
+        return object === null ? { kind: "failure", status: 503, detail: `The store did not take ${key}` } : { kind: "stored", object };
+      }
+      if (end.kind === "failure") return end.isRefused === true ? { kind: "mismatch" } : end;
+      if (end.kind !== "absent") return { kind: "failure", status: 502, detail: `The upstream's ${path} is ${end.kind}` };
+    }
+    return { kind: "absent" };
+  };
+}
+
+/** Goes through the whole object as a client would, without the bytes. */
+async function readThrough(reading: Reading): Promise<FillEnd | null> {
+  try {
+    await reading.deliver(0, reading.promise().size, DISCARD);
+    return null;
+  } catch (error) {
+    if (error instanceof DeliveryError) return error.end;
+    throw error;
+  } finally {
+    reading.close();
+  }
+}
+
+const DISCARD: Sink = { write: async () => {}, pipe: (stream) => stream.cancel() };
