@@ -1,7 +1,7 @@
 import { StoreError } from "./object-store.ts";
 import type { WantedRange } from "./wanted-range.ts";
 
-export interface OpenFile {
+interface OpenFile {
   /** Of the whole file, in bytes, whatever part of it is open. */
   readonly size: number;
   /** Milliseconds since the epoch, in whole seconds. */
@@ -10,7 +10,7 @@ export interface OpenFile {
   readonly body: ReadableStream<Uint8Array>;
 }
 
-export interface FolderEntry {
+interface FolderEntry {
   readonly name: string;
   readonly isFolder: boolean;
 }

@@ -11,7 +11,7 @@ const ABORT_MARGIN_MS = 1_000;
  * What is known of a path. Its identity is its meaning: while `known` still holds the very entry a reader began with, no write to the path
  * has begun since. A null object says only that somebody is reading or writing the metadata, never that there is none.
  */
-export interface Known {
+interface Known {
   readonly key: string;
   readonly object: StoredObject | null;
 }
@@ -24,8 +24,6 @@ export interface DiskMemory {
   /** The entry of a path, which becomes the last to be forgotten. */
   recall(path: string): Known | undefined;
   learn(path: string, known: Known): void;
-  /** Forgets `known`, unless something else is known by now. */
-  forget(path: string, known: Known): void;
   isCurrent(path: string, known: Known): boolean;
   /** Settles once no write to the path is under way. The caller must look at memory in the same turn, hence a loop: see `isBusy`. */
   isBusy(path: string): boolean;
@@ -34,7 +32,7 @@ export interface DiskMemory {
   alone<T>(path: string, write: (signal: AbortSignal) => Promise<T>): Promise<T>;
 }
 
-export interface DiskMemoryOptions {
+interface DiskMemoryOptions {
   readonly knownObjects?: number;
   readonly writeLimitMs?: number;
 }
@@ -55,8 +53,8 @@ export function createDiskMemory({ knownObjects = KNOWN_OBJECTS, writeLimitMs = 
   }
 
   /**
-   * workerd drops a request whose client left, with its disk calls, and runs no `finally`: its write would seem under way for ever. Past
-   * the limit it is either aborted or dropped, so the next one may begin.
+   * A request that the runtime drops takes its disk calls with it and runs no `finally`: its write would seem under way for ever. Past the
+   * limit it is either aborted or dropped, so the next one may begin.
    */
   async function settled(path: string): Promise<void> {
     const write = writes.get(path);
@@ -71,9 +69,6 @@ export function createDiskMemory({ knownObjects = KNOWN_OBJECTS, writeLimitMs = 
       return entry;
     },
     learn,
-    forget(path, entry) {
-      if (known.get(path) === entry) known.delete(path);
-    },
     isCurrent: (path, entry) => known.get(path) === entry,
     isBusy: (path) => writes.has(path),
     settled,

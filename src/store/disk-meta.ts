@@ -6,7 +6,7 @@ import type { StoredObject } from "./stored-object.ts";
 const MAX_META_BYTES = 16_384;
 
 /** The key is there in full because two keys may share a path where the file system ignores case. */
-export interface MetaFile {
+interface MetaFile {
   readonly key: string;
   readonly object: StoredObject;
   /** Milliseconds since the epoch, in whole seconds. */

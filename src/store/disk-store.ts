@@ -71,7 +71,7 @@ export function createDiskStore(disk: Fetcher, { memory = ISOLATE_MEMORY }: { re
     });
   }
 
-  /** A client that leaves would take a write of its request with it, half done, and others would wait for it to its time limit. */
+  /** Kept alive when the client leaves: a write dropped half-way would keep the others waiting to its time limit. */
   async function alone<T>(name: string, write: (signal: AbortSignal) => Promise<T>): Promise<T> {
     const written = memory.alone(name, write);
     waitUntil(written.then(ignore, ignore));
