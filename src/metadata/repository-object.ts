@@ -104,12 +104,14 @@ function timer(ms: number, run: () => void): () => void {
 
 function keptIn(storage: DurableObjectStorage): KeptState {
   const { sql } = storage;
-  sql.exec(
-    "CREATE TABLE IF NOT EXISTS kept (key TEXT NOT NULL, part INTEGER NOT NULL, value TEXT NOT NULL, PRIMARY KEY (key, part)) WITHOUT ROWID",
-  );
-  const remove = (key: string): void => void sql.exec("DELETE FROM kept WHERE key = ?", key);
+  // Any path may wake an object: only one that has something to keep leaves a table behind.
+  let exists = sql.exec("SELECT 1 FROM sqlite_master WHERE name = 'kept'").toArray().length > 0;
+  const remove = (key: string): void => {
+    if (exists) sql.exec("DELETE FROM kept WHERE key = ?", key);
+  };
   return {
     load(key) {
+      if (!exists) return null;
       const parts = sql.exec<{ value: string }>("SELECT value FROM kept WHERE key = ? ORDER BY part", key).toArray();
       return parts.length === 0 ? null : parts.map(({ value }) => value).join("");
     },

@@ -1,0 +1,81 @@
+import { env } from "cloudflare:test";
+import { gzipSync } from "node:zlib";
+import { expect, test } from "vitest";
+import { createTableBuilder, createTableIndex } from "../../src/metadata/digest-table.ts";
+import { decompress } from "../../src/metadata/decompress.ts";
+import { parsePackages } from "../../src/metadata/parse-packages.ts";
+import { type NamedPackage, parsePrimary } from "../../src/metadata/parse-primary.ts";
+import { MalformedError } from "../../src/metadata/parsed-root.ts";
+import { createIndexTables } from "../../src/metadata/index-tables.ts";
+import { createTableDirectory } from "../../src/metadata/table-directory.ts";
+import { createR2Store } from "../../src/store/r2-store.ts";
+import { chunked, packages, primary, repomd, sha256 } from "../unit/metadata/samples.ts";
+import { createWorld, memoryState, ONE } from "../unit/metadata/world.ts";
+
+const FILES = Object.fromEntries(Array.from({ length: 2000 }, (_, n) => [`Packages/p-${n}.rpm`, `content ${n}`]));
+const named = Object.entries(FILES).map(([path, content]): NamedPackage => ({ path, size: content.length, sha256: sha256(content) }));
+
+/** A primary.xml of 20,000 packages, `p-0.rpm` to `p-2.rpm` in turn, made with `zstd -19`: workerd cannot be trusted to make one itself. */
+const ZSTD_PRIMARY =
+  "KLUv/aB1vjEAHAUAkkYWF5DpATX0vEC/0P9px67b3FiWZSVO3eUezzW2VHqusaXSc42tpRSiVQkSUBkOr8yDJMV1mRwdESeG55vCdkTtkZ9bPi3Dr8w9dLGG/Ck7PuGG9NrRrwt+n3YdoCC4GvvHGKCjNK0BlfJizXs+1IfySX2oD/VJ/VAf6pPyoT7UJ/WhfqhP6hOoDztqgvoSKeAL2bQTs37qX5Jut7mXkJJLAVQAAAABAP3/Hfy5BgJEAAAAAQD9/zkAAkQAAAABAP3/OQACRAAAAAEA/f85AAJEAAAAAQD9/zkAAkQAAAABAP3/OQACRAAAAAEA/f85AAJEAAAAAQD9/zkAAkQAAAABAP3/OQACRAAAAAEA/f85AAJEAAAAAQD9/zkAAkQAAAABAP3/OQACRAAAAAEA/f85AAJEAAAAAQD9/zkAAkQAAAABAP3/OQACRAAAAAEA/f85AAJEAAAAAQD9/zkAAkQAAAABAP3/OQACRAAAAAEA/f85AAJEAAAAAQD9/zkAAkQAAAABAP3/OQACRAAAAAEA/f85AAJEAAAAAQD9/zkAAnUAABAvbQIAbr6REIjmm4Mg";
+
+test("zstd is read in workerd, however its bytes arrive", async () => {
+  for (const size of [1, 100, 100_000]) {
+    let count = 0;
+    await parsePrimary(decompress(chunked(Buffer.from(ZSTD_PRIMARY, "base64"), size), 1e8), ({ path }) => {
+      expect(path).toBe(`p-${count++ % 3}.rpm`);
+    });
+    expect(count).toBe(20_000);
+  }
+});
+
+test.each([
+  ["primary.xml", parsePrimary, primary(FILES)],
+  ["Packages", parsePackages, packages(FILES)],
+])("%s is read in workerd: plain and gzip", async (_name, parse, text) => {
+  for (const content of [text, gzipSync(text)]) {
+    const found: NamedPackage[] = [];
+    await parse(decompress(chunked(content, 65_536), 1e8), (one) => found.push(one));
+    expect(found).toEqual(named);
+  }
+});
+
+test("a cut index is malformed in workerd too, and a bomb ends at its limit", async () => {
+  for (const bytes of [gzipSync(primary(FILES)), Buffer.from(ZSTD_PRIMARY, "base64")]) {
+    const cut = bytes.subarray(0, bytes.length - 20);
+    await expect(parsePrimary(decompress(chunked(cut, 4096), 1e8), () => {})).rejects.toBeInstanceOf(MalformedError);
+    await expect(parsePrimary(decompress(chunked(bytes, 4096), 1000), () => {})).rejects.toThrow("more than 1000 bytes");
+  }
+});
+
+test("a repository is published, its table built and looked up on R2", async () => {
+  const world = createWorld([ONE]);
+  const store = createR2Store((env as unknown as { BUCKET: R2Bucket }).BUCKET);
+  const index = gzipSync(primary(FILES));
+  const href = `repodata/${sha256(index)}-primary.xml.gz`;
+  world.origins[ONE] = {
+    "os/repodata/repomd.xml": repomd({ revision: 1_767_000_000, data: { primary: [href, index] } }),
+    [`os/${href}`]: index,
+  };
+  const shared = { ...world, store: { ...world.store, ...store }, sliceBytes: 65_536, now: () => world.now };
+  Object.assign(world.store, store);
+  const directory = createTableDirectory({ kept: memoryState(), timer: world.timer, now: () => world.now });
+  const tables = createIndexTables({
+    ...shared,
+    log: (level, message) => world.logs.push(`${level}: ${message}`),
+    directory: { building: async (base) => directory.building(base), publish: async (base, table) => directory.publish(base, table) },
+  });
+  const repository = world.repository({ tables });
+  const root = await repository.resolve("os/repodata/repomd.xml");
+  if (root.kind !== "object") throw new Error(JSON.stringify(root));
+  expect(await store.head(root.key)).toMatchObject({ version: root.object.version });
+  await expect.poll(() => directory.lookUp("os/x", 0)).toMatchObject({ base: "os", building: false, table: { pages: expect.any(Number) } });
+});
+
+test("a table of 100,000 packages is made in workerd", () => {
+  const builder = createTableBuilder();
+  const digest = sha256("x");
+  for (let n = 0; n < 100_000; n++) builder.add({ path: `Packages/package-${n}.rpm`, size: n, sha256: digest });
+  const { pages, parts } = builder.finish(8 * 1024 * 1024);
+  expect(createTableIndex([...parts], pages)("Packages/package-99999.rpm")).toEqual([{ size: 99_999, sha256: digest }]);
+});
