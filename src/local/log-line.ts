@@ -17,6 +17,7 @@ const RequestLogSchema = v.object({
 const NOISE = [
   // A client tried CONNECT: it was refused, and that is all.
   /Received a connect event but we lack a handler/i,
+  /Handler does not export a connect\(\) function/i,
 ];
 
 /**

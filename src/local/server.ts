@@ -3,7 +3,7 @@ import { parseConfig } from "../config/parse-config.ts";
 import { describeServer } from "./announcement.ts";
 import { bundleWorker } from "./bundle-worker.ts";
 import type { Endpoint, StartOptions } from "./command-line.ts";
-import { resolveEndpoint } from "./free-port.ts";
+import { formatEndpoint, resolveEndpoint } from "./free-port.ts";
 import { formatLogLine } from "./log-line.ts";
 import { readProjectFile, readVars } from "./project-file.ts";
 import { type Runtime, startRuntime } from "./runtime.ts";
@@ -25,6 +25,8 @@ export interface Server {
 
 /** The Worker's cron handler runs this often, as at the edge. */
 const CRON_MS = 5 * 60_000;
+
+const HEALTH_MS = 20_000;
 
 /** Starts the one-machine server, or says everything that is in the way. `print` takes one line of the log. */
 export async function startServer(options: StartOptions, project: Project, print: (line: string) => void): Promise<Step<Server>> {
@@ -52,6 +54,12 @@ export async function startServer(options: StartOptions, project: Project, print
     },
   });
   if (!runtime.ok) return runtime;
+  const health = await askHealth(endpoints.value);
+  if (!health.ok) {
+    await runtime.value.stop(0);
+    state.value.release();
+    return health;
+  }
   const cron = setInterval(() => {
     runtime.value.runScheduled().catch((error: Error) => print(`Cannot run the cron handler: ${error.message}`));
   }, CRON_MS);
@@ -64,6 +72,20 @@ export async function startServer(options: StartOptions, project: Project, print
     description: describeServer(parsed.config, endpoints.value, hostname()),
     runtime: runtime.value,
   });
+}
+
+/** Whoever reads that we listen may ask at once: so the Worker has answered before we say so. */
+async function askHealth([first]: readonly Endpoint[]): Promise<Step<void>> {
+  if (first === undefined) return done(undefined);
+  const host = first.host === "0.0.0.0" ? "127.0.0.1" : first.host === "::" ? "::1" : first.host;
+  const url = `http://${formatEndpoint({ host, port: first.port })}/-/health`;
+  try {
+    const response = await fetch(url, { signal: AbortSignal.timeout(HEALTH_MS) });
+    const text = (await response.text()).trimEnd();
+    return response.ok ? done(undefined) : refused(`The Worker answers ${response.status} to ${url}, should be 200: ${text}`);
+  } catch (error) {
+    return refused(`The Worker does not answer ${url}: ${String(error)}`);
+  }
 }
 
 async function resolveEndpoints(wanted: readonly Endpoint[]): Promise<Step<readonly Endpoint[]>> {

@@ -30,8 +30,11 @@ describe("a line of the Worker's log", () => {
     expect(formatLogLine("{", NOW)).toBe("{");
   });
 
-  test("that is workerd's noise is left out", () => {
-    expect(formatLogLine("workerd/io/worker.c++:1: warning: Received a connect event but we lack a handler, ignoring", NOW)).toBeNull();
+  test.each([
+    "workerd/io/worker.c++:1: warning: Received a connect event but we lack a handler, ignoring",
+    "Uncaught exception: workerd/api/global-scope.c++:308: failed: remote.jsg.Error: Handler does not export a connect() function.",
+  ])("that is workerd's noise is left out: %s", (noise) => {
+    expect(formatLogLine(noise, NOW)).toBeNull();
   });
 
   test("never lets a path move the cursor or begin a line of its own", () => {
