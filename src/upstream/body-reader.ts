@@ -46,8 +46,9 @@ type Byob = ReadableStreamBYOBReader & Partial<Pick<ReadableStreamBYOBReader, "r
 
 /**
  * Reads a byte stream in large pieces and gives up when it stalls. The first read returns what is there; then each waits for twice as much as
- * long as the bytes come at once, and for half as much when they do not. What a pending read has got so far does not show: a body that
- * falls from a high speed to almost none may count as stalled a little above the floor, and is gone on with elsewhere.
+ * long as the bytes come at once, and for half as much when they do not. The stream is never asked to wait for more than the floor brings
+ * within the stall limit, since bytes of a pending read cannot be counted: a flow just above the floor would pass for none. While
+ * bytes come at once, such pieces are joined into one view; those of a view that breaks off are lost, and fetched again.
  */
 export function createBodyReader(stream: ReadableStream<Uint8Array>, options: BodyReaderOptions): BodyReader {
   const { stallMs, now, after } = options;
@@ -60,21 +61,20 @@ export function createBodyReader(stream: ReadableStream<Uint8Array>, options: Bo
   const total = { bytes: 0, waitedMs: 0 };
   const window = { bytes: 0, waitedMs: 0 };
 
-  function fillBuffer(): Promise<ReadableStreamReadResult<Uint8Array>> {
-    const view = new Uint8Array(buffer);
+  function fillBuffer(filled: number): Promise<ReadableStreamReadResult<Uint8Array>> {
+    const view = new Uint8Array(buffer, filled);
     if (reader.readAtLeast === undefined) return reader.read(view);
-    // Bytes of a pending read cannot be counted: asking for more would take a slow flow for none.
-    return reader.readAtLeast(Math.min(atLeast, floorBytes - window.bytes), view);
+    return reader.readAtLeast(Math.min(atLeast, floorBytes - window.bytes, view.length), view);
   }
 
   /** The read, or `BodyFault` when the window's rest goes by first. */
-  async function readWithin(ms: number): Promise<ReadableStreamReadResult<Uint8Array>> {
+  async function readWithin(ms: number, filled: number): Promise<ReadableStreamReadResult<Uint8Array>> {
     let callOff = (): void => {};
     const stalled = new Promise<never>((_, reject) => {
       callOff = after(ms, () => reject(new BodyFault("stalled", `brought less than ${floorBytes} bytes in ${stallMs / 1000} s`)));
     });
     try {
-      return await Promise.race([fillBuffer(), stalled]);
+      return await Promise.race([fillBuffer(filled), stalled]);
     } finally {
       callOff();
     }
@@ -104,16 +104,31 @@ export function createBodyReader(stream: ReadableStream<Uint8Array>, options: Bo
       return rest;
     }
     if (closed) return null;
-    const startedAt = now();
-    try {
-      const { value } = await readWithin(Math.max(1, stallMs - window.waitedMs));
-      account(value?.byteLength ?? 0, now() - startedAt);
-      if (value === undefined || value.byteLength === 0) {
+    let filled = 0;
+    while (filled < BUFFER_BYTES) {
+      const bytes = await readPiece(filled);
+      // Cancelled: the stream keeps the buffer.
+      if (bytes === null) {
         close();
         return null;
       }
+      filled += bytes;
+      if (bytes === 0 || atLeast < floorBytes) break;
+    }
+    if (filled === 0) close();
+    return filled === 0 ? null : new Uint8Array(buffer, 0, filled);
+  }
+
+  /** Reads behind what the buffer holds already; 0 at the end, null when cancelled. */
+  async function readPiece(filled: number): Promise<number | null> {
+    const startedAt = now();
+    try {
+      const { value } = await readWithin(Math.max(1, stallMs - window.waitedMs), filled);
+      const bytes = value?.byteLength ?? 0;
+      account(bytes, now() - startedAt);
+      if (value === undefined) return null;
       buffer = value.buffer as ArrayBuffer;
-      return value;
+      return bytes;
     } catch (error) {
       account(0, now() - startedAt);
       const fault = error instanceof BodyFault ? error : new BodyFault("broken", `lost the connection (${describe(error)})`);

@@ -101,6 +101,39 @@ test("no read waits for more than what is missing to the floor", async () => {
   expect(Math.max(...asked)).toBe(FLOOR);
 });
 
+test("what comes at once is joined into views of half a mebibyte, what comes slowly is not", async () => {
+  const stream = new ReadableStream({ type: "bytes", pull: (controller) => controller.enqueue(new Uint8Array(8_192)) });
+  let now = 0;
+  let msPerRead = 0;
+  const options = { stallMs: STALL_MS, now: () => (now += msPerRead), after: () => () => {}, onBytes: () => {}, onClose: () => {} };
+  const body = createBodyReader(stream, options);
+  let longest = 0;
+  for (let read = 0; read < 30; read++) longest = Math.max(longest, (await body.read())!.length);
+  expect(longest).toBe(524_288);
+  msPerRead = 30;
+  await body.read();
+  expect((await body.read())!.length).toBe(8_192);
+});
+
+test("a cancel in the middle of a joined view ends the read", async () => {
+  let fed = 0;
+  const stream = new ReadableStream({
+    type: "bytes",
+    pull: (controller) => (fed++ < 40 ? controller.enqueue(new Uint8Array(8_192)) : undefined),
+  });
+  const options = { stallMs: STALL_MS, now: () => 0, after: () => () => {}, onBytes: () => {}, onClose: () => {} };
+  const body = createBodyReader(stream, options);
+  let length = 0;
+  while (length + 8_192 * 30 < 40 * 8_192) length += (await body.read())!.length;
+  const rest = (async () => {
+    for (let chunk = await body.read(); chunk !== null; chunk = await body.read()) length += chunk.length;
+  })();
+  await expect.poll(() => fed).toBeGreaterThan(40);
+  body.close("client left");
+  await rest;
+  expect(length).toBeLessThan(40 * 8_192);
+});
+
 test("what was given back comes first", async () => {
   const { body, feed } = rig();
   await feed(3, 1);
