@@ -79,7 +79,12 @@ export async function fetchFile(fetcher: FileFetcher, request: FetchFileRequest)
   }
 }
 
-export async function hexSha256(bytes: Uint8Array): Promise<string> {
+/** Some servers say 200 and "not found", or "busy", in HTML. */
+export function isHtml({ representation }: FetchedFile): boolean {
+  return representation.contentType?.toLowerCase().startsWith("text/html") === true;
+}
+
+async function hexSha256(bytes: Uint8Array): Promise<string> {
   const digest = await crypto.subtle.digest("SHA-256", bytes);
   return [...new Uint8Array(digest)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }

@@ -1,6 +1,6 @@
 import type { Mirror } from "../config/config.ts";
 import { isBelieved } from "./adopt.ts";
-import { type FetchedFile, fetchFile, type FileFetcher } from "./fetch-file.ts";
+import { type FetchedFile, fetchFile, type FileFetcher, isHtml } from "./fetch-file.ts";
 import type { Generation, StoredFile } from "./generation.ts";
 import { matchSignature } from "./match-signature.ts";
 import { memberCandidates, type Members } from "./members.ts";
@@ -47,11 +47,6 @@ export async function gatherCompanions(
     files.push(answer.file);
   }
   return { kind: "whole", files };
-}
-
-/** Some servers say 200 and "not found" in HTML. */
-function isHtml({ representation }: FetchedFile): boolean {
-  return representation.contentType?.toLowerCase().startsWith("text/html") === true;
 }
 
 async function findMismatch(

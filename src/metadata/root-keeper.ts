@@ -6,11 +6,9 @@ import { type HeldRoot, isBelieved, judgeRoot } from "./adopt.ts";
 import { type FetchedFile, fetchFile, type FetchFileAnswer, type FileFetcher } from "./fetch-file.ts";
 import { gatherCompanions, gatherMembers } from "./gather.ts";
 import { type Generation, NEVER_TRIED, type Standing } from "./generation.ts";
-import { matchClearsigned } from "./match-signature.ts";
 import type { Members } from "./members.ts";
-import { parseRelease } from "./parse-release.ts";
-import { parseRepomd } from "./parse-repomd.ts";
-import type { ParsedRoot, RootParse } from "./parsed-root.ts";
+import { parseRoot } from "./parse-root.ts";
+import type { ParsedRoot } from "./parsed-root.ts";
 import type { KeptState, Log } from "./ports.ts";
 import { type Place, rootFiles } from "./repository-root.ts";
 
@@ -173,7 +171,10 @@ export function createRootKeeper(deps: KeeperDependencies, place: Place): RootKe
 
   /** Judges a fetched root, gathers what belongs to it, and swaps. */
   async function consider(fetched: FetchedFile, patienceEnds: Promise<void>): Promise<Considered> {
-    const candidate = await parse(place, fetched);
+    if (generation !== null && fetched.file.path !== generation.root.path && rootFiles(place)[0] === generation.root.path) {
+      if (!isBelieved(now(), standing.doubtSince)) return { kind: "doubt", reason: `${generation.root.path} is gone` };
+    }
+    const candidate = await parseRoot(place, fetched);
     if (candidate !== null) {
       const judgement = judgeRoot(heldRoot(generation), candidate, now(), standing.doubtSince);
       if (judgement.kind === "opaque") return judgement;
@@ -264,17 +265,6 @@ function readKept(kept: KeptState, key: string): unknown {
 function heldRoot(generation: Generation | null): HeldRoot {
   if (generation === null) return { kind: "nothing" };
   return generation.parsed === null ? { kind: "opaque" } : { kind: "parsed", root: generation.parsed };
-}
-
-/** Null for roots that name nothing. A clearsigned root that does not match its own signature is altered. */
-async function parse(place: Place, { bytes, file }: FetchedFile): Promise<RootParse | null> {
-  if (place.kind === "pacman" || place.kind === "apk") return null;
-  if (bytes === null) return { kind: "malformed", reason: "it is too long" };
-  if (place.kind === "rpm-md") return parseRepomd(bytes, place.base);
-  if (file.path.endsWith("InRelease") && (await matchClearsigned(new TextDecoder().decode(bytes))) === "differs") {
-    return { kind: "malformed", reason: "it does not match its own signature" };
-  }
-  return parseRelease(bytes, place.root);
 }
 
 function validatorsOf({ representation: { etag, lastModified } }: FetchedFile): Generation["validators"] {

@@ -96,6 +96,24 @@ const debNew = deb(T + 100, "b");
 const debHash = Object.keys(debNew).find((path) => path.includes("by-hash")) ?? "";
 
 const SCENARIOS: readonly Scenario[] = [
+  {
+    name: "InRelease gone though Release is there: not believed at once",
+    first: deb(T, "a"),
+    one: without(debNew, `${SUITE}/InRelease`),
+    path: `${SUITE}/InRelease`,
+    serves: "old",
+    state: "stale",
+    says: "InRelease is gone",
+  },
+  {
+    name: "an HTML page in place of a database is refused",
+    first: { "os/core.db": "db1" },
+    one: { "os/core.db": "<html>busy</html>" },
+    path: "os/core.db",
+    serves: "old",
+    state: "stale",
+    says: "HTML",
+  },
   { name: "a whole new generation is adopted", first: whole, one: next, path: ROOT, serves: "new", state: "revalidated" },
   { name: "the same one is confirmed", first: whole, one: whole, path: ROOT, serves: "old", state: "revalidated" },
   {
@@ -363,6 +381,35 @@ test("with nothing held: absent, failing, opaque and half-way each say so", asyn
   expect(await world.repository().resolve(ROOT)).toEqual({ kind: "opaque" });
   world.origins[ONE] = { ...deb(T, "a"), [`${SUITE}/Release`]: release({ date: T - 5, files: {} }) };
   expect(await world.repository().resolve(`${SUITE}/InRelease`)).toMatchObject({ kind: "failure", status: 503, retryAfterSeconds: 60 });
+});
+
+test("a repository with Release and Release.gpg but no InRelease is rooted in its Release", async () => {
+  const world = createWorld([ONE]);
+  const files = without(deb(T, "a"), `${SUITE}/InRelease`);
+  world.origins[ONE] = { ...files, [`${SUITE}/Release.gpg`]: signatureInForm(String(files[`${SUITE}/Release`])) };
+  const repository = world.repository();
+  expect(await repository.resolve(`${SUITE}/InRelease`)).toEqual({ kind: "absent", status: 404 });
+  expect(await world.read(repository, `${SUITE}/Release`)).toBe(files[`${SUITE}/Release`]);
+  expect(await repository.resolve(`${SUITE}/Release.gpg`)).toMatchObject({ kind: "object", state: "fresh" });
+  expect(await world.read(repository, PACKAGES)).toBe(files[PACKAGES]);
+});
+
+test("a flat repository moves as one", async () => {
+  const world = createWorld([ONE]);
+  const make = (date: number, mark: string): Files => {
+    const text = release({ date, files: { Packages: mark } });
+    return { "obs/InRelease": clearsigned(text), "obs/Release": text, "obs/Packages": mark };
+  };
+  world.origins[ONE] = make(T, "old");
+  const repository = world.repository();
+  await repository.resolve("obs/InRelease");
+  expect(await world.read(repository, "obs/Packages")).toBe("old");
+  world.origins[ONE] = { ...make(T + 1, "new"), "obs/Packages": "old" };
+  world.now += HOUR;
+  expect(await repository.resolve("obs/InRelease")).toMatchObject({
+    state: "stale",
+    detail: expect.stringContaining("not the file that is named"),
+  });
 });
 
 test("with nothing held, a root whose files are nowhere whole is published: what it names is asked for one by one", async () => {
