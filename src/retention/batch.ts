@@ -1,0 +1,34 @@
+/** What the ledger is told of one object that was stored. */
+export interface StoredRecord {
+  readonly key: string;
+  readonly version: string;
+  readonly size: number;
+  readonly sliceBytes: number | null;
+  readonly class: string;
+  readonly storedAt: number;
+}
+
+/** Uses of one object since the last batch. */
+export interface UseRecord {
+  readonly key: string;
+  readonly uses: number;
+  /** Bytes that went out. */
+  readonly served: number;
+  readonly lastUsedAt: number;
+}
+
+/** News of one mirror's objects from one isolate. */
+export interface Batch {
+  readonly stored: readonly StoredRecord[];
+  readonly gone: readonly string[];
+  readonly uses: readonly UseRecord[];
+}
+
+/** The shard of content-addressed objects, which also keeps the books of the whole budget. */
+export const BOOK_SHARD = "-";
+
+/** The ledger that knows of a key: its mirror's, by the key's first part. */
+export function shardOf(key: string): string {
+  const slash = key.indexOf("/");
+  return slash <= 0 ? BOOK_SHARD : key.slice(0, slash);
+}

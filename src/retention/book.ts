@@ -1,0 +1,193 @@
+import type { ObjectStore } from "../store/object-store.ts";
+import type { Ledger, LedgerRow, Totals } from "./ledger.ts";
+import {
+  bytesToEvict,
+  chooseVictims,
+  compareCandidates,
+  hasRoom,
+  HIGH_SHARE,
+  isStorableSize,
+  raiseAge,
+  type Candidate,
+  type Holdings,
+} from "./policy.ts";
+import { reapOrphans } from "./reconcile.ts";
+import { rowsOf, type Sql } from "./sql.ts";
+import type { Shard, SweepReport } from "./shard.ts";
+
+/** A reservation whose object never came: by now the fill has failed, or has told of its first slice. */
+const RESERVATION_MS = 15 * 60_000;
+/** Candidates that each shard names in one round. */
+const PER_SHARD = 50;
+/** Objects evicted for one fill, or in one run; what is still too much then goes with the next. */
+const MAX_EVICTED = 400;
+
+/** What a fill may know: the bytes that count against the budget, and LFUDA's L. */
+export interface BudgetView {
+  readonly used: number;
+  readonly ageFactor: number;
+}
+
+export interface Reservation extends BudgetView {
+  readonly admitted: boolean;
+}
+
+/** The shards as the book asks them, near or far. */
+export type ShardPort = {
+  readonly [Method in "lowest" | "evict" | "reap" | "sweep" | "known"]: (
+    ...parameters: Parameters<Shard[Method]>
+  ) => Promise<Awaited<ReturnType<Shard[Method]>>>;
+};
+
+export interface BookDependencies {
+  readonly sql: Sql;
+  /** The book's own shard: what must survive is noted beside its rows. */
+  readonly ledger: Ledger;
+  readonly store: ObjectStore;
+  readonly now: () => number;
+  readonly budget: number;
+  /** Every configured mirror, and the book's own. */
+  readonly shardNames: readonly string[];
+  readonly shard: (name: string) => ShardPort;
+  readonly log: (message: string) => void;
+}
+
+/** The budget over all shards: who may store, and who goes. */
+export interface Book {
+  /** A shard's totals, with the keys that have arrived: their reservations end. */
+  report(shard: string, totals: Totals, arrived: readonly string[]): BudgetView;
+  /**
+   * Room for one fill; makes it where it must. Never above the budget, what is reserved and what is on its way out included. `untold`: bytes
+   * that the asker has admitted and not told of.
+   */
+  reserve(key: string, size: number, untold: number): Promise<Reservation>;
+  /** What would go next, in order. */
+  next(limit: number): Promise<readonly LedgerRow[]>;
+  /** One bounded run of housekeeping over all shards. */
+  sweep(): Promise<readonly (SweepReport & { readonly shard: string })[]>;
+  view(): BudgetView & { readonly reserved: number; readonly shards: readonly (Totals & { readonly shard: string })[] };
+  shardNames(): readonly string[];
+}
+
+export function createBook(deps: BookDependencies): Book {
+  const { sql, ledger, now, budget, log } = deps;
+  sql.exec("CREATE TABLE IF NOT EXISTS shards (name TEXT PRIMARY KEY, objects INTEGER, live INTEGER, dead INTEGER) WITHOUT ROWID");
+  sql.exec("CREATE TABLE IF NOT EXISTS reserved (key TEXT PRIMARY KEY, size INTEGER NOT NULL, at INTEGER NOT NULL) WITHOUT ROWID");
+  for (const name of deps.shardNames) sql.exec("INSERT OR IGNORE INTO shards VALUES (?, 0, 0, 0)", name);
+  let ageFactor = Number(ledger.notes.get("ageFactor") ?? 0);
+  /** One at a time: two fills that make room at once would evict twice. */
+  let making: Promise<void> | null = null;
+
+  const shardNames = () => rowsOf<{ name: string }>(sql, "SELECT name FROM shards ORDER BY name").map(({ name }) => name);
+
+  function holdings(exceptKey = ""): Holdings {
+    sql.exec("DELETE FROM reserved WHERE at <= ?", now() - RESERVATION_MS);
+    const [held] = rowsOf<Holdings>(
+      sql,
+      `SELECT coalesce(sum(live), 0) + (SELECT coalesce(sum(size), 0) FROM reserved WHERE key <> ?) AS live, coalesce(sum(dead), 0) AS dead
+        FROM shards`,
+      exceptKey,
+    );
+    return held ?? { live: 0, dead: 0 };
+  }
+
+  function note(shard: string, { objects, live, dead }: Totals): void {
+    sql.exec("INSERT OR REPLACE INTO shards VALUES (?, ?, ?, ?)", shard, objects, live, dead);
+  }
+
+  function view(): BudgetView {
+    const { live, dead } = holdings();
+    return { used: live + dead, ageFactor };
+  }
+
+  /** The lowest over all shards that are known to be so: a shard with more than it named may have others below its last. */
+  async function lowest(limit: number): Promise<readonly (Candidate & LedgerRow & { readonly shard: string })[]> {
+    const lists = await Promise.all(
+      shardNames().map(async (shard) => {
+        const { rows, end } = await deps.shard(shard).lowest(limit);
+        return { rows: rows.map((row) => ({ ...row, shard })), end };
+      }),
+    );
+    const [horizon] = lists.flatMap(({ rows, end }) => (end ? [] : rows.slice(-1))).toSorted(compareCandidates);
+    const all = lists.flatMap(({ rows }) => rows).toSorted(compareCandidates);
+    return horizon === undefined ? all : all.filter((row) => compareCandidates(row, horizon) <= 0);
+  }
+
+  /** Evicts until `size` more is below the marks, or the run has done its share. */
+  async function makeRoom(key: string, size: number): Promise<void> {
+    for (let evicted = 0; evicted < MAX_EVICTED;) {
+      const wanted = bytesToEvict(holdings(key), size, budget);
+      if (wanted <= 0) break;
+      // oxlint-disable-next-line no-await-in-loop -- round after round, lowest first
+      const victims = chooseVictims(await lowest(PER_SHARD), wanted).slice(0, MAX_EVICTED - evicted);
+      if (victims.length === 0) break;
+      for (const [shard, rows] of Map.groupBy(victims, (victim) => victim.shard)) {
+        // oxlint-disable-next-line no-await-in-loop
+        note(shard, await deps.shard(shard).evict(rows.map((row) => row.key)));
+      }
+      ageFactor = victims.reduce(raiseAge, ageFactor);
+      ledger.notes.set("ageFactor", String(ageFactor));
+      evicted += victims.length;
+    }
+    if (hasRoom(holdings(key), size, budget)) return;
+    for (const shard of shardNames()) {
+      // oxlint-disable-next-line no-await-in-loop
+      note(shard, await deps.shard(shard).reap(true));
+    }
+  }
+
+  async function makeRoomAlone(key: string, size: number): Promise<void> {
+    while (making !== null) {
+      // oxlint-disable-next-line no-await-in-loop
+      await making;
+    }
+    if (bytesToEvict(holdings(key), size, budget) <= 0 && hasRoom(holdings(key), size, budget)) return;
+    making = makeRoom(key, size).finally(() => (making = null));
+    await making;
+  }
+
+  return {
+    report(shard, totals, arrived) {
+      note(shard, totals);
+      for (const key of arrived) sql.exec("DELETE FROM reserved WHERE key = ?", key);
+      return view();
+    },
+    async reserve(key, size, untold) {
+      if (!isStorableSize(size, budget)) return { admitted: false, ...view() };
+      const wanted = size + untold;
+      try {
+        await makeRoomAlone(key, wanted);
+      } catch (error) {
+        log(`Cannot make room for ${key}: ${String(error)}`);
+      }
+      const admitted = hasRoom(holdings(key), wanted, budget);
+      if (admitted) sql.exec("INSERT OR REPLACE INTO reserved VALUES (?, ?, ?)", key, size, now());
+      return { admitted, ...view() };
+    },
+    next: async (limit) => (await lowest(limit)).slice(0, limit),
+    async sweep() {
+      const reports = [];
+      for (const shard of shardNames()) {
+        // oxlint-disable-next-line no-await-in-loop -- one shard's failure ends the run, and the next run begins with what it left
+        const report = await deps.shard(shard).sweep(ageFactor);
+        note(shard, report.totals);
+        reports.push({ shard, ...report });
+      }
+      const { live } = holdings();
+      if (live > budget * HIGH_SHARE) await makeRoomAlone("", 0);
+      await reapOrphans(ledger, deps.store, { known, passesBegan: Math.min(...reports.map(({ passBegan }) => passBegan)), now: now() });
+      return reports;
+    },
+    view: () => ({
+      ...view(),
+      reserved: rowsOf<{ size: number }>(sql, "SELECT coalesce(sum(size), 0) AS size FROM reserved")[0]?.size ?? 0,
+      shards: rowsOf<Totals & { shard: string }>(sql, "SELECT name AS shard, objects, live, dead FROM shards ORDER BY name"),
+    }),
+    shardNames,
+  };
+
+  async function known(versions: readonly string[]): Promise<ReadonlySet<string>> {
+    const lists = await Promise.all(shardNames().map((shard) => deps.shard(shard).known(versions)));
+    return new Set(lists.flat());
+  }
+}

@@ -1,0 +1,159 @@
+import { DurableObject } from "cloudflare:workers";
+import type { Config } from "../config/config.ts";
+import type { ObjectStore } from "../store/object-store.ts";
+import { BOOK_SHARD, type Batch } from "./batch.ts";
+import { createBook, type Book, type BudgetView, type Reservation, type ShardPort } from "./book.ts";
+import { classifyKeys } from "./classify-keys.ts";
+import { parseKeyPattern } from "./glob.ts";
+import { createLedger, type Ledger, type LedgerRow, type Totals } from "./ledger.ts";
+import { createShard, type LedgerPage, type Shard, type SweepReport } from "./shard.ts";
+import { DAY_MS } from "./times.ts";
+
+export interface LedgerObjectDependencies {
+  readonly config: Config;
+  /** As it is: what the ledger itself deletes it need not be told of. */
+  readonly store: ObjectStore;
+  /** The object of this class with that name. */
+  readonly ledger: (name: string) => DurableObjectStub<LedgerObjectBase<unknown>>;
+  readonly log: (message: string) => void;
+}
+
+/**
+ * One mirror's ledger, named by the mirror; the one named `-` knows the content-addressed objects and keeps the book of the budget. Thin: what it
+ * does is in shard.ts and book.ts. Its subclass in worker.ts gives it its dependencies.
+ */
+export abstract class LedgerObjectBase<Env> extends DurableObject<Env> {
+  readonly #name = this.ctx.id.name ?? BOOK_SHARD;
+  readonly #ledger: Ledger = createLedger(this.ctx.storage.sql);
+  #ownShard: Shard | null = null;
+  #ownBook: Book | null = null;
+
+  /** Called once for each start of the object. */
+  protected abstract dependencies(): LedgerObjectDependencies;
+
+  /** Takes in a batch of this shard's objects, and tells the book. */
+  async record(batch: Batch): Promise<BudgetView> {
+    const totals = this.#shard().record(batch, Number(this.#ledger.notes.get("ageSeen") ?? 0));
+    const arrived = batch.stored.map(({ key }) => key);
+    const view = await (this.#name === BOOK_SHARD
+      ? this.#book().report(this.#name, totals, arrived)
+      : this.dependencies().ledger(BOOK_SHARD).report(this.#name, totals, arrived));
+    this.#ledger.notes.set("ageSeen", String(view.ageFactor));
+    return { used: view.used, ageFactor: view.ageFactor };
+  }
+
+  report(shard: string, totals: Totals, arrived: readonly string[]): BudgetView {
+    return this.#book().report(shard, totals, arrived);
+  }
+
+  reserve(key: string, size: number, untold: number): Promise<Reservation> {
+    return this.#book().reserve(key, size, untold);
+  }
+
+  lowest(limit: number): { readonly rows: readonly LedgerRow[]; readonly end: boolean } {
+    return this.#shard().lowest(limit);
+  }
+
+  evict(keys: readonly string[]): Promise<Totals> {
+    return this.#shard().evict(keys);
+  }
+
+  reap(pressed: boolean): Promise<Totals> {
+    return this.#shard().reap(pressed);
+  }
+
+  sweep(ageFactor: number): Promise<SweepReport> {
+    return this.#shard().sweep(ageFactor);
+  }
+
+  known(versions: readonly string[]): readonly string[] {
+    return this.#shard().known(versions);
+  }
+
+  /** The cron's run, on the book's object. */
+  async sweepAll(): ReturnType<Book["sweep"]> {
+    return this.#book().sweep();
+  }
+
+  async next(limit: number): Promise<readonly LedgerRow[]> {
+    return this.#book().next(limit);
+  }
+
+  view(): ReturnType<Book["view"]> {
+    return this.#book().view();
+  }
+
+  /** Rows whose key matches; null for what is no pattern. */
+  list(pattern: string, after: string, limit: number): LedgerPage | null {
+    const parsed = parseKeyPattern(pattern);
+    return parsed && this.#shard().list(parsed, after, limit);
+  }
+
+  async purge(pattern: string, after: string, limit: number, dryRun: boolean): Promise<LedgerPage | null> {
+    const parsed = parseKeyPattern(pattern);
+    return parsed && this.#shard().purge(parsed, after, limit, dryRun);
+  }
+
+  pin(pattern: string): void {
+    this.#ledger.pin(pattern);
+  }
+
+  unpin(pattern: string): boolean {
+    return this.#ledger.unpin(pattern);
+  }
+
+  pins(): readonly string[] {
+    return this.#ledger.pins();
+  }
+
+  /** The keys that a repository's published generation names: they go last. On the book's object, where content-addressed keys are. */
+  name(owner: string, keys: readonly string[]): void {
+    this.#ledger.name(owner, keys);
+  }
+
+  #shard(): Shard {
+    const { config, store } = this.dependencies();
+    return (this.#ownShard ??= createShard({
+      ledger: this.#ledger,
+      store,
+      now: Date.now,
+      retentionMs: config.retentionDays * DAY_MS,
+      prefix: `${this.#name}/`,
+      classOf: classifyKeys(config),
+    }));
+  }
+
+  #book(): Book {
+    const { config, store, ledger, log } = this.dependencies();
+    return (this.#ownBook ??= createBook({
+      sql: this.ctx.storage.sql,
+      ledger: this.#ledger,
+      store,
+      now: Date.now,
+      budget: config.budgetBytes,
+      shardNames: [BOOK_SHARD, ...config.mirrors.keys()],
+      shard: (name) => (name === this.#name ? nearPort(this.#shard()) : farPort(ledger(name))),
+      log,
+    }));
+  }
+}
+
+function nearPort(shard: Shard): ShardPort {
+  return {
+    lowest: async (limit) => shard.lowest(limit),
+    evict: (keys) => shard.evict(keys),
+    reap: (pressed) => shard.reap(pressed),
+    sweep: (ageFactor) => shard.sweep(ageFactor),
+    known: async (versions) => shard.known(versions),
+  };
+}
+
+function farPort(stub: DurableObjectStub<LedgerObjectBase<unknown>>): ShardPort {
+  return {
+    lowest: (limit) => stub.lowest(limit),
+    evict: (keys) => stub.evict(keys),
+    reap: (pressed) => stub.reap(pressed),
+    sweep: (ageFactor) => stub.sweep(ageFactor),
+    known: (versions) => stub.known(versions),
+  };
+}

@@ -1,0 +1,180 @@
+import type { ObjectStore } from "../store/object-store.ts";
+import type { StoredObject } from "../store/stored-object.ts";
+import { shardOf, type Batch, type StoredRecord, type UseRecord } from "./batch.ts";
+import type { BudgetView, Reservation } from "./book.ts";
+import { isStorableSize } from "./policy.ts";
+
+/** The first use of a batch waits this long for company … */
+const FLUSH_MS = 10_000;
+/** … unless so many come before. */
+const FLUSH_USES = 100;
+/** A batch that cannot be delivered is kept up to this many entries; beyond it, uses are lost. */
+const MAX_ENTRIES = 10_000;
+/** Below this share of the budget a fill is admitted without asking … */
+const ASK_SHARE = 0.8;
+/** … on the ledger's word of at most this long ago. */
+const KNOWN_MS = 60_000;
+/** A fill that was admitted here and never told of: it failed. */
+const PENDING_MS = 15 * 60_000;
+
+/** The ledger as an isolate sees it. Calls may fail. */
+export interface LedgerPort {
+  record(shard: string, batch: Batch): Promise<BudgetView>;
+  /** `untold`: bytes of other fills that this isolate has admitted by itself. */
+  reserve(key: string, size: number, untold: number): Promise<Reservation>;
+}
+
+export interface RetentionDependencies {
+  readonly ledger: LedgerPort;
+  readonly budget: number;
+  readonly classOf: (key: string) => string;
+  readonly now: () => number;
+  readonly sleep: (ms: number) => Promise<void>;
+  /** Keeps work alive after the request at hand. */
+  readonly waitUntil: (work: Promise<unknown>) => void;
+  readonly log: (message: string) => void;
+}
+
+/** An isolate's side of the retention: it collects, and asks as little as it can. */
+export interface Retention {
+  /** A body (or a part of one) of a stored object goes out. Never waits. */
+  use(key: string, bytes: number): void;
+  /** Whether a fill of this size may be stored. Asks the ledger only near the limit, or when it has not heard from it for a minute. */
+  admit(key: string, size: number): Promise<boolean>;
+  /** The store, with everything stored and deleted told to the ledger. */
+  watch(store: ObjectStore): ObjectStore;
+  /** Delivers what has been collected. Never throws. */
+  flush(): Promise<void>;
+}
+
+export function createRetention(deps: RetentionDependencies): Retention {
+  const { ledger, budget, classOf, now, sleep, waitUntil, log } = deps;
+  let stored = new Map<string, StoredRecord>();
+  let gone = new Set<string>();
+  let uses = new Map<string, UseRecord>();
+  let collected = 0;
+  /** When the wait of this batch began; 0: not yet. */
+  let armedAt = 0;
+  let known: { readonly used: number; readonly at: number } | null = null;
+  /** Admitted here, and not yet in what the ledger told. */
+  const pending = new Map<string, { readonly size: number; readonly at: number }>();
+
+  function collect(): void {
+    if (++collected >= FLUSH_USES) return waitUntil(flush());
+    // The request that armed the wait may have died with it.
+    if (now() - armedAt < 2 * FLUSH_MS) return;
+    armedAt = now();
+    waitUntil(sleep(FLUSH_MS).then(flush));
+  }
+
+  async function flush(): Promise<void> {
+    const taken = { stored, gone, uses };
+    if (stored.size + gone.size + uses.size === 0) return;
+    stored = new Map();
+    gone = new Set();
+    uses = new Map();
+    collected = 0;
+    armedAt = 0;
+    const shards = new Set([...taken.stored.keys(), ...taken.gone, ...taken.uses.keys()].map(shardOf));
+    await Promise.all([...shards].map((shard) => deliver(shard, taken)));
+  }
+
+  async function deliver(shard: string, taken: Collected): Promise<void> {
+    const isOurs = ({ key }: { readonly key: string }) => shardOf(key) === shard;
+    const batch = {
+      stored: [...taken.stored.values()].filter(isOurs),
+      gone: [...taken.gone].filter((key) => shardOf(key) === shard),
+      uses: [...taken.uses.values()].filter(isOurs),
+    };
+    try {
+      const view = await ledger.record(shard, batch);
+      for (const { key } of batch.stored) pending.delete(key);
+      known = { used: view.used, at: now() };
+    } catch (error) {
+      log(`Cannot tell the ledger of ${shard}: ${String(error)}`);
+      keep(batch);
+    }
+  }
+
+  /** What could not be delivered waits for the next batch. What was stored or deleted since is the later news. */
+  function keep(batch: Batch): void {
+    if (stored.size + gone.size + uses.size > MAX_ENTRIES) return;
+    for (const record of batch.stored) if (!stored.has(record.key) && !gone.has(record.key)) stored.set(record.key, record);
+    for (const key of batch.gone) if (!stored.has(key)) gone.add(key);
+    for (const record of batch.uses) addUse(record);
+  }
+
+  function addUse({ key, uses: count, served, lastUsedAt }: UseRecord): void {
+    const before = uses.get(key);
+    uses.set(key, {
+      key,
+      uses: (before?.uses ?? 0) + count,
+      served: (before?.served ?? 0) + served,
+      lastUsedAt: Math.max(before?.lastUsedAt ?? 0, lastUsedAt),
+    });
+  }
+
+  function noteStored(key: string, { version, size, sliceBytes, storedAt }: StoredObject): void {
+    gone.delete(key);
+    stored.set(key, { key, version, size, sliceBytes: sliceBytes ?? null, class: classOf(key), storedAt });
+    collect();
+  }
+
+  function untold(exceptKey: string): number {
+    let bytes = 0;
+    for (const [key, { size, at }] of pending) {
+      if (now() - at >= PENDING_MS) pending.delete(key);
+      else if (key !== exceptKey) bytes += size;
+    }
+    return bytes;
+  }
+
+  return {
+    use(key, bytes) {
+      addUse({ key, uses: 1, served: bytes, lastUsedAt: now() });
+      collect();
+    },
+    async admit(key, size) {
+      if (!isStorableSize(size, budget)) return false;
+      const isFar = known !== null && now() - known.at < KNOWN_MS && known.used + untold(key) + size <= budget * ASK_SHARE;
+      pending.set(key, { size, at: now() });
+      if (isFar) return true;
+      // The ledger cannot weigh what it has not been told of.
+      await flush();
+      try {
+        const { admitted, used } = await ledger.reserve(key, size, untold(key));
+        known = { used, at: now() };
+        // Told, it counts there; refused, nowhere.
+        pending.delete(key);
+        return admitted;
+      } catch (error) {
+        log(`Cannot reserve ${size} bytes for ${key}: ${String(error)}`);
+        pending.delete(key);
+        return false;
+      }
+    },
+    watch: (store) => ({
+      ...store,
+      async put(key, object, bytes, options) {
+        const put = await store.put(key, object, bytes, options);
+        if (put === "stored") noteStored(key, object);
+        return put;
+      },
+      async delete(keys) {
+        await store.delete(keys);
+        for (const key of keys) {
+          stored.delete(key);
+          gone.add(key);
+        }
+        if (keys.length > 0) collect();
+      },
+    }),
+    flush,
+  };
+}
+
+interface Collected {
+  readonly stored: ReadonlyMap<string, StoredRecord>;
+  readonly gone: ReadonlySet<string>;
+  readonly uses: ReadonlyMap<string, UseRecord>;
+}

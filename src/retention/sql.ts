@@ -1,0 +1,25 @@
+export type SqlValue = string | number | null;
+
+/** SQLite as a Durable Object has it: synchronous, and all statements between two awaits are one transaction. */
+export interface Sql {
+  exec(query: string, ...bindings: SqlValue[]): { toArray(): Record<string, unknown>[] };
+}
+
+/** Rows as their type says: only for queries that name every column of `T`. */
+export function rowsOf<T>(sql: Sql, query: string, ...bindings: SqlValue[]): readonly T[] {
+  return sql.exec(query, ...bindings).toArray() as T[];
+}
+
+/** A small value that survives restarts, by name. */
+export interface Notes {
+  get(name: string): string | null;
+  set(name: string, value: string): void;
+}
+
+export function createNotes(sql: Sql): Notes {
+  sql.exec("CREATE TABLE IF NOT EXISTS notes (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID");
+  return {
+    get: (name) => rowsOf<{ value: string }>(sql, "SELECT value FROM notes WHERE name = ?", name)[0]?.value ?? null,
+    set: (name, value) => void sql.exec("INSERT OR REPLACE INTO notes VALUES (?, ?)", name, value),
+  };
+}
