@@ -1,7 +1,7 @@
 import type { PathClass } from "../config/config.ts";
 import type { Verified } from "../store/stored-object.ts";
 import type { Expectation } from "../verify/expectation.ts";
-import { isHtml } from "../verify/html.ts";
+import { HTML_SNIFF_BYTES, isHtml } from "../verify/html.ts";
 import { createVerifier, type CreateDigest } from "../verify/create-verifier.ts";
 import type { DeclaredLength } from "../verify/verifier.ts";
 
@@ -36,7 +36,6 @@ export interface CheckOptions {
 
 const WEBCRYPTO_NAME = { md5: "MD5", sha1: "SHA-1", sha256: "SHA-256", sha384: "SHA-384", sha512: "SHA-512" } as const;
 const PACKAGE_CLASSES: ReadonlySet<PathClass> = new Set(["package", "unstable-package", "pass"]);
-const HTML_PREFIX_BYTES = 512;
 
 export function createCheck(options: CheckOptions): Check {
   const isPackage = PACKAGE_CLASSES.has(options.class);
@@ -49,21 +48,30 @@ export function createCheck(options: CheckOptions): Check {
     : null;
   const algorithm = expected[0]?.algorithm ?? (options.fingerprint ? "sha256" : undefined);
   const digest = algorithm === undefined ? null : options.createDigest(WEBCRYPTO_NAME[algorithm]);
+  /** The beginning, until it is long enough to tell a page by. */
+  const head = new Uint8Array(isPackage ? HTML_SNIFF_BYTES : 0);
   let html: string | null = null;
   let seen = 0;
 
+  function sniff(length: number): void {
+    if (isPackage && isHtml(head.subarray(0, length), options.contentType)) html = "the upstream sent an HTML page instead of a package";
+  }
+
   return {
     async feed(chunk) {
-      if (seen === 0 && isPackage && isHtml(chunk.subarray(0, HTML_PREFIX_BYTES), options.contentType)) {
-        html = "the upstream sent an HTML page instead of a package";
+      const missing = head.length - seen;
+      if (missing > 0) {
+        head.set(chunk.subarray(0, missing), seen);
+        if (chunk.length >= missing) sniff(head.length);
       }
       seen += chunk.length;
       await verifier?.feed(chunk);
       await digest?.update(chunk);
     },
-    declared: () => verifier?.declared() ?? { kind: "unknown" },
+    declared: () => (seen < head.length ? { kind: "pending" } : (verifier?.declared() ?? { kind: "unknown" })),
     broken: () => html ?? verifier?.broken() ?? null,
     async finish() {
+      if (seen < head.length) sniff(seen);
       const reason = html ?? verifier?.broken();
       if (reason != null) return { ok: false, reason };
       const verdict = (await verifier?.finish()) ?? { kind: "unknown" };
