@@ -26,6 +26,8 @@ export interface CutOptions {
   readonly lease: SliceLease;
   readonly representation: Representation;
   readonly body: SizedSource;
+  /** The slice that was asked for: the body begins before it where the upstream ignores Range. */
+  readonly asked: number;
   /** Asked once before the first byte, and again at the end while an index is still being read. */
   readonly expected: (waitMs: number) => Promise<Expected>;
 }
@@ -41,6 +43,7 @@ export async function cut(options: CutOptions, deps: PumpDependencies & RestDepe
   const final = lastSlice(size, sliceBytes);
   const room = () => takeBuffer(fill, deps.memory, run, run.slice * sliceBytes, Math.min(sliceBytes, size - run.slice * sliceBytes));
 
+  if (fill.object === null && fill.storable) fill.storable = await deps.admit(fill.key, size);
   let buffer = await room();
   if (buffer === null) return { kind: "no-memory" };
   let position = buffer.start;
@@ -139,9 +142,16 @@ async function awaitIndex({ fill, expected }: CutOptions, verdict: CheckResult &
 }
 
 /** The slice to go on with, or null where this run ends: wanted no further, at rest already, or held by another. */
-async function nextSlice({ fill, run, lease }: CutOptions, done: SliceBuffer, { store }: PumpDependencies): Promise<number | null> {
+async function nextSlice({ fill, run, lease, asked }: CutOptions, done: SliceBuffer, { store }: PumpDependencies): Promise<number | null> {
   const next = done.index + 1;
-  let wanted = (run.last === null || next <= run.last) && !run.abandoned;
+  // What is not stored cannot be taken up by another request: its readers need this run to the end.
+  const isAbandoned = run.abandoned && (fill.storable || fill.readers.size === 0);
+  // Whoever else has them: a body that begins too early only gets there through the slices before.
+  if (next <= asked && !isAbandoned) {
+    await lease.advance(done.index, next);
+    return next;
+  }
+  let wanted = (run.last === null || next <= run.last) && !isAbandoned;
   // Only an object that was begun before this run can have later slices at rest.
   if (wanted && fill.object !== null && fill.begun) {
     const stored = await store.getSlice(fill.object.version, next, 0, 1);

@@ -2,7 +2,7 @@ import { DurableObject, RpcTarget } from "cloudflare:workers";
 import type { StoredObject } from "../store/stored-object.ts";
 import type { UpstreamFailure } from "../upstream/upstream.ts";
 import { createSignal } from "./signal.ts";
-import { isHeld, NO_LEASES, RECENT_COMMIT_MS, reduceLeases, takeoverIn, type LeaseEvent } from "./lease-state.ts";
+import { isHeld, NO_LEASES, RECENT_COMMIT_MS, reduceLeases, takeoverIn, type LeaseEvent, type LeaseState } from "./lease-state.ts";
 import type { Claim, Followed, Leases } from "./leases.ts";
 
 /**
@@ -40,7 +40,8 @@ export class FillCoordinator extends DurableObject<unknown> {
       const now = Date.now();
       const { committed, failure, failures, object } = this.#state;
       if (failures > seen && failure !== null) return { kind: "failed", failure };
-      if (wantObject && object !== null) return { kind: "described", object };
+      // One that fits in a slice cannot be read before it is stored whole.
+      if (wantObject && object?.sliceBytes !== undefined) return { kind: "described", object };
       if (committed !== null && committed.slice === slice && committed.at >= since) return { kind: "committed" };
       if (!isHeld(this.#state, slice, now)) return { kind: "free" };
       await this.#changed.wait(takeoverIn(this.#state, slice, now));
@@ -52,11 +53,10 @@ export class FillCoordinator extends DurableObject<unknown> {
     await this.ctx.storage.put("tainted", true);
   }
 
-  #apply(event: LeaseEvent): boolean {
-    const before = this.#state;
-    this.#state = reduceLeases(before, event, Date.now());
+  #apply(event: LeaseEvent): LeaseState {
+    this.#state = reduceLeases(this.#state, event, Date.now());
     this.#changed.notify();
-    return this.#state !== before;
+    return this.#state;
   }
 }
 
@@ -67,10 +67,10 @@ type ClaimAnswer =
 
 /** Lives as long as the leader's request: the runtime disposes it when that ends, for whatever reason, and the lease ends with it. */
 class LeaseTarget extends RpcTarget {
-  readonly #apply: (event: LeaseEvent) => boolean;
+  readonly #apply: (event: LeaseEvent) => LeaseState;
   readonly #holder: string;
 
-  constructor(apply: (event: LeaseEvent) => boolean, holder: string) {
+  constructor(apply: (event: LeaseEvent) => LeaseState, holder: string) {
     super();
     this.#apply = apply;
     this.#holder = holder;
@@ -85,8 +85,9 @@ class LeaseTarget extends RpcTarget {
   }
 
   advance(slice: number, next: number | null): boolean {
-    const granted = next === null || this.#apply({ kind: "claim", holder: this.#holder, slice: next });
-    this.#apply({ kind: "commit", holder: this.#holder, slice });
+    const holder = this.#holder;
+    const granted = next === null || this.#apply({ kind: "claim", holder, slice: next }).leases.get(next)?.holder === holder;
+    this.#apply({ kind: "commit", holder, slice });
     return granted;
   }
 

@@ -48,13 +48,13 @@ export function takeoverIn(state: LeaseState, slice: number, now: number): numbe
 
 /**
  * The state after an event at `now` (ms). Events of holders that lost or never had a lease change nothing but a commit's mark: two leaders
- * may exist after a restart, and what both store is equal or refused by the store. A claim is granted when the slice is not held; the
+ * may exist after a restart, and what both store is equal or refused by the store. A claim is granted when the slice is not held by another; the
  * caller sees the grant by comparing the lease's holder with itself.
  */
 export function reduceLeases(state: LeaseState, event: LeaseEvent, now: number): LeaseState {
   switch (event.kind) {
     case "claim":
-      if (isHeld(state, event.slice, now)) return state;
+      if (isHeld(state, event.slice, now) && state.leases.get(event.slice)?.holder !== event.holder) return state;
       return { ...state, leases: new Map(state.leases).set(event.slice, { holder: event.holder, progressAt: now, bytes: 0 }) };
     case "describe":
       return holds(state, event.holder) ? { ...state, object: event.object } : state;

@@ -33,7 +33,7 @@ export interface SliceLease {
 export interface Follower {
   /**
    * Waits for what happens to the slice: stored by its leader, free to take (released, or no progress for 10 s), or failed for everybody.
-   * With `object: true` it also returns as soon as the leader has described the object.
+   * With `object: true` it also returns as soon as the leader has described an object of several slices.
    */
   wait(want: { readonly object: boolean }): Promise<Followed>;
 }

@@ -25,6 +25,8 @@ export interface PumpDependencies extends RestDependencies {
   readonly memory: Memory;
   readonly now: () => number;
   readonly createDigest: CreateDigest;
+  /** Whether an object of this size may be stored; may take a while where room must be made. Never rejects. */
+  readonly admit: (key: string, size: number) => Promise<boolean>;
   /** A file arrived whole and was stored. */
   readonly onStored: (target: Target, object: StoredObject) => void;
   /** An upstream sent bytes that are not what they should be. */
@@ -65,6 +67,7 @@ export async function pump(fill: Fill, options: PumpOptions, deps: PumpDependenc
       }
       avoid.push(failed.again);
       opened = undefined;
+      await unpublish(fill, deps);
       dropBuffers(fill);
       fill.object = null;
       run.slice = firstSlice;
@@ -104,6 +107,10 @@ async function tryOnce(
   const answer = opened ?? (await deps.upstreams.open(requestFor(fill, run, avoid, deps)));
   if (answer.kind === "failure") return { failure: answer, again: null, spoils: false };
   if (answer.kind === "not-modified" || answer.kind === "head") throw new Error(`the upstream's answer was ${answer.kind}, unasked for`);
+  if (answer.kind === "absent" && avoid.length > 0) {
+    const detail = `Cannot fetch ${fill.key}: ${avoid.join(", ")} sent a broken one, and nobody else has it`;
+    return { failure: { kind: "failure", status: 502, detail }, again: null, spoils: false };
+  }
   if (answer.kind !== "body") {
     endFill(fill, answer);
     return null;
@@ -118,8 +125,9 @@ async function tryOnce(
       return null;
     }
     // An upstream that ignores Range starts at 0: what comes first is filled on the way.
+    const asked = run.slice;
     run.slice = Math.floor(first / sliceBytes);
-    const result = await cut({ fill, run, lease, representation, body, expected }, deps);
+    const result = await cut({ fill, run, lease, representation, body, asked, expected }, deps);
     switch (result.kind) {
       case "done":
         return null;
@@ -156,11 +164,18 @@ async function spoil(fill: Fill, deps: PumpDependencies): Promise<void> {
   fill.storable = false;
   fill.spoiled = true;
   await deps.leases.taint(fill.key);
+  await unpublish(fill, deps);
+}
+
+/** Takes the head of a version that is not to be gone on with out of the store. */
+async function unpublish(fill: Fill, { store, onUnstored }: PumpDependencies): Promise<void> {
+  if (!fill.published) return;
+  fill.published = false;
   try {
-    const head = await deps.store.head(fill.key);
-    if (head !== null && head.version === fill.object?.version) await deps.store.delete([fill.key]);
+    const head = await store.head(fill.key);
+    if (head !== null && head.version === fill.object?.version) await store.delete([fill.key]);
   } catch (error) {
-    deps.onUnstored(fill.key, `the head of a bad version may be left: ${String(error)}`);
+    onUnstored(fill.key, `the head of a bad version may be left: ${String(error)}`);
   }
 }
 
