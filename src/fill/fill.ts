@@ -69,6 +69,8 @@ export interface SliceBuffer {
 
 /** One upstream body being cut into slices, in order. */
 export interface Run {
+  /** Whether its bytes are judged as they come: from the first one on. */
+  readonly isFromStart: boolean;
   /** The slice under way. */
   slice: number;
   /** The last slice wanted; null: to the end. */

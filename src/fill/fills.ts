@@ -4,7 +4,7 @@ import type { UpstreamAnswer } from "../upstream/upstream.ts";
 import { createFill, type Fill, type FillEnd } from "./fill.ts";
 import type { PumpDependencies } from "./pump.ts";
 import { Reading, type ReadingOptions } from "./reading.ts";
-import { dropBuffers } from "./slice-buffers.ts";
+import { dropBuffers, dropStoredBuffers } from "./slice-buffers.ts";
 
 export interface FillRequest extends ReadingOptions {
   readonly target: Target;
@@ -28,6 +28,10 @@ export interface Fills {
 
 export function createFills(deps: PumpDependencies): Fills {
   const fills = new Map<string, Fill>();
+  /** Also those whose key another fill has taken. */
+  const all = new Set<Fill>();
+  // Without this, fills that all wait for their next slice, or are read slowly to their end, would keep each other waiting.
+  deps.memory.onShortage(() => all.forEach(dropStoredBuffers));
 
   function join(request: FillRequest): Fill {
     const { target, head, opened } = request;
@@ -42,12 +46,14 @@ export function createFills(deps: PumpDependencies): Fills {
     if (present !== undefined && current) return present;
     const fill = createFill(target, key, head ?? null, opened !== undefined);
     fills.set(key, fill);
+    all.add(fill);
     return fill;
   }
 
   function leave(fill: Fill): void {
     if (fill.readers.size > 0 || fill.runs.size > 0 || fill.claiming.size > 0) return;
     dropBuffers(fill);
+    all.delete(fill);
     if (fills.get(fill.key) === fill) fills.delete(fill.key);
   }
 
@@ -67,6 +73,8 @@ export function createFills(deps: PumpDependencies): Fills {
           request.last === undefined ? null : Math.floor(request.last / deps.config.sliceBytes),
           request.opened,
         );
+        // Where another request leads, the answer at hand is one too many.
+        if (request.opened?.kind === "body" && !reading.leads) request.opened.source.cancel("another request fetches it");
         if (end === null) return { kind: "reading", reading };
         reading.close();
         return end;

@@ -12,6 +12,8 @@ export interface Room {
 export interface Memory {
   /** Room for `length` bytes, with whatever was in it before; null when none became free within the limit. */
   take(length: number): Promise<Room | null>;
+  /** Calls `reclaim` whenever room is short: to free what is only kept for speed. */
+  onShortage(reclaim: () => void): void;
   readonly used: number;
 }
 
@@ -24,14 +26,18 @@ const SPARE_BYTES = 1024 * 1024;
 
 export function createMemory(limitBytes: number, sleep: (ms: number) => Promise<void>): Memory {
   const spares: Uint8Array<ArrayBuffer>[] = [];
+  const reclaimers: (() => void)[] = [];
   let used = 0;
   return {
     get used() {
       return used;
     },
+    onShortage: (reclaim) => void reclaimers.push(reclaim),
     async take(length) {
       // Polling, not a queue: whoever waits does so on a timer of its own request (see signal.ts), and waiting is rare.
       for (let waited = 0; used > 0 && used + length > limitBytes; waited += POLL_MS) {
+        for (const reclaim of reclaimers) reclaim();
+        if (used === 0 || used + length <= limitBytes) break;
         if (waited >= MEMORY_WAIT_MS) return null;
         await sleep(POLL_MS);
       }

@@ -44,6 +44,7 @@ export class Reading {
   readonly #reader: Reader = { position: 0 };
   readonly #runs: Run[] = [];
   #primed: Piece | null = null;
+  #wanted: { readonly slice: number; readonly last: number | null } = { slice: 0, last: null };
   /** True when the first bytes were already being fetched for another request. */
   collapsed = false;
 
@@ -66,6 +67,23 @@ export class Reading {
     return this.#fill.object;
   }
 
+  /** Whether it has fetched, or fetches, a part of the object itself. */
+  get leads(): boolean {
+    return this.#runs.length > 0;
+  }
+
+  /** Whether a run that judges the whole is under way. */
+  get isBeingJudged(): boolean {
+    return [...this.#fill.runs].some((run) => run.isFromStart);
+  }
+
+  /** Its bytes proved bad: nobody goes on reading them, and who asks from now on begins anew. */
+  spoil(): void {
+    this.#fill.spoiled = true;
+    this.#fill.storable = false;
+    this.#fill.changed.notify();
+  }
+
   get stored(): boolean {
     return this.#fill.storable;
   }
@@ -73,9 +91,15 @@ export class Reading {
   /** Waits until the object is described, fetching it where nobody does. */
   async describe(first: number, last: number | null, opened?: UpstreamAnswer): Promise<FillEnd | null> {
     const fill = this.#fill;
-    const slice = Math.floor(first / this.#deps.config.sliceBytes);
+    this.#wanted = { slice: Math.floor(first / this.#deps.config.sliceBytes), last };
     this.#reader.position = first;
     this.collapsed = opened === undefined && fill.runs.size + fill.claiming.size > 0;
+    return this.#describe(opened);
+  }
+
+  async #describe(opened?: UpstreamAnswer): Promise<FillEnd | null> {
+    const fill = this.#fill;
+    const { slice, last } = this.#wanted;
     while (fill.end === null && fill.object === null) {
       // A cold part far into an object that is just being begun: who began it will describe it first.
       if (fill.runs.size + fill.claiming.size > 0) await fill.changed.wait(STALLED_MS);
@@ -90,13 +114,16 @@ export class Reading {
     return claiming.size > 0 || [...runs].some((run) => this.#runs.includes(run) || now - run.progressAt < STALLED_MS);
   }
 
-  /** Waits, at most `limitMs`, until the object is whole and judged (null) or has ended. Null too when the limit came first. */
+  /**
+   * Waits, at most `limitMs`, until the object is whole and judged (null) or has ended. Null too when the limit came first: but not while a
+   * broken beginning is being replaced, since there is nothing to promise then.
+   */
   async hold(limitMs: number): Promise<FillEnd | null> {
     const fill = this.#fill;
     const until = this.#deps.now() + limitMs;
     for (;;) {
-      if (fill.end !== null) return fill.end;
-      const last = fill.object === null ? undefined : fill.buffers.get(lastSlice(fill.object.size, this.#deps.config.sliceBytes));
+      if ((await this.#describe()) !== null || fill.object === null) return fill.end;
+      const last = fill.buffers.get(lastSlice(fill.object.size, this.#deps.config.sliceBytes));
       const left = until - this.#deps.now();
       if (last?.released === true || left <= 0 || fill.runs.size === 0) return fill.end;
       await fill.changed.wait(left);
@@ -151,7 +178,7 @@ export class Reading {
       }
       const offset = position - slice * config.sliceBytes;
       const length = Math.min(to, (slice + 1) * config.sliceBytes) - position;
-      const stream = object.sliceBytes === undefined ? null : await getSlice(store, object, slice, offset, length);
+      const stream = await getStored(store, fill.key, object, slice, offset, length);
       if (stream !== null) return { position, length, stream };
       if (fill.end !== null) throw new DeliveryError(fill.end);
       await this.#obtain(slice, last);
@@ -184,7 +211,7 @@ export class Reading {
           return await this.#follow(claim.follower, claim.object);
         case "lead": {
           fill.tainted ||= claim.tainted;
-          const run: Run = { slice, last, progressAt: this.#deps.now(), abandoned: false };
+          const run: Run = { isFromStart: slice === 0, slice, last, progressAt: this.#deps.now(), abandoned: false };
           fill.runs.add(run);
           this.#runs.push(run);
           const { expected } = this.#options;
@@ -219,15 +246,20 @@ export class Reading {
   }
 }
 
-async function getSlice(
+async function getStored(
   store: ObjectStore,
+  key: string,
   object: StoredObject,
   slice: number,
   offset: number,
   length: number,
 ): Promise<ReadableStream<Uint8Array> | null> {
   try {
-    return await store.getSlice(object.version, slice, offset, length);
+    if (object.sliceBytes !== undefined) return await store.getSlice(object.version, slice, offset, length);
+    const stored = await store.get(key, { offset, length });
+    if (stored?.object.version === object.version) return stored.body;
+    await stored?.body?.cancel();
+    return null;
   } catch {
     return null;
   }

@@ -40,6 +40,11 @@ export function dropBuffer(fill: Fill, index: number): void {
   fill.buffers.delete(index);
 }
 
+/** Drops what the store has as well: readers go on from there. */
+export function dropStoredBuffers(fill: Fill): void {
+  for (const { index, atRest } of fill.buffers.values()) if (atRest) dropBuffer(fill, index);
+}
+
 export function dropBuffers(fill: Fill): void {
   for (const index of fill.buffers.keys()) dropBuffer(fill, index);
 }

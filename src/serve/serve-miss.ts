@@ -1,16 +1,19 @@
 import { parseRange } from "../http/byte-ranges.ts";
 import { formatCacheStatus } from "../http/cache-status.ts";
 import { formatUnsatisfiedRange } from "../http/content-range.ts";
+import type { FillEnd } from "../fill/fill.ts";
 import type { Reading } from "../fill/reading.ts";
 import type { Target } from "../route/target.ts";
 import type { Representation, UpstreamAnswer } from "../upstream/upstream.ts";
 import { answer, answerHead } from "./answer.ts";
 import { deliverFrom, streamBody } from "./body.ts";
+import { createCheckedSink } from "./checked-sink.ts";
 import type { Client } from "./client.ts";
 import { refuse, refuseAbsent, refuseFailure } from "./failure.ts";
 import type { ServeDependencies } from "./dependencies.ts";
 import { answerStored, fillRequest, hasBody, lookUp, streamReading } from "./stored.ts";
 import { forget } from "./stored-answer.ts";
+import { fillingDeliver } from "./verifying-deliver.ts";
 
 export interface MissOptions {
   /** The answer of a revalidation that found another version. */
@@ -31,9 +34,12 @@ export async function serveMiss(
   const fill = await deps.fills.open(
     fillRequest(client, target, deps, { ...span, recheck: looked !== true, ...(opened === undefined ? {} : { opened }) }),
   );
-  switch (fill.kind) {
-    case "reading":
-      return answerReading(client, target, fill.reading, deps);
+  return fill.kind === "reading" ? answerReading(client, target, fill.reading, deps) : answerEnd(client, target, fill, deps);
+}
+
+/** There is nothing (more) to read from the fill. */
+async function answerEnd(client: Client, target: Target, end: FillEnd, deps: ServeDependencies): Promise<Response> {
+  switch (end.kind) {
     case "stored": {
       const found = await lookUp(client, target.key, deps);
       const status = { kind: "forwarded", reason: "miss", collapsed: true, stored: true } as const;
@@ -41,14 +47,14 @@ export async function serveMiss(
       return response ?? serveMiss(client, target, deps, { looked: true });
     }
     case "absent":
-      return refuseAbsent(fill.status, target.key);
+      return refuseAbsent(end.status, target.key);
     case "failure":
-      return refuseFailure(fill);
+      return refuseFailure(end);
     case "unsatisfiable":
       return refuse(
         416,
         "The range begins after the end of the file",
-        fill.size === undefined ? {} : { "Content-Range": formatUnsatisfiedRange(fill.size) },
+        end.size === undefined ? {} : { "Content-Range": formatUnsatisfiedRange(end.size) },
       );
     case "unshared":
     case "changed":
@@ -61,27 +67,38 @@ async function answerReading(client: Client, target: Target, reading: Reading, d
   // Small bodies are answered only once whole: most failures then are tried again unseen, or are an answer that every client retries.
   const isHeld = size <= deps.config.holdBytes;
   const failed = isHeld ? await reading.hold(deps.config.holdMs) : null;
-  if (failed !== null && failed.kind === "failure") return close(refuseFailure(failed));
+  if (failed !== null && (failed.kind === "failure" || reading.object === null)) {
+    close();
+    return answerEnd(client, target, failed, deps);
+  }
   const object = reading.promise();
   const answered = answer(object, client);
   const head = answerHead(object, answered);
   head.headers.set("Age", "0");
   const status = { kind: "forwarded", reason: "miss", status: 200, stored: reading.stored, collapsed: reading.collapsed } as const;
   head.headers.set("Cache-Status", formatCacheStatus(status));
-  if (!hasBody(client, answered)) return close(new Response(null, head));
+  if (!hasBody(client, answered)) {
+    close();
+    return new Response(null, head);
+  }
   const { offset, length } = answered.kind === "partial" ? answered.span : { offset: 0, length: object.size };
   const end = answered.kind === "multipart" ? null : await reading.prime(offset, offset + length);
-  if (end === null) return streamReading(client, { object, answered, head, close: () => reading.close() }, deliverFrom(reading));
-  if (end.kind === "failure") return close(refuseFailure(end));
+  if (end === null) {
+    const deliver = answered.kind === "full" ? fillingDeliver({ client, target, reading, object }, deps) : deliverFrom(reading);
+    return streamReading(client, { object, answered, head, close: () => reading.close() }, deliver);
+  }
+  if (end.kind === "failure") {
+    close();
+    return refuseFailure(end);
+  }
   // Another version appeared between its beginning and the part asked for: start over with that.
   reading.close();
   await forget(target.key, object, deps);
   return serveMiss(client, target, deps, { looked: true });
 
-  function close(response: Response): Response {
+  function close(): void {
     reading.close();
     client.onBody(0, null);
-    return response;
   }
 }
 
@@ -107,7 +124,7 @@ async function serveHead(client: Client, target: Target, deps: ServeDependencies
   return new Response(null, { headers: passedHeaders(upstream.representation) });
 }
 
-/** Encoded, or long and without a length: passed on as it is, neither stored nor shared. */
+/** Encoded, or long and without a length: passed on as it is, neither stored nor shared; a clean end only where nothing speaks against it. */
 async function passThrough(client: Client, target: Target, deps: ServeDependencies): Promise<Response> {
   const { mirror, path, query } = target;
   const upstream = await deps.upstreams.open({ mirror, path, query, class: target.class });
@@ -117,7 +134,11 @@ async function passThrough(client: Client, target: Target, deps: ServeDependenci
   const { representation, source } = upstream;
   const body = streamBody(client, representation.size ?? null, async (sink) => {
     try {
-      for (let chunk = await source.read(); chunk !== null; chunk = await source.read()) await sink.write(chunk);
+      // What is known of a file is known of its bytes, not of an encoding.
+      const isPlain = representation.contentEncoding === undefined;
+      const checked = isPlain ? await createCheckedSink(target, representation, deps, sink) : null;
+      for (let chunk = await source.read(); chunk !== null; chunk = await source.read()) await (checked ?? sink).write(chunk.slice());
+      await checked?.finish();
     } finally {
       source.cancel("the client has been served");
     }

@@ -37,6 +37,7 @@ export async function answerStored(client: Client, stored: StoredAnswer, deps: S
     client.onBody(0, null);
     return new Response(null, head);
   }
+  deps.onUse(stored.key, Number(head.headers.get("Content-Length")));
   if (object.sliceBytes !== undefined) return answerSliced(client, stored, answered, head, deps);
   const bytes = await inlineBody(client, stored, answered, deps);
   return bytes === null ? null : new Response(bytes, head);
@@ -100,7 +101,8 @@ async function answerSliced(
     const { reading } = opened;
     const end = answered.kind === "multipart" ? null : await reading.prime(offset, offset + length);
     if (end === null) {
-      const deliver = answered.kind === "full" ? verifyingDeliver(client, stored, reading, deps) : deliverFrom(reading);
+      const deliver =
+        answered.kind === "full" ? verifyingDeliver({ client, target: stored.target, reading, object }, deps) : deliverFrom(reading);
       return streamReading(client, { object, answered, head, close: () => reading.close() }, deliver);
     }
     reading.close();
