@@ -8,21 +8,22 @@ export interface Checks {
   /** Milliseconds since the epoch, 0 when not known. */
   at(key: string): number;
   note(key: string, now: number): void;
+  /** When such a question last failed: the answer stays open, but need not be asked for again at once. */
+  failedAt(key: string): number;
+  noteFailure(key: string, now: number): void;
   /** Runs `check` unless it is under way for this key already: then waits for that, and gives null. */
   once<T>(key: string, limitMs: number, check: () => Promise<T>): Promise<T | null>;
 }
 
 export function createChecks(): Checks {
-  const at = new Map<string, number>();
+  const at = createTimes();
+  const failedAt = createTimes();
   const pending = new Map<string, Signal>();
   return {
-    at: (key) => at.get(key) ?? 0,
-    note(key, now) {
-      at.delete(key);
-      at.set(key, now);
-      const oldest = at.size > REMEMBERED ? at.keys().next().value : undefined;
-      if (oldest !== undefined) at.delete(oldest);
-    },
+    at: at.get,
+    note: at.set,
+    failedAt: failedAt.get,
+    noteFailure: failedAt.set,
     async once(key, limitMs, check) {
       const under = pending.get(key);
       if (under !== undefined) {
@@ -37,6 +38,19 @@ export function createChecks(): Checks {
         pending.delete(key);
         signal.notify();
       }
+    },
+  };
+}
+
+function createTimes(): { get(key: string): number; set(key: string, now: number): void } {
+  const times = new Map<string, number>();
+  return {
+    get: (key) => times.get(key) ?? 0,
+    set(key, now) {
+      times.delete(key);
+      times.set(key, now);
+      const oldest = times.size > REMEMBERED ? times.keys().next().value : undefined;
+      if (oldest !== undefined) times.delete(oldest);
     },
   };
 }

@@ -34,9 +34,15 @@ export async function revalidate(client: Client, target: Target, found: StoredBo
       await found.body?.cancel();
       await forget(key, object, deps);
       return refuseAbsent(checked.status, key);
-    case "changed":
+    case "changed": {
+      const response = await serveMiss(client, target, deps, { opened: checked.answer });
+      // Whatever the upstream has now (a web page, half a file) is no file: the stored one is.
+      if (response.status >= 500) {
+        return answer(found, { kind: "hit", ttlSeconds: -1, detail: "stale: the upstream's new one is broken" }, ageSeconds);
+      }
       await found.body?.cancel();
-      return serveMiss(client, target, deps, { opened: checked.answer });
+      return response;
+    }
   }
 
   async function answer(body: StoredBody, status: CacheStatus, age: number): Promise<Response> {
@@ -65,8 +71,12 @@ async function check(target: Target, object: StoredObject, deps: ServeDependenci
       await renew(key, object, deps);
       return { kind: "same" };
     case "body": {
+      if (!isSame(object, answer.representation)) {
+        // Not yet checked: what comes may be broken. But until it is there, one fetch of it is enough.
+        deps.checks.noteFailure(key, deps.now());
+        return { kind: "changed", answer };
+      }
       deps.checks.note(key, deps.now());
-      if (!isSame(object, answer.representation)) return { kind: "changed", answer };
       answer.source.cancel("unchanged");
       await renew(key, object, deps);
       return { kind: "same" };
@@ -75,6 +85,7 @@ async function check(target: Target, object: StoredObject, deps: ServeDependenci
       deps.checks.note(key, deps.now());
       return answer;
     case "failure":
+      deps.checks.noteFailure(key, deps.now());
       return { kind: "failed", detail: answer.detail };
     default:
       return { kind: "failed", detail: `the upstream's answer was ${answer.kind}` };

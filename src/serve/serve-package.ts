@@ -23,7 +23,15 @@ export async function servePackage(client: Client, target: Target, deps: ServeDe
   return response ?? serveMiss(client, target, deps);
 }
 
-function mustAsk(client: Client, target: Target, { object }: StoredBody, ageMs: number, { config, now }: ServeDependencies): boolean {
+function mustAsk(
+  client: Client,
+  target: Target,
+  { object }: StoredBody,
+  ageMs: number,
+  { config, now, checks }: ServeDependencies,
+): boolean {
+  // Nobody could tell just now: the next client need not wait for that too.
+  if (now() - checks.failedAt(target.key) < SUSPICION_MS) return false;
   // Its name is its digest: it was right when it was stored, and is right now.
   const isNamed = target.class === "hashed";
   if (now() - object.storedAt >= config.retentionDays * DAY_MS) return true;
