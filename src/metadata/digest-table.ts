@@ -184,7 +184,7 @@ function* writePages(records: Uint8Array, sorted: Uint32Array, pages: number, pa
  * 64 bits of a path, the same for ever: stored tables depend on it. Two FNV-1a hashes over UTF-16 units with different starts, each stirred so that
  * high bits depend on all. It need not resist an adversary: a collision only leaves two packages of one repository unverified.
  */
-export function fingerprint(path: string): readonly [number, number] {
+function fingerprint(path: string): readonly [number, number] {
   let [one, two] = [0x811c9dc5, 0x9e3779b9];
   for (let n = 0; n < path.length; n++) {
     const unit = path.charCodeAt(n);

@@ -23,7 +23,7 @@ function decode(bytes: Uint8Array): string {
 }
 
 /** The signed text of a clearsigned message (RFC 9580 §7); any other text unchanged. */
-export function unsign(text: string): string {
+function unsign(text: string): string {
   if (!text.startsWith(SIGNED)) return text;
   const body = text.search(/\r?\n\r?\n/);
   const end = text.indexOf(`\n${SIGNATURE}`);

@@ -187,7 +187,7 @@ export function memoryState(): KeptState {
   };
 }
 
-export function memoryStore(): World["store"] {
+function memoryStore(): World["store"] {
   const objects = new Map<string, { object: StoredObject; bytes: Uint8Array }>();
   const slices = new Map<string, Uint8Array>();
   const deleted: string[] = [];
