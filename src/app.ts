@@ -1,14 +1,117 @@
-import { Hono } from "hono";
+import { type Context, Hono } from "hono";
+import type { JSX } from "hono/jsx/jsx-runtime";
 import type { Config } from "./config/config.ts";
+import { siteAddress, type Visit } from "./site/address.ts";
+import { clientOfAgent } from "./site/client-kind.ts";
+import { LandingPage, SetupOverview, SetupPage } from "./site/setup-pages.tsx";
+import { setupOf } from "./site/setup-of.ts";
+import { formatRefusal, formatSetupScript } from "./site/setup-script.ts";
+import { snippetsOf } from "./site/snippet.ts";
+import { STYLE } from "./site/style.ts";
 
 /** What the operator's and newcomer's pages need. */
 export interface SiteDependencies {
   readonly config: Config;
+  /** Addresses that the server listens on, beside the configured hosts. */
+  readonly ownHosts: readonly string[];
 }
 
-/** Everything under `/-/`, and `/` on an unmapped host. */
-export function createApp(_deps: SiteDependencies): Hono {
-  const app = new Hono();
-  app.get("/-/health", (context) => context.text("ok\n", 200, { "Cache-Control": "no-store" }));
+/** Everything under `/-/`, and `/` on an unmapped host. The request's URL carries the scheme; its Host header is whatever the client claims. */
+export function createApp(deps: SiteDependencies): Hono {
+  const own = { mirrors: deps.config.mirrors, ownHosts: deps.ownHosts };
+  const mirrors = [...own.mirrors.values()];
+
+  /** The same for each page about mirrors: they, as this visitor reaches them. */
+  function view(context: Context) {
+    const visit = visitOf(context);
+    const site = siteAddress(visit, own);
+    const shown = site ?? "http://MIRROR-HOST";
+    return {
+      visit,
+      site: shown,
+      isKnownHost: site !== null,
+      entries: mirrors.map((mirror) => ({ setup: setupOf(mirror, visit, own), site: shown })),
+    };
+  }
+
+  const app = new Hono({ strict: false });
+  app.get("/-/health", (context) => text(context, "ok\n"));
+  app.get("/-/style.css", (context) =>
+    context.body(STYLE, 200, { ...COMMON, "Content-Type": "text/css; charset=utf-8", "Cache-Control": "max-age=3600" }),
+  );
+
+  app.get("/", (context) => page(context, LandingPage(view(context))));
+  app.get("/-", (context) => page(context, LandingPage(view(context))));
+
+  app.get("/-/setup", (context) => {
+    const { entries, isKnownHost, site } = view(context);
+    if (isBrowser(context)) return page(context, SetupOverview({ entries, isKnownHost }));
+    return text(context, entries.map(({ setup }) => `${site}/-/setup/${setup.mirror.name}\n`).join(""));
+  });
+  app.get("/-/setup/:file{.+\\.sh}", (context) => {
+    const { visit, site, isKnownHost } = view(context);
+    const mirror = own.mirrors.get(context.req.param("file").slice(0, -".sh".length));
+    const setup = mirror && setupOf(mirror, visit, own);
+    // What is piped into a shell is a script whatever happens, and says there what is wrong.
+    if (setup === undefined) return script(context, formatRefusal("there is no such mirror; /-/setup/ lists them"), 404);
+    if (setup.kind !== "distro")
+      return script(context, formatRefusal(`no script sets ${setup.mirror.name} up; see /-/setup/${setup.mirror.name}`), 404);
+    if (!isKnownHost || !setup.isReachable) {
+      return script(
+        context,
+        formatRefusal("the name in this URL is none of the mirror's own: use a configured one, or add it to hosts in wrangler.toml"),
+        421,
+      );
+    }
+    return script(context, formatSetupScript(setup.setup, setup.places, site));
+  });
+  app.get("/-/setup/:mirror", (context) => {
+    const { visit, site, isKnownHost } = view(context);
+    const mirror = own.mirrors.get(context.req.param("mirror"));
+    if (mirror === undefined) return text(context, "There is no such mirror; /-/setup/ lists them\n", 404);
+    const setup = setupOf(mirror, visit, own);
+    const asked = context.req.query("for");
+    const release = context.req.query("release");
+    if (release !== undefined && !/^[\w.-]{1,40}$/.test(release))
+      return text(context, "Cannot use release: name one such as trixie or 15.6\n", 400);
+    if (asked === undefined && isBrowser(context)) return page(context, SetupPage({ setup, site, isKnownHost }));
+    const snippets = snippetsOf(setup, release);
+    const wanted = asked ?? clientOfAgent(context.req.header("user-agent") ?? "");
+    const snippet = wanted === undefined ? snippets[0] : snippets.find(({ client }) => client === wanted);
+    if (snippet !== undefined) return text(context, snippet.text);
+    return text(
+      context,
+      `Cannot set ${mirror.name} up for that client: it is for ${snippets.map(({ client }) => client).join(", ")}\n`,
+      404,
+    );
+  });
+
+  app.notFound((context) => text(context, "There is no such page; /-/ is the first\n", 404));
   return app;
+}
+
+/** Pages depend on who asks, and by which name: nobody may keep them for others. */
+const COMMON = { "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer" };
+const POLICY =
+  "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+function visitOf(context: Context): Visit {
+  return { scheme: context.req.url.startsWith("https:") ? "https" : "http", authority: context.req.header("host") ?? "" };
+}
+
+/** `curl` and package managers ask for anything, browsers for HTML. */
+function isBrowser(context: Context): boolean {
+  return /\btext\/html\b/.test(context.req.header("accept") ?? "");
+}
+
+async function page(context: Context, content: JSX.Element): Promise<Response> {
+  return context.html(`<!doctype html>${(await content).toString()}`, 200, { ...COMMON, "Content-Security-Policy": POLICY });
+}
+
+function text(context: Context, body: string, status: 200 | 400 | 404 = 200): Response {
+  return context.body(body, status, { ...COMMON, "Content-Type": "text/plain; charset=utf-8" });
+}
+
+function script(context: Context, body: string, status: 200 | 404 | 421 = 200): Response {
+  return context.body(body, status, { ...COMMON, "Content-Type": "text/x-shellscript; charset=utf-8" });
 }

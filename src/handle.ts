@@ -9,6 +9,8 @@ export interface HandlerDependencies {
   readonly app: { fetch(request: Request): Response | Promise<Response> };
   /** The server passes request targets as the client sent them, so that an absolute one can be told. */
   readonly isLocal: boolean;
+  /** Addresses that the server listens on, beside the configured hosts. */
+  readonly ownHosts: readonly string[];
   readonly logRequest: (record: RequestRecord) => void;
 }
 
@@ -32,8 +34,14 @@ export async function handle(request: Request, deps: HandlerDependencies, waitUn
   const { now, config } = deps.serve;
   const began = now();
   const isOriginForm = request.url.startsWith("/");
+  const isSecure = request.url.startsWith("https:");
   const host = request.headers.get("host") ?? undefined;
-  const routed = routeRequest(config.mirrors, { url: request.url, host, absoluteForm: deps.isLocal && !isOriginForm });
+  const routed = routeRequest(config.mirrors, {
+    url: request.url,
+    host,
+    absoluteForm: deps.isLocal && !isOriginForm,
+    ownHosts: deps.ownHosts,
+  });
   if (request.method !== "GET" && request.method !== "HEAD") {
     return refuse(405, `${request.method} is not for a mirror: use GET or HEAD`, { Allow: "GET, HEAD" });
   }
@@ -50,7 +58,7 @@ export async function handle(request: Request, deps: HandlerDependencies, waitUn
       });
       return refuse(routed.status, routed.detail);
     case "site":
-      return deps.app.fetch(new Request(`http://${host ?? "localhost"}${routed.path}`, request));
+      return deps.app.fetch(new Request(`${isSecure ? "https" : "http"}://${host || "localhost"}${routed.path}`, request));
     case "mirror": {
       const { target } = routed;
       let body: { bytes: number; cut: string | null } | null = null;

@@ -22,6 +22,8 @@ interface Env {
   /** Set on one machine. */
   readonly LOCAL?: boolean;
   readonly LOG?: "lines" | "off";
+  /** The machine's own names and addresses, on one machine. */
+  readonly OWN_HOSTS?: readonly string[];
 }
 
 /** Built once per isolate: the environment does not change under it. */
@@ -62,7 +64,7 @@ function repositoryStub({ REPOSITORIES }: Env, name: string): DurableObjectStub<
 class ConfigError extends Error {}
 
 function buildCore(env: Env): Core {
-  const { LOCAL, LOG: _log, ...vars } = env;
+  const { LOCAL, LOG: _log, OWN_HOSTS: _own, ...vars } = env;
   const parsed = parseConfig(vars);
   if (!parsed.ok) throw new ConfigError(`This mirror is not configured rightly:\n${parsed.problems.join("\n")}`);
   const log = (message: string) => console.warn(message);
@@ -72,6 +74,7 @@ function buildCore(env: Env): Core {
 }
 
 function buildHandler({ config, store, upstreams, leases, fills, now, log }: Core, env: Env): HandlerDependencies {
+  const ownHosts = env.OWN_HOSTS ?? [];
   const repositories = createRepositories({
     store,
     now,
@@ -87,8 +90,9 @@ function buildHandler({ config, store, upstreams, leases, fills, now, log }: Cor
   });
   return {
     serve: { config, store, fills, upstreams, repositories, checks: createChecks(), now, taint: leases.taint, log },
-    app: createApp({ config }),
+    app: createApp({ config, ownHosts }),
     isLocal: env.LOCAL === true,
+    ownHosts,
     logRequest: env.LOG === "off" ? () => {} : (record) => console.log(JSON.stringify(record)),
   };
 }

@@ -1,4 +1,4 @@
-import { hostname } from "node:os";
+import { hostname, networkInterfaces } from "node:os";
 import { parseConfig } from "../config/parse-config.ts";
 import { describeServer } from "./announcement.ts";
 import { bundleWorker } from "./bundle-worker.ts";
@@ -45,7 +45,7 @@ export async function startServer(options: StartOptions, project: Project, print
   const runtime = await startRuntime({
     script: script.value,
     project: file.value,
-    bindings: { ...vars.value, LOCAL: true, LOG: options.quiet ? "off" : "lines" },
+    bindings: { ...vars.value, LOCAL: true, LOG: options.quiet ? "off" : "lines", OWN_HOSTS: listOwnHosts() },
     state: state.value,
     endpoints: endpoints.value,
     onLog: (message) => {
@@ -86,6 +86,13 @@ async function askHealth([first]: readonly Endpoint[]): Promise<Step<void>> {
   } catch (error) {
     return refused(`The Worker does not answer ${url}: ${String(error)}`);
   }
+}
+
+/** Names and addresses of this machine, as they stand in a URL: links may be built from them. */
+function listOwnHosts(): readonly string[] {
+  const addresses = Object.values(networkInterfaces()).flatMap((all) => all ?? []);
+  const urls = addresses.map(({ address, family }) => (family === "IPv6" ? `[${address.replace(/%.*/, "")}]` : address));
+  return [...new Set([hostname().toLowerCase(), ...urls])];
 }
 
 async function resolveEndpoints(wanted: readonly Endpoint[]): Promise<Step<readonly Endpoint[]>> {

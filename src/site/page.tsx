@@ -1,0 +1,39 @@
+import type { Child } from "hono/jsx";
+
+/** A whole page: heading, navigation, content. */
+export function Page({ title, script, children }: { readonly title: string; readonly script?: string; readonly children?: Child }) {
+  return (
+    <html lang="en">
+      <head>
+        <meta charset="utf-8" />
+        <meta name="viewport" content="width=device-width, initial-scale=1" />
+        <title>{title}</title>
+        <link rel="stylesheet" href="/-/style.css" />
+        <link rel="icon" href="data:," />
+        {script !== undefined && <script src={script} defer></script>}
+      </head>
+      <body>
+        <header>
+          <nav aria-label="Pages">
+            <a href="/-/">Mirrors</a>
+            <a href="/-/setup/">Client setup</a>
+            <a href="/-/status">Status</a>
+          </nav>
+        </header>
+        <main>
+          <h1>{title}</h1>
+          {children}
+        </main>
+      </body>
+    </html>
+  );
+}
+
+/** Text to copy; one click selects all of it, the keyboard scrolls it. */
+export function Code({ label, text }: { readonly label: string; readonly text: string }) {
+  return (
+    <pre tabindex={0} role="region" aria-label={label}>
+      <code>{text.trimEnd()}</code>
+    </pre>
+  );
+}

@@ -1,0 +1,35 @@
+/** The one style sheet: light and dark by the visitor's choice, one column on a phone. */
+export const STYLE = `
+:root { color-scheme: light dark; --ink: #1c2128; --soft: #57606a; --paper: #ffffff; --card: #f6f8fa; --line: #d0d7de; --link: #0a58ca; --good: #116329; --bad: #b3261e; }
+@media (prefers-color-scheme: dark) {
+  :root { --ink: #e6edf3; --soft: #9aa4af; --paper: #0d1117; --card: #161b22; --line: #30363d; --link: #79b8ff; --good: #56d364; --bad: #ff8a80; }
+}
+* { box-sizing: border-box; }
+body { margin: 0 auto; max-width: 58rem; padding: 1.5rem 1rem 4rem; font: 1rem/1.55 system-ui, sans-serif; color: var(--ink); background: var(--paper); }
+header nav { display: flex; flex-wrap: wrap; gap: .25rem 1.25rem; margin-bottom: 1.5rem; }
+h1 { font-size: 1.7rem; line-height: 1.2; margin: 0 0 .5rem; }
+h2 { font-size: 1.2rem; margin: 2.25rem 0 .5rem; }
+h3 { font-size: 1rem; margin: 1.25rem 0 .25rem; }
+a { color: var(--link); }
+.soft { color: var(--soft); }
+.good { color: var(--good); }
+.bad { color: var(--bad); }
+.notice { border-left: 4px solid var(--bad); padding: .5rem 1rem; background: var(--card); }
+details { border: 1px solid var(--line); border-radius: .5rem; margin: .5rem 0; background: var(--card); }
+summary { cursor: pointer; padding: .65rem 1rem; overflow-wrap: anywhere; }
+summary strong { margin-right: .75rem; }
+details > div { padding: 0 1rem 1rem; }
+pre { margin: .25rem 0 .75rem; padding: .75rem; overflow-x: auto; border: 1px solid var(--line); border-radius: .4rem; background: var(--paper); font-size: .875rem; line-height: 1.45; user-select: all; -webkit-user-select: all; }
+code { font-family: ui-monospace, monospace; overflow-wrap: anywhere; }
+pre code { overflow-wrap: normal; }
+.wide { overflow-x: auto; }
+table { border-collapse: collapse; width: 100%; }
+caption { text-align: left; color: var(--soft); }
+th, td { text-align: left; padding: .35rem .75rem .35rem 0; border-bottom: 1px solid var(--line); vertical-align: top; }
+td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+meter, progress { width: 100%; }
+dl { display: grid; grid-template-columns: minmax(8rem, max-content) 1fr; gap: .35rem 1rem; }
+dt { color: var(--soft); }
+dd { margin: 0; overflow-wrap: anywhere; }
+@media (max-width: 34rem) { dl { grid-template-columns: 1fr; gap: 0; } dd { margin-bottom: .6rem; } }
+`.trim();
