@@ -3,6 +3,8 @@ import { createFills, type Fills } from "./fill/fills.ts";
 import { createMemory } from "./fill/memory.ts";
 import type { Leases } from "./fill/leases.ts";
 import { createStreamDigest } from "./fill/stream-digest.ts";
+import { classifyKeys } from "./retention/classify-keys.ts";
+import { createRetention, type LedgerPort, type Retention } from "./retention/retention.ts";
 import type { ObjectStore } from "./store/object-store.ts";
 import { createUpstreams, type MonitoredUpstreams } from "./upstream/create-upstreams.ts";
 import type { Timer } from "./upstream/timer.ts";
@@ -15,7 +17,11 @@ const VERSION = "0.1.0";
 /** What requests and Durable Objects of one isolate share: plain data and ports, no request's streams. */
 export interface Core {
   readonly config: Config;
+  /** Tells the ledger of what is stored and deleted. */
   readonly store: ObjectStore;
+  /** The same without telling: the ledger's own. */
+  readonly bareStore: ObjectStore;
+  readonly retention: Retention;
   readonly upstreams: MonitoredUpstreams;
   readonly leases: Leases;
   readonly fills: Fills;
@@ -23,14 +29,24 @@ export interface Core {
   readonly log: (message: string) => void;
 }
 
+export interface CoreOptions {
+  readonly isLocal: boolean;
+  readonly ledger: LedgerPort;
+  readonly waitUntil: (work: Promise<unknown>) => void;
+  readonly log: Core["log"];
+}
+
 /** Puts the parts together over a store and the coordinators of single flight. */
 export function composeCore(
   config: Config,
-  store: ObjectStore,
+  bareStore: ObjectStore,
   leases: Leases,
-  { isLocal, log }: { readonly isLocal: boolean; readonly log: Core["log"] },
+  { isLocal, ledger, waitUntil, log }: CoreOptions,
 ): Core {
   const now = () => Date.now();
+  const budget = config.budgetBytes;
+  const retention = createRetention({ ledger, budget, classOf: classifyKeys(config), now, sleep, waitUntil, log });
+  const store = retention.watch(bareStore);
   const upstreams = createUpstreams({
     config,
     version: VERSION,
@@ -49,11 +65,12 @@ export function composeCore(
     now,
     sleep,
     createDigest: createStreamDigest,
+    admit: retention.admit,
     onStored: () => {},
     onBroken: (target, upstream, reason) => log(`Refused ${target.key} from ${upstream}: ${reason}`),
     onUnstored: (key, reason) => log(`Passed ${key} on unstored: ${reason}`),
   });
-  return { config, store, upstreams, leases, fills, now, log };
+  return { config, store, bareStore, retention, upstreams, leases, fills, now, log };
 }
 
 const after: Timer = (ms, run) => {

@@ -1,3 +1,4 @@
+import { waitUntil } from "cloudflare:workers";
 import { createApp } from "./app.ts";
 import { composeCore, type Core } from "./compose.ts";
 import { parseConfig } from "./config/parse-config.ts";
@@ -5,6 +6,8 @@ import { createLeases, type FillCoordinator } from "./fill/fill-coordinator.ts";
 import { handle, type HandlerDependencies } from "./handle.ts";
 import { createRepositories } from "./metadata/create-repositories.ts";
 import { RepositoryObjectBase, type RepositoryObjectDependencies } from "./metadata/repository-object.ts";
+import { BOOK_SHARD } from "./retention/batch.ts";
+import { createLedgerPort, LedgerObjectBase, type LedgerObjectDependencies } from "./retention/ledger-object.ts";
 import { createChecks } from "./serve/checks.ts";
 import { createEnsureStored } from "./serve/ensure-stored.ts";
 import { refuse } from "./serve/failure.ts";
@@ -19,6 +22,9 @@ interface Env {
   readonly DISK?: Fetcher;
   readonly FLIGHTS: DurableObjectNamespace<FillCoordinator>;
   readonly REPOSITORIES: DurableObjectNamespace<RepositoryObject>;
+  readonly LEDGER: DurableObjectNamespace<LedgerObject>;
+  /** Lets the operator's verbs in; without it there are none. */
+  readonly ADMIN_TOKEN?: string;
   /** Set on one machine. */
   readonly LOCAL?: boolean;
   readonly LOG?: "lines" | "off";
@@ -40,6 +46,10 @@ export default {
     }
     return handle(request, handler, (work) => ctx.waitUntil(work));
   },
+  /** Cron: one bounded run of the ledger's housekeeping; the next goes on where it stopped. */
+  async scheduled(_controller, env): Promise<void> {
+    await ledgerStub(env, BOOK_SHARD).sweepAll();
+  },
 } satisfies ExportedHandler<Env>;
 
 /** The Durable Object of a repository; named by its mirror alone, the directory of that mirror's digest tables. */
@@ -57,6 +67,18 @@ export class RepositoryObject extends RepositoryObjectBase<Env> {
   }
 }
 
+/** The ledger of a mirror's objects. */
+export class LedgerObject extends LedgerObjectBase<Env> {
+  protected override dependencies(): LedgerObjectDependencies {
+    const { config, bareStore, log } = (core ??= buildCore(this.env));
+    return { config, store: bareStore, ledger: (name) => ledgerStub(this.env, name), log };
+  }
+}
+
+function ledgerStub({ LEDGER }: Env, name: string): DurableObjectStub<LedgerObject> {
+  return LEDGER.get(LEDGER.idFromName(name));
+}
+
 function repositoryStub({ REPOSITORIES }: Env, name: string): DurableObjectStub<RepositoryObject> {
   return REPOSITORIES.get(REPOSITORIES.idFromName(name));
 }
@@ -64,16 +86,21 @@ function repositoryStub({ REPOSITORIES }: Env, name: string): DurableObjectStub<
 class ConfigError extends Error {}
 
 function buildCore(env: Env): Core {
-  const { LOCAL, LOG: _log, OWN_HOSTS: _own, ...vars } = env;
+  const { LOCAL, LOG: _log, OWN_HOSTS: _own, ADMIN_TOKEN: _token, ...vars } = env;
   const parsed = parseConfig(vars);
   if (!parsed.ok) throw new ConfigError(`This mirror is not configured rightly:\n${parsed.problems.join("\n")}`);
   const log = (message: string) => console.warn(message);
   const store = env.DISK === undefined ? createR2Store(env.BUCKET as R2Bucket) : createDiskStore(env.DISK);
   const leases = createLeases(env.FLIGHTS, (error) => log(`A fill's coordinator failed: ${String(error)}`));
-  return composeCore(parsed.config, store, leases, { isLocal: LOCAL === true, log });
+  return composeCore(parsed.config, store, leases, {
+    isLocal: LOCAL === true,
+    ledger: createLedgerPort((name) => ledgerStub(env, name)),
+    waitUntil,
+    log,
+  });
 }
 
-function buildHandler({ config, store, upstreams, leases, fills, now, log }: Core, env: Env): HandlerDependencies {
+function buildHandler({ config, store, upstreams, leases, fills, retention, now, log }: Core, env: Env): HandlerDependencies {
   const ownHosts = env.OWN_HOSTS ?? [];
   const repositories = createRepositories({
     store,
@@ -89,7 +116,7 @@ function buildHandler({ config, store, upstreams, leases, fills, now, log }: Cor
     lookUp: config.verify === "index" ? (mirror, path, waitMs) => repositoryStub(env, mirror).lookUp(path, waitMs) : null,
   });
   return {
-    serve: { config, store, fills, upstreams, repositories, checks: createChecks(), now, taint: leases.taint, log },
+    serve: { config, store, fills, upstreams, repositories, checks: createChecks(), now, taint: leases.taint, onUse: retention.use, log },
     app: createApp({ config, ownHosts }),
     isLocal: env.LOCAL === true,
     ownHosts,

@@ -6,6 +6,7 @@ import { createBook, type Book, type BudgetView, type Reservation, type ShardPor
 import { classifyKeys } from "./classify-keys.ts";
 import { parseKeyPattern } from "./glob.ts";
 import { createLedger, type Ledger, type LedgerRow, type Totals } from "./ledger.ts";
+import type { LedgerPort } from "./retention.ts";
 import { createShard, type LedgerPage, type Shard, type SweepReport } from "./shard.ts";
 import { DAY_MS } from "./times.ts";
 
@@ -155,5 +156,13 @@ function farPort(stub: DurableObjectStub<LedgerObjectBase<unknown>>): ShardPort 
     reap: (pressed) => stub.reap(pressed),
     sweep: (ageFactor) => stub.sweep(ageFactor),
     known: (versions) => stub.known(versions),
+  };
+}
+
+/** The ledgers as an isolate reaches them: one call a batch, one a reservation. */
+export function createLedgerPort(ledger: LedgerObjectDependencies["ledger"]): LedgerPort {
+  return {
+    record: (shard, batch) => ledger(shard).record(batch),
+    reserve: (key, size, untold) => ledger(BOOK_SHARD).reserve(key, size, untold),
   };
 }

@@ -104,8 +104,8 @@ export function createLedger(sql: Sql) {
     } else {
       const held = rowsOf(sql, "SELECT 1 AS found FROM named WHERE key = ? LIMIT 1", key).length > 0 ? LIVE : FREE;
       sql.exec(
-        "INSERT INTO objects VALUES (?, ?, ?, ?, ?, ?, ?, 1, 0, ?, ?, ?, 0)",
-        ...[key, version, size, sliceBytes, pathClass, storedAt, storedAt, size, priorityOf(1, ageFactor), held],
+        "INSERT INTO objects VALUES (?, ?, ?, ?, ?, ?, ?, 0, 0, ?, ?, ?, 0)",
+        ...[key, version, size, sliceBytes, pathClass, storedAt, storedAt, size, priorityOf(0, ageFactor), held],
       );
     }
   }

@@ -16,5 +16,7 @@ export interface ServeDependencies {
   readonly now: () => number;
   /** A version in the store, or what was sent of one, proved bad. */
   readonly taint: (key: string) => Promise<void>;
+  /** `bytes` of a stored object (or of one being stored) go out. */
+  readonly onUse: (key: string, bytes: number) => void;
   readonly log: (message: string) => void;
 }

@@ -81,6 +81,7 @@ async function answerReading(client: Client, target: Target, reading: Reading, d
     close();
     return new Response(null, head);
   }
+  deps.onUse(target.key, Number(head.headers.get("Content-Length")));
   const { offset, length } = answered.kind === "partial" ? answered.span : { offset: 0, length: object.size };
   const end = answered.kind === "multipart" ? null : await reading.prime(offset, offset + length);
   if (end === null) {
