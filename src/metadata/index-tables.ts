@@ -8,7 +8,7 @@ import { usedName } from "./gather.ts";
 import { memberCandidates, type Members } from "./members.ts";
 import { parsePackages } from "./parse-packages.ts";
 import { type NamedPackage, parsePrimary } from "./parse-primary.ts";
-import { type Entry, MalformedError, type ParsedRoot } from "./parsed-root.ts";
+import type { Entry, ParsedRoot } from "./parsed-root.ts";
 import type { KeptState, Log } from "./ports.ts";
 import { readStored } from "./read-stored.ts";
 import { join, type Place } from "./repository-root.ts";
@@ -71,7 +71,8 @@ export function createIndexTables(deps: IndexTablesDependencies): IndexTables {
     const own = loadOwn(place.root);
     const isSame = own !== null && digests.join() === own.digests.join();
     if ((isSame && (await isStored(own.table))) || (own === null && indexes.length === 0)) return;
-    if (own === null) await directory.building(place.base);
+    // Not before a swap: the published generation is known until then, and what the next one adds is nobody's business yet.
+    if (own === null || own.digests.length < digests.length) await directory.building(place.base);
     const built = await build(place, next, indexes, members, own?.table ?? null);
     if (built === null) kept.remove(`table:${place.root}`);
     else kept.save(`table:${place.root}`, JSON.stringify({ table: built.table, digests } satisfies OwnTable));
@@ -129,8 +130,7 @@ export function createIndexTables(deps: IndexTablesDependencies): IndexTables {
       await (place.kind === "rpm-md" ? parsePrimary(chunks, add) : parsePackages(chunks, add));
       return null;
     } catch (error) {
-      if (error instanceof MalformedError) return error.message;
-      throw error;
+      return error instanceof Error ? error.message : String(error);
     }
   }
 

@@ -171,6 +171,26 @@ test("while the first table is being built a fill waits for it, at most as long 
   expect(await lucky).toEqual({ kind: "none" });
 });
 
+test("an index that clients begin to use later makes the table building again, and what it knows stays known", async () => {
+  const { world, repository, repositories, idle, directory } = setUp();
+  const other = gzipSync(packages({ "pool/arm.deb": "arm" }));
+  const first = gzipSync(packages({ "pool/a.deb": "aaa" }));
+  const listed = { "main/binary-amd64/Packages.gz": first, "main/binary-arm64/Packages.gz": other };
+  world.origins[ONE] = {
+    "dists/sid/InRelease": clearsigned(release({ date: T, files: listed })),
+    "dists/sid/main/binary-amd64/Packages.gz": first,
+    "dists/sid/main/binary-arm64/Packages.gz": other,
+  };
+  await repository.resolve("dists/sid/main/binary-amd64/Packages.gz");
+  await idle();
+  directory.building("");
+  expect(await repositories.expected(target(world, "pool/a.deb"))).toEqual(known("aaa"));
+  expect(await repositories.expected(target(world, "pool/arm.deb"))).toEqual({ kind: "building" });
+  await repository.resolve("dists/sid/main/binary-arm64/Packages.gz");
+  await idle();
+  expect(await repositories.expected(target(world, "pool/arm.deb"))).toEqual(known("arm"));
+});
+
 test("a build that died is not waited for", async () => {
   const { world, directory, repositories } = setUp();
   directory.building("os");
