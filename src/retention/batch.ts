@@ -17,10 +17,14 @@ export interface UseRecord {
   readonly lastUsedAt: number;
 }
 
-/** News of one mirror's objects from one isolate. */
+/** An object was stored, or its head deleted. */
+export type News =
+  | { readonly kind: "stored"; readonly key: string; readonly record: StoredRecord }
+  | { readonly kind: "gone"; readonly key: string };
+
+/** What one isolate has to tell of one mirror's objects; the news in the order in which they happened. */
 export interface Batch {
-  readonly stored: readonly StoredRecord[];
-  readonly gone: readonly string[];
+  readonly news: readonly News[];
   readonly uses: readonly UseRecord[];
 }
 

@@ -35,7 +35,7 @@ export abstract class LedgerObjectBase<Env> extends DurableObject<Env> {
   /** Takes in a batch of this shard's objects, and tells the book. */
   async record(batch: Batch): Promise<BudgetView> {
     const totals = this.#shard().record(batch, Number(this.#ledger.notes.get("ageSeen") ?? 0));
-    const arrived = batch.stored.map(({ key }) => key);
+    const arrived = batch.news.flatMap(({ kind, key }) => (kind === "stored" ? [key] : []));
     const view = await (this.#name === BOOK_SHARD
       ? this.#book().report(this.#name, totals, arrived)
       : this.dependencies().ledger(BOOK_SHARD).report(this.#name, totals, arrived));

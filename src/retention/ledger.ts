@@ -125,9 +125,11 @@ export function createLedger(sql: Sql) {
     put,
     remove,
 
-    apply({ stored, gone, uses }: Batch, ageFactor: number, now: number): void {
-      for (const key of gone) remove(key, now);
-      for (const record of stored) put(record, ageFactor, now);
+    apply({ news, uses }: Batch, ageFactor: number, now: number): void {
+      for (const one of news) {
+        if (one.kind === "stored") put(one.record, ageFactor, now);
+        else remove(one.key, now);
+      }
       for (const { key, uses: count, served, lastUsedAt } of uses) {
         sql.exec(
           "UPDATE objects SET uses = uses + ?, served = served + ?, lastUsedAt = max(lastUsedAt, ?), priority = uses + ? + ? WHERE key = ?",

@@ -1,6 +1,6 @@
 import type { ObjectStore } from "../store/object-store.ts";
 import type { StoredObject } from "../store/stored-object.ts";
-import { shardOf, type Batch, type StoredRecord, type UseRecord } from "./batch.ts";
+import { shardOf, type Batch, type News, type UseRecord } from "./batch.ts";
 import type { BudgetView, Reservation } from "./book.ts";
 import { isStorableSize } from "./policy.ts";
 
@@ -49,8 +49,8 @@ export interface Retention {
 
 export function createRetention(deps: RetentionDependencies): Retention {
   const { ledger, budget, classOf, now, sleep, waitUntil, log } = deps;
-  let stored = new Map<string, StoredRecord>();
-  let gone = new Set<string>();
+  /** By what they tell, oldest first: of each version the latest. */
+  let news = new Map<string, News>();
   let uses = new Map<string, UseRecord>();
   let collected = 0;
   /** When the wait of this batch began; 0: not yet. */
@@ -68,27 +68,21 @@ export function createRetention(deps: RetentionDependencies): Retention {
   }
 
   async function flush(): Promise<void> {
-    const taken = { stored, gone, uses };
-    if (stored.size + gone.size + uses.size === 0) return;
-    stored = new Map();
-    gone = new Set();
+    const all = { news: [...news.values()], uses: [...uses.values()] };
+    news = new Map();
     uses = new Map();
     collected = 0;
     armedAt = 0;
-    const shards = new Set([...taken.stored.keys(), ...taken.gone, ...taken.uses.keys()].map(shardOf));
-    await Promise.all([...shards].map((shard) => deliver(shard, taken)));
+    const shards = new Set([...all.news, ...all.uses].map(({ key }) => shardOf(key)));
+    await Promise.all([...shards].map((shard) => deliver(shard, all)));
   }
 
-  async function deliver(shard: string, taken: Collected): Promise<void> {
+  async function deliver(shard: string, all: Batch): Promise<void> {
     const isOurs = ({ key }: { readonly key: string }) => shardOf(key) === shard;
-    const batch = {
-      stored: [...taken.stored.values()].filter(isOurs),
-      gone: [...taken.gone].filter((key) => shardOf(key) === shard),
-      uses: [...taken.uses.values()].filter(isOurs),
-    };
+    const batch = { news: all.news.filter(isOurs), uses: all.uses.filter(isOurs) };
     try {
       const view = await ledger.record(shard, batch);
-      for (const { key } of batch.stored) pending.delete(key);
+      for (const { kind, key } of batch.news) if (kind === "stored") pending.delete(key);
       known = { used: view.used, at: now() };
     } catch (error) {
       log(`Cannot tell the ledger of ${shard}: ${String(error)}`);
@@ -96,12 +90,19 @@ export function createRetention(deps: RetentionDependencies): Retention {
     }
   }
 
-  /** What could not be delivered waits for the next batch. What was stored or deleted since is the later news. */
+  /** What could not be delivered waits for the next batch, before what has happened since. */
   function keep(batch: Batch): void {
-    if (stored.size + gone.size + uses.size > MAX_ENTRIES) return;
-    for (const record of batch.stored) if (!stored.has(record.key) && !gone.has(record.key)) stored.set(record.key, record);
-    for (const key of batch.gone) if (!stored.has(key)) gone.add(key);
+    if (news.size + uses.size > MAX_ENTRIES) return;
+    const since = news;
+    news = new Map();
+    for (const one of [...batch.news, ...since.values()]) addNews(one);
     for (const record of batch.uses) addUse(record);
+  }
+
+  function addNews(one: News): void {
+    const name = one.kind === "stored" ? `${one.record.version} ${one.key}` : `gone ${one.key}`;
+    news.delete(name);
+    news.set(name, one);
   }
 
   function addUse({ key, uses: count, served, lastUsedAt }: UseRecord): void {
@@ -115,8 +116,7 @@ export function createRetention(deps: RetentionDependencies): Retention {
   }
 
   function noteStored(key: string, { version, size, sliceBytes, storedAt }: StoredObject): void {
-    gone.delete(key);
-    stored.set(key, { key, version, size, sliceBytes: sliceBytes ?? null, class: classOf(key), storedAt });
+    addNews({ kind: "stored", key, record: { key, version, size, sliceBytes: sliceBytes ?? null, class: classOf(key), storedAt } });
     collect();
   }
 
@@ -162,19 +162,10 @@ export function createRetention(deps: RetentionDependencies): Retention {
       },
       async delete(keys) {
         await store.delete(keys);
-        for (const key of keys) {
-          stored.delete(key);
-          gone.add(key);
-        }
+        for (const key of keys) addNews({ kind: "gone", key });
         if (keys.length > 0) collect();
       },
     }),
     flush,
   };
-}
-
-interface Collected {
-  readonly stored: ReadonlyMap<string, StoredRecord>;
-  readonly gone: ReadonlySet<string>;
-  readonly uses: ReadonlyMap<string, UseRecord>;
 }

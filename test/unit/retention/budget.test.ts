@@ -1,0 +1,282 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { createRetention, type Retention } from "../../../src/retention/retention.ts";
+import { newVersion } from "../../../src/store/keys.ts";
+import type { ObjectStore } from "../../../src/store/object-store.ts";
+import { createLedgers, DAY_MS, type Ledgers } from "../../support/ledgers.ts";
+import { createMemoryStore, type MemoryStore } from "../../support/memory-store.ts";
+
+const SLICE = 8;
+const BUDGET = 200;
+const HOUR_MS = 3_600_000;
+
+interface World {
+  readonly store: MemoryStore;
+  readonly watched: ObjectStore;
+  readonly ledgers: Ledgers;
+  readonly retention: Retention;
+  /** Calls of the ledger by this isolate. */
+  readonly calls: string[];
+  pass(ms: number): void;
+  now(): number;
+}
+
+function createWorld(): World {
+  let now = 1_000_000_000;
+  const store = createMemoryStore(() => now);
+  const ledgers = createLedgers({ store, now: () => now, budget: BUDGET });
+  const calls: string[] = [];
+  const retention = createRetention({
+    ledger: {
+      record: (shard, batch) => (calls.push("record"), ledgers.record(shard, batch)),
+      reserve: (key, size, untold) => (calls.push("reserve"), ledgers.reserve(key, size, untold)),
+    },
+    budget: BUDGET,
+    classOf: () => "package",
+    now: () => now,
+    sleep: () => new Promise(() => {}),
+    waitUntil: () => {},
+    log: () => {},
+  });
+  return { store, watched: retention.watch(store), ledgers, retention, calls, pass: (ms) => void (now += ms), now: () => now };
+}
+
+/** What a fill does with the store. Whether it was stored. */
+async function fill({ watched, retention, now }: World, name: string, size: number): Promise<boolean> {
+  const key = `fedora/${name}`;
+  if (!(await retention.admit(key, size))) return false;
+  const object = { version: newVersion(), size, contentType: "x", upstream: "u", storedAt: now(), verified: "none" } as const;
+  if (size <= SLICE) {
+    await watched.put(key, object, new Uint8Array(size));
+    return true;
+  }
+  for (let index = 0; index * SLICE < size; index++) {
+    await watched.putSlice(object.version, index, new Uint8Array(Math.min(SLICE, size - index * SLICE)));
+    if (index === 0) await watched.put(key, { ...object, sliceBytes: SLICE }, new Uint8Array(0));
+  }
+  return true;
+}
+
+const step = fc.oneof(
+  { weight: 8, arbitrary: fc.record({ do: fc.constant("fill" as const), name: fc.nat(30), size: fc.integer({ min: 0, max: 120 }) }) },
+  { weight: 4, arbitrary: fc.record({ do: fc.constant("use" as const), name: fc.nat(30) }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constantFrom("flush" as const, "sweep" as const, "restart" as const) }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant("pass" as const), ms: fc.constantFrom(1_000, 120_000, HOUR_MS, 30 * HOUR_MS) }) },
+);
+
+describe("the budget", () => {
+  it("holds at every moment, whatever is filled, used, evicted and restarted", async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { maxLength: 80 }), async (steps) => {
+        const world = createWorld();
+        for (const one of steps) {
+          if (one.do === "fill") await fill(world, `p${one.name}`, one.size);
+          if (one.do === "use") world.retention.use(`fedora/p${one.name}`, 1);
+          if (one.do === "flush") await world.retention.flush();
+          if (one.do === "sweep") await world.ledgers.book.sweep();
+          if (one.do === "restart") world.ledgers.restart();
+          if (one.do === "pass") world.pass(one.ms);
+          expect(world.store.bytes()).toBeLessThanOrEqual(BUDGET);
+        }
+        await world.retention.flush();
+        // And the book knows of every byte.
+        expect(world.ledgers.book.view().used).toBeGreaterThanOrEqual(world.store.bytes());
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  it("passes an object over half of it on unstored, without asking", async () => {
+    const world = createWorld();
+    expect(await fill(world, "large", BUDGET / 2 + 1)).toBe(false);
+    expect(world.calls).toEqual([]);
+  });
+
+  it("makes room by what was used least, and keeps what was used", async () => {
+    const world = createWorld();
+    for (let index = 0; index < 23; index++) await fill(world, `p${index}`, 8);
+    for (let uses = 0; uses < 3; uses++) world.retention.use("fedora/p0", 8);
+    expect(await fill(world, "new", 8)).toBe(true);
+    expect(world.store.heads.has("fedora/p0")).toBe(true);
+    expect(world.store.heads.has("fedora/p1")).toBe(false);
+  });
+
+  it("spares what a live generation names, and never takes what is pinned", async () => {
+    const world = createWorld();
+    for (let index = 0; index < 23; index++) await fill(world, `p${index}`, 8);
+    await world.retention.flush();
+    const ledger = world.ledgers.ledger("fedora");
+    ledger.name("fedora/repo", ["fedora/p0"]);
+    ledger.pin("fedora/p1");
+    for (let index = 0; index < 40; index++) await fill(world, `q${index}`, 8);
+    expect(world.store.heads.has("fedora/p0")).toBe(true);
+    expect(world.store.heads.has("fedora/p1")).toBe(true);
+    ledger.unpin("fedora/p1");
+    for (let index = 0; index < 40; index++) await fill(world, `r${index}`, 8);
+    expect(world.store.heads.has("fedora/p1")).toBe(false);
+  });
+
+  it("keeps the slices of an evicted object for a quarter of an hour for whoever reads it, and counts them", async () => {
+    const world = createWorld();
+    await fill(world, "old", 96);
+    for (let index = 0; index < 12; index++) await fill(world, `p${index}`, 8);
+    expect(world.store.heads.has("fedora/old")).toBe(false);
+    expect(world.store.slices.size).toBe(12);
+    expect(world.store.bytes()).toBeLessThanOrEqual(BUDGET);
+    for (let index = 0; index < 4; index++) await fill(world, `full${index}`, 8);
+    world.pass(15 * 60_000);
+    for (let index = 0; index < 4; index++) expect(await fill(world, `after${index}`, 8)).toBe(true);
+    expect(world.store.slices.size).toBe(0);
+  });
+});
+
+describe("the cost", () => {
+  it("far from the limit is one question a minute, and one batch for 100 uses; none for a use", async () => {
+    const world = createWorld();
+    await fill(world, "first", 1);
+    expect(world.calls.splice(0)).toEqual(["reserve"]);
+    for (let index = 0; index < 40; index++) await fill(world, `p${index}`, 1);
+    for (let index = 0; index < 58; index++) world.retention.use("fedora/first", 1);
+    expect(world.calls.splice(0)).toEqual([]);
+    world.retention.use("fedora/first", 1);
+    expect(world.calls.splice(0)).toEqual(["record"]);
+  });
+});
+
+describe("a ledger that cannot be reached", () => {
+  it("loses nothing of what was stored: the next batch tells it", async () => {
+    const told: string[] = [];
+    let isDown = true;
+    const retention = createRetention({
+      ledger: {
+        record: async (_shard, batch) => {
+          if (isDown) throw new Error("down");
+          told.push(...batch.news.map(({ key }) => key), ...batch.uses.map(({ key, uses }) => `${key} ${uses}`));
+          return { used: 0, ageFactor: 0 };
+        },
+        reserve: async () => Promise.reject(new Error("down")),
+      },
+      budget: BUDGET,
+      classOf: () => "package",
+      now: () => 1_000_000_000,
+      sleep: () => new Promise(() => {}),
+      waitUntil: () => {},
+      log: () => {},
+    });
+    const object = { version: newVersion(), size: 1, contentType: "x", upstream: "u", storedAt: 1, verified: "none" } as const;
+    await retention.watch(createMemoryStore(() => 1)).put("fedora/a", object, new Uint8Array(1));
+    retention.use("fedora/a", 1);
+    await retention.flush();
+    expect(await retention.admit("fedora/b", 1)).toBe(false);
+    isDown = false;
+    retention.use("fedora/a", 1);
+    await retention.flush();
+    expect(told).toEqual(["fedora/a", "fedora/a 2"]);
+  });
+});
+
+describe("housekeeping", () => {
+  it("deletes what is past its age, at that second and not before", async () => {
+    const world = createWorld();
+    await fill(world, "a", 8);
+    await world.retention.flush();
+    world.pass(90 * DAY_MS - 1_000);
+    await world.ledgers.book.sweep();
+    expect(world.store.heads.has("fedora/a")).toBe(true);
+    world.pass(1_000);
+    await world.ledgers.book.sweep();
+    expect(world.store.heads.has("fedora/a")).toBe(false);
+  });
+
+  it("keeps what a live generation names past its age while somebody uses it", async () => {
+    const world = createWorld();
+    await fill(world, "a", 8);
+    await fill(world, "b", 8);
+    await world.retention.flush();
+    world.ledgers.ledger("fedora").name("fedora/repo", ["fedora/a", "fedora/b"]);
+    world.pass(89 * DAY_MS);
+    world.retention.use("fedora/a", 8);
+    await world.retention.flush();
+    world.pass(2 * DAY_MS);
+    await world.ledgers.book.sweep();
+    expect([...world.store.heads.keys()]).toEqual(["fedora/a"]);
+  });
+
+  it("takes in objects that the ledger does not know, and lets go of rows whose object is gone", async () => {
+    const world = createWorld();
+    await fill(world, "gone", 8);
+    await world.retention.flush();
+    world.store.heads.delete("fedora/gone");
+    const object = { version: newVersion(), size: 5, contentType: "x", upstream: "u", storedAt: world.now(), verified: "none" } as const;
+    await world.store.put("fedora/unknown", object, new Uint8Array(5));
+    world.pass(HOUR_MS);
+    for (let runs = 0; runs < 2; runs++) await world.ledgers.book.sweep();
+    expect(world.ledgers.ledger("fedora").get("fedora/unknown")?.size).toBe(5);
+    expect(world.ledgers.ledger("fedora").get("fedora/gone")).toBeNull();
+    expect(world.ledgers.book.view().used).toBe(5);
+  });
+
+  it("deletes slices without a head, of fills that ended too early, after a day", async () => {
+    const world = createWorld();
+    await fill(world, "whole", 24);
+    await world.store.putSlice(newVersion(), 0, new Uint8Array(8));
+    const days = async (count: number) => {
+      for (let hours = 0; hours < 24 * count; hours++) {
+        world.pass(HOUR_MS);
+        await world.retention.flush();
+        await world.ledgers.book.sweep();
+      }
+    };
+    await days(1);
+    expect(world.store.slices.size).toBe(4);
+    await days(2);
+    expect(world.store.slices.size).toBe(3);
+  });
+
+  it("keeps the slices of an object that no ledger has been told of", async () => {
+    const world = createWorld();
+    await fill(world, "told", 24);
+    world.ledgers.restart();
+    // The isolate died before its batch went out: nobody was told.
+    for (let hours = 0; hours < 72; hours++) {
+      world.pass(HOUR_MS);
+      await world.ledgers.book.sweep();
+    }
+    expect(world.store.slices.size).toBe(3);
+    expect(world.ledgers.ledger("fedora").get("fedora/told")?.size).toBe(24);
+  });
+});
+
+describe("a kill in the middle of an eviction", () => {
+  it("leaves nothing unreachable and nothing half deleted that can be read", async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.nat(30), async (survives) => {
+        const world = createWorld();
+        for (let index = 0; index < 4; index++) await fill(world, `p${index}`, 20);
+        for (let index = 4; index < 10; index++) await fill(world, `p${index}`, 5);
+        await world.retention.flush();
+        world.pass(90 * DAY_MS);
+        let left = survives;
+        world.store.beforeDelete = () => {
+          if (left-- === 0) throw new Error("killed");
+        };
+        await world.ledgers.book.sweep().catch(() => {});
+        world.store.beforeDelete = () => {};
+        world.ledgers.restart();
+        // Whatever can still be asked for has all its bytes.
+        for (const object of world.store.heads.values()) {
+          const slices = [...world.store.slices.keys()].filter((key) => key.includes(object.version));
+          if (object.sliceBytes !== undefined) expect(slices).toHaveLength(Math.ceil(object.size / SLICE));
+        }
+        expect(world.ledgers.book.view().used).toBeGreaterThanOrEqual(world.store.bytes());
+        for (let runs = 0; runs < 3; runs++) {
+          await world.ledgers.book.sweep();
+          world.pass(2 * DAY_MS);
+        }
+        expect(world.store.bytes()).toBe(0);
+        expect(world.store.slices.size + world.store.heads.size).toBe(0);
+        expect(world.ledgers.book.view().used).toBe(0);
+      }),
+    );
+  });
+});
