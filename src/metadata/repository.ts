@@ -115,7 +115,10 @@ export function createRepository(deps: RepositoryDependencies): Repository {
     if (place.digest === undefined) return { kind: "opaque" };
     const { algorithm, digest } = place.digest;
     const parsed = keepers.get(place.root)?.held()?.parsed;
-    const entry = parsed?.entries.find((one) => one.digest === digest && one.algorithm === algorithm);
+    const same = parsed?.entries.filter((one) => one.digest === digest && one.algorithm === algorithm) ?? [];
+    // Empty indexes of many architectures are one content: the one that stands beside the by-hash folder is meant.
+    const folder = path.replace(/by-hash\/[^/]+\/[^/]+$/, "");
+    const entry = same.find((one) => one.path.startsWith(folder)) ?? same[0];
     if ((entry?.size ?? 0) > deps.limits.prefetchBytes) return { kind: "opaque" };
     if (entry !== undefined) noteUse(place, entry);
     const candidates = entry === undefined || entry.path === path ? [path] : [path, entry.path];

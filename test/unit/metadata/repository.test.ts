@@ -446,6 +446,24 @@ test("by-hash files are served from any generation", async () => {
   expect(await world.read(repository, oldHash)).toBe(old[PACKAGES]);
 });
 
+test("of two indexes with one content, the one whose by-hash folder is asked counts as used", async () => {
+  const world = createWorld([ONE]);
+  const make = (date: number, all: string, amd64: string): Files => ({
+    [`${SUITE}/InRelease`]: clearsigned(release({ date, files: { "main/binary-all/Packages": all, "main/binary-amd64/Packages": amd64 } })),
+    [`${SUITE}/main/binary-all/Packages`]: all,
+    [PACKAGES]: amd64,
+  });
+  world.origins[ONE] = make(T, "same", "same");
+  const repository = world.repository();
+  await repository.resolve(`${SUITE}/InRelease`);
+  expect(await world.read(repository, `${SUITE}/main/binary-amd64/by-hash/SHA256/${sha256("same")}`)).toBe("same");
+  world.origins[ONE] = make(T + 1, "all", "amd64");
+  world.requests.length = 0;
+  world.now += HOUR;
+  await repository.resolve(`${SUITE}/InRelease`);
+  expect(world.requests.filter((one) => one.endsWith("Packages"))).toEqual([`one ${PACKAGES}`]);
+});
+
 test("a hash-prefixed file of the new generation is there before its root is", async () => {
   const world = createWorld([ONE]);
   world.origins[ONE] = whole;
