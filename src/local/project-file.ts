@@ -39,7 +39,8 @@ export function readVars(path: string): Step<Record<string, unknown>> {
   return parsed.success ? done(parsed.output.vars) : refused(`Cannot use vars of "${path}": it must be a table, [vars].`);
 }
 
-function readToml(path: string): Step<unknown> {
+/** The parsed file, whatever is in it. */
+export function readToml(path: string): Step<unknown> {
   let text: string;
   try {
     text = readFileSync(path, "utf8");

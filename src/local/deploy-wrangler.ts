@@ -1,0 +1,38 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+
+/** How one wrangler command ended. */
+export interface WranglerResult {
+  readonly ok: boolean;
+  readonly stdout: string;
+  /** Both streams, as a person would have read them, without colours. */
+  readonly output: string;
+}
+
+/** Runs wrangler with these arguments. Never rejects: a command that cannot be started is a failed one. */
+export type RunWrangler = (args: readonly string[]) => Promise<WranglerResult>;
+
+/** Without colours (the texts are read) and without questions: wrangler finds no terminal. */
+const ENVIRONMENT = { NO_COLOR: "1", FORCE_COLOR: "0", WRANGLER_HIDE_BANNER: "true", WRANGLER_SEND_METRICS: "false" };
+
+/** `command` is the program and its first arguments. */
+export function createWrangler(command: readonly [string, ...string[]], cwd: string): RunWrangler {
+  const [program, ...first] = command;
+  return async (args) => {
+    const child = spawn(program, [...first, ...args], { cwd, env: { ...process.env, ...ENVIRONMENT }, stdio: ["ignore", "pipe", "pipe"] });
+    let [stdout, output] = ["", ""];
+    child.stdout.setEncoding("utf8").on("data", (text: string) => {
+      stdout += text;
+      output += text;
+    });
+    child.stderr.setEncoding("utf8").on("data", (text: string) => {
+      output += text;
+    });
+    try {
+      const [code] = (await once(child, "close")) as [number | null];
+      return { ok: code === 0, stdout, output };
+    } catch (error) {
+      return { ok: false, stdout, output: `Cannot run ${program}: ${(error as Error).message}` };
+    }
+  };
+}
