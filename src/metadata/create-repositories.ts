@@ -84,7 +84,7 @@ export function createRepositories({ store, now, repository, lookUp }: Repositor
 }
 
 /** The key of a file whose name carries its digest, stored or not; null for any other path. Asks nobody. */
-export function hashedKey(path: string): string | null {
+function hashedKey(path: string): string | null {
   const digest = resolvePlace(path)?.digest;
   return digest === undefined ? null : contentKey(digest);
 }

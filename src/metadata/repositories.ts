@@ -28,7 +28,8 @@ export type Expected =
 /** The repositories of all mirrors as their callers see them (docs/generations.md). */
 export interface Repositories {
   /**
-   * Answers for targets of class `root`, `member` and `hashed`. `lost`: the key of an earlier answer that the store no longer had; the file is then
+   * Answers for targets of class `root`, `member` and `hashed`. A `hashed` one that is not stored must be asked for here before it is filled: by-hash
+   * requests are how a repository learns which indexes its clients use; `opaque` then means to fill it by its own name. `lost`: the key of an earlier answer that the store no longer had; the file is then
    * fetched again.
    */
   resolve(target: Target, lost?: string): Promise<Resolution>;

@@ -89,7 +89,7 @@ export abstract class RepositoryObjectBase<Env> extends DurableObject<Env> {
 }
 
 /** koji's repositories name packages by paths that the mirror rewrites, and are made anew by the hour. */
-export function hasTables(config: Config, mirror: Mirror): boolean {
+function hasTables(config: Config, mirror: Mirror): boolean {
   return config.verify === "index" && mirror.distro !== "koji";
 }
 

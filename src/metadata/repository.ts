@@ -110,7 +110,7 @@ export function createRepository(deps: RepositoryDependencies): Repository {
     if (parsed !== null) void deps.tables?.prepare(place, parsed, members);
   }
 
-  /** A file of any generation, named by its own hash. The current generation may know under what other name upstream has it. */
+  /** A file named by its own hash. The current generation knows under what other name upstream has it, and is to know that it is used. */
   async function resolveHashed(path: string, place: Place): Promise<Resolution> {
     if (place.digest === undefined) return { kind: "opaque" };
     const { algorithm, digest } = place.digest;
@@ -119,10 +119,11 @@ export function createRepository(deps: RepositoryDependencies): Repository {
     // Empty indexes of many architectures are one content: the one that stands beside the by-hash folder is meant.
     const folder = path.replace(/by-hash\/[^/]+\/[^/]+$/, "");
     const entry = same.find((one) => one.path.startsWith(folder)) ?? same[0];
-    if ((entry?.size ?? 0) > deps.limits.prefetchBytes) return { kind: "opaque" };
-    if (entry !== undefined) noteUse(place, entry);
-    const candidates = entry === undefined || entry.path === path ? [path] : [path, entry.path];
-    return answerMember(await members.ensure(entry ?? { path, ...place.digest }, candidates), contentKey(place.digest), "fresh", now());
+    // Of another generation, or long: its own name is all that a fill needs to know.
+    if (entry === undefined || (entry.size ?? 0) > deps.limits.prefetchBytes) return { kind: "opaque" };
+    noteUse(place, entry);
+    const candidates = entry.path === path ? [path] : [path, entry.path];
+    return answerMember(await members.ensure(entry, candidates), contentKey(place.digest), "fresh", now());
   }
 
   async function resolveMember(path: string, place: Place, current: Held): Promise<Resolution> {
