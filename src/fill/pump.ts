@@ -67,9 +67,10 @@ export async function pump(fill: Fill, options: PumpOptions, deps: PumpDependenc
       }
       avoid.push(failed.again);
       opened = undefined;
-      await unpublish(fill, deps);
-      dropBuffers(fill);
+      const { object } = fill;
       fill.object = null;
+      await unpublish(fill, object, deps);
+      dropBuffers(fill);
       run.slice = firstSlice;
     }
   } catch (error) {
@@ -164,16 +165,16 @@ async function spoil(fill: Fill, deps: PumpDependencies): Promise<void> {
   fill.storable = false;
   fill.spoiled = true;
   await deps.leases.taint(fill.key);
-  await unpublish(fill, deps);
+  await unpublish(fill, fill.object, deps);
 }
 
 /** Takes the head of a version that is not to be gone on with out of the store. */
-async function unpublish(fill: Fill, { store, onUnstored }: PumpDependencies): Promise<void> {
-  if (!fill.published) return;
+async function unpublish(fill: Fill, object: StoredObject | null, { store, onUnstored }: PumpDependencies): Promise<void> {
+  if (!fill.published || object === null) return;
   fill.published = false;
   try {
     const head = await store.head(fill.key);
-    if (head !== null && head.version === fill.object?.version) await store.delete([fill.key]);
+    if (head?.version === object.version) await store.delete([fill.key]);
   } catch (error) {
     onUnstored(fill.key, `the head of a bad version may be left: ${String(error)}`);
   }

@@ -77,6 +77,11 @@ export class Reading {
     return [...this.#fill.runs].some((run) => run.isFromStart);
   }
 
+  /** What is read proved to be as `object` says. */
+  noteVerdict(object: StoredObject): void {
+    if (this.#fill.object?.version === object.version) this.#fill.object = object;
+  }
+
   /** Its bytes proved bad: nobody goes on reading them, and who asks from now on begins anew. */
   spoil(): void {
     this.#fill.spoiled = true;
@@ -115,17 +120,22 @@ export class Reading {
   }
 
   /**
-   * Waits, at most `limitMs`, until the object is whole and judged (null) or has ended. Null too when the limit came first: but not while a
-   * broken beginning is being replaced, since there is nothing to promise then.
+   * Waits, at most `limitMs`, until the object is whole and judged, or has ended. Null: it is promised, in the same turn, so that a broken
+   * beginning can no longer be replaced behind the answer's back. While one is being replaced there is nothing to promise.
    */
   async hold(limitMs: number): Promise<FillEnd | null> {
     const fill = this.#fill;
     const until = this.#deps.now() + limitMs;
     for (;;) {
-      if ((await this.#describe()) !== null || fill.object === null) return fill.end;
+      await this.#describe();
+      if (fill.end !== null) return fill.end;
+      if (fill.object === null) continue;
       const last = fill.buffers.get(lastSlice(fill.object.size, this.#deps.config.sliceBytes));
       const left = until - this.#deps.now();
-      if (last?.released === true || left <= 0 || fill.runs.size === 0) return fill.end;
+      if (last?.released === true || left <= 0 || fill.runs.size === 0) {
+        this.promise();
+        return null;
+      }
       await fill.changed.wait(left);
     }
   }
@@ -145,8 +155,10 @@ export class Reading {
   /** Bytes [from, to) into `sink`. Throws `DeliveryError`, or what the sink throws. */
   async deliver(from: number, to: number, sink: Sink): Promise<void> {
     for (let position = from; position < to;) {
-      const piece = this.#primed?.position === position ? this.#primed : await this.#next(position, to);
+      const primed = this.#primed;
       this.#primed = null;
+      if (primed?.position !== position) void primed?.stream?.cancel();
+      const piece = primed?.position === position ? primed : await this.#next(position, to);
       await (piece.stream === null ? sink.write(piece.bytes) : sink.pipe(piece.stream, piece.length));
       position += piece.length;
       this.#reader.position = position;

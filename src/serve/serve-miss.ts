@@ -66,7 +66,7 @@ async function answerReading(client: Client, target: Target, reading: Reading, d
   const size = reading.object?.size ?? 0;
   // Small bodies are answered only once whole: most failures then are tried again unseen, or are an answer that every client retries.
   const isHeld = size <= deps.config.holdBytes;
-  const failed = isHeld ? await reading.hold(deps.config.holdMs) : null;
+  const failed = await reading.hold(isHeld ? deps.config.holdMs : 0);
   if (failed !== null && (failed.kind === "failure" || reading.object === null)) {
     close();
     return answerEnd(client, target, failed, deps);
@@ -85,7 +85,7 @@ async function answerReading(client: Client, target: Target, reading: Reading, d
   const { offset, length } = answered.kind === "partial" ? answered.span : { offset: 0, length: object.size };
   const end = answered.kind === "multipart" ? null : await reading.prime(offset, offset + length);
   if (end === null) {
-    const deliver = answered.kind === "full" ? fillingDeliver({ client, target, reading, object }, deps) : deliverFrom(reading);
+    const deliver = answered.kind === "multipart" ? deliverFrom(reading) : fillingDeliver({ client, target, reading, object }, deps);
     return streamReading(client, { object, answered, head, close: () => reading.close() }, deliver);
   }
   if (end.kind === "failure") {

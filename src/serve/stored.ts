@@ -102,7 +102,7 @@ async function answerSliced(
     const end = answered.kind === "multipart" ? null : await reading.prime(offset, offset + length);
     if (end === null) {
       const deliver =
-        answered.kind === "full" ? verifyingDeliver({ client, target: stored.target, reading, object }, deps) : deliverFrom(reading);
+        answered.kind === "multipart" ? deliverFrom(reading) : verifyingDeliver({ client, target: stored.target, reading, object }, deps);
       return streamReading(client, { object, answered, head, close: () => reading.close() }, deliver);
     }
     reading.close();

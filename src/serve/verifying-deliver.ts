@@ -1,14 +1,16 @@
-import { TAIL_BYTES } from "../fill/fill.ts";
+import { lastSlice, TAIL_BYTES } from "../fill/fill.ts";
 import { DeliveryError, type Reading, type Sink } from "../fill/reading.ts";
 import type { Target } from "../route/target.ts";
+import { SLICE_PREFIX } from "../store/keys.ts";
+import type { ObjectStore } from "../store/object-store.ts";
 import type { StoredObject } from "../store/stored-object.ts";
 import { deliverFrom, type Deliver } from "./body.ts";
 import { BadBytes, createCheckedSink } from "./checked-sink.ts";
 import type { Client } from "./client.ts";
 import type { ServeDependencies } from "./dependencies.ts";
+import { expectedOf } from "./expected.ts";
 import { forget } from "./stored-answer.ts";
 
-/** Delivers the whole of an object, for the first time in order. */
 export interface Unjudged {
   readonly client: Client;
   readonly target: Target;
@@ -22,30 +24,60 @@ export interface Unjudged {
  */
 export function verifyingDeliver(unjudged: Unjudged, deps: ServeDependencies): Deliver {
   const { reading, object, target } = unjudged;
-  if (reading.isBeingJudged) return fillingDeliver(unjudged, deps);
-  if (object.verified !== "none" || !isJudgeable(target)) return deliverFrom(reading);
-  return (_offset, _length, sink) => judge(unjudged, 0, sink, deps);
+  const isJudgedElsewhere = object.verified !== "none" || reading.isBeingJudged || !isJudgeable(target);
+  return async (offset, length, sink) => {
+    if (isJudgedElsewhere || offset > 0 || length < object.size) return fillingDeliver(unjudged, deps)(offset, length, sink);
+    return judge(unjudged, 0, sink, deps);
+  };
 }
 
 /**
- * The whole of an object that is being fetched: judged by who fetches it, if that is one body from the beginning to the end. Where it was
- * pieced together, with a part that somebody else had asked for, it is read once more before the tail goes out.
+ * Bytes of an object that is being fetched. Who fetches it judges it, if that is one body from the beginning to the end. Where it was pieced
+ * together (a resumed download, a part that somebody else had asked for) and a digest can tell, it is read once more from the store
+ * before its tail goes out.
  */
-export function fillingDeliver(unjudged: Unjudged, deps: ServeDependencies): Deliver {
-  const { reading, object, target } = unjudged;
-  if (object.sliceBytes === undefined || !isJudgeable(target)) return deliverFrom(reading);
+export function fillingDeliver({ client, target, reading, object }: Unjudged, deps: ServeDependencies): Deliver {
   return async (offset, length, sink) => {
-    const tail = Math.max(offset, offset + length - TAIL_BYTES);
+    const end = offset + length;
+    if (object.sliceBytes === undefined || object.verified !== "none" || end < object.size || !isJudgeable(target)) {
+      return reading.deliver(offset, end, sink);
+    }
+    const tail = Math.max(offset, end - TAIL_BYTES);
     await reading.deliver(offset, tail, sink);
-    const failed = await reading.prime(tail, offset + length);
+    const failed = await reading.prime(tail, end);
     if (failed !== null) throw new DeliveryError(failed);
-    if (reading.object?.verified !== "none") return reading.deliver(tail, offset + length, sink);
-    return judge(unjudged, tail, sink, deps);
+    const isOpen = reading.object?.verified === "none" && (await hasDigest(target, deps)) && (await isComplete(object, deps));
+    if (isOpen) return judge({ client, target, reading, object }, tail, sink, deps);
+    await reading.deliver(tail, end, sink);
   };
 }
 
 function isJudgeable(target: Target): boolean {
   return target.class === "package" || target.class === "unstable-package" || target.class === "hashed";
+}
+
+async function hasDigest(target: Target, { config, repositories }: ServeDependencies): Promise<boolean> {
+  if (config.verify === "index" && /\.d?rpm$/.test(target.path)) return true;
+  return (await expectedOf(target, repositories, 0)).known.length > 0;
+}
+
+/** Whether all of its slices are at rest: nothing is fetched only to be judged. */
+async function isComplete({ version, size, sliceBytes = size }: StoredObject, { store, log }: ServeDependencies): Promise<boolean> {
+  try {
+    let count = 0;
+    for (let cursor: string | undefined = ""; cursor !== undefined;) {
+      const page: Awaited<ReturnType<ObjectStore["list"]>> = await store.list({
+        prefix: `${SLICE_PREFIX}${version}/`,
+        ...(cursor === "" ? {} : { cursor }),
+      });
+      count += page.objects.length;
+      ({ cursor } = page);
+    }
+    return count > lastSlice(size, sliceBytes);
+  } catch (error) {
+    log(`Cannot list the slices of ${version}: ${String(error)}`);
+    return false;
+  }
 }
 
 /** Reads the object from its beginning; the bytes from `from` on go out, the last of them only after the verdict. */
@@ -55,7 +87,9 @@ async function judge({ client, target, reading, object }: Unjudged, from: number
   try {
     await reading.deliver(0, object.size, checked);
     const { verified, sha256 } = await checked.finish();
-    client.waitUntil(noteVerdict(key, { ...object, verified, ...(sha256 === undefined ? {} : { sha256 }) }, deps));
+    const judged = { ...object, verified, ...(sha256 === undefined ? {} : { sha256 }) };
+    reading.noteVerdict(judged);
+    client.waitUntil(noteVerdict(key, judged, deps));
   } catch (error) {
     if (!(error instanceof BadBytes)) throw error;
     deps.log(error.message);
