@@ -216,8 +216,8 @@ ${
 function formatComponents(setup: DistroSetup): string {
   const [system = ""] = setup.systems;
   const usual = system === "ubuntu" ? "main restricted universe multiverse" : "main";
-  return `  components=$(cat /etc/apt/sources.list /etc/apt/sources.list.d/${system}.sources 2>/dev/null |
-    sed -nE -e 's/^Components: *//p' -e "s@^(# )?deb .*/${system}/? [^ ]+ @@p" | head -n 1) || true
+  return `  components=$(cat /etc/apt/sources.list.d/${system}.sources /etc/apt/sources.list 2>/dev/null |
+    sed -nE -e 's/^Components: *//p' -e "s@^(# )?deb .*/${system}/? [^ ]+ @@p" | head -n 1)
   [ -n "$components" ] || components='${usual}'
 `;
 }

@@ -1,0 +1,41 @@
+import { spawnSync } from "node:child_process";
+import { describe, expect, it } from "vitest";
+import { SETUPS } from "../../../src/site/distro-setup.ts";
+import { formatRefusal, formatSetupScript } from "../../../src/site/setup-script.ts";
+import { quoteShell } from "../../../src/site/shell.ts";
+
+const SHELLS = ["sh", "bash"];
+
+describe("a set-up script", () => {
+  const places = { name: "name", base: "http://127.0.0.1/name", security: "http://127.0.0.1/security" };
+
+  it.each(Object.entries(SETUPS))("for %s is a script of a POSIX shell, of at most 200 lines", (_, setup) => {
+    const script = formatSetupScript(setup, places, "http://127.0.0.1");
+    for (const shell of SHELLS)
+      expect(spawnSync(shell, ["-n"], { input: script, encoding: "utf8" })).toMatchObject({ status: 0, stderr: "" });
+    expect(script.split("\n").length).toBeLessThanOrEqual(200);
+  });
+
+  it.each(Object.entries(SETUPS))("for %s does nothing when its download was cut", (_, setup) => {
+    const script = formatSetupScript(setup, places, "http://127.0.0.1");
+    // Up to its last line it only defines.
+    const cut = script.slice(0, script.lastIndexOf("\nmain "));
+    const run = spawnSync("sh", ["-s"], { input: `PATH=/nonexistent\n${cut}`, encoding: "utf8" });
+    expect(run).toMatchObject({ status: 0, stdout: "", stderr: "" });
+  });
+});
+
+describe("a refusal", () => {
+  it("is a script that says why and fails", () => {
+    expect(spawnSync("sh", { input: formatRefusal("it's `no` $(use)"), encoding: "utf8" })).toMatchObject({
+      status: 1,
+      stderr: "lazy-mirror: Cannot set this machine up: it's `no` $(use)\n",
+    });
+  });
+});
+
+describe("quoting for the shell", () => {
+  it.each(["", "a b", "it's", "'; id; '", '$(id)`id`"\\', "a\nb", "-n", "%s"])("keeps %j one word as it is", (word) => {
+    expect(spawnSync("sh", { input: `printf %s ${quoteShell(word)}`, encoding: "utf8" }).stdout).toBe(word);
+  });
+});

@@ -1,0 +1,18 @@
+import type { SiteDependencies } from "../../../src/app.ts";
+import { parseConfig } from "../../../src/config/parse-config.ts";
+
+/** A site of one mirror of each kind. */
+export function siteDependencies(vars: Record<string, unknown> = {}): SiteDependencies {
+  const mirror = (distro?: string) => ({ upstreams: ["http://one.example/tree"], ...(distro === undefined ? {} : { distro }) });
+  const distros = ["fedora", "opensuse", "debian", "debian-security", "archlinux", "alpine", "koji"];
+  const parsed = parseConfig({
+    MIRRORS: { ...Object.fromEntries(distros.map((distro) => [distro, mirror(distro)])), plain: mirror() },
+    ...vars,
+  });
+  if (!parsed.ok) throw new Error(parsed.problems.join("\n"));
+  return {
+    config: parsed.config,
+    ownHosts: [],
+    operator: { token: undefined, budget: 1, retentionDays: 1, ledger: () => ({}) as never },
+  };
+}
