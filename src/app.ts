@@ -7,6 +7,7 @@ import { LandingPage, SetupOverview, SetupPage } from "./site/setup-pages.tsx";
 import { setupOf } from "./site/setup-of.ts";
 import { formatRefusal, formatSetupScript } from "./site/setup-script.ts";
 import { snippetsOf } from "./site/snippet.ts";
+import { createOperatorApi, type OperatorDependencies } from "./site/operator-api.ts";
 import { STYLE } from "./site/style.ts";
 
 /** What the operator's and newcomer's pages need. */
@@ -14,6 +15,7 @@ export interface SiteDependencies {
   readonly config: Config;
   /** Addresses that the server listens on, beside the configured hosts. */
   readonly ownHosts: readonly string[];
+  readonly operator: OperatorDependencies;
 }
 
 /** Everything under `/-/`, and `/` on an unmapped host. The request's URL carries the scheme; its Host header is whatever the client claims. */
@@ -86,6 +88,7 @@ export function createApp(deps: SiteDependencies): Hono {
     );
   });
 
+  app.route("/-/ledger", createOperatorApi(deps.operator));
   app.notFound((context) => text(context, "There is no such page; /-/ is the first\n", 404));
   return app;
 }

@@ -42,7 +42,8 @@ export async function handle(request: Request, deps: HandlerDependencies, waitUn
     absoluteForm: deps.isLocal && !isOriginForm,
     ownHosts: deps.ownHosts,
   });
-  if (request.method !== "GET" && request.method !== "HEAD") {
+  const isVerb = routed.kind === "site" && routed.path.startsWith("/-/ledger/");
+  if (request.method !== "GET" && request.method !== "HEAD" && !isVerb) {
     return refuse(405, `${request.method} is not for a mirror: use GET or HEAD`, { Allow: "GET, HEAD" });
   }
   switch (routed.kind) {

@@ -117,7 +117,16 @@ function buildHandler({ config, store, upstreams, leases, fills, retention, now,
   });
   return {
     serve: { config, store, fills, upstreams, repositories, checks: createChecks(), now, taint: leases.taint, onUse: retention.use, log },
-    app: createApp({ config, ownHosts }),
+    app: createApp({
+      config,
+      ownHosts,
+      operator: {
+        token: env.ADMIN_TOKEN,
+        budget: config.budgetBytes,
+        retentionDays: config.retentionDays,
+        ledger: (name) => ledgerStub(env, name),
+      },
+    }),
     isLocal: env.LOCAL === true,
     ownHosts,
     logRequest: env.LOG === "off" ? () => {} : (record) => console.log(JSON.stringify(record)),

@@ -2,6 +2,7 @@ import { hostname, networkInterfaces } from "node:os";
 import { parseConfig } from "../config/parse-config.ts";
 import { describeServer } from "./announcement.ts";
 import { bundleWorker } from "./bundle-worker.ts";
+import { adminTokenPath, readAdminToken } from "./admin-token.ts";
 import type { Endpoint, StartOptions } from "./command-line.ts";
 import { formatEndpoint, resolveEndpoint } from "./free-port.ts";
 import { formatLogLine } from "./log-line.ts";
@@ -45,7 +46,13 @@ export async function startServer(options: StartOptions, project: Project, print
   const runtime = await startRuntime({
     script: script.value,
     project: file.value,
-    bindings: { ...vars.value, LOCAL: true, LOG: options.quiet ? "off" : "lines", OWN_HOSTS: listOwnHosts() },
+    bindings: {
+      ...vars.value,
+      LOCAL: true,
+      LOG: options.quiet ? "off" : "lines",
+      OWN_HOSTS: listOwnHosts(),
+      ADMIN_TOKEN: readAdminToken(options.state),
+    },
     state: state.value,
     endpoints: endpoints.value,
     onLog: (message) => {
@@ -69,7 +76,7 @@ export async function startServer(options: StartOptions, project: Project, print
   });
   return done({
     endpoints: endpoints.value,
-    description: describeServer(parsed.config, endpoints.value, hostname()),
+    description: `${describeServer(parsed.config, endpoints.value, hostname())}\nThe operator's token (npm run mirror -- status): ${adminTokenPath(options.state)}`,
     runtime: runtime.value,
   });
 }

@@ -99,13 +99,28 @@ export function createLedger(sql: Sql) {
       bury(before, now);
       sql.exec(
         "UPDATE objects SET version = ?, size = ?, sliceBytes = ?, class = ?, storedAt = ?, fetched = fetched + ? WHERE key = ?",
-        ...[version, size, sliceBytes, pathClass, storedAt, size, key],
+        version,
+        size,
+        sliceBytes,
+        pathClass,
+        storedAt,
+        size,
+        key,
       );
     } else {
       const held = rowsOf(sql, "SELECT 1 AS found FROM named WHERE key = ? LIMIT 1", key).length > 0 ? LIVE : FREE;
       sql.exec(
         "INSERT INTO objects VALUES (?, ?, ?, ?, ?, ?, ?, 0, 0, ?, ?, ?, 0)",
-        ...[key, version, size, sliceBytes, pathClass, storedAt, storedAt, size, priorityOf(0, ageFactor), held],
+        key,
+        version,
+        size,
+        sliceBytes,
+        pathClass,
+        storedAt,
+        storedAt,
+        size,
+        priorityOf(0, ageFactor),
+        held,
       );
     }
   }
@@ -133,7 +148,12 @@ export function createLedger(sql: Sql) {
       for (const { key, uses: count, served, lastUsedAt } of uses) {
         sql.exec(
           "UPDATE objects SET uses = uses + ?, served = served + ?, lastUsedAt = max(lastUsedAt, ?), priority = uses + ? + ? WHERE key = ?",
-          ...[count, served, lastUsedAt, count, ageFactor, key],
+          count,
+          served,
+          lastUsedAt,
+          count,
+          ageFactor,
+          key,
         );
       }
     },
@@ -169,7 +189,10 @@ export function createLedger(sql: Sql) {
       return rowsOf<LedgerRow>(
         sql,
         `SELECT ${COLUMNS} FROM objects WHERE key > ? AND key >= ? AND key < ? ORDER BY key LIMIT ?`,
-        ...[after, prefix, `${prefix}\u{10FFFF}`, limit],
+        after,
+        prefix,
+        `${prefix}\u{10FFFF}`,
+        limit,
       );
     },
 
@@ -191,7 +214,10 @@ export function createLedger(sql: Sql) {
       return rowsOf(
         sql,
         "SELECT key, (seen < ? AND storedAt < ?) AS isMissing FROM objects WHERE key > ? ORDER BY key LIMIT ?",
-        ...[pass, before, after, limit],
+        pass,
+        before,
+        after,
+        limit,
       );
     },
 

@@ -6,6 +6,7 @@ export interface Sql {
 }
 
 /** Rows as their type says: only for queries that name every column of `T`. */
+// oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- the caller knows its columns
 export function rowsOf<T>(sql: Sql, query: string, ...bindings: SqlValue[]): readonly T[] {
   return sql.exec(query, ...bindings).toArray() as T[];
 }

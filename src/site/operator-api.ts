@@ -1,0 +1,151 @@
+import { type Context, Hono } from "hono";
+import * as v from "valibot";
+import { BOOK_SHARD, shardOf } from "../retention/batch.ts";
+import type { Book } from "../retention/book.ts";
+import { parseKeyPattern } from "../retention/glob.ts";
+import type { LedgerRow } from "../retention/ledger.ts";
+import type { LedgerPage } from "../retention/shard.ts";
+
+/** One mirror's ledger as the operator's verbs ask it. */
+export interface OperatorLedger {
+  view(): Promise<ReturnType<Book["view"]>>;
+  next(limit: number): Promise<readonly LedgerRow[]>;
+  sweepAll(): ReturnType<Book["sweep"]>;
+  list(pattern: string, after: string, limit: number): Promise<LedgerPage | null>;
+  purge(pattern: string, after: string, limit: number, dryRun: boolean): Promise<LedgerPage | null>;
+  pin(pattern: string): Promise<void>;
+  unpin(pattern: string): Promise<boolean>;
+  pins(): Promise<readonly string[]>;
+}
+
+export interface OperatorDependencies {
+  /** Absent or empty: there is no such page. */
+  readonly token: string | undefined;
+  readonly budget: number;
+  readonly retentionDays: number;
+  readonly ledger: (name: string) => OperatorLedger;
+}
+
+const MAX_ROWS = 200;
+const NO_STORE = { "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff" };
+
+const PATTERN = v.pipe(
+  v.string(),
+  v.check((text) => parseKeyPattern(text) !== null, "name keys such as fedora/*.iso"),
+);
+const LIMIT = v.optional(v.pipe(v.string(), v.regex(/^\d{1,3}$/, "use a number of at most 3 digits"), v.transform(Number)), "100");
+const AFTER = v.optional(v.pipe(v.string(), v.maxLength(1024)), "");
+const LIST = v.object({ pattern: v.optional(PATTERN, "*"), after: AFTER, limit: LIMIT });
+const PURGE = v.strictObject({ pattern: PATTERN, after: AFTER, dryRun: v.optional(v.boolean(), false) });
+const PIN = v.strictObject({ pattern: PATTERN });
+
+/**
+ * The operator's verbs as JSON below `/-/ledger` (docs/retention.md), for whoever knows the token (RFC 6750: `Authorization: Bearer …`). Without a
+ * configured token everything is 404, as a page that is not there.
+ */
+export function createOperatorApi({ token, budget, retentionDays, ledger }: OperatorDependencies): Hono {
+  const api = new Hono();
+  const book = () => ledger(BOOK_SHARD);
+
+  api.use("*", async (context, next) => {
+    if (token === undefined || token === "") return answer(context, { error: "There is no such page" }, 404);
+    const given = /^Bearer +(\S+)$/i.exec(context.req.header("authorization") ?? "")?.[1] ?? "";
+    if (!(await isSame(given, token))) {
+      context.header("WWW-Authenticate", 'Bearer realm="lazy-mirror"');
+      return answer(context, { error: "Cannot let you in: send the admin token as Authorization: Bearer <token>" }, 401);
+    }
+    await next();
+  });
+
+  api.get("/", async (context) => {
+    const view = await book().view();
+    const pins = await Promise.all(view.shards.map(({ shard }) => ledger(shard).pins()));
+    return answer(context, { budget, retentionDays, ...view, pins: [...new Set(pins.flat())] });
+  });
+
+  api.get("/objects", async (context) => {
+    const asked = v.safeParse(LIST, context.req.query());
+    if (!asked.success) return refuse(context, asked.issues);
+    const { pattern, after, limit } = asked.output;
+    return answer(context, await overShards(pattern, after, (name, from) => ledger(name).list(pattern, from, Math.min(limit, MAX_ROWS))));
+  });
+
+  api.get("/next", async (context) => {
+    const asked = v.safeParse(v.object({ limit: LIMIT }), context.req.query());
+    if (!asked.success) return refuse(context, asked.issues);
+    const rows = await book().next(Math.min(asked.output.limit, MAX_ROWS));
+    return answer(context, { rows: rows.map((row) => ({ ...row, why: explain(row) })) });
+  });
+
+  api.post("/purge", async (context) => {
+    const asked = v.safeParse(PURGE, await context.req.json().catch(() => null));
+    if (!asked.success) return refuse(context, asked.issues);
+    const { pattern, after, dryRun } = asked.output;
+    return answer(context, await overShards(pattern, after, (name, from) => ledger(name).purge(pattern, from, MAX_ROWS, dryRun)));
+  });
+
+  api.post("/sweep", async (context) => answer(context, { shards: await book().sweepAll() }));
+
+  api.post("/pins", async (context) => {
+    const asked = v.safeParse(PIN, await context.req.json().catch(() => null));
+    if (!asked.success) return refuse(context, asked.issues);
+    const { pattern } = asked.output;
+    await Promise.all((await shardsOf(pattern)).map((name) => ledger(name).pin(pattern)));
+    return answer(context, { pinned: pattern });
+  });
+
+  api.delete("/pins", async (context) => {
+    const asked = v.safeParse(PIN, context.req.query());
+    if (!asked.success) return refuse(context, asked.issues);
+    const { pattern } = asked.output;
+    const found = await Promise.all((await shardsOf(pattern)).map((name) => ledger(name).unpin(pattern)));
+    if (!found.includes(true)) return answer(context, { error: `Cannot unpin "${pattern}": there is no such pin` }, 404);
+    return answer(context, { unpinned: pattern });
+  });
+
+  return api;
+
+  /** The ledgers that can know of keys that match, in the order of their names. */
+  async function shardsOf(pattern: string): Promise<readonly string[]> {
+    const prefix = parseKeyPattern(pattern)?.prefix ?? "";
+    const names = (await book().view()).shards.map(({ shard }) => shard);
+    return names.filter((name) => `${name}/`.startsWith(prefix) || prefix.startsWith(`${name}/`));
+  }
+
+  /** One page of one ledger; `after` leads on to the next page or the next ledger. */
+  async function overShards(
+    pattern: string,
+    after: string,
+    ask: (name: string, after: string) => Promise<LedgerPage | null>,
+  ): Promise<LedgerPage> {
+    const names = await shardsOf(pattern);
+    const left = after === "" ? names : names.filter((name) => name >= shardOf(after));
+    const [name, following] = left;
+    if (name === undefined) return { rows: [], after: null };
+    const page = (await ask(name, shardOf(after) === name ? after : "")) ?? { rows: [], after: null };
+    return page.after === null && following !== undefined ? { ...page, after: `${following}/` } : page;
+  }
+}
+
+function explain({ uses, priority, held, lastUsedAt }: LedgerRow): string {
+  const age = priority - uses;
+  const spared = held > 0 ? "; a live generation names it, so it goes after all others" : "";
+  return `${uses} uses, the last ${new Date(lastUsedAt).toISOString()}, when L was ${age}: key ${priority}${spared}`;
+}
+
+function refuse(context: Context, issues: readonly v.BaseIssue<unknown>[]): Response {
+  const problems = issues.map((issue) => `Cannot use ${v.getDotPath(issue as never) ?? "the request"}: ${issue.message}`);
+  return answer(context, { error: problems.join("\n") }, 400);
+}
+
+function answer(context: Context, body: object, status: 200 | 400 | 401 | 404 = 200): Response {
+  return context.json(body, status, NO_STORE);
+}
+
+/** Digests of equal length, compared whole: how long it takes says nothing of where they differ. */
+async function isSame(given: string, wanted: string): Promise<boolean> {
+  const [one, other] = await Promise.all(
+    [given, wanted].map(async (text) => new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text)))),
+  );
+  return one !== undefined && other !== undefined && one.reduce((differs, byte, at) => differs | (byte ^ (other[at] ?? 0)), 0) === 0;
+}

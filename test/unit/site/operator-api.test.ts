@@ -1,0 +1,119 @@
+import { describe, expect, it } from "vitest";
+import { parseKeyPattern } from "../../../src/retention/glob.ts";
+import { createOperatorApi } from "../../../src/site/operator-api.ts";
+import { newVersion } from "../../../src/store/keys.ts";
+import { createLedgers } from "../../support/ledgers.ts";
+import { createMemoryStore } from "../../support/memory-store.ts";
+
+const TOKEN = "a-long-token";
+
+async function createApi(token: string | undefined = TOKEN) {
+  const store = createMemoryStore(() => 1_000);
+  const ledgers = createLedgers({ store, now: () => 1_000, budget: 1_000, mirrors: ["debian", "fedora"] });
+  for (const name of ["debian/a.deb", "fedora/a.rpm", "fedora/b.rpm", "fedora/c.iso"]) {
+    const object = { version: newVersion(), size: 10, contentType: "x", upstream: "u", storedAt: 1_000, verified: "none" } as const;
+    await store.put(name, object, new Uint8Array(10));
+    const record = { key: name, version: object.version, size: 10, sliceBytes: null, class: "package", storedAt: 1_000 };
+    await ledgers.record(name.split("/")[0] ?? "", { news: [{ kind: "stored", key: name, record }], uses: [] });
+  }
+  const api = createOperatorApi({
+    token,
+    budget: 1_000,
+    retentionDays: 90,
+    ledger: (name) => ({
+      view: async () => ledgers.book.view(),
+      next: (limit) => ledgers.book.next(limit),
+      sweepAll: () => ledgers.book.sweep(),
+      list: async (pattern, after, limit) => {
+        const parsed = parseKeyPattern(pattern);
+        return parsed && ledgers.shard(name).list(parsed, after, limit);
+      },
+      purge: async (pattern, after, limit, dryRun) => {
+        const parsed = parseKeyPattern(pattern);
+        return parsed && ledgers.shard(name).purge(parsed, after, limit, dryRun);
+      },
+      pin: async (pattern) => ledgers.ledger(name).pin(pattern),
+      unpin: async (pattern) => ledgers.ledger(name).unpin(pattern),
+      pins: async () => ledgers.ledger(name).pins(),
+    }),
+  });
+  async function ask(path: string, init: RequestInit = {}) {
+    const response = await api.request(path, { ...init, headers: { authorization: `Bearer ${TOKEN}` } });
+    // oxlint-disable-next-line typescript/no-unnecessary-type-assertion -- Hono and the platform differ in what json() is
+    return { status: response.status, body: (await response.json()) as Record<string, never> };
+  }
+  const post = (path: string, body: unknown) => ask(path, { method: "POST", body: JSON.stringify(body) });
+  return { api, ask, post, store, ledgers };
+}
+
+/** All pages of a listing. */
+async function keysOf(page: (after: string) => Promise<{ body: Record<string, never> }>): Promise<readonly string[]> {
+  const keys: string[] = [];
+  for (let after: string | null = ""; after !== null;) {
+    const { body } = await page(after);
+    keys.push(...(body["rows"] as readonly { key: string }[]).map(({ key }) => key));
+    after = body["after"] ?? null;
+  }
+  return keys;
+}
+
+describe("the operator's door", () => {
+  it("is not there without a configured token", async () => {
+    const { api } = await createApi("");
+    expect((await api.request("/", { headers: { authorization: "Bearer " } })).status).toBe(404);
+  });
+
+  it.each([undefined, "Bearer wrong", `Basic ${TOKEN}`, "Bearer a-long-toke"])("is closed to %s", async (authorization) => {
+    const { api } = await createApi();
+    const response = await api.request("/", { headers: authorization === undefined ? {} : { authorization } });
+    expect(response.status).toBe(401);
+    expect(response.headers.get("www-authenticate")).toMatch(/^Bearer/);
+  });
+});
+
+describe("the operator's verbs", () => {
+  it("status tells totals and budget", async () => {
+    const { ask } = await createApi();
+    const { status, body } = await ask("/");
+    expect(status).toBe(200);
+    expect(body).toMatchObject({ budget: 1_000, used: 40, pins: [] });
+  });
+
+  it("ls pages through all ledgers that can match", async () => {
+    const { ask } = await createApi();
+    const list = (pattern: string) => keysOf((after) => ask(`/objects?limit=1&pattern=${encodeURIComponent(pattern)}&after=${after}`));
+    expect(await list("*.rpm")).toEqual(["fedora/a.rpm", "fedora/b.rpm"]);
+    expect(await list("*a.*")).toEqual(["debian/a.deb", "fedora/a.rpm"]);
+    expect(await list("fedora/*")).toHaveLength(3);
+    expect(await list("rocky/*")).toEqual([]);
+  });
+
+  it("purge deletes what matches, and with dryRun only tells", async () => {
+    const { post, store } = await createApi();
+    const dry = await keysOf((after) => post("/purge", { pattern: "fedora/*.rpm", dryRun: true, after }));
+    expect(dry).toEqual(["fedora/a.rpm", "fedora/b.rpm"]);
+    expect(store.heads.size).toBe(4);
+    await keysOf((after) => post("/purge", { pattern: "fedora/*.rpm", after }));
+    expect([...store.heads.keys()]).toEqual(["debian/a.deb", "fedora/c.iso"]);
+  });
+
+  it("purge without a pattern, or with an unknown field, deletes nothing", async () => {
+    const { post, store } = await createApi();
+    for (const body of [{}, { pattern: "" }, { pattern: "fedora/*", dry: true }, null]) {
+      expect((await post("/purge", body)).status).toBe(400);
+    }
+    expect(store.heads.size).toBe(4);
+  });
+
+  it("next says what would go, and why; a pinned object is not among it", async () => {
+    const { ask, post } = await createApi();
+    await post("/pins", { pattern: "fedora/*.iso" });
+    const { body } = await ask("/next?limit=10");
+    const rows = body["rows"] as readonly { key: string; why: string }[];
+    expect(rows.map(({ key }) => key)).toEqual(["debian/a.deb", "fedora/a.rpm", "fedora/b.rpm"]);
+    expect(rows[0]?.why).toMatch(/0 uses/);
+    expect((await ask(`/pins?pattern=${encodeURIComponent("fedora/*.iso")}`, { method: "DELETE" })).status).toBe(200);
+    expect((await ask("/pins?pattern=fedora", { method: "DELETE" })).status).toBe(404);
+    expect(((await ask("/next")).body["rows"] as readonly unknown[]).length).toBe(4);
+  });
+});
