@@ -1,6 +1,6 @@
 import { rmSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterAll, beforeAll, describe, it } from "vitest";
+import { afterAll, beforeAll, describe, it, vi } from "vitest";
 import type { ClientRoot, Wanted } from "../support/clients/client.ts";
 import type { Scenario, ScenarioRepository } from "../support/clients/scenario.ts";
 import { findDamage, findWanted, isLargeIntact, LARGE, SCENARIOS, SMALL } from "../support/clients/scenario.ts";
@@ -19,6 +19,9 @@ const VARS = { UPSTREAM_STALL_SECONDS: 4, UPSTREAM_FIRST_BYTE_SECONDS: 3 };
 /** An upstream that failed may be left alone for a while before it is trusted again. */
 const RECOVERY_MS = 60_000;
 const RETRY_MS = 500;
+
+/** The clients mostly wait. */
+vi.setConfig({ maxConcurrency: 10 });
 
 const FAULTS: readonly (readonly [string, Fault])[] = [
   ...Object.entries(PACKAGE_FAULTS),

@@ -8,6 +8,9 @@ import { readFiles, readPayload } from "./files.ts";
 
 export const ZYPPER_TOOLS = ["zypper", "rpm", "rpmbuild", "rpmsign", "createrepo_c", "gpg"] as const;
 
+/** After an upstream's trouble zypper waits half a minute and tries again, many times; a test need not see the end of that. */
+const PATIENCE_MS = 20_000;
+
 /** zypper over the repository at `url`, with packages and metadata checked against `repodata/repomd.xml.key` there. */
 export function openZypper(url: string): ClientRoot {
   const root = mkdtempSync(join(tmpdir(), "lazy-mirror-zypper-root-"));
@@ -15,7 +18,7 @@ export function openZypper(url: string): ClientRoot {
   const repo = ["[test]", "name=test", "enabled=1", "autorefresh=0", `baseurl=${url}`, "type=rpm-md", "gpgcheck=1", "keeppackages=1"];
   writeFileSync(join(root, "etc/zypp/repos.d/test.repo"), `${repo.join("\n")}\n`);
   const zypper = (...args: readonly string[]): Promise<ToolRun> =>
-    runTool("zypper", ["--root", root, "--non-interactive", "--gpg-auto-import-keys", ...args], { cwd: root });
+    runTool("zypper", ["--root", root, "--non-interactive", "--gpg-auto-import-keys", ...args], { cwd: root, timeoutMs: PATIENCE_MS });
   return {
     root,
     refresh: () => zypper("refresh", "--force"),
