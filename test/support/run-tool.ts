@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { accessSync, constants } from "node:fs";
+import { accessSync, constants, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 
 /** The end of a program that ran. */
@@ -86,4 +86,16 @@ function isInstalled(tool: string): boolean {
       return false;
     }
   });
+}
+
+/** Ends the daemons that a tool left behind (gpg's agents leave its process group), known by `folder` in their command line. */
+export function endDaemons(folder: string): void {
+  for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
+    try {
+      const [program = "", ...args] = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
+      if (program.endsWith("gpg-agent") && args.some((arg) => arg.startsWith(`${folder}/`))) process.kill(Number(pid));
+    } catch {
+      // It ended while we looked.
+    }
+  }
 }

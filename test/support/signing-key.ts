@@ -25,8 +25,9 @@ export async function openSigningKey(home: string): Promise<SigningKey> {
     );
     listed = await mustRun("gpg", ["--batch", "--with-colons", "--list-secret-keys"], { env });
     writeFileSync(publicKeyFile, await mustRun("gpg", ["--batch", "--armor", "--export"], { env }));
-    await stopAgent(home);
   }
+  // Even listing secret keys starts one.
+  await stopAgent(home);
   return { home, publicKeyFile, fingerprint: /^fpr:+([0-9A-F]+):/m.exec(listed)?.[1] ?? "" };
 }
 

@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { runTool } from "../run-tool.ts";
+import { endDaemons, runTool } from "../run-tool.ts";
 import type { ToolRun } from "../run-tool.ts";
 import type { ClientRoot } from "./client.ts";
 import { readFiles, readPayload } from "./files.ts";
@@ -16,15 +16,23 @@ export function openZypper(url: string): ClientRoot {
   const root = mkdtempSync(join(tmpdir(), "lazy-mirror-zypper-root-"));
   mkdirSync(join(root, "etc/zypp/repos.d"), { recursive: true });
   const repo = ["[test]", "name=test", "enabled=1", "autorefresh=0", `baseurl=${url}`, "type=rpm-md", "gpgcheck=1", "keeppackages=1"];
+  mkdirSync(join(root, "tmp"));
   writeFileSync(join(root, "etc/zypp/repos.d/test.repo"), `${repo.join("\n")}\n`);
   const zypper = (...args: readonly string[]): Promise<ToolRun> =>
-    runTool("zypper", ["--root", root, "--non-interactive", "--gpg-auto-import-keys", ...args], { cwd: root, timeoutMs: PATIENCE_MS });
+    runTool("zypper", ["--root", root, "--non-interactive", "--gpg-auto-import-keys", ...args], {
+      cwd: root,
+      env: { ZYPPTMPDIR: join(root, "tmp"), TMPDIR: join(root, "tmp") },
+      timeoutMs: PATIENCE_MS,
+    });
   return {
     root,
     refresh: () => zypper("refresh", "--force"),
     install: (...wanted) => zypper("--no-refresh", "install", "--no-recommends", ...wanted.map((one) => one.name)),
     downloads: () => readFiles(join(root, "var/cache/zypp/packages"), ".rpm"),
     installed: (name) => readPayload(root, name),
-    remove: () => rmSync(root, { recursive: true, force: true }),
+    remove() {
+      endDaemons(root);
+      rmSync(root, { recursive: true, force: true });
+    },
   };
 }
