@@ -7,6 +7,7 @@ import { DeliveryError, type Reading, type Sink } from "../fill/reading.ts";
 /** Stores files of known digest without a client, by the same fill that clients' requests go through. */
 export function createEnsureStored(fills: Fills, store: ObjectStore, waitUntil: (work: Promise<unknown>) => void): EnsureStored {
   return async ({ mirror, candidates, key, expectation, class: pathClass }) => {
+    let isMismatch = false;
     for (const path of candidates) {
       const stored = await store.head(key);
       if (stored?.verified === "digest") return { kind: "stored", object: stored };
@@ -25,10 +26,11 @@ export function createEnsureStored(fills: Fills, store: ObjectStore, waitUntil: 
         const object = await store.head(key);
         return object === null ? { kind: "failure", status: 503, detail: `The store did not take ${key}` } : { kind: "stored", object };
       }
-      if (end.kind === "failure") return end.isRefused === true ? { kind: "mismatch" } : end;
-      if (end.kind !== "absent") return { kind: "failure", status: 502, detail: `The upstream's ${path} is ${end.kind}` };
+      if (end.kind === "failure" && end.isRefused !== true) return end;
+      if (end.kind === "failure") isMismatch = true;
+      else if (end.kind !== "absent") return { kind: "failure", status: 502, detail: `The upstream's ${path} is ${end.kind}` };
     }
-    return { kind: "absent" };
+    return { kind: isMismatch ? "mismatch" : "absent" };
   };
 }
 

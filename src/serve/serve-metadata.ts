@@ -1,3 +1,5 @@
+import type { CacheStatus } from "../http/cache-status.ts";
+import type { Resolution } from "../metadata/repositories.ts";
 import type { Target } from "../route/target.ts";
 import type { Client } from "./client.ts";
 import { refuse, refuseAbsent, refuseFailure } from "./failure.ts";
@@ -6,27 +8,40 @@ import { serveChecked } from "./serve-checked.ts";
 import { answerStored, lookUp } from "./stored.ts";
 
 /** Roots, their companions and unhashed members: whatever the repository's published generation says they are. */
-export async function serveMetadata(client: Client, target: Target, deps: ServeDependencies, lost?: string): Promise<Response> {
-  const resolution = await deps.repositories.resolve(target, lost);
+export async function serveMetadata(client: Client, target: Target, deps: ServeDependencies): Promise<Response> {
+  const resolution = await deps.repositories.resolve(target);
+  const response = await serveResolution(client, target, resolution, deps);
+  if (response !== null) return response;
+  if (resolution.kind === "opaque") return serveChecked(client, target, deps, { ttlSeconds: deps.config.metadataTtlSeconds });
+  // The store has lost it: evicted, or a disk that was cleaned by hand.
+  const again = await deps.repositories.resolve(target, resolution.kind === "object" ? resolution.key : undefined);
+  return (await serveResolution(client, target, again, deps)) ?? refuse(502, `The store lost ${target.key} twice`);
+}
+
+/** The answer that a repository gave; null where it has none, or the store no longer has what it names. */
+export async function serveResolution(
+  client: Client,
+  target: Target,
+  resolution: Resolution,
+  deps: ServeDependencies,
+): Promise<Response | null> {
   switch (resolution.kind) {
     case "object": {
-      const { key, state, ageSeconds, detail } = resolution;
+      const { key, ageSeconds } = resolution;
       const found = await lookUp(client, key, deps);
-      const ttlSeconds = Math.floor(deps.config.metadataTtlSeconds - ageSeconds);
-      const status =
-        state === "revalidated"
-          ? ({ kind: "forwarded", reason: "stale", status: 304, detail } as const)
-          : ({ kind: "hit", ttlSeconds, detail } as const);
-      const response = found === null ? null : await answerStored(client, { target, key, found, status, ageSeconds }, deps);
-      if (response !== null) return response;
-      if (lost === undefined) return serveMetadata(client, target, deps, key);
-      return refuse(502, `The store lost ${target.key} twice`);
+      if (found === null) return null;
+      return answerStored(client, { target, key, found, status: statusOf(resolution, deps.config.metadataTtlSeconds), ageSeconds }, deps);
     }
     case "absent":
       return refuseAbsent(resolution.status, target.key);
     case "failure":
       return refuseFailure(resolution);
     case "opaque":
-      return serveChecked(client, target, deps, { ttlSeconds: deps.config.metadataTtlSeconds });
+      return null;
   }
+}
+
+function statusOf({ state, ageSeconds, detail }: Resolution & { kind: "object" }, ttlSeconds: number): CacheStatus {
+  if (state === "revalidated") return { kind: "forwarded", reason: "stale", stored: true, detail };
+  return { kind: "hit", ttlSeconds: ttlSeconds - ageSeconds, detail };
 }

@@ -16,7 +16,11 @@ const SUSPICION_MS = 60_000;
 /** Files that stay as they are: from the store without a question, unless there is a reason to ask. */
 export async function servePackage(client: Client, target: Target, deps: ServeDependencies): Promise<Response> {
   const found = await lookUp(client, target.key, deps);
-  if (found === null) return serveMiss(client, target, deps);
+  return found === null ? serveMiss(client, target, deps) : serveFound(client, target, found, deps);
+}
+
+/** Answers from the stored copy, asking the upstream first where there is a reason to. */
+export async function serveFound(client: Client, target: Target, found: StoredBody, deps: ServeDependencies): Promise<Response> {
   const ageMs = deps.now() - Math.max(found.object.storedAt, deps.checks.at(target.key));
   if (mustAsk(client, target, found, ageMs, deps)) return revalidate(client, target, found, deps);
   const response = await answerStored(client, { target, key: target.key, found, status: { kind: "hit" }, ageSeconds: ageMs / 1_000 }, deps);

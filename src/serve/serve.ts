@@ -1,8 +1,8 @@
-import { contentKey, parseHashName } from "../metadata/content-address.ts";
 import type { Target } from "../route/target.ts";
 import type { Client } from "./client.ts";
 import type { ServeDependencies } from "./dependencies.ts";
 import { serveChecked } from "./serve-checked.ts";
+import { serveHashed } from "./serve-hashed.ts";
 import { serveMetadata } from "./serve-metadata.ts";
 import { serveMiss } from "./serve-miss.ts";
 import { servePackage } from "./serve-package.ts";
@@ -10,11 +10,8 @@ import { servePackage } from "./serve-package.ts";
 /** The whole way of a request below a mirror: what kind of file it is decides how fresh a stored copy must be. */
 export async function serve(client: Client, target: Target, deps: ServeDependencies): Promise<Response> {
   switch (target.class) {
-    case "hashed": {
-      // The same content is the same object, whichever repository or generation names it.
-      const named = parseHashName(target.path);
-      return servePackage(client, named === null ? target : { ...target, key: contentKey(named) }, deps);
-    }
+    case "hashed":
+      return serveHashed(client, target, deps);
     case "package":
     case "unstable-package":
       return servePackage(client, target, deps);

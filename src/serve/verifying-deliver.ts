@@ -4,7 +4,7 @@ import type { Target } from "../route/target.ts";
 import { SLICE_PREFIX } from "../store/keys.ts";
 import type { ObjectStore } from "../store/object-store.ts";
 import type { StoredObject } from "../store/stored-object.ts";
-import { deliverFrom, type Deliver } from "./body.ts";
+import type { Deliver } from "./body.ts";
 import { BadBytes, createCheckedSink } from "./checked-sink.ts";
 import type { Client } from "./client.ts";
 import type { ServeDependencies } from "./dependencies.ts";
