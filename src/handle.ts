@@ -1,3 +1,5 @@
+import type { Mirror } from "./config/config.ts";
+import { judgeAccess } from "./route/access.ts";
 import { routeRequest } from "./route/route-request.ts";
 import { refuse } from "./serve/failure.ts";
 import type { ServeDependencies } from "./serve/dependencies.ts";
@@ -9,6 +11,8 @@ export interface HandlerDependencies {
   readonly app: { fetch(request: Request): Response | Promise<Response> };
   /** The server passes request targets as the client sent them, so that an absolute one can be told. */
   readonly isLocal: boolean;
+  /** Whether the client of that address may go on; at the edge, where a limit is bound. */
+  readonly limit?: (address: string) => Promise<boolean>;
   /** Addresses that the server listens on, beside the configured hosts. */
   readonly ownHosts: readonly string[];
   readonly logRequest: (record: RequestRecord) => void;
@@ -28,6 +32,8 @@ export interface RequestRecord {
   /** Why the body ended before its end. */
   readonly cut?: string;
 }
+
+const LIMIT_WAIT_SECONDS = 10;
 
 /** One request from the wire to its answer. */
 export async function handle(request: Request, deps: HandlerDependencies, waitUntil: (work: Promise<unknown>) => void): Promise<Response> {
@@ -62,6 +68,8 @@ export async function handle(request: Request, deps: HandlerDependencies, waitUn
       return deps.app.fetch(new Request(`${isSecure ? "https" : "http"}://${host || "localhost"}${routed.path}`, request));
     case "mirror": {
       const { target } = routed;
+      const refused = await refuseClient(request, target.mirror, deps);
+      if (refused !== null) return refused;
       let body: { bytes: number; cut: string | null } | null = null;
       let response: Response | null = null;
       // The body may end before or after the head is known; the line needs both.
@@ -86,9 +94,30 @@ export async function handle(request: Request, deps: HandlerDependencies, waitUn
         log();
       };
       response = await serve({ method: request.method, headers: request.headers, waitUntil, onBody }, target, deps.serve);
+      // What one client may read, a shared cache must not give to the next.
+      if (target.mirror.access !== undefined) response.headers.set("Cache-Control", "private, no-store, no-transform");
       if (response.status >= 400 && body === null) onBody(0, null);
       else log();
       return response;
     }
+  }
+}
+
+/** By the mirror that was found, not by the path that was asked for: there is no second spelling of it. */
+async function refuseClient({ headers }: Request, { access }: Mirror, deps: HandlerDependencies): Promise<Response | null> {
+  // On one machine the runtime tells no address, and the client might claim any.
+  const address = deps.isLocal ? null : headers.get("cf-connecting-ip");
+  if (address !== null && deps.limit !== undefined && !(await deps.limit(address))) {
+    // Not 429, which zypper and pacman take for final.
+    return refuse(503, "Too many requests from this address: wait a little", { "Retry-After": String(LIMIT_WAIT_SECONDS) });
+  }
+  if (access === undefined) return null;
+  switch (await judgeAccess(access, headers.get("authorization"), address)) {
+    case "allowed":
+      return null;
+    case "unauthorised":
+      return refuse(401, "This mirror wants a name and password", { "WWW-Authenticate": 'Basic realm="mirror", charset="UTF-8"' });
+    case "forbidden":
+      return refuse(403, "This mirror is not for this address");
   }
 }

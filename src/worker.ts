@@ -1,10 +1,12 @@
 import { waitUntil } from "cloudflare:workers";
 import { createApp } from "./app.ts";
 import { composeCore, type Core } from "./compose.ts";
+import type { Config } from "./config/config.ts";
 import { parseConfig } from "./config/parse-config.ts";
 import { createLeases, type FillCoordinator } from "./fill/fill-coordinator.ts";
 import { handle, type HandlerDependencies } from "./handle.ts";
 import { createRepositories } from "./metadata/create-repositories.ts";
+import { rememberTables, type LookUp } from "./metadata/remember-tables.ts";
 import { RepositoryObjectBase, type RepositoryObjectDependencies } from "./metadata/repository-object.ts";
 import { BOOK_SHARD } from "./retention/batch.ts";
 import { createLedgerPort, LedgerObjectBase, type LedgerObjectDependencies } from "./retention/ledger-object.ts";
@@ -25,6 +27,8 @@ interface Env {
   readonly LEDGER: DurableObjectNamespace<LedgerObject>;
   /** Lets the operator's verbs in; without it there are none. */
   readonly ADMIN_TOKEN?: string;
+  /** A limit of requests by client address, at the edge. */
+  readonly RATE_LIMIT?: RateLimit;
   /** Set on one machine. */
   readonly LOCAL?: boolean;
   readonly LOG?: "lines" | "off";
@@ -83,6 +87,15 @@ function repositoryStub({ REPOSITORIES }: Env, name: string): DurableObjectStub<
   return REPOSITORIES.get(REPOSITORIES.idFromName(name));
 }
 
+function lookUpTables(env: Env, { metadataTtlSeconds }: Config): LookUp {
+  return rememberTables({
+    listings: (mirror) => repositoryStub(env, mirror).listings(),
+    lookUp: (mirror, path, waitMs) => repositoryStub(env, mirror).lookUp(path, waitMs),
+    ttlMs: metadataTtlSeconds * 1_000,
+    now: () => Date.now(),
+  });
+}
+
 class ConfigError extends Error {}
 
 function buildCore(env: Env): Core {
@@ -113,7 +126,7 @@ function buildHandler({ config, store, upstreams, leases, fills, retention, now,
         rootDigest: (path) => stub.rootDigest(mirror, path),
       };
     },
-    lookUp: config.verify === "index" ? (mirror, path, waitMs) => repositoryStub(env, mirror).lookUp(path, waitMs) : null,
+    lookUp: config.verify === "index" ? lookUpTables(env, config) : null,
   });
   return {
     serve: { config, store, fills, upstreams, repositories, checks: createChecks(), now, taint: leases.taint, onUse: retention.use, log },
@@ -129,6 +142,11 @@ function buildHandler({ config, store, upstreams, leases, fills, retention, now,
     }),
     isLocal: env.LOCAL === true,
     ownHosts,
+    ...(env.RATE_LIMIT === undefined ? {} : { limit: limitBy(env.RATE_LIMIT) }),
     logRequest: env.LOG === "off" ? () => {} : (record) => console.log(JSON.stringify(record)),
   };
+}
+
+function limitBy(binding: RateLimit): (address: string) => Promise<boolean> {
+  return async (key) => (await binding.limit({ key })).success;
 }

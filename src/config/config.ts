@@ -1,3 +1,5 @@
+import type { Network } from "../http/network.ts";
+
 /** What we mirror and by which limits: the validated form of `[vars]`. Built by `parseConfig`; read-only afterwards. */
 export interface Config {
   readonly mirrors: ReadonlyMap<string, Mirror>;
@@ -49,6 +51,15 @@ export interface Mirror {
   readonly allowedQuery: readonly string[];
   /** Patterns of this mirror that come before the built-in classes; first match wins. */
   readonly classes: readonly ClassPattern[];
+  /** Who may read it; absent: everyone. */
+  readonly access?: Access;
+}
+
+/** Clients from one of the networks, or with the name and password of a user; at least one of the two is given. */
+export interface Access {
+  /** Password by name. */
+  readonly users: ReadonlyMap<string, string>;
+  readonly networks: readonly Network[];
 }
 
 /** `exact`: a whole host name, lower case, without port or trailing dot. `label`: the first label, written `label.*`. */

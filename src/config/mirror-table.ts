@@ -1,6 +1,7 @@
 import * as v from "valibot";
+import { type Network, parseNetwork } from "../http/network.ts";
 import { parseHost } from "../route/host.ts";
-import type { Distro, HostPattern, Mirror, PathClass, Upstream } from "./config.ts";
+import type { Access, Distro, HostPattern, Mirror, PathClass, Upstream } from "./config.ts";
 import { list, oneOf, type Parsed, table, text } from "./table-schema.ts";
 
 const DISTROS = [
@@ -45,6 +46,30 @@ const upstream = v.lazy((input): v.GenericSchema<unknown, Upstream> =>
       ),
 );
 
+const MIN_PASSWORD_CHARACTERS = 8;
+
+const access = v.pipe(
+  table({
+    users: v.optional(
+      v.record(
+        v.pipe(v.string(), v.regex(/^[^:\p{Cc}]{1,64}$/u, "name a user without colon, by at most 64 characters")),
+        v.pipe(
+          v.string("write a password in quotes"),
+          v.minLength(MIN_PASSWORD_CHARACTERS, `use at least ${MIN_PASSWORD_CHARACTERS} characters`),
+        ),
+        "write a table of passwords by user name",
+      ),
+      {},
+    ),
+    networks: v.optional(list(text(parseAccessNetwork)), []),
+  }),
+  v.check(
+    ({ users, networks }) => Object.keys(users).length + networks.length > 0,
+    "name users, networks or both: nobody could read this mirror",
+  ),
+  v.transform(({ users, networks }): Access => ({ users: new Map(Object.entries(users)), networks })),
+);
+
 /** One of `hosts`, by itself too: hosts are compared over all mirrors, whatever else is wrong in them. */
 export const hostPattern = text(parseHostPattern);
 
@@ -57,6 +82,7 @@ export const mirrorTable = v.pipe(
     redirect_hosts: v.optional(list(text(parseRedirectHost)), []),
     query: v.optional(list(text(parseParameterName)), []),
     classes: v.optional(list(table({ pattern: text(parsePattern), class: oneOf(PATH_CLASSES) })), []),
+    access: v.optional(access),
   }),
   v.transform((keys): Omit<Mirror, "name"> => ({
     hosts: keys.hosts,
@@ -65,6 +91,7 @@ export const mirrorTable = v.pipe(
     redirectHosts: keys.redirect_hosts,
     allowedQuery: keys.query,
     classes: keys.classes,
+    ...(keys.access === undefined ? {} : { access: keys.access }),
   })),
 );
 
@@ -101,6 +128,11 @@ function parseRedirectHost(written: string): Parsed<string> {
   return suffixed || (parseHost(written) !== null && !written.endsWith("."))
     ? { value: written.toLowerCase() }
     : { wanted: 'use "host", "host:port" or "*.example.com"' };
+}
+
+function parseAccessNetwork(written: string): Parsed<Network> {
+  const network = parseNetwork(written);
+  return network === null ? { wanted: 'use an address or a network such as "192.0.2.0/24" or "2001:db8::/32"' } : { value: network };
 }
 
 function parseParameterName(written: string): Parsed<string> {

@@ -60,7 +60,7 @@ export function oneOf<const T extends readonly string[]>(options: T) {
 
 /** `Cannot use <path> <value>: <what would be right>`. Credentials are not shown: this goes to logs. */
 export function problem(path: string, value: unknown, wanted: string): string {
-  return `Cannot use ${path} ${path.endsWith(".authorization") ? "(hidden)" : show(value)}: ${wanted}`;
+  return `Cannot use ${path} ${/\.authorization$|\.users\b/.test(path) ? "(hidden)" : show(value)}: ${wanted}`;
 }
 
 /** All problems of `issues`, whose paths begin below `base`. */

@@ -35,6 +35,9 @@ export async function startServer(options: StartOptions, project: Project, print
   if (!vars.ok) return vars;
   const parsed = parseConfig(vars.value);
   if (!parsed.ok) return refused(...parsed.problems);
+  const unknowable = [...parsed.config.mirrors.values()].filter(({ access }) => (access?.networks.length ?? 0) > 0);
+  // workerd tells a Worker no address of the client: a list that lets nobody in is not what was meant.
+  if (unknowable.length > 0) return refused(...unknowable.map(({ name }) => describeUnknowable(name)));
   const file = readProjectFile(project.file);
   if (!file.ok) return file;
   const script = await bundleWorker(project.entry);
@@ -93,6 +96,10 @@ async function askHealth([first]: readonly Endpoint[]): Promise<Step<void>> {
   } catch (error) {
     return refused(`The Worker does not answer ${url}: ${String(error)}`);
   }
+}
+
+function describeUnknowable(mirror: string): string {
+  return `Cannot use MIRRORS.${mirror}.access.networks on one machine: addresses of clients are known at the edge only; use access.users, or a firewall.`;
 }
 
 /** Names and addresses of this machine, as they stand in a URL: links may be built from them. */

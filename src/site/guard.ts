@@ -1,0 +1,25 @@
+import type { Context, MiddlewareHandler } from "hono";
+import { isSameSecret, parseCredentials } from "../http/credentials.ts";
+
+/**
+ * Lets in who knows the operator's token, as `Authorization: Bearer <token>` or as the password of any name (a browser asks for that). Without a token
+ * there is no such page. For pages that only show: a browser sends a password along with whatever another site makes it ask for.
+ */
+export function createGuard(token: string | undefined): MiddlewareHandler {
+  return async (context, next) => {
+    if (token === undefined || token === "") return refuse(context, "There is no such page; /-/ is the first", 404);
+    const given = parseCredentials(context.req.header("authorization") ?? null);
+    if (given !== null && (await isSameSecret(given.kind === "basic" ? given.password : given.token, token))) return next();
+    context.header("WWW-Authenticate", 'Basic realm="lazy-mirror operator", charset="UTF-8"', { append: true });
+    context.header("WWW-Authenticate", 'Bearer realm="lazy-mirror operator"', { append: true });
+    return refuse(context, "Cannot let you in: give the admin token as the password of any name, or as Authorization: Bearer <token>", 401);
+  };
+}
+
+function refuse(context: Context, detail: string, status: 401 | 404): Response {
+  return context.body(`${detail}\n`, status, {
+    "Content-Type": "text/plain; charset=utf-8",
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+  });
+}
