@@ -70,9 +70,12 @@ describe("a fault of the only upstream", () => {
       const url = (file: PlacedFile): string => mirror.prefixUrl(`m${index}`) + file.path;
       const [cold, joined, resumed] = [place("cold"), place("joined"), place("resumed")] as const;
 
+      // Slow, so that the mirror has not got the rest when its client leaves.
+      origin.bytesPerSecond = size;
       const begun = await download(url(resumed), { stopAt: size * 0.4, isKept: true });
       expect(begun.status).toBe(200);
       await origin.idle();
+      origin.bytesPerSecond = undefined;
       const active = origin.fault(/./, fault);
 
       const started = Date.now();
@@ -83,6 +86,7 @@ describe("a fault of the only upstream", () => {
         download(url(resumed), { headers: { range: `bytes=${begun.length}-`, "if-range": begun.headers.etag ?? "" }, isKept: true }),
       ]);
       expect(Date.now() - started).toBeLessThan(LIMIT_MS);
+      expect(active.hits).toBeGreaterThan(1);
       for (const one of [alone, first, second, rest]) expectNoRefusalWithoutBody(one, expect);
       expectExactIfWhole(alone, cold, expect);
       expectExactIfWhole(first, joined, expect);
