@@ -47,8 +47,14 @@ export function createRepositories({ store, now, repository, lookUp }: Repositor
       }
       const isPackage = target.class === "package" || target.class === "unstable-package";
       if (!isPackage || lookUp === null || target.mirror.distro === "koji") return { kind: "none" };
-      const first = await lookUp(target.mirror.name, target.path, 0);
-      const known = await ask(first, target.path);
+      let first = await lookUp(target.mirror.name, target.path, 0);
+      let known = await ask(first, target.path);
+      if (known.kind === "none" && first.remembered === true) {
+        // A table that was published since may know it: the new packages of an update are asked for at once.
+        const remembered = first.table?.version;
+        first = await lookUp(target.mirror.name, target.path, 0);
+        if (first.table?.version !== remembered) known = await ask(first, target.path);
+      }
       if (known.kind !== "none" || !first.building) return known;
       const later = waitMs > 0 ? await lookUp(target.mirror.name, target.path, waitMs) : first;
       return later.building ? { kind: "building" } : ask(later, target.path);

@@ -7,7 +7,7 @@ import { createIndexTables, type DirectoryPort } from "./index-tables.ts";
 import type { EnsureStored, KeptState, Log } from "./ports.ts";
 import type { Resolution } from "./repositories.ts";
 import { createRepository, type Repository } from "./repository.ts";
-import { createTableDirectory, type Lookup, type TableDirectory, type TableRef } from "./table-directory.ts";
+import { createTableDirectory, type Listed, type Lookup, type TableDirectory, type TableRef } from "./table-directory.ts";
 
 export interface RepositoryObjectDependencies {
   readonly config: Config;
@@ -62,6 +62,10 @@ export abstract class RepositoryObjectBase<Env> extends DurableObject<Env> {
 
   lookUp(path: string, waitMs: number): Promise<Lookup> {
     return this.#tables().lookUp(path, waitMs);
+  }
+
+  listings(): readonly Listed[] | null {
+    return this.#tables().listings();
   }
 
   #tables(): TableDirectory {

@@ -13,13 +13,23 @@ type Listing = v.InferOutput<typeof LISTING>;
 /** A build that took longer has died with its Durable Object; nobody waits for it any more. */
 const MAX_BUILD_MS = 10 * 60 * 1000;
 const MAX_ASKED = 10_000;
+/** Begins the keys under which folders are kept. */
+const LISTING_KEY = "listing:";
 
 export interface Lookup {
   /** Folder that the table's paths are relative to; null where no repository covers the path. */
   readonly base: string | null;
   readonly table: TableRef | null;
   readonly building: boolean;
+  /** Not asked of the directory just now. */
+  readonly remembered?: true;
 }
+
+/** What the directory says of one folder. */
+export type Listed = Lookup & { readonly base: string };
+
+/** More folders than this are not told all at once. */
+const MAX_LISTED = 500;
 
 /** Which table knows the packages below which folder: one directory per mirror. */
 export interface TableDirectory {
@@ -29,6 +39,8 @@ export interface TableDirectory {
   publish(base: string, table: TableRef | null): readonly string[];
   /** The table that covers a path. While one is being built, waits up to `waitMs` for it and notes the path. */
   lookUp(path: string, waitMs: number): Promise<Lookup>;
+  /** All folders; null where they are too many. */
+  listings(): readonly Listed[] | null;
 }
 
 export function createTableDirectory(deps: {
@@ -60,23 +72,28 @@ export function createTableDirectory(deps: {
       if (building) note(base, path);
       return { base, table: load(base)?.table ?? null, building };
     },
+    listings() {
+      const bases = kept.keys().flatMap((key) => (key.startsWith(LISTING_KEY) ? [key.slice(LISTING_KEY.length)] : []));
+      if (bases.length > MAX_LISTED) return null;
+      return bases.map((base) => ({ base, table: load(base)?.table ?? null, building: isBuilding(base) }));
+    },
   };
 
   function load(base: string): Listing | null {
-    const parsed = v.safeParse(LISTING, parseJson(kept.load(`listing:${base}`) ?? ""));
+    const parsed = v.safeParse(LISTING, parseJson(kept.load(`${LISTING_KEY}${base}`) ?? ""));
     return parsed.success ? parsed.output : null;
   }
 
   function save(base: string, listing: Listing): void {
-    kept.save(`listing:${base}`, JSON.stringify(listing));
+    kept.save(`${LISTING_KEY}${base}`, JSON.stringify(listing));
   }
 
   /** The nearest folder above the path that has a listing. */
   function baseOf(path: string): string | null {
     for (let slash = path.lastIndexOf("/"); ; slash = path.lastIndexOf("/", slash - 1)) {
       const base = path.slice(0, Math.max(slash, 0));
-      if (kept.load(`listing:${base}`) !== null) return base;
-      if (slash <= 0) return base === "" || kept.load("listing:") === null ? null : "";
+      if (kept.load(`${LISTING_KEY}${base}`) !== null) return base;
+      if (slash <= 0) return base === "" || kept.load(LISTING_KEY) === null ? null : "";
     }
   }
 
