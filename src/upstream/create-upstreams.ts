@@ -72,7 +72,14 @@ export function createUpstreams(deps: UpstreamsDeps): MonitoredUpstreams {
     return joinAt(request.range?.first ?? 0, question, version, ask);
   }
 
+  /** Where every upstream asked for a little patience, the client's request has it: no longer than it would wait for a first byte. */
+  async function outwaitHold({ mirror }: UpstreamRequest): Promise<void> {
+    const left = Math.min(...mirror.upstreams.map(({ url }) => Math.max(0, healthOf(url).heldUntil - now())));
+    if (left > 0 && left <= deps.config.upstreamFirstByteSeconds * 1000) await new Promise<void>((resolve) => deps.after(left, resolve));
+  }
+
   async function open(request: UpstreamRequest): Promise<UpstreamAnswer> {
+    await outwaitHold(request);
     const tries = order(request).slice(0, MAX_TRIES);
     const faults: Fault[] = [];
     let answer: UpstreamAnswer | undefined;

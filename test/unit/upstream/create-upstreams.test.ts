@@ -259,6 +259,17 @@ describe("an upstream's health", () => {
     expect(await open([A])).toMatchObject({ kind: "body" });
   });
 
+  test("waits out a short Retry-After where nobody else can be asked", async () => {
+    const { open, asked, clock } = bench({ [A]: [reply(503, { "retry-after": "1" }), whole] });
+    await open([A]);
+    const began = clock.now;
+    const answer = open([A]);
+    // Time stands still until the hold has been waited out for real.
+    clock.now = began + 1_000;
+    expect(await answer).toMatchObject({ kind: "body" });
+    expect(asked).toHaveLength(2);
+  });
+
   test("is shown as plain data", async () => {
     const { open, upstreams } = bench({ [A]: lost, [B]: whole });
     const answer = await open([A, B]);
