@@ -24,6 +24,8 @@ export interface OperatorDependencies {
   readonly budget: number;
   readonly retentionDays: number;
   readonly ledger: (name: string) => OperatorLedger;
+  /** Tells the ledger what this isolate has collected: a verb means what was stored a moment ago, too. */
+  readonly flush: () => Promise<void>;
 }
 
 const MAX_ROWS = 200;
@@ -43,7 +45,7 @@ const PIN = v.strictObject({ pattern: PATTERN });
  * The operator's verbs as JSON below `/-/ledger` (docs/retention.md), for whoever knows the token (RFC 6750: `Authorization: Bearer …`). Without a
  * configured token everything is 404, as a page that is not there.
  */
-export function createOperatorApi({ token, budget, retentionDays, ledger }: OperatorDependencies): Hono {
+export function createOperatorApi({ token, budget, retentionDays, ledger, flush }: OperatorDependencies): Hono {
   const api = new Hono();
   const book = () => ledger(BOOK_SHARD);
 
@@ -54,6 +56,7 @@ export function createOperatorApi({ token, budget, retentionDays, ledger }: Oper
       context.header("WWW-Authenticate", 'Bearer realm="lazy-mirror"');
       return answer(context, { error: "Cannot let you in: send the admin token as Authorization: Bearer <token>" }, 401);
     }
+    await flush();
     await next();
   });
 

@@ -20,6 +20,7 @@ async function createApi(token: string | undefined = TOKEN) {
     token,
     budget: 1_000,
     retentionDays: 90,
+    flush: async () => {},
     ledger: (name) => ({
       view: async () => ledgers.book.view(),
       next: (limit) => ledgers.book.next(limit),
@@ -39,20 +40,19 @@ async function createApi(token: string | undefined = TOKEN) {
   });
   async function ask(path: string, init: RequestInit = {}) {
     const response = await api.request(path, { ...init, headers: { authorization: `Bearer ${TOKEN}` } });
-    // oxlint-disable-next-line typescript/no-unnecessary-type-assertion -- Hono and the platform differ in what json() is
-    return { status: response.status, body: (await response.json()) as Record<string, never> };
+    return { status: response.status, body: (await response.json()) as Record<string, unknown> };
   }
   const post = (path: string, body: unknown) => ask(path, { method: "POST", body: JSON.stringify(body) });
   return { api, ask, post, store, ledgers };
 }
 
 /** All pages of a listing. */
-async function keysOf(page: (after: string) => Promise<{ body: Record<string, never> }>): Promise<readonly string[]> {
+async function keysOf(page: (after: string) => Promise<{ body: Record<string, unknown> }>): Promise<readonly string[]> {
   const keys: string[] = [];
   for (let after: string | null = ""; after !== null;) {
     const { body } = await page(after);
     keys.push(...(body["rows"] as readonly { key: string }[]).map(({ key }) => key));
-    after = body["after"] ?? null;
+    after = body["after"] as string | null;
   }
   return keys;
 }

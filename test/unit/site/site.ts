@@ -13,6 +13,6 @@ export function siteDependencies(vars: Record<string, unknown> = {}): SiteDepend
   return {
     config: parsed.config,
     ownHosts: [],
-    operator: { token: undefined, budget: 1, retentionDays: 1, ledger: () => ({}) as never },
+    operator: { token: undefined, budget: 1, retentionDays: 1, ledger: () => ({}) as never, flush: async () => {} },
   };
 }
