@@ -8,6 +8,7 @@ import { setupOf } from "./site/setup-of.ts";
 import { formatRefusal, formatSetupScript } from "./site/setup-script.ts";
 import { snippetsOf } from "./site/snippet.ts";
 import { createOperatorApi, type OperatorDependencies } from "./site/operator-api.ts";
+import { createRepositoryLinks, type RepositoryLinksDependencies } from "./site/repository-links.ts";
 import { STYLE } from "./site/style.ts";
 
 /** What the operator's and newcomer's pages need. */
@@ -16,6 +17,7 @@ export interface SiteDependencies {
   /** Addresses that the server listens on, beside the configured hosts. */
   readonly ownHosts: readonly string[];
   readonly operator: OperatorDependencies;
+  readonly links: RepositoryLinksDependencies;
 }
 
 /** Everything under `/-/`, and `/` on an unmapped host. The request's URL carries the scheme; its Host header is whatever the client claims. */
@@ -89,6 +91,7 @@ export function createApp(deps: SiteDependencies): Hono {
   });
 
   app.route("/-/ledger", createOperatorApi(deps.operator));
+  app.route("/-", createRepositoryLinks(own, deps.links));
   app.notFound((context) => text(context, "There is no such page; /-/ is the first\n", 404));
   return app;
 }

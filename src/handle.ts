@@ -104,7 +104,11 @@ export async function handle(request: Request, deps: HandlerDependencies, waitUn
 }
 
 /** By the mirror that was found, not by the path that was asked for: there is no second spelling of it. */
-async function refuseClient({ headers }: Request, { access }: Mirror, deps: HandlerDependencies): Promise<Response | null> {
+export async function refuseClient(
+  { headers }: Request,
+  { access }: Mirror,
+  deps: Pick<HandlerDependencies, "isLocal" | "limit">,
+): Promise<Response | null> {
   // On one machine the runtime tells no address, and the client might claim any.
   const address = deps.isLocal ? null : headers.get("cf-connecting-ip");
   if (address !== null && deps.limit !== undefined && !(await deps.limit(address))) {

@@ -4,7 +4,7 @@ import { composeCore, type Core } from "./compose.ts";
 import type { Config } from "./config/config.ts";
 import { parseConfig } from "./config/parse-config.ts";
 import { createLeases, type FillCoordinator } from "./fill/fill-coordinator.ts";
-import { handle, type HandlerDependencies } from "./handle.ts";
+import { handle, refuseClient, type HandlerDependencies } from "./handle.ts";
 import { createRepositories } from "./metadata/create-repositories.ts";
 import { rememberTables, type LookUp } from "./metadata/remember-tables.ts";
 import { RepositoryObjectBase, type RepositoryObjectDependencies } from "./metadata/repository-object.ts";
@@ -115,6 +115,7 @@ function buildCore(env: Env): Core {
 
 function buildHandler({ config, store, upstreams, leases, fills, retention, now, log }: Core, env: Env): HandlerDependencies {
   const ownHosts = env.OWN_HOSTS ?? [];
+  const client = { isLocal: env.LOCAL === true, ...(env.RATE_LIMIT === undefined ? {} : { limit: limitBy(env.RATE_LIMIT) }) };
   const repositories = createRepositories({
     store,
     now,
@@ -140,10 +141,10 @@ function buildHandler({ config, store, upstreams, leases, fills, retention, now,
         ledger: (name) => ledgerStub(env, name),
         flush: retention.flush,
       },
+      links: { repositories, refuseClient: (request, mirror) => refuseClient(request, mirror, client) },
     }),
-    isLocal: env.LOCAL === true,
+    ...client,
     ownHosts,
-    ...(env.RATE_LIMIT === undefined ? {} : { limit: limitBy(env.RATE_LIMIT) }),
     logRequest: env.LOG === "off" ? () => {} : (record) => console.log(JSON.stringify(record)),
   };
 }

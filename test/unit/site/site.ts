@@ -14,5 +14,9 @@ export function siteDependencies(vars: Record<string, unknown> = {}): SiteDepend
     config: parsed.config,
     ownHosts: [],
     operator: { token: undefined, budget: 1, retentionDays: 1, ledger: () => ({}) as never, flush: async () => {} },
+    links: {
+      repositories: { metalink: async () => null, mirrorlist: () => null, resolve: async () => ({ kind: "opaque" }) },
+      refuseClient: async () => null,
+    },
   };
 }
