@@ -2,6 +2,7 @@ import type { Config } from "../config/config.ts";
 import type { Target } from "../route/target.ts";
 import type { ObjectStore } from "../store/object-store.ts";
 import type { StoredObject } from "../store/stored-object.ts";
+import { isImmutable } from "../upstream/classify-answer.ts";
 import { SourceError, type UpstreamAnswer, type UpstreamFailure, type UpstreamRequest, type Upstreams } from "../upstream/upstream.ts";
 import type { Expectation } from "../verify/expectation.ts";
 import type { CreateDigest } from "../verify/create-verifier.ts";
@@ -112,6 +113,7 @@ async function tryOnce(
     const detail = `Cannot fetch ${fill.key}: ${avoid.join(", ")} sent a broken one, and nobody else has it`;
     return { failure: { kind: "failure", status: 502, detail }, again: null, spoils: false };
   }
+  if (answer.kind === "changed") await abandonVersion(fill, deps);
   if (answer.kind !== "body") {
     endFill(fill, answer);
     return null;
@@ -165,6 +167,13 @@ async function spoil(fill: Fill, deps: PumpDependencies): Promise<void> {
   fill.storable = false;
   fill.spoiled = true;
   await deps.leases.taint(fill.key);
+  await unpublish(fill, fill.object, deps);
+}
+
+/** What is stored of this version can never be completed: its head would make every reader fail at the same byte. */
+async function abandonVersion(fill: Fill, deps: PumpDependencies): Promise<void> {
+  // Whoever has a part of it must not go on with the new one by its date, which may be the same.
+  if (fill.promised && isImmutable(fill.target.class)) await deps.leases.taint(fill.key);
   await unpublish(fill, fill.object, deps);
 }
 

@@ -152,13 +152,13 @@ export class Reading {
     }
   }
 
-  /** Bytes [from, to) into `sink`. Throws `DeliveryError`, or what the sink throws. */
-  async deliver(from: number, to: number, sink: Sink): Promise<void> {
+  /** Bytes [from, to) into `sink`; those up to `wanted` will be asked for next. Throws `DeliveryError`, or what the sink throws. */
+  async deliver(from: number, to: number, sink: Sink, wanted = to): Promise<void> {
     for (let position = from; position < to;) {
       const primed = this.#primed;
       this.#primed = null;
       if (primed?.position !== position) void primed?.stream?.cancel();
-      const piece = primed?.position === position ? primed : await this.#next(position, to);
+      const piece = primed?.position === position ? primed : await this.#next(position, to, wanted);
       await (piece.stream === null ? sink.write(piece.bytes) : sink.pipe(piece.stream, piece.length));
       position += piece.length;
       this.#reader.position = position;
@@ -167,12 +167,12 @@ export class Reading {
   }
 
   /** The next bytes from `position` on, from memory or the store, fetched where nobody does. */
-  async #next(position: number, to: number): Promise<Piece> {
+  async #next(position: number, to: number, wanted = to): Promise<Piece> {
     const fill = this.#fill;
     const { store, config, now } = this.#deps;
     const object = this.promise();
     const slice = Math.floor(position / config.sliceBytes);
-    const last = to === object.size ? null : Math.floor((to - 1) / config.sliceBytes);
+    const last = wanted === object.size ? null : Math.floor((wanted - 1) / config.sliceBytes);
     this.#reader.position = position;
     for (;;) {
       if (fill.spoiled) throw new DeliveryError({ kind: "failure", status: 502, detail: "the upstream's bytes turned out bad" });

@@ -42,8 +42,9 @@ export function fillingDeliver({ client, target, reading, object }: Unjudged, de
     if (object.sliceBytes === undefined || object.verified !== "none" || end < object.size || !isJudgeable(target)) {
       return reading.deliver(offset, end, sink);
     }
-    const tail = Math.max(offset, end - TAIL_BYTES);
-    await reading.deliver(offset, tail, sink);
+    // Within the last slice, whose end is given out only when all of it is at rest.
+    const tail = Math.max(offset, end - TAIL_BYTES, lastSlice(object.size, object.sliceBytes) * object.sliceBytes);
+    await reading.deliver(offset, tail, sink, end);
     const failed = await reading.prime(tail, end);
     if (failed !== null) throw new DeliveryError(failed);
     const isOpen = reading.object?.verified === "none" && (await hasDigest(target, deps)) && (await isComplete(object, deps));
