@@ -34,8 +34,14 @@ export async function serveResolution(
     }
     case "absent":
       return refuseAbsent(resolution.status, target.key);
-    case "failure":
-      return refuseFailure(resolution);
+    case "failure": {
+      // Nothing is published; but what nobody could parse is stored under its own name, and old is better than nothing.
+      const found = await lookUp(client, target.key, deps);
+      const ageSeconds = found === null ? 0 : (deps.now() - Math.max(found.object.storedAt, deps.checks.at(target.key))) / 1_000;
+      const status = { kind: "hit", ttlSeconds: -1, detail: `stale: ${resolution.detail}` } as const;
+      const response = found === null ? null : await answerStored(client, { target, key: target.key, found, status, ageSeconds }, deps);
+      return response ?? refuseFailure(resolution);
+    }
     case "opaque":
       return null;
   }
