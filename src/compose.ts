@@ -5,9 +5,13 @@ import type { Leases } from "./fill/leases.ts";
 import { createStreamDigest } from "./fill/stream-digest.ts";
 import { classifyKeys } from "./retention/classify-keys.ts";
 import { createRetention, type LedgerPort, type Retention } from "./retention/retention.ts";
+import type { Target } from "./route/target.ts";
 import type { ObjectStore } from "./store/object-store.ts";
+import type { StoredObject } from "./store/stored-object.ts";
 import { createUpstreams, type MonitoredUpstreams } from "./upstream/create-upstreams.ts";
 import type { Timer } from "./upstream/timer.ts";
+import type { UpstreamEvent } from "./upstream/upstream-event.ts";
+import { createVia, type Via } from "./upstream/via.ts";
 
 /** Bytes in fills at once: at the edge an isolate has 128 MB for everything. */
 const EDGE_FILL_BYTES = 64 * 1024 * 1024;
@@ -23,6 +27,7 @@ export interface Core {
   readonly bareStore: ObjectStore;
   readonly retention: Retention;
   readonly upstreams: MonitoredUpstreams;
+  readonly via: Via;
   readonly leases: Leases;
   readonly fills: Fills;
   readonly now: () => number;
@@ -34,6 +39,14 @@ export interface CoreOptions {
   readonly ledger: LedgerPort;
   readonly waitUntil: (work: Promise<unknown>) => void;
   readonly log: Core["log"];
+  /** Whoever counts what happens; costs no I/O. */
+  readonly observer: Observer;
+}
+
+export interface Observer {
+  upstreamEvent(event: UpstreamEvent): void;
+  stored(target: Target, object: StoredObject): void;
+  refused(target: Target, upstream: string, reason: string): void;
 }
 
 /** Puts the parts together over a store and the coordinators of single flight. */
@@ -41,20 +54,25 @@ export function composeCore(
   config: Config,
   bareStore: ObjectStore,
   leases: Leases,
-  { isLocal, ledger, waitUntil, log }: CoreOptions,
+  { isLocal, ledger, waitUntil, log, observer }: CoreOptions,
 ): Core {
   const now = () => Date.now();
   const budget = config.budgetBytes;
   const retention = createRetention({ ledger, budget, classOf: classifyKeys(config), now, sleep, waitUntil, log });
   const store = retention.watch(bareStore);
+  const via = createVia(config);
   const upstreams = createUpstreams({
     config,
+    via,
     version: VERSION,
     fetch: (url, init) => fetch(url, init),
     now,
     random: Math.random,
     after,
-    onEvent: (event) => log(JSON.stringify(event)),
+    onEvent: (event) => {
+      observer.upstreamEvent(event);
+      log(JSON.stringify(event));
+    },
   });
   const fills = createFills({
     config,
@@ -66,11 +84,14 @@ export function composeCore(
     sleep,
     createDigest: createStreamDigest,
     admit: retention.admit,
-    onStored: () => {},
-    onBroken: (target, upstream, reason) => log(`Refused ${target.key} from ${upstream}: ${reason}`),
+    onStored: (target, object) => observer.stored(target, object),
+    onBroken: (target, upstream, reason) => {
+      observer.refused(target, upstream, reason);
+      log(`Refused ${target.key} from ${upstream}: ${reason}`);
+    },
     onUnstored: (key, reason) => log(`Passed ${key} on unstored: ${reason}`),
   });
-  return { config, store, bareStore, retention, upstreams, leases, fills, now, log };
+  return { config, store, bareStore, retention, upstreams, via, leases, fills, now, log };
 }
 
 const after: Timer = (ms, run) => {

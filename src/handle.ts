@@ -4,11 +4,13 @@ import { routeRequest } from "./route/route-request.ts";
 import { refuse } from "./serve/failure.ts";
 import type { ServeDependencies } from "./serve/dependencies.ts";
 import { serve } from "./serve/serve.ts";
+import type { Via } from "./upstream/via.ts";
 
 export interface HandlerDependencies {
   readonly serve: ServeDependencies;
   /** The pages under `/-/`, and `/` on an unmapped host. */
   readonly app: { fetch(request: Request): Response | Promise<Response> };
+  readonly via: Via;
   /** The server passes request targets as the client sent them, so that an absolute one can be told. */
   readonly isLocal: boolean;
   /** Whether the client of that address may go on; at the edge, where a limit is bound. */
@@ -70,6 +72,9 @@ export async function handle(request: Request, deps: HandlerDependencies, waitUn
       const { target } = routed;
       const refused = await refuseClient(request, target.mirror, deps);
       if (refused !== null) return refused;
+      const via = request.headers.get("via");
+      const loop = deps.via.refuse(via);
+      if (loop !== null) return refuse(508, loop);
       let body: { bytes: number; cut: string | null } | null = null;
       let response: Response | null = null;
       // The body may end before or after the head is known; the line needs both.
@@ -93,7 +98,12 @@ export async function handle(request: Request, deps: HandlerDependencies, waitUn
         body = { bytes, cut };
         log();
       };
-      response = await serve({ method: request.method, headers: request.headers, waitUntil, onBody }, target, deps.serve);
+      const leave = deps.via.enter(target.key, via);
+      try {
+        response = await serve({ method: request.method, headers: request.headers, waitUntil, onBody }, target, deps.serve);
+      } finally {
+        leave();
+      }
       // What one client may read, a shared cache must not give to the next.
       if (target.mirror.access !== undefined) response.headers.set("Cache-Control", "private, no-store, no-transform");
       if (response.status >= 400 && body === null) onBody(0, null);

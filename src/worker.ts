@@ -4,15 +4,18 @@ import { composeCore, type Core } from "./compose.ts";
 import type { Config } from "./config/config.ts";
 import { parseConfig } from "./config/parse-config.ts";
 import { createLeases, type FillCoordinator } from "./fill/fill-coordinator.ts";
+import { describeFill } from "./fill/fill.ts";
 import { handle, refuseClient, type HandlerDependencies } from "./handle.ts";
 import { createRepositories } from "./metadata/create-repositories.ts";
 import { rememberTables, type LookUp } from "./metadata/remember-tables.ts";
 import { RepositoryObjectBase, type RepositoryObjectDependencies } from "./metadata/repository-object.ts";
-import { BOOK_SHARD } from "./retention/batch.ts";
+import { observe } from "./observe.ts";
+import { BOOK_SHARD, shardOf } from "./retention/batch.ts";
 import { createLedgerPort, LedgerObjectBase, type LedgerObjectDependencies } from "./retention/ledger-object.ts";
 import { createChecks } from "./serve/checks.ts";
 import { createEnsureStored } from "./serve/ensure-stored.ts";
 import { refuse } from "./serve/failure.ts";
+import { createCounters } from "./site/counters.ts";
 import { createDiskStore } from "./store/disk-store.ts";
 import { createR2Store } from "./store/r2-store.ts";
 
@@ -35,6 +38,9 @@ interface Env {
   /** The machine's own names and addresses, on one machine. */
   readonly OWN_HOSTS?: readonly string[];
 }
+
+/** What this isolate has seen. */
+const counters = createCounters();
 
 /** Built once per isolate: the environment does not change under it. */
 let core: Core | undefined;
@@ -110,10 +116,11 @@ function buildCore(env: Env): Core {
     ledger: createLedgerPort((name) => ledgerStub(env, name)),
     waitUntil,
     log,
+    observer: observe(counters),
   });
 }
 
-function buildHandler({ config, store, upstreams, leases, fills, retention, now, log }: Core, env: Env): HandlerDependencies {
+function buildHandler({ config, store, upstreams, via, leases, fills, retention, now, log }: Core, env: Env): HandlerDependencies {
   const ownHosts = env.OWN_HOSTS ?? [];
   const client = { isLocal: env.LOCAL === true, ...(env.RATE_LIMIT === undefined ? {} : { limit: limitBy(env.RATE_LIMIT) }) };
   const repositories = createRepositories({
@@ -129,8 +136,10 @@ function buildHandler({ config, store, upstreams, leases, fills, retention, now,
     },
     lookUp: config.verify === "index" ? lookUpTables(env, config) : null,
   });
+  const checks = createChecks();
+  const book = () => ledgerStub(env, BOOK_SHARD);
   return {
-    serve: { config, store, fills, upstreams, repositories, checks: createChecks(), now, taint: leases.taint, onUse: retention.use, log },
+    serve: { config, store, fills, upstreams, repositories, checks, now, taint: leases.taint, onUse: retention.use, log },
     app: createApp({
       config,
       ownHosts,
@@ -141,11 +150,36 @@ function buildHandler({ config, store, upstreams, leases, fills, retention, now,
         ledger: (name) => ledgerStub(env, name),
         flush: retention.flush,
       },
+      pages: {
+        isLocal: client.isLocal,
+        status: {
+          counters,
+          mirrors: [...config.mirrors.keys()],
+          budget: config.budgetBytes,
+          now,
+          fills: () => fills.list().map((fill) => describeFill(fill, config.sliceBytes)),
+          upstreams: upstreams.snapshot,
+          storage: () => book().view(),
+        },
+        why: {
+          config,
+          store,
+          repositories,
+          checkedAt: checks.at,
+          now,
+          row: (key) => ledgerStub(env, shardOf(key)).row(key),
+          nextOut: (limit) => book().next(limit),
+        },
+      },
       links: { repositories, refuseClient: (request, mirror) => refuseClient(request, mirror, client) },
     }),
     ...client,
+    via,
     ownHosts,
-    logRequest: env.LOG === "off" ? () => {} : (record) => console.log(JSON.stringify(record)),
+    logRequest: (record) => {
+      counters.answered(record, now());
+      if (env.LOG !== "off") console.log(JSON.stringify(record));
+    },
   };
 }
 

@@ -51,7 +51,8 @@ export function classifyAnswer(status: number, headers: Headers, asked: Asked, u
       return { kind: "busy", detail: `answered ${status}`, retryAfterSeconds: parseRetryAfter(headers.get("retry-after"), now) };
     default: {
       const detail = `answered ${status}`;
-      return status >= 400 && status < 500 ? { kind: "refused", detail } : wrong(detail);
+      // 508: a mirror chained to this one, which would ask us in turn (RFC 5842 §7.2). Others' requests are welcome there.
+      return (status >= 400 && status < 500) || status === 508 ? { kind: "refused", detail } : wrong(detail);
     }
   }
 }

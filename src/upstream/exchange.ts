@@ -8,6 +8,7 @@ import type { HealthEvent } from "./health.ts";
 import { resolveRedirect } from "./redirect.ts";
 import type { Slot, Slots } from "./slots.ts";
 import type { Timer } from "./timer.ts";
+import type { Via } from "./via.ts";
 
 const MAX_REDIRECTS = 5;
 
@@ -43,6 +44,7 @@ export interface ExchangeDeps {
   readonly after: Timer;
   readonly random: () => number;
   readonly slots: Slots;
+  readonly via: Pick<Via, "headerFor">;
   readonly record: (upstream: string, event: HealthEvent) => void;
 }
 
@@ -132,13 +134,14 @@ async function followRedirects(question: Question, deps: ExchangeDeps, abort: Ab
   return { kind: "wrong", detail: `redirects more than ${MAX_REDIRECTS} times` };
 }
 
-/** All that an upstream gets to see: nothing of the client's request. */
+/** All that an upstream gets to see: nothing of the client's request but the lazy mirrors that it has passed. */
 function requestHeaders(question: Question, url: URL, deps: ExchangeDeps): Record<string, string> {
   const { range, conditional, upstream } = question;
   const contact = deps.config.contactUrl;
   const headers: Record<string, string> = {
     accept: "*/*",
     "accept-encoding": "identity",
+    via: deps.via.headerFor(`${question.mirror.name}/${question.path}${question.query}`),
     "user-agent": `lazy-mirror/${deps.version}${contact === undefined ? "" : ` (+${contact})`}`,
   };
   if (range !== undefined) headers["range"] = `bytes=${range.first}-${range.last ?? ""}`;

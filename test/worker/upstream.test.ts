@@ -22,6 +22,7 @@ function rig(fetchLike: (url: string, headers: Headers) => Response): Rig {
   };
   const upstreams = createUpstreams({
     config: { upstreamFirstByteSeconds: 5, upstreamStallSeconds: STALL_MS / 1000, contactUrl: undefined },
+    via: { headerFor: () => "1.1 lazy-mirror-00000000" },
     version: "0",
     fetch: (url, init) => Promise.resolve(fetchLike(url, new Headers(init.headers))),
     now: () => 0,

@@ -46,6 +46,7 @@ describe("what upstreams get to see", () => {
       ["accept", "*/*"],
       ["accept-encoding", "identity"],
       ["user-agent", "lazy-mirror/1.2.3 (+https://mirror.example/contact)"],
+      ["via", "1.1 lazy-mirror-00000000"],
     ]);
     expect(asked[0]!.url).toBe(`${A}/x86_64/libstdc%2B%2B-1~2.rpm?a=1`);
   });

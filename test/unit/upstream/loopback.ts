@@ -102,6 +102,7 @@ export function createBench(fetchLike: (url: string, init: RequestInit) => Promi
       upstreamStallSeconds: STALL_MS / 1000,
       contactUrl: "https://mirror.example/contact",
     },
+    via: { headerFor: () => "1.1 lazy-mirror-00000000" },
     version: "1.2.3",
     fetch: fetchLike,
     now: () => clock.now,
