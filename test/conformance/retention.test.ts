@@ -63,7 +63,7 @@ async function verb(mirror: MirrorProcess, path: string, init: RequestInit = {})
   const token = readFileSync(join(mirror.stateFolder, "admin-token"), "utf8").trim();
   const response = await fetch(`${mirror.url}/-/ledger${path}`, { ...init, headers: { authorization: `Bearer ${token}` } });
   if (!response.ok) throw new Error(`${path}: ${response.status} ${await response.text()}`);
-  return (await response.json()) as Record<string, unknown>;
+  return response.json<Record<string, unknown>>();
 }
 
 describe("a budget of 200 MB", () => {
@@ -81,7 +81,7 @@ describe("a budget of 200 MB", () => {
       for (let name = order.pop(); name !== undefined; name = order.pop()) {
         const response = await fetch(url(name));
         const body = Buffer.from(await response.arrayBuffer());
-        expect(body.equals(bytesOf(name)), name).toBe(true);
+        expect({ name, isWhole: body.equals(bytesOf(name)) }).toEqual({ name, isWhole: true });
         most = Math.max(most, bytesAtRest(join(mirror.stateFolder, "store")));
         const chunk = order.length % 10 === 0 ? await reader.read() : null;
         if (chunk?.value !== undefined) read.push(chunk.value);
@@ -117,7 +117,8 @@ describe("kill -9 during an eviction", () => {
     for (const name of names) {
       const response = await fetch(url(name));
       expect(response.status).toBe(200);
-      expect(Buffer.from(await response.arrayBuffer()).equals(bytesOf(name)), name).toBe(true);
+      const body = Buffer.from(await response.arrayBuffer());
+      expect({ name, isWhole: body.equals(bytesOf(name)) }).toEqual({ name, isWhole: true });
     }
     // Reconciliation: the ledger again knows of every byte.
     for (let runs = 0; runs < 3; runs++) await verb(mirror, "/sweep", { method: "POST" });

@@ -40,7 +40,7 @@ async function createApi(token: string | undefined = TOKEN) {
   });
   async function ask(path: string, init: RequestInit = {}) {
     const response = await api.request(path, { ...init, headers: { authorization: `Bearer ${TOKEN}` } });
-    return { status: response.status, body: (await response.json()) as Record<string, unknown> };
+    return { status: response.status, body: await response.json<Record<string, unknown>>() };
   }
   const post = (path: string, body: unknown) => ask(path, { method: "POST", body: JSON.stringify(body) });
   return { api, ask, post, store, ledgers };
