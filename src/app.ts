@@ -1,5 +1,4 @@
 import { type Context, Hono } from "hono";
-import type { JSX } from "hono/jsx/jsx-runtime";
 import type { Config } from "./config/config.ts";
 import { siteAddress, type Visit } from "./site/address.ts";
 import { clientOfAgent } from "./site/client-kind.ts";
@@ -8,7 +7,9 @@ import { setupOf } from "./site/setup-of.ts";
 import { formatRefusal, formatSetupScript } from "./site/setup-script.ts";
 import { snippetsOf } from "./site/snippet.ts";
 import { createOperatorApi, type OperatorDependencies } from "./site/operator-api.ts";
+import { createOperatorPages, type OperatorPagesDependencies } from "./site/operator-pages.ts";
 import { createRepositoryLinks, type RepositoryLinksDependencies } from "./site/repository-links.ts";
+import { COMMON, isBrowser, page, script, text } from "./site/respond.ts";
 import { STYLE } from "./site/style.ts";
 
 /** What the operator's and newcomer's pages need. */
@@ -17,6 +18,7 @@ export interface SiteDependencies {
   /** Addresses that the server listens on, beside the configured hosts. */
   readonly ownHosts: readonly string[];
   readonly operator: OperatorDependencies;
+  readonly pages: OperatorPagesDependencies;
   readonly links: RepositoryLinksDependencies;
 }
 
@@ -90,34 +92,13 @@ export function createApp(deps: SiteDependencies): Hono {
     );
   });
 
+  app.route("/-", createOperatorPages(deps.operator.token, deps.pages));
   app.route("/-/ledger", createOperatorApi(deps.operator));
   app.route("/-", createRepositoryLinks(own, deps.links));
   app.notFound((context) => text(context, "There is no such page; /-/ is the first\n", 404));
   return app;
 }
 
-/** Pages depend on who asks, and by which name: nobody may keep them for others. */
-const COMMON = { "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer" };
-const POLICY =
-  "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-
 function visitOf(context: Context): Visit {
   return { scheme: context.req.url.startsWith("https:") ? "https" : "http", authority: context.req.header("host") ?? "" };
-}
-
-/** `curl` and package managers ask for anything, browsers for HTML. */
-function isBrowser(context: Context): boolean {
-  return /\btext\/html\b/.test(context.req.header("accept") ?? "");
-}
-
-async function page(context: Context, content: JSX.Element): Promise<Response> {
-  return context.html(`<!doctype html>${(await content).toString()}`, 200, { ...COMMON, "Content-Security-Policy": POLICY });
-}
-
-function text(context: Context, body: string, status: 200 | 400 | 404 = 200): Response {
-  return context.body(body, status, { ...COMMON, "Content-Type": "text/plain; charset=utf-8" });
-}
-
-function script(context: Context, body: string, status: 200 | 404 | 421 = 200): Response {
-  return context.body(body, status, { ...COMMON, "Content-Type": "text/x-shellscript; charset=utf-8" });
 }

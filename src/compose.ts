@@ -37,6 +37,8 @@ export interface Core {
 export interface CoreOptions {
   readonly isLocal: boolean;
   readonly ledger: LedgerPort;
+  /** Puts a cache in front of the store, where there is one. */
+  readonly cached: (store: ObjectStore) => ObjectStore;
   readonly waitUntil: (work: Promise<unknown>) => void;
   readonly log: Core["log"];
   /** Whoever counts what happens; costs no I/O. */
@@ -54,12 +56,12 @@ export function composeCore(
   config: Config,
   bareStore: ObjectStore,
   leases: Leases,
-  { isLocal, ledger, waitUntil, log, observer }: CoreOptions,
+  { isLocal, ledger, cached, waitUntil, log, observer }: CoreOptions,
 ): Core {
   const now = () => Date.now();
   const budget = config.budgetBytes;
   const retention = createRetention({ ledger, budget, classOf: classifyKeys(config), now, sleep, waitUntil, log });
-  const store = retention.watch(bareStore);
+  const store = cached(retention.watch(bareStore));
   const via = createVia(config);
   const upstreams = createUpstreams({
     config,

@@ -17,6 +17,8 @@ import { createEnsureStored } from "./serve/ensure-stored.ts";
 import { refuse } from "./serve/failure.ts";
 import { createCounters } from "./site/counters.ts";
 import { createDiskStore } from "./store/disk-store.ts";
+import { createEdgeCacheStore } from "./store/edge-cache-store.ts";
+import type { ObjectStore } from "./store/object-store.ts";
 import { createR2Store } from "./store/r2-store.ts";
 
 export { FillCoordinator } from "./fill/fill-coordinator.ts";
@@ -25,6 +27,8 @@ interface Env {
   readonly BUCKET?: R2Bucket;
   /** The state folder's store on one machine, in place of the bucket. */
   readonly DISK?: Fetcher;
+  /** Names this deployment of the Worker, at the edge. */
+  readonly CF_VERSION_METADATA?: WorkerVersionMetadata;
   readonly FLIGHTS: DurableObjectNamespace<FillCoordinator>;
   readonly REPOSITORIES: DurableObjectNamespace<RepositoryObject>;
   readonly LEDGER: DurableObjectNamespace<LedgerObject>;
@@ -105,7 +109,7 @@ function lookUpTables(env: Env, { metadataTtlSeconds }: Config): LookUp {
 class ConfigError extends Error {}
 
 function buildCore(env: Env): Core {
-  const { LOCAL, LOG: _log, OWN_HOSTS: _own, ADMIN_TOKEN: _token, ...vars } = env;
+  const { LOCAL, CF_VERSION_METADATA: _version, LOG: _log, OWN_HOSTS: _own, ADMIN_TOKEN: _token, ...vars } = env;
   const parsed = parseConfig(vars);
   if (!parsed.ok) throw new ConfigError(`This mirror is not configured rightly:\n${parsed.problems.join("\n")}`);
   const log = (message: string) => console.warn(message);
@@ -114,9 +118,27 @@ function buildCore(env: Env): Core {
   return composeCore(parsed.config, store, leases, {
     isLocal: LOCAL === true,
     ledger: createLedgerPort((name) => ledgerStub(env, name)),
+    cached: (bare) => (env.DISK === undefined ? edgeCached(bare, parsed.config, env) : bare),
     waitUntil,
     log,
     observer: observe(counters),
+  });
+}
+
+/** Cached slices of one request: the Cache API takes 50 calls of a request on the free plan and 1,000 on the paid one, two for a slice. */
+const MAX_CACHED_SLICES = { free: 12, paid: 400 } as const;
+
+/** A longer METADATA_TTL does not keep a purge waiting longer than this. */
+const MAX_HEAD_TTL_MS = 60_000;
+
+function edgeCached(store: ObjectStore, { plan, metadataTtlSeconds }: Config, { CF_VERSION_METADATA }: Env): ObjectStore {
+  return createEdgeCacheStore(store, {
+    cache: caches.default,
+    namespace: CF_VERSION_METADATA?.id ?? "",
+    ttlMs: Math.min(metadataTtlSeconds * 1_000, MAX_HEAD_TTL_MS),
+    maxSlices: MAX_CACHED_SLICES[plan],
+    now: () => Date.now(),
+    waitUntil,
   });
 }
 

@@ -131,3 +131,10 @@ export function isComing(fill: Fill, slice: number, now: number): boolean {
   }
   return false;
 }
+
+/** How far a fill has come, in bytes of the file. */
+export function describeFill({ key, object, buffers, runs, readers }: Fill, sliceBytes: number) {
+  const buffered = [...buffers.values()].map(({ start, filled }) => start + filled);
+  const begun = [...runs].map(({ slice }) => slice * sliceBytes);
+  return { key, size: object?.size ?? null, done: Math.max(0, ...buffered, ...begun), readers: readers.size };
+}

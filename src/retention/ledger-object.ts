@@ -95,6 +95,10 @@ export abstract class LedgerObjectBase<Env> extends DurableObject<Env> {
     return parsed && this.#shard().purge(parsed, after, limit, dryRun);
   }
 
+  row(key: string): LedgerRow | null {
+    return this.#ledger.get(key);
+  }
+
   pin(pattern: string): void {
     this.#ledger.pin(pattern);
   }

@@ -26,7 +26,7 @@ pre code { overflow-wrap: normal; }
 table { border-collapse: collapse; width: 100%; }
 caption { text-align: left; color: var(--soft); }
 th, td { text-align: left; padding: .35rem .75rem .35rem 0; border-bottom: 1px solid var(--line); vertical-align: top; }
-td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+td { font-variant-numeric: tabular-nums; }
 meter, progress { width: 100%; }
 dl { display: grid; grid-template-columns: minmax(8rem, max-content) 1fr; gap: .35rem 1rem; }
 dt { color: var(--soft); }

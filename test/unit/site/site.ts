@@ -1,4 +1,5 @@
 import type { SiteDependencies } from "../../../src/app.ts";
+import { createCounters } from "../../../src/site/counters.ts";
 import { parseConfig } from "../../../src/config/parse-config.ts";
 
 /** A site of one mirror of each kind. */
@@ -14,6 +15,19 @@ export function siteDependencies(vars: Record<string, unknown> = {}): SiteDepend
     config: parsed.config,
     ownHosts: [],
     operator: { token: undefined, budget: 1, retentionDays: 1, ledger: () => ({}) as never, flush: async () => {} },
+    pages: {
+      isLocal: true,
+      status: {
+        counters: createCounters(),
+        mirrors: [...parsed.config.mirrors.keys()],
+        budget: 1,
+        now: () => 0,
+        fills: () => [],
+        upstreams: () => [],
+        storage: () => Promise.reject(new Error("no ledger")),
+      },
+      why: {} as never,
+    },
     links: {
       repositories: { metalink: async () => null, mirrorlist: () => null, resolve: async () => ({ kind: "opaque" }) },
       refuseClient: async () => null,

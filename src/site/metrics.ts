@@ -1,0 +1,121 @@
+import { DURATION_BOUNDS_SECONDS } from "./counters.ts";
+import type { StatusSources } from "./status.ts";
+
+type Labels = Readonly<Record<string, string>>;
+type Sample = readonly [labels: Labels, value: number, suffix?: string];
+
+/** Prometheus' text format, version 0.0.4. */
+export const METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8";
+
+/** All metrics; counters are of this isolate since it started, storage is of the whole mirror. */
+export async function formatMetrics(sources: StatusSources): Promise<string> {
+  const { counters, budget } = sources;
+  const mirrors = [...counters.mirrors()];
+  const upstreams = sources.upstreams();
+  const storage = await sources.storage().catch(() => null);
+  const shards = storage?.shards ?? [];
+  const byOutcome = (what: "requests" | "bytes") =>
+    mirrors.flatMap(([mirror, counts]) => Object.entries(counts[what]).map(([result, value]): Sample => [{ mirror, result }, value]));
+  const known = (value: number | undefined, labels: Labels): readonly Sample[] => (value === undefined ? [] : [[labels, value]]);
+  return [
+    family("start_time_seconds", "gauge", "When these counters began, in Unix seconds.", [
+      [{}, (counters.since() || sources.now()) / 1_000],
+    ]),
+    family("requests_total", "counter", "Answered requests, by how the answer came about.", byOutcome("requests")),
+    family("response_bytes_total", "counter", "Bytes of body sent, by how the answer came about.", byOutcome("bytes")),
+    family(
+      "request_duration_seconds",
+      "histogram",
+      "From the request to the last byte of its answer.",
+      mirrors.flatMap(([mirror, { seconds }]): readonly Sample[] => [
+        ...DURATION_BOUNDS_SECONDS.map((bound, at): Sample => [{ mirror, le: String(bound) }, seconds.buckets[at] ?? 0, "_bucket"]),
+        [{ mirror, le: "+Inf" }, seconds.count, "_bucket"],
+        [{ mirror }, seconds.sum, "_sum"],
+        [{ mirror }, seconds.count, "_count"],
+      ]),
+    ),
+    family(
+      "stored_bytes_total",
+      "counter",
+      "Bytes fetched from upstreams and stored.",
+      mirrors.map(([mirror, counts]) => [{ mirror }, counts.storedBytes]),
+    ),
+    family(
+      "refused_bodies_total",
+      "counter",
+      "Bodies from upstreams whose length, structure or digest was wrong.",
+      mirrors.map(([mirror, counts]) => [{ mirror }, counts.refused]),
+    ),
+    family(
+      "cut_responses_total",
+      "counter",
+      "Answers that ended before their end, by either side.",
+      mirrors.map(([mirror, counts]) => [{ mirror }, counts.cut]),
+    ),
+    family(
+      "upstream_events_total",
+      "counter",
+      "Faults, broken bodies and breaker changes of upstreams.",
+      [...counters.upstreamEvents()].map(([name, value]) => {
+        const [upstream = "", event = ""] = name.split(" ");
+        return [{ upstream, event }, value];
+      }),
+    ),
+    family(
+      "upstream_ready",
+      "gauge",
+      "1 where an upstream is asked in its turn, 0 where its breaker is open or it asked to wait.",
+      upstreams.map(({ upstream, state }) => [{ upstream }, state === "ready" ? 1 : 0]),
+    ),
+    family(
+      "upstream_first_byte_seconds",
+      "gauge",
+      "Smoothed time to an upstream's headers.",
+      upstreams.flatMap(({ upstream, firstByteMs }) => known(firstByteMs && firstByteMs / 1_000, { upstream })),
+    ),
+    family(
+      "upstream_bytes_per_second",
+      "gauge",
+      "Smoothed rate of an upstream's bodies.",
+      upstreams.flatMap(({ upstream, bytesPerSecond }) => known(bytesPerSecond, { upstream })),
+    ),
+    family(
+      "upstream_bodies",
+      "gauge",
+      "Bodies of an upstream under way.",
+      upstreams.map(({ upstream, bodies }) => [{ upstream }, bodies]),
+    ),
+    family("fills", "gauge", "Files being fetched.", [[{}, sources.fills().length]]),
+    family(
+      "storage_objects",
+      "gauge",
+      "Objects stored.",
+      shards.map(({ shard, objects }) => [{ mirror: shard }, objects]),
+    ),
+    family(
+      "storage_bytes",
+      "gauge",
+      "Bytes stored; dead are those on their way out.",
+      shards.flatMap(({ shard, live, dead }): readonly Sample[] => [
+        [{ mirror: shard, state: "live" }, live],
+        [{ mirror: shard, state: "dead" }, dead],
+      ]),
+    ),
+    family("storage_reserved_bytes", "gauge", "Bytes that fills under way have reserved.", known(storage?.reserved, {})),
+    family("storage_budget_bytes", "gauge", "Bytes that may be stored.", [[{}, budget]]),
+  ].join("");
+}
+
+function family(name: string, type: "counter" | "gauge" | "histogram", help: string, samples: readonly Sample[]): string {
+  if (samples.length === 0) return "";
+  const full = `lazy_mirror_${name}`;
+  const lines = samples.map(([labels, value, suffix = ""]) => `${full}${suffix}${formatLabels(labels)} ${value}\n`);
+  return `# HELP ${full} ${help}\n# TYPE ${full} ${type}\n${lines.join("")}`;
+}
+
+function formatLabels(labels: Labels): string {
+  const pairs = Object.entries(labels).map(
+    ([name, value]) => `${name}="${value.replace(/["\\]/g, String.raw`\$&`).replaceAll("\n", String.raw`\n`)}"`,
+  );
+  return pairs.length === 0 ? "" : `{${pairs.join(",")}}`;
+}

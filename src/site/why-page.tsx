@@ -1,0 +1,87 @@
+import type { Child } from "hono/jsx";
+import { formatBytes, formatSeconds, formatTime } from "./format.ts";
+import { Page } from "./page.tsx";
+import type { Why } from "./why.ts";
+
+const PROOFS = {
+  none: "nothing could be proven",
+  length: "its length",
+  structure: "its own structure and length",
+  digest: "a published digest",
+} as const;
+
+/** Why a path is answered as it is. */
+export function WhyPage({ why, now }: { readonly why: Why; readonly now: number }) {
+  const { stored, expected, generation } = why;
+  const since = (ms: number) => `${formatTime(ms)} (${formatSeconds((now - ms) / 1_000)} ago)`;
+  return (
+    <Page title={`Why ${why.path === "" ? why.mirror : why.path}`}>
+      <p>{why.next}</p>
+      <dl>
+        <Fact name="Mirror">{why.mirror}</Fact>
+        <Fact name="Class">
+          {why.class}, by the rule <code>{why.rule}</code>
+        </Fact>
+        <Fact name="Key">
+          <code>{why.key}</code>
+        </Fact>
+        <Fact name="Stored">{stored === null ? "no" : `since ${since(stored.storedAt)}`}</Fact>
+        {stored !== null && (
+          <>
+            <Fact name="Size">
+              {formatBytes(stored.size)} ({stored.size} bytes)
+              {stored.sliceBytes !== undefined && `, in slices of ${formatBytes(stored.sliceBytes)}`}
+            </Fact>
+            <Fact name="From">{stored.upstream}</Fact>
+            <Fact name="Verified by">
+              {PROOFS[stored.verified]}
+              {stored.provisional === true && ", provisionally: the index was still being read"}
+              {stored.tainted === true && "; an earlier version went bad"}
+            </Fact>
+            {stored.sha256 !== undefined && (
+              <Fact name="SHA-256">
+                <code>{stored.sha256}</code>
+              </Fact>
+            )}
+            <Fact name="Upstream's date">{stored.lastModified ?? "none"}</Fact>
+            <Fact name="Last revalidated">
+              {why.checkedAt === null ? "not since it was stored, as far as this isolate knows" : since(why.checkedAt)}
+            </Fact>
+            <Fact name="Expires">{why.expiresAt === null ? "–" : formatTime(why.expiresAt)}</Fact>
+          </>
+        )}
+        {generation !== null && (
+          <Fact name="Generation">
+            {generation.state}
+            {generation.ageSeconds !== null && `, confirmed ${formatSeconds(generation.ageSeconds)} ago`}
+            {generation.detail !== null && `: ${generation.detail}`}
+          </Fact>
+        )}
+        <Fact name="Has to be">
+          {expected.kind === "known" ? (
+            <>
+              {expected.expectation.algorithm} <code>{expected.expectation.digest}</code>, says{" "}
+              {expected.expectation.source === "name" ? "its name" : "the index"}
+            </>
+          ) : expected.kind === "building" ? (
+            "not known yet: the index is being read"
+          ) : (
+            "nothing known says"
+          )}
+        </Fact>
+        {why.uses !== null && <Fact name="Uses">{`${why.uses.count}, the last ${since(why.uses.lastUsedAt)}`}</Fact>}
+        <Fact name="Eviction">{why.eviction}</Fact>
+        <Fact name="Upstreams">{why.upstreams.join(", ")}</Fact>
+      </dl>
+    </Page>
+  );
+}
+
+function Fact({ name, children }: { readonly name: string; readonly children?: Child }) {
+  return (
+    <>
+      <dt>{name}</dt>
+      <dd>{children}</dd>
+    </>
+  );
+}

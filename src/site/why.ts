@@ -1,0 +1,144 @@
+import type { Config } from "../config/config.ts";
+import { contentKey, parseHashName } from "../metadata/content-address.ts";
+import type { Expected, Repositories, Resolution } from "../metadata/repositories.ts";
+import type { LedgerRow } from "../retention/ledger.ts";
+import { routeRequest } from "../route/route-request.ts";
+import type { Target } from "../route/target.ts";
+import type { ObjectStore } from "../store/object-store.ts";
+import type { StoredObject } from "../store/stored-object.ts";
+import { formatSeconds } from "./format.ts";
+
+export interface WhySources {
+  readonly config: Config;
+  readonly store: Pick<ObjectStore, "head">;
+  readonly repositories: Repositories;
+  /** When an upstream last said that the stored copy is still its own, in this isolate; 0 for never. */
+  readonly checkedAt: (key: string) => number;
+  readonly now: () => number;
+  readonly row: (key: string) => Promise<LedgerRow | null>;
+  /** What would be evicted next, in order. */
+  readonly nextOut: (limit: number) => Promise<readonly LedgerRow[]>;
+}
+
+/** All that is known of one path. Times in milliseconds since the epoch. */
+export interface Why {
+  readonly mirror: string;
+  readonly path: string;
+  readonly key: string;
+  readonly class: Target["class"];
+  readonly rule: string;
+  readonly upstreams: readonly string[];
+  readonly stored: StoredObject | null;
+  readonly checkedAt: number | null;
+  /** How the repository that it belongs to answers for it; null for what belongs to none. */
+  readonly generation: { readonly state: string; readonly ageSeconds: number | null; readonly detail: string | null } | null;
+  /** What an index, a root or its own name says that it has to be. */
+  readonly expected: Expected;
+  readonly expiresAt: number | null;
+  readonly uses: { readonly count: number; readonly lastUsedAt: number; readonly isHeldByGeneration: boolean } | null;
+  readonly eviction: string;
+  /** What the next request would do. */
+  readonly next: string;
+}
+
+const DAY_MS = 86_400_000;
+/** As far as the order of eviction is looked through. */
+const MAX_RANK = 200;
+
+/** `path` is raw: `<mirror>/<path>` as a client would ask, with its query. Null where no mirror is meant. */
+export async function gatherWhy(sources: WhySources, path: string): Promise<Why | { readonly refused: string }> {
+  const { config, store, repositories, checkedAt, now } = sources;
+  const routed = routeRequest(config.mirrors, { url: `/${path}` });
+  if (routed.kind !== "mirror")
+    return { refused: routed.kind === "refused" ? routed.detail : "Name a mirror and a path: /-/why/<mirror>/<path>" };
+  const { target } = routed;
+  const resolution = await resolve(target, repositories);
+  const key = resolution?.kind === "object" ? resolution.key : keyOf(target);
+  const stored = resolution?.kind === "object" ? resolution.object : await store.head(key);
+  const [expected, row, nextOut] = await Promise.all([
+    repositories.expected(target).catch((): Expected => ({ kind: "none" })),
+    sources.row(key).catch(() => null),
+    sources.nextOut(MAX_RANK).catch((): readonly LedgerRow[] => []),
+  ]);
+  const expiresAt = stored === null ? null : stored.storedAt + config.retentionDays * DAY_MS;
+  const rank = nextOut.findIndex((one) => one.key === key);
+  return {
+    mirror: target.mirror.name,
+    path: target.path + target.query,
+    key,
+    class: target.class,
+    rule: target.rule,
+    upstreams: target.mirror.upstreams.map(({ url }) => url),
+    stored,
+    checkedAt: checkedAt(key) || null,
+    generation: resolution && describeGeneration(resolution),
+    expected,
+    expiresAt,
+    uses: row && { count: row.uses, lastUsedAt: row.lastUsedAt, isHeldByGeneration: row.held > 0 },
+    eviction: describeEviction(stored, row, rank, expiresAt, now()),
+    next: describeNext(target, stored, resolution, expiresAt !== null && expiresAt <= now()),
+  };
+}
+
+/** Asks the repository as a client's request would: whatever is due (one conditional fetch at most) is done, and then described. */
+async function resolve(target: Target, repositories: Repositories): Promise<Resolution | null> {
+  return target.class === "root" || target.class === "member" ? repositories.resolve(target) : null;
+}
+
+function keyOf(target: Target): string {
+  const named = target.class === "hashed" ? parseHashName(target.path) : null;
+  return named === null ? target.key : contentKey(named);
+}
+
+function describeGeneration(resolution: Resolution): NonNullable<Why["generation"]> {
+  switch (resolution.kind) {
+    case "object":
+      return { state: resolution.state, ageSeconds: resolution.ageSeconds, detail: resolution.detail ?? null };
+    case "absent":
+      return { state: "absent", ageSeconds: null, detail: `an upstream said ${resolution.status}` };
+    case "opaque":
+      return { state: "none", ageSeconds: null, detail: "no generation covers this path: it is cached by itself" };
+    case "failure":
+      return { state: "failure", ageSeconds: null, detail: resolution.detail };
+  }
+}
+
+function describeEviction(stored: StoredObject | null, row: LedgerRow | null, rank: number, expiresAt: number | null, now: number): string {
+  if (stored === null) return "There is nothing to evict.";
+  const age = `by age ${expiresAt !== null && expiresAt > now ? `in ${formatSeconds((expiresAt - now) / 1_000)}` : "with the next sweep"}`;
+  if (row === null) return `It goes ${age}; the ledger does not know it yet.`;
+  if (row.held > 0) return `It goes ${age}; when space is short it goes last, as a live generation names it or it is pinned.`;
+  if (rank >= 0) return `It goes ${age}; when space is short it is number ${rank + 1} to go (LFUDA: ${row.uses} uses).`;
+  return `It goes ${age}; when space is short at least ${MAX_RANK} others, or all there are, go before it (LFUDA: ${row.uses} uses).`;
+}
+
+function describeNext(
+  { class: pathClass }: Target,
+  stored: StoredObject | null,
+  resolution: Resolution | null,
+  isExpired: boolean,
+): string {
+  if (pathClass === "pass")
+    return "It is fetched from an upstream, checked on its way, and not stored: uploads are written in place there.";
+  if (resolution?.kind === "object") {
+    return resolution.state === "stale"
+      ? "It is answered from the last good generation; an upstream is tried again once METADATA_TTL_SECONDS have passed."
+      : "It is answered from the published generation, without asking an upstream until METADATA_TTL_SECONDS have passed.";
+  }
+  if (resolution?.kind === "absent") return "It is answered by 404, as an upstream has none.";
+  if (resolution?.kind === "failure") return `It is answered by ${resolution.status}, and an upstream is tried again.`;
+  if (stored === null) return "It is fetched once for all who ask, from the first upstream that can; checked; and stored.";
+  if (isExpired) return "It is past its age: an upstream is asked whether it is still the same, and a new one is fetched if not.";
+  switch (pathClass) {
+    case "hashed":
+      return "It is answered from the store and never asked for again: its name is its digest.";
+    case "package":
+      return "It is answered from the store; an upstream is asked only for a client that doubts it (no-cache, a condition), once a minute at most.";
+    case "unstable-package":
+      return "It is answered from the store; an upstream is asked once a day whether it is still the same, as this tree rebuilds under one name.";
+    case "volatile":
+    case "root":
+    case "member":
+      return "It is answered from the store while it is fresh (minutes), then an upstream is asked whether it is still the same.";
+  }
+}
