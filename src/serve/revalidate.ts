@@ -106,6 +106,8 @@ function isSame(
 async function renew(key: string, object: StoredObject, { store, config, now, log }: ServeDependencies): Promise<void> {
   if (now() - object.storedAt < config.retentionDays * 86_400_000) return;
   try {
+    // `get` may be a data centre's memory of a moment ago; `head` is what is there.
+    if ((await store.head(key))?.version !== object.version) return;
     const current = await store.get(key);
     if (current?.object.version !== object.version) {
       await current?.body?.cancel();
