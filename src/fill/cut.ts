@@ -131,9 +131,9 @@ async function finish(
   return { kind: "done" };
 }
 
-/** While the index is being read, a body that nobody has seen yet can wait for it a little. Null: not known in time. */
-async function awaitIndex({ fill, expected }: CutOptions, verdict: CheckResult & { ok: true }): Promise<CheckResult | null> {
-  const { known, provisional } = await expected(fill.promised ? 0 : INDEX_WAIT_MS);
+/** While the index is being read, the last bytes can wait for it a little. Null: not known in time. */
+async function awaitIndex({ expected }: CutOptions, verdict: CheckResult & { ok: true }): Promise<CheckResult | null> {
+  const { known, provisional } = await expected(INDEX_WAIT_MS);
   if (provisional) return null;
   const named = known.filter((expectation) => expectation.algorithm === "sha256");
   if (named.length === 0) return verdict;

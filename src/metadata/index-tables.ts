@@ -31,6 +31,8 @@ export interface IndexTables {
    * are gone when this resolves. Never rejects: a table that cannot be had is a line in the log, and packages go by their structure.
    */
   prepare(place: Place, next: ParsedRoot, members: Members): Promise<void>;
+  /** Says at once, where `prepare` will come to build a first table or a larger one, that packages are to wait for it. */
+  announce(place: Place, next: ParsedRoot, members: Members): Promise<void>;
 }
 
 export interface IndexTablesDependencies {
@@ -63,6 +65,11 @@ export function createIndexTables(deps: IndexTablesDependencies): IndexTables {
         });
       return queue;
     },
+    async announce(place, next, members) {
+      const own = loadOwn(place.root);
+      const count = chooseIndexes(place, next, members).length;
+      if (count > (own?.digests.length ?? 0)) await directory.building(place.base);
+    },
   };
 
   async function follow(place: Place, next: ParsedRoot, members: Members): Promise<void> {
@@ -72,7 +79,7 @@ export function createIndexTables(deps: IndexTablesDependencies): IndexTables {
     const isSame = own !== null && digests.join() === own.digests.join();
     if ((isSame && (await isStored(own.table))) || (own === null && indexes.length === 0)) return;
     // Not before a swap: the published generation is known until then, and what the next one adds is nobody's business yet.
-    if (own === null || own.digests.length < digests.length) await directory.building(place.base);
+    if (digests.length > (own?.digests.length ?? 0)) await directory.building(place.base);
     const built = await build(place, next, indexes, members, own?.table ?? null);
     if (built === null) kept.remove(`table:${place.root}`);
     else kept.save(`table:${place.root}`, JSON.stringify({ table: built.table, digests } satisfies OwnTable));

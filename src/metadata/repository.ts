@@ -121,7 +121,7 @@ export function createRepository(deps: RepositoryDependencies): Repository {
     const entry = same.find((one) => one.path.startsWith(folder)) ?? same[0];
     // Of another generation, or long: its own name is all that a fill needs to know.
     if (entry === undefined || (entry.size ?? 0) > deps.limits.prefetchBytes) return { kind: "opaque" };
-    noteUse(place, entry);
+    await noteUse(place, entry);
     const candidates = entry.path === path ? [path] : [path, entry.path];
     return answerMember(await members.ensure(entry, candidates), contentKey(place.digest), "fresh", now());
   }
@@ -130,7 +130,7 @@ export function createRepository(deps: RepositoryDependencies): Repository {
     const { generation, state, confirmedAt, detail } = current;
     const entry = entryAt(generation, path);
     if (entry === undefined || (entry.size ?? 0) > deps.limits.prefetchBytes) return { kind: "opaque" };
-    noteUse(place, entry);
+    await noteUse(place, entry);
     const candidates = memberCandidates(entry, generation.parsed?.byHash ?? false);
     return answerMember(await members.ensure(entry, candidates), contentKey(entry), state, confirmedAt, detail);
   }
@@ -158,10 +158,16 @@ export function createRepository(deps: RepositoryDependencies): Repository {
     return { kind: "object", key: file.key, object: file.object, state, ageSeconds, ...(detail === undefined ? {} : { detail }) };
   }
 
-  /** An index that clients begin to use is prefetched from now on, and its packages are to be known. */
-  function noteUse(place: Place, entry: Entry): void {
+  /**
+   * An index that clients begin to use is prefetched from now on, and its packages are to be known. That is said before the client has the
+   * index: it asks for the packages at once.
+   */
+  async function noteUse(place: Place, entry: Entry): Promise<void> {
     if (!members.markUsed(usedName(place, entry)) || place.kind !== "deb") return;
-    followIndexes(place, keepers.get(place.root)?.held()?.parsed ?? null);
+    const parsed = keepers.get(place.root)?.held()?.parsed ?? null;
+    if (parsed === null) return;
+    await deps.tables?.announce(place, parsed, members);
+    followIndexes(place, parsed);
   }
 
   async function resolveFile(path: string, place: Place, current: Held, lost: string | undefined): Promise<Resolution> {

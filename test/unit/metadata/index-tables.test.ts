@@ -32,7 +32,7 @@ function setUp(): Setup {
     directory: { building: async (base) => directory.building(base), publish: async (base, table) => directory.publish(base, table) },
   });
   let last: Promise<void> = Promise.resolve();
-  const watched = { prepare: (...args: Parameters<typeof tables.prepare>): Promise<void> => (last = tables.prepare(...args)) };
+  const watched = { ...tables, prepare: (...args: Parameters<typeof tables.prepare>): Promise<void> => (last = tables.prepare(...args)) };
   const repository = world.repository({ tables: watched });
   const repositories = createRepositories({
     store: world.store,
