@@ -41,6 +41,7 @@ export function SetupPage({ setup, site, isKnownHost }: Entry & { readonly isKno
         The mirror is at <a href={`${setup.base}/`}>{setup.base}/</a>.
       </p>
       {!isKnownHost && <UnknownHost />}
+      <h2>What to do</h2>
       <Instructions setup={setup} site={site} />
     </Page>
   );

@@ -131,8 +131,8 @@ const TROUBLES: Readonly<Record<Status["troubles"][number]["kind"], string>> = {
 
 function Section({ id, title, children }: { readonly id: string; readonly title: string; readonly children?: Child }) {
   return (
-    <section id={id} aria-labelledby={`${id}-title`}>
-      <h2 id={`${id}-title`}>{title}</h2>
+    <section id={id}>
+      <h2>{title}</h2>
       {children}
     </section>
   );

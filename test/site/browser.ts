@@ -1,0 +1,40 @@
+import { mkdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { createRequire } from "node:module";
+import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
+
+const ROOT = join(import.meta.dirname, "../..");
+const SHOTS = join(ROOT, "test-output");
+const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+
+export const CHROMIUM = "chromium";
+
+export function openBrowser(): Promise<Browser> {
+  return chromium.launch({ executablePath: `/usr/bin/${CHROMIUM}`, args: ["--no-sandbox", "--disable-dev-shm-usage"] });
+}
+
+/** The ways a page is looked at. */
+export const LOOKS: Readonly<Record<string, BrowserContextOptions>> = {
+  desktop: { viewport: { width: 1200, height: 900 }, colorScheme: "light" },
+  "dark phone": { viewport: { width: 375, height: 740 }, colorScheme: "dark", isMobile: true, hasTouch: true },
+};
+
+/** What axe objects to: rule and elements. */
+export async function findObjections(page: Page): Promise<readonly string[]> {
+  // The page's own policy forbids other scripts: this one comes by the debugger's way.
+  await page.evaluate(AXE);
+  const { violations } = (await page.evaluate("axe.run()")) as {
+    violations: readonly { id: string; nodes: readonly { html: string }[] }[];
+  };
+  return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(" ")}`);
+}
+
+/** Whether the page is wider than its window: on a phone it would slide about. */
+export function isTooWide(page: Page): Promise<boolean> {
+  return page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth");
+}
+
+export async function shoot(page: Page, name: string): Promise<void> {
+  mkdirSync(SHOTS, { recursive: true });
+  await page.screenshot({ path: join(SHOTS, `${name.replaceAll(/[^a-z0-9]+/gi, "-")}.png`), fullPage: true });
+}
