@@ -20,7 +20,7 @@ export function StatusPage({ status, isLocal }: { readonly status: Status; reado
         <Section id="mirrors" title="Mirrors">
           <Table
             label="Mirrors"
-            head={["Mirror", "Requests", "Served", "Saved", "Byte hits", "Stored since", "Holds", "Bad bodies caught", "Cut off"]}
+            head={["Mirror", "Requests", "Served", "Saved", "Byte hits", "Fetched", "Holds", "Bad bodies caught", "Cut off"]}
             rows={status.mirrors.map((one) => [
               one.name,
               one.requests,

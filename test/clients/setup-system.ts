@@ -5,6 +5,8 @@ import { join } from "node:path";
 import type { ToolRun } from "../support/run-tool.ts";
 import { runTool } from "../support/run-tool.ts";
 
+const UNSHARE = "/usr/bin/unshare";
+
 /** This machine's own files below a layer that takes every change and is thrown away; /dev and /proc are real. */
 const ENTER = `set -e
 mount -t tmpfs none "$1"
@@ -18,7 +20,7 @@ exec chroot "$1/root" sh -euc "$2"`;
 export async function runInSystem(commands: string): Promise<ToolRun> {
   const folder = mkdtempSync(join(tmpdir(), "lazy-mirror-system-"));
   try {
-    return await runTool("unshare", ["--mount", "sh", "-c", ENTER, "sh", folder, commands]);
+    return await runTool(UNSHARE, ["--mount", "sh", "-c", ENTER, "sh", folder, commands]);
   } finally {
     rmSync(folder, { recursive: true });
   }
@@ -27,7 +29,7 @@ export async function runInSystem(commands: string): Promise<ToolRun> {
 /** Whether this process may make such a system. Under CI, having to skip is a failure. */
 export function canRunSystems(): boolean {
   const folder = mkdtempSync(join(tmpdir(), "lazy-mirror-system-"));
-  const { status, stderr } = spawnSync("unshare", ["--mount", "sh", "-c", ENTER, "sh", folder, "true"], { encoding: "utf8" });
+  const { status, stderr } = spawnSync(UNSHARE, ["--mount", "sh", "-c", ENTER, "sh", folder, "true"], { encoding: "utf8" });
   rmSync(folder, { recursive: true });
   if (status === 0) return true;
   const detail = `Cannot test scripts that change a system: it needs root and overlayfs: ${stderr}`;

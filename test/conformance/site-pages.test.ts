@@ -40,7 +40,7 @@ describe("the counts", () => {
     for (let times = 0; times < 4; times++) await (await fetch(`${mirror.url}/debian/pool/a+b_1.0.tar.gz`)).arrayBuffer();
     // The line of a request is written once its body has gone out.
     await expect
-      .poll(async () => (await (await get("/-/status.json")).json()) as unknown)
+      .poll(async () => (await get("/-/status.json")).json<unknown>())
       .toMatchObject({
         mirrors: [
           { name: "debian", requests: 4, served: 4 * BYTES, saved: 3 * BYTES, stored: BYTES, byteHitRatio: 0.75, refused: 0, cut: 0 },
@@ -64,7 +64,7 @@ describe("the counts", () => {
     await origin.close();
     expect((await fetch(`${mirror.url}/debian/pool/c_1.0.tar.gz`)).status).toBe(502);
     await origin.restart();
-    const { troubles } = (await (await get("/-/status.json")).json()) as { troubles: { kind: string; where: string; cause: string }[] };
+    const { troubles } = await (await get("/-/status.json")).json<{ troubles: { kind: string; where: string; cause: string }[] }>();
     expect(troubles).toContainEqual(
       expect.objectContaining({ kind: "fault", where: origin.url, cause: expect.stringContaining("pool/c_1.0.tar.gz") }),
     );

@@ -1,11 +1,10 @@
-import { mkdirSync, readFileSync } from "node:fs";
+import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { createRequire } from "node:module";
+import axe from "axe-core";
 import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
 
 const ROOT = join(import.meta.dirname, "../..");
 const SHOTS = join(ROOT, "test-output");
-const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
 export const CHROMIUM = "chromium";
 
@@ -19,13 +18,15 @@ export const LOOKS: Readonly<Record<string, BrowserContextOptions>> = {
   "dark phone": { viewport: { width: 375, height: 740 }, colorScheme: "dark", isMobile: true, hasTouch: true },
 };
 
+interface AxeResult {
+  readonly violations: readonly { readonly id: string; readonly nodes: readonly { readonly html: string }[] }[];
+}
+
 /** What axe objects to: rule and elements. */
 export async function findObjections(page: Page): Promise<readonly string[]> {
   // The page's own policy forbids other scripts: this one comes by the debugger's way.
-  await page.evaluate(AXE);
-  const { violations } = (await page.evaluate("axe.run()")) as {
-    violations: readonly { id: string; nodes: readonly { html: string }[] }[];
-  };
+  await page.evaluate(axe.source);
+  const { violations } = await page.evaluate<AxeResult>("axe.run()");
   return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(" ")}`);
 }
 
