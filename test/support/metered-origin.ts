@@ -1,3 +1,6 @@
+import { gzipSync } from "node:zlib";
+import { primary, repomd, sha256 } from "../unit/metadata/samples.ts";
+
 /** Requests so far, of all test files together. */
 let asked = 0;
 
@@ -28,12 +31,22 @@ export function contentOf(size: number): Uint8Array<ArrayBuffer> {
   return Uint8Array.from({ length: size }, (_, at) => (at * 31 + (at >> 8)) & 255);
 }
 
-const text = (written: string): Uint8Array<ArrayBuffer> => new Uint8Array(new TextEncoder().encode(written));
+/** Packages that the repository's index names, by their path below it. */
+const PACKAGES: Readonly<Record<string, string>> = {
+  ...Object.fromEntries(Array.from({ length: 9 }, (_, n) => [`Packages/known-${n}.rpm`, `package ${n} `.repeat(500)])),
+  "Packages/large.rpm": "large ".repeat(3_500_000),
+};
 
-/** A repository that names nothing. */
-const PUBLISHED = new Map([
-  [
-    "/fedora/os/repodata/repomd.xml",
-    text('<?xml version="1.0"?><repomd xmlns="http://linux.duke.edu/metadata/repo"><revision>1700000000</revision></repomd>'),
-  ],
-]);
+/** Files of the repository /fedora/os. */
+const PUBLISHED = publish("/fedora/os");
+
+function publish(base: string): ReadonlyMap<string, Uint8Array<ArrayBuffer>> {
+  const index = gzipSync(primary(PACKAGES));
+  const href = `repodata/${sha256(index)}-primary.xml.gz`;
+  const files = {
+    ...PACKAGES,
+    [href]: index,
+    "repodata/repomd.xml": repomd({ revision: 1_700_000_000, data: { primary: [href, index] } }),
+  };
+  return new Map(Object.entries(files).map(([path, content]) => [`${base}/${path}`, new Uint8Array(Buffer.from(content))]));
+}

@@ -27,8 +27,8 @@ export interface Metered {
 
 export interface MeteredWorker {
   fetch(path: string, init?: RequestInit): Promise<Metered>;
-  /** One more of the same isolate's requests, without its bill. */
-  start(path: string, init?: RequestInit): Promise<{ readonly response: Response; readonly settled: () => Promise<void> }>;
+  /** As many clients at the same moment: the first one's response, and the bill of all. */
+  fetchAtOnce(path: string, clients: number): Promise<Metered>;
   readonly bucket: R2Bucket;
 }
 
@@ -72,23 +72,32 @@ export function createMeteredWorker({ vars, beforeBucket }: MeterOptions): Meter
     LEDGER: namespace("LEDGER"),
   } as unknown as WorkerEnv;
 
-  async function start(path: string, init?: RequestInit) {
+  async function fetchOne(path: string, init?: RequestInit): Promise<{ response: Response; bytes: Uint8Array }> {
     const ctx = createExecutionContext();
     const request = new Request(`http://localhost${path}`, init) as unknown as Parameters<typeof worker.fetch>[0];
-    return { response: await worker.fetch(request, metered, ctx), settled: () => waitOnExecutionContext(ctx) };
+    const response = await worker.fetch(request, metered, ctx);
+    const bytes = new Uint8Array(await response.arrayBuffer());
+    await waitOnExecutionContext(ctx);
+    return { response, bytes };
+  }
+
+  async function measure<T>(run: () => Promise<T>): Promise<T & { readonly bill: Bill }> {
+    bill = emptyBill();
+    const before = await askedInAll();
+    const result = await run();
+    return { ...result, bill: { ...bill, external: (await askedInAll()) - before } };
   }
 
   return {
     bucket: bindings.BUCKET as R2Bucket,
-    start,
-    async fetch(path, init) {
-      bill = emptyBill();
-      const before = await askedInAll();
-      const { response, settled } = await start(path, init);
-      const bytes = new Uint8Array(await response.arrayBuffer());
-      await settled();
-      return { response, bytes, bill: { ...bill, external: (await askedInAll()) - before } };
-    },
+    fetch: (path, init) => measure(() => fetchOne(path, init)),
+    fetchAtOnce: (path, clients) =>
+      measure(async () => {
+        const [first, ...others] = await Promise.all(Array.from({ length: clients }, () => fetchOne(path)));
+        if (first === undefined) throw new RangeError(`Cannot fetch ${path} for ${clients} clients: wanted at least one`);
+        for (const { bytes } of others) if (bytes.length !== first.bytes.length) throw new Error(`${path} has two lengths`);
+        return first;
+      }),
   };
 }
 
