@@ -9,6 +9,10 @@ import type { Repository } from "./repository.ts";
 import { resolvePlace } from "./repository-root.ts";
 import type { Lookup, TableRef } from "./table-directory.ts";
 
+/** A use is told again after this long, so that it is not forgotten while it lasts. */
+const TOLD_MS = 24 * 60 * 60 * 1000;
+const MAX_TOLD = 10_000;
+
 /** A repository as it is called from afar, wherever it runs. */
 export interface RepositoryPort {
   resolve: Repository["resolve"];
@@ -26,6 +30,8 @@ export interface RepositoriesDependencies {
 
 /** The repositories of all mirrors, as requests ask them: at most one call to a Durable Object, and none for a file that its own name verifies and that is stored. */
 export function createRepositories({ store, now, repository, lookUp }: RepositoriesDependencies): Repositories {
+  const told = new Map<string, number>();
+
   return {
     async resolve(target, lost) {
       const place = resolvePlace(target.path);
@@ -37,6 +43,17 @@ export function createRepositories({ store, now, repository, lookUp }: Repositor
           return { kind: "object", key, object, state: "fresh", ageSeconds: Math.max(0, Math.floor((now() - object.storedAt) / 1000)) };
       }
       return answering(target, () => repository(target.mirror.name, place.base).resolve(target.path, lost));
+    },
+    async noteUse(target) {
+      if (!/\/by-hash\/|\.zck$/.test(target.path) || now() - (told.get(target.key) ?? -Infinity) < TOLD_MS) return;
+      if (told.size >= MAX_TOLD) told.clear();
+      told.set(target.key, now());
+      const base = resolvePlace(target.path)?.base;
+      // One that cannot be told now is told by the next client.
+      if (base !== undefined)
+        await repository(target.mirror.name, base)
+          .resolve(target.path)
+          .catch(() => told.delete(target.key));
     },
     async expected(target, waitMs = 0) {
       const place = resolvePlace(target.path);

@@ -6,6 +6,8 @@ import type { EnsureStored, EnsureStoredAnswer, KeptState } from "./ports.ts";
 
 const OBJECT = "object:";
 const USED = "used:";
+/** A use that goes on is noted again after this long. */
+const RENEW_MS = 24 * 60 * 60 * 1000;
 
 export interface MemberFile extends NamedDigest {
   readonly path: string;
@@ -30,7 +32,7 @@ export interface MembersDependencies {
   readonly ensureStored: EnsureStored;
   readonly kept: KeptState;
   readonly now: () => number;
-  /** A use is forgotten after this long; the next miss notes it again. */
+  /** A use is forgotten after this long. */
   readonly usedForMs: number;
 }
 
@@ -59,7 +61,7 @@ export function createMembers({ mirror, ensureStored, kept, now, usedForMs }: Me
     },
     markUsed(name) {
       const isNew = !isUsed(name);
-      if (isNew) kept.save(USED + name, String(now()));
+      if (isNew || now() - usedAt(name) >= RENEW_MS) kept.save(USED + name, String(now()));
       return isNew;
     },
     isUsed,
@@ -72,8 +74,12 @@ export function createMembers({ mirror, ensureStored, kept, now, usedForMs }: Me
   };
 
   function isUsed(name: string): boolean {
+    return now() - usedAt(name) < usedForMs;
+  }
+
+  function usedAt(name: string): number {
     const at = kept.load(USED + name);
-    return at !== null && now() - Number(at) < usedForMs;
+    return at === null ? -Infinity : Number(at);
   }
 }
 

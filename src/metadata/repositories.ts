@@ -34,6 +34,11 @@ export interface Repositories {
    */
   resolve(target: Target, lost?: string): Promise<Resolution>;
   /**
+   * A stored by-hash or zchunk file is given out without `resolve`: its repository is told once by each isolate, or it would never learn that its
+   * clients use an index which another mirror or suite stored first. Never rejects.
+   */
+  noteUse(target: Target): Promise<void>;
+  /**
    * What a published index, a root or the file's own name says of a file. While a table is being built waits up to `waitMs` (default 0) for it, then
    * says `building`: store as provisional, and it is checked when the table lands.
    */

@@ -9,14 +9,17 @@ import { lookUp } from "./stored.ts";
 
 /**
  * Files that carry their digest in their name. The same content is the same object, whichever repository or generation names it; only on a
- * miss is the repository asked, which learns so what its clients use, and knows other names for the same file.
+ * miss is the repository asked, which knows other names for the same file. Of the first hit it is told, as it is to learn what its clients use.
  */
 export async function serveHashed(client: Client, target: Target, deps: ServeDependencies): Promise<Response> {
   const named = parseHashName(target.path);
   if (named === null) return servePackage(client, target, deps);
   const keyed = { ...target, key: contentKey(named) };
   const found = await lookUp(client, keyed.key, deps);
-  if (found !== null) return serveFound(client, keyed, found, deps);
+  if (found !== null) {
+    await deps.repositories.noteUse(target);
+    return serveFound(client, keyed, found, deps);
+  }
   if (client.method === "HEAD") return serveMiss(client, keyed, deps);
   const resolution = await deps.repositories.resolve(target);
   // Of another generation than the published one, or too large to fetch ahead.

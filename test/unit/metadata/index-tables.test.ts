@@ -8,7 +8,7 @@ import { createTableDirectory, type TableDirectory } from "../../../src/metadata
 import type { Target } from "../../../src/route/target.ts";
 import type { StoredObject } from "../../../src/store/stored-object.ts";
 import { clearsigned, packages, primary, release, repomd, sha256 } from "./samples.ts";
-import { createWorld, type Files, HOUR, memoryState, ONE, settle, type World } from "./world.ts";
+import { createWorld, type Files, HOUR, memoryState, ONE, settle, TWO, type World } from "./world.ts";
 
 const T = Date.UTC(2025, 11, 31) / 1000;
 const ROOT = "os/repodata/repomd.xml";
@@ -290,4 +290,31 @@ test("metalink and mirrorlist name one place and the digest of the published rep
   expect(await repositories.metalink(target(world, "os/a.rpm"), url)).toBeNull();
   world.origins[ONE] = {};
   expect(await setUp().repositories.metalink(target(world, ROOT, "root"), url)).toBeNull();
+});
+
+test("an index that another mirror stored first is known to be used all the same, and stays so while it is", async () => {
+  const { world, repository, repositories, idle } = setUp();
+  const before = suite("sid", T, { "pool/a.deb": "aaa" });
+  world.origins[ONE] = before;
+  const index = before["dists/sid/main/binary-amd64/Packages.gz"] as Uint8Array;
+  const key = `-/sha256/${sha256(index)}`;
+  const object = { version: "v", size: index.length, contentType: "x/y", upstream: TWO, storedAt: world.now, verified: "digest" } as const;
+  await world.store.put(key, object, index);
+  await repository.resolve("dists/sid/InRelease");
+  const hashed = target(world, `dists/sid/main/binary-amd64/by-hash/SHA256/${sha256(index)}`, "hashed");
+  await repositories.noteUse(hashed);
+  await idle();
+  expect(await repositories.expected(target(world, "pool/a.deb"))).toEqual(known("aaa"));
+
+  // As long as it is asked for, every day of the retention: a later generation still has its table.
+  for (let day = 0; day < 100; day++) {
+    world.now += 24 * HOUR;
+    await repositories.noteUse(hashed);
+  }
+  await store(world, "m/pool/a.deb", "aaa");
+  world.origins[ONE] = suite("sid", T + 100, { "pool/a.deb": "bbb" });
+  await repository.resolve("dists/sid/InRelease");
+  await idle();
+  expect(world.store.objects.has("m/pool/a.deb")).toBe(false);
+  expect(await repositories.expected(target(world, "pool/a.deb"))).toEqual(known("bbb"));
 });
