@@ -1,6 +1,8 @@
+import { execFile } from "node:child_process";
 import { linkSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { afterEach, describe, expect, it } from "vitest";
 import { makeNoise } from "../support/fixture.ts";
 import { startMirror, type MirrorProcess } from "../support/mirror.ts";
@@ -125,5 +127,34 @@ describe("kill -9 during an eviction", () => {
     const listed = (await verb(mirror, "/objects?pattern=files/*&limit=200")) as { rows: readonly unknown[] };
     expect(listed.rows).toHaveLength(names.length);
     expect(Number((await verb(mirror, "/"))["used"])).toBeGreaterThanOrEqual(20 * SMALL_BYTES + 10 * LARGE_BYTES);
+  });
+});
+
+describe("npm run mirror", () => {
+  it("warms, shows, pins, foretells and purges", async () => {
+    const { mirror, origin } = await startPair({ small: 3, large: 1, vars: { BUDGET_GB: 1 } });
+    const list = join(mirror.stateFolder, "list");
+    writeFileSync(list, `files/pool/small-0.tar.gz\n${mirror.prefixUrl("files")}/pool/large-0.tar.gz\nfiles/pool/none.tar.gz\n`);
+    const command = async (...given: readonly string[]) => {
+      const args = ["src/local/mirror-command.ts", "--server", mirror.url, "--state", mirror.stateFolder, "--json", ...given];
+      const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: join(import.meta.dirname, "../..") }).catch(
+        (error: { stdout: string }) => error,
+      );
+      return stdout.split("\n").flatMap((line) => (line === "" ? [] : [JSON.parse(line) as Record<string, unknown>]));
+    };
+    const warmed = await command("warm", list, "--parallel", "1");
+    expect(warmed.map(({ status }) => status)).toEqual([200, 200, 404]);
+    const asked = origin.log.length;
+    expect((await command("ls", "files/*.tar.gz")).map(({ key }) => key)).toEqual([
+      "files/pool/large-0.tar.gz",
+      "files/pool/small-0.tar.gz",
+    ]);
+    await command("pin", "*large*");
+    expect((await command("evict", "--dry-run")).map(({ key }) => key)).toEqual(["files/pool/small-0.tar.gz"]);
+    expect(await command("status")).toMatchObject([{ used: SMALL_BYTES + LARGE_BYTES, pins: ["*large*"] }]);
+    expect(await command("purge", "*small*", "--dry-run")).toHaveLength(1);
+    expect(await command("purge", "*small*")).toHaveLength(1);
+    expect(await command("ls")).toHaveLength(1);
+    expect(origin.log).toHaveLength(asked);
   });
 });

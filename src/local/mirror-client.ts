@@ -1,0 +1,79 @@
+import { request } from "node:http";
+import { request as requestSecure } from "node:https";
+import type { WarmTarget } from "./warm-list.ts";
+
+export interface MirrorClient {
+  /** One of the operator's verbs, as JSON. Throws with what the server says is wrong. */
+  verb(method: "GET" | "POST" | "DELETE", path: string, body?: object): Promise<Record<string, unknown>>;
+  /** All rows of a paged verb. */
+  rows(ask: (after: string) => Promise<Record<string, unknown>>): AsyncGenerator<Record<string, unknown>>;
+  /** Downloads a file and throws its bytes away. */
+  warm(target: WarmTarget): Promise<Warmed>;
+}
+
+export interface Warmed {
+  /** 0: the connection broke. */
+  readonly status: number;
+  readonly bytes: number;
+  /** The server's Cache-Status, or what went wrong. */
+  readonly detail: string;
+}
+
+export function createMirrorClient(server: string, token: string): MirrorClient {
+  return {
+    async verb(method, path, body) {
+      const url = `${server.replace(/\/+$/, "")}/-/ledger${path}`;
+      const response = await fetch(url, {
+        method,
+        headers: { authorization: `Bearer ${token}` },
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      }).catch((error: { readonly cause?: { readonly message: string } }) => {
+        throw new Error(`Cannot reach ${server}: ${error.cause?.message ?? "no answer"}; start the mirror or name it with --server`);
+      });
+      const text = await response.text();
+      if (response.ok) return JSON.parse(text) as Record<string, unknown>;
+      throw new Error(`${method} ${url}: ${response.status} ${explain(text)}`);
+    },
+    async *rows(ask) {
+      for (let after: unknown = ""; typeof after === "string";) {
+        // oxlint-disable-next-line no-await-in-loop -- page after page
+        const page = await ask(after);
+        yield* page["rows"] as readonly Record<string, unknown>[];
+        after = page["after"];
+      }
+    },
+    warm: (target) => download(server, target),
+  };
+}
+
+/** Not by `fetch`: the Host header picks the mirror. */
+function download(server: string, { path, host }: WarmTarget): Promise<Warmed> {
+  return new Promise((resolve) => {
+    const url = new URL(server);
+    const send = url.protocol === "https:" ? requestSecure : request;
+    const options = { host: url.hostname.replace(/^\[|\]$/g, ""), port: url.port, path: escape(path), headers: { host: host ?? url.host } };
+    let bytes = 0;
+    const sent = send(options, (response) => {
+      response.on("data", (chunk: Buffer) => (bytes += chunk.length));
+      response.on("error", (error) => resolve({ status: 0, bytes, detail: error.message }));
+      response.on("end", () =>
+        resolve({ status: response.statusCode ?? 0, bytes, detail: String(response.headers["cache-status"] ?? "") }),
+      );
+    });
+    sent.on("error", (error) => resolve({ status: 0, bytes, detail: error.message }));
+    sent.end();
+  });
+}
+
+function explain(text: string): string {
+  try {
+    return (JSON.parse(text) as { error?: string }).error ?? text;
+  } catch {
+    return text.slice(0, 200);
+  }
+}
+
+/** A list may name a file as it is called; what is escaped already stays so. */
+function escape(path: string): string {
+  return path.replace(/[^\x21-\x7e]+/gu, encodeURIComponent);
+}
