@@ -80,6 +80,8 @@ async function describeRepository(folder: string): Promise<RpmRepository> {
     add: (rpm) => buildRpm(folder, key, rpm),
     async resign(path) {
       const { mtimeMs } = statSync(join(folder, path));
+      // rpmsign leaves a signature of the same key alone.
+      await mustRun("rpmsign", ["--delsign", join(folder, path)]);
       await signRpm(key, join(folder, path));
       utimesSync(join(folder, path), mtimeMs / 1000, mtimeMs / 1000);
     },

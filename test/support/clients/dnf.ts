@@ -8,8 +8,11 @@ import { readFiles, readPayload } from "./files.ts";
 
 export const DNF_TOOLS = ["dnf", "rpm", "rpmbuild", "rpmsign", "createrepo_c", "gpg"] as const;
 
-/** dnf 4 over the repository at `url`, with packages and metadata checked against `repodata/repomd.xml.key` there. */
-export function openDnf(url: string): ClientRoot {
+/**
+ * dnf 4 over the repository at `url`, with packages and metadata checked against `repodata/repomd.xml.key` there. `source`: how it is told of the
+ * repository, where that is not by its baseurl.
+ */
+export function openDnf(url: string, source: DnfSource = { baseurl: url }): ClientRoot {
   const home = mkdtempSync(join(tmpdir(), "lazy-mirror-dnf-root-"));
   const root = join(home, "root");
   for (const folder of ["repos", "vars", "root/etc/dnf"]) mkdirSync(join(home, folder), { recursive: true });
@@ -28,7 +31,7 @@ export function openDnf(url: string): ClientRoot {
     ip_resolve: 4,
   };
   writeFileSync(join(home, "dnf.conf"), `[main]\n${formatIni(conf)}`);
-  const repo = { name: "test", baseurl: url, enabled: 1, gpgcheck: 1, repo_gpgcheck: 1, gpgkey: `${url}/repodata/repomd.xml.key` };
+  const repo = { name: "test", ...source, enabled: 1, gpgcheck: 1, repo_gpgcheck: 1, gpgkey: `${url}/repodata/repomd.xml.key` };
   writeFileSync(join(home, "repos/test.repo"), `[test]\n${formatIni(repo)}`);
   const dnf = (...args: readonly string[]): Promise<ToolRun> =>
     runTool("dnf", ["--config", join(home, "dnf.conf"), "--installroot", root, "--releasever=1", "--assumeyes", ...args], { cwd: home });
@@ -41,6 +44,8 @@ export function openDnf(url: string): ClientRoot {
     remove: () => rmSync(home, { recursive: true, force: true }),
   };
 }
+
+type DnfSource = { readonly baseurl: string } | { readonly metalink: string } | { readonly mirrorlist: string };
 
 function formatIni(fields: Readonly<Record<string, string | number>>): string {
   return Object.entries(fields)
