@@ -34,9 +34,14 @@ export function createEnsureStored(fills: Fills, store: ObjectStore, waitUntil: 
   };
 }
 
+/** Until then a broken file is fetched from another upstream, unseen; after it, the reader must keep up with what cannot be stored. */
+const HOLD_MS = 1_500;
+
 /** Goes through the whole object as a client would, without the bytes. */
 async function readThrough(reading: Reading): Promise<FillEnd | null> {
   try {
+    const end = await reading.hold(HOLD_MS);
+    if (end !== null) return end;
     await reading.deliver(0, reading.promise().size, DISCARD);
     return null;
   } catch (error) {
