@@ -1,0 +1,464 @@
+import { abortAllDurableObjects, env, evictDurableObject, runInDurableObject } from "cloudflare:test";
+import { describe, expect, it } from "vitest";
+import type { Config } from "../../src/config/config.ts";
+import { createLeases, type FillCoordinator } from "../../src/fill/fill-coordinator.ts";
+import { createFills, type Fills } from "../../src/fill/fills.ts";
+import { createMemory } from "../../src/fill/memory.ts";
+import type { PumpDependencies } from "../../src/fill/pump.ts";
+import type { Reading, Sink } from "../../src/fill/reading.ts";
+import { createStreamDigest } from "../../src/fill/stream-digest.ts";
+import type { Target } from "../../src/route/target.ts";
+import { createChecks } from "../../src/serve/checks.ts";
+import type { ServeDependencies } from "../../src/serve/dependencies.ts";
+import { servePackage } from "../../src/serve/serve-package.ts";
+import { StoreError, type ObjectStore } from "../../src/store/object-store.ts";
+import { createR2Store } from "../../src/store/r2-store.ts";
+import type { UpstreamAnswer, UpstreamRequest, Upstreams } from "../../src/upstream/upstream.ts";
+import { craftRpm } from "../support/crafted-rpm.ts";
+
+const { BUCKET, FLIGHTS } = env as unknown as { BUCKET: R2Bucket; FLIGHTS: DurableObjectNamespace<FillCoordinator> };
+
+const SLICE = 100_000;
+const CHUNK = 30_000;
+const UPSTREAMS = ["http://one.test", "http://two.test"] as const;
+const CONFIG = {
+  sliceBytes: SLICE,
+  holdBytes: 0,
+  holdMs: 1_000,
+  retentionDays: 90,
+  upstreamFirstByteSeconds: 5,
+  verify: "index",
+} as Config;
+
+/** What one upstream has, and how it gives it. */
+interface Served {
+  bytes: Uint8Array;
+  lastModified?: string;
+  /** Bytes after which it waits for `gate`. */
+  pauseAt?: number;
+  gate?: Promise<void>;
+}
+
+/** The upstreams of a mirror: what each answers, and how often it was asked. */
+function createOrigin(serve: (upstream: string, path: string) => Served | null) {
+  const asked: UpstreamRequest[] = [];
+  const cancelled: UpstreamRequest[] = [];
+  const upstreams: Upstreams = {
+    async open(request): Promise<UpstreamAnswer> {
+      asked.push(request);
+      const upstream = UPSTREAMS.find((url) => request.avoid?.includes(url) !== true) ?? UPSTREAMS[0];
+      const served = serve(upstream, request.path);
+      if (served === null) return { kind: "absent", status: 404 };
+      const { bytes, lastModified, pauseAt = Infinity, gate } = served;
+      const representation = {
+        size: bytes.length,
+        etag: undefined,
+        lastModified,
+        contentType: "application/x-rpm",
+        contentEncoding: undefined,
+        upstream,
+      };
+      if (request.method === "HEAD") return { kind: "head", representation };
+      const first = request.range?.first ?? 0;
+      let at = first;
+      const source = {
+        async read() {
+          if (at >= pauseAt) await gate;
+          const part = bytes.slice(at, Math.min(at + CHUNK, (request.range?.last ?? Infinity) + 1));
+          at += part.length;
+          return part.length === 0 ? null : part;
+        },
+        cancel: () => void cancelled.push(request),
+      };
+      return { kind: "body", representation, first, source };
+    },
+  };
+  return { upstreams, asked, cancelled };
+}
+
+interface World {
+  readonly key: string;
+  readonly target: Target;
+  readonly store: ObjectStore;
+  readonly log: string[];
+  /** Fills of another isolate over the same store and coordinator. */
+  isolate(overrides?: Partial<PumpDependencies>): Fills;
+  open(fills: Fills, target?: Target): Promise<Reading>;
+  /** All that went on behind the answers so far has ended. */
+  settled(): Promise<void>;
+}
+
+let worlds = 0;
+
+function createWorld(upstreams: Upstreams, change: (store: ObjectStore) => Partial<ObjectStore> = () => ({})): World {
+  const path = `pool/${++worlds}.rpm`;
+  const key = `any/${path}`;
+  const mirror = { name: "any", upstreams: UPSTREAMS.map((url) => ({ url, authorization: undefined })) } as unknown as Target["mirror"];
+  const target: Target = { mirror, path, query: "", key, class: "package", rule: "rpm" };
+  const bare = createR2Store(BUCKET);
+  const store = { ...bare, ...change(bare) };
+  const log: string[] = [];
+  const work: Promise<unknown>[] = [];
+  const sleep = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 1));
+  return {
+    key,
+    target,
+    store,
+    log,
+    settled: async () => void (await Promise.all(work)),
+    isolate: (overrides = {}) =>
+      createFills({
+        config: CONFIG,
+        store,
+        upstreams,
+        leases: createLeases(FLIGHTS, (error) => log.push(String(error))),
+        memory: createMemory(64 * SLICE, sleep),
+        now: () => Date.now(),
+        sleep,
+        createDigest: createStreamDigest,
+        admit: async () => true,
+        onStored: () => {},
+        onBroken: (_target, upstream, reason) => log.push(`${upstream}: ${reason}`),
+        onUnstored: (_key, reason) => log.push(reason),
+        ...overrides,
+      }),
+    async open(fills, of = target) {
+      const opened = await fills.open({
+        target: of,
+        first: 0,
+        // Whoever calls has looked at the store just now.
+        recheck: false,
+        waitUntil: (one) => void work.push(one),
+        expected: async () => ({ known: [], provisional: false }),
+      });
+      if (opened.kind !== "reading") throw new Error(`Cannot read ${of.key}: ${JSON.stringify(opened)}`);
+      return opened.reading;
+    },
+  };
+}
+
+/** All the bytes of a reading, as a client gets them. */
+async function readAll(reading: Reading): Promise<Uint8Array> {
+  const ended = await reading.hold(0);
+  if (ended !== null) throw new Error(`Cannot read: ${JSON.stringify(ended)}`);
+  const parts: Uint8Array[] = [];
+  const sink: Sink = {
+    write: async (bytes) => void parts.push(bytes),
+    pipe: async (stream) => void parts.push(new Uint8Array(await new Response(stream).arrayBuffer())),
+  };
+  try {
+    await reading.deliver(0, reading.promise().size, sink);
+  } finally {
+    reading.close();
+  }
+  return new Uint8Array(await new Blob(parts).arrayBuffer());
+}
+
+function rpmOf(seed: number, size: number): Uint8Array {
+  const payload = Uint8Array.from({ length: size }, (_, at) => (at * seed + (at >> 8)) & 255);
+  return craftRpm({ payload, format: "v4" }).bytes;
+}
+function flipped(bytes: Uint8Array, at: number): Uint8Array {
+  return bytes.map((byte, index) => (index === at ? byte ^ 1 : byte));
+}
+function isEqual(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, at) => byte === b[at]);
+}
+
+/** The object at rest, put together. */
+async function readStored(store: ObjectStore, key: string): Promise<Uint8Array | null> {
+  const found = await store.get(key);
+  if (found === null) return null;
+  const { object, body } = found;
+  if (object.sliceBytes === undefined) return new Uint8Array(await new Response(body).arrayBuffer());
+  const parts: ArrayBuffer[] = [];
+  for (let at = 0; at * object.sliceBytes < object.size; at++) {
+    const slice = await store.getSlice(object.version, at);
+    if (slice === null) return null;
+    parts.push(await new Response(slice).arrayBuffer());
+  }
+  return new Uint8Array(await new Blob(parts).arrayBuffer());
+}
+
+describe("two isolates over one store and one coordinator", () => {
+  it.each([50_000, 450_000])("fetch an object of %d bytes once, and both have it exactly", async (size) => {
+    const bytes = rpmOf(7, size);
+    const gate = Promise.withResolvers<void>();
+    const origin = createOrigin(() => ({ bytes, pauseAt: CHUNK, gate: gate.promise }));
+    const world = createWorld(origin.upstreams);
+    const [one, two] = [world.isolate(), world.isolate()];
+    const first = world.open(one).then(readAll);
+    while (origin.asked.length === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+    const follower = two.open({
+      target: world.target,
+      first: 0,
+      recheck: true,
+      waitUntil: () => {},
+      expected: async () => ({ known: [], provisional: false }),
+    });
+    setTimeout(gate.resolve, 50);
+    expect(isEqual(await first, bytes)).toBe(true);
+    const followed = await follower;
+    // A small one is read from the store, a large one while it comes.
+    expect(followed.kind).toBe(size > SLICE ? "reading" : "stored");
+    if (followed.kind === "reading") expect(isEqual(await readAll(followed.reading), bytes)).toBe(true);
+    expect(isEqual((await readStored(world.store, world.key)) ?? new Uint8Array(), bytes)).toBe(true);
+    expect(origin.asked).toHaveLength(1);
+    expect(world.log).toEqual([]);
+  });
+
+  it("tell the followers of a failure, instead of letting each try", async () => {
+    const gate = Promise.withResolvers<void>();
+    const asked: string[] = [];
+    const upstreams: Upstreams = {
+      async open(request) {
+        asked.push(request.path);
+        await gate.promise;
+        return { kind: "failure", status: 504, detail: "it is silent" };
+      },
+    };
+    const world = createWorld(upstreams);
+    const isolates = Array.from({ length: 4 }, () => world.isolate());
+    const request = {
+      target: world.target,
+      first: 0,
+      recheck: true,
+      waitUntil: () => {},
+      expected: async () => ({ known: [], provisional: false }),
+    };
+    const opened = isolates.map((fills) => fills.open(request));
+    while (asked.length === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+    setTimeout(gate.resolve, 50);
+    for (const end of await Promise.all(opened)) expect(end).toMatchObject({ kind: "failure", status: 504 });
+    expect(asked).toHaveLength(1);
+  });
+
+  it("do no harm with two leaders, after the coordinator forgot the first", async () => {
+    const bytes = rpmOf(11, 450_000);
+    const gate = Promise.withResolvers<void>();
+    const origin = createOrigin(() => ({ bytes, pauseAt: 2 * SLICE, gate: gate.promise }));
+    const world = createWorld(origin.upstreams);
+    const first = world.open(world.isolate()).then(readAll);
+    while (origin.asked.length === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+    await abortAllDurableObjects();
+    const second = world.open(world.isolate()).then(readAll);
+    while (origin.asked.length === 1) await new Promise((resolve) => setTimeout(resolve, 1));
+    gate.resolve();
+    expect(isEqual(await first, bytes)).toBe(true);
+    expect(isEqual(await second, bytes)).toBe(true);
+    expect(isEqual((await readStored(world.store, world.key)) ?? new Uint8Array(), bytes)).toBe(true);
+  });
+});
+
+describe("the coordinator", () => {
+  it("ends a lease with its stub, and lets the next one lead at once", async () => {
+    const leases = createLeases(FLIGHTS, () => {});
+    const first = await leases.claim("any/lease", 0, { recheck: true });
+    expect(first.kind).toBe("lead");
+    const second = await leases.claim("any/lease", 0, { recheck: true });
+    if (first.kind !== "lead" || second.kind !== "follow") throw new Error(`Cannot go on with ${first.kind} and ${second.kind}`);
+    const waiting = second.follower.wait({ object: true });
+    first.lease.end();
+    expect(await waiting).toEqual({ kind: "free" });
+    expect((await leases.claim("any/lease", 0, { recheck: true })).kind).toBe("lead");
+  });
+
+  it("remembers over a restart that a version went bad", async () => {
+    const leases = createLeases(FLIGHTS, () => {});
+    await leases.taint("any/tainted");
+    const stub = FLIGHTS.get(FLIGHTS.idFromName("any/tainted"));
+    await evictDurableObject(stub);
+    expect(await leases.claim("any/tainted", 0, { recheck: true })).toMatchObject({ kind: "lead", tainted: true });
+    await runInDurableObject(stub, async (_instance, state) => expect(await state.storage.get("tainted")).toBe(true));
+  });
+
+  it("that cannot be reached makes everyone a leader", async () => {
+    const errors: unknown[] = [];
+    const broken = { idFromName: () => "x", get: () => ({ claim: () => Promise.reject(new Error("overloaded")) }) };
+    const leases = createLeases(broken as unknown as DurableObjectNamespace<FillCoordinator>, (error) => errors.push(error));
+    const claim = await leases.claim("any/x", 0, { recheck: true });
+    expect(claim.kind).toBe("lead");
+    expect(errors).toHaveLength(1);
+  });
+});
+
+describe("a store that does not take what is fetched", () => {
+  it.each(["full", "unavailable", "busy"] as const)("(%s) is no reason not to deliver", async (kind) => {
+    const bytes = rpmOf(13, 450_000);
+    const origin = createOrigin(() => ({ bytes }));
+    const fail = async (): Promise<never> => {
+      throw new StoreError(kind, `Cannot store: ${kind}`);
+    };
+    const world = createWorld(origin.upstreams, () => ({ put: fail, putSlice: fail }));
+    const fills = world.isolate();
+    const readings = await Promise.all([world.open(fills), world.open(fills)]);
+    for (const read of await Promise.all(readings.map(readAll))) expect(isEqual(read, bytes)).toBe(true);
+    expect(origin.asked).toHaveLength(1);
+    expect(world.log).toHaveLength(1);
+    expect(await world.store.head(world.key)).toBeNull();
+  });
+
+  it("but is only busy gets it a moment later, and its head once", async () => {
+    const bytes = rpmOf(17, 450_000);
+    const origin = createOrigin(() => ({ bytes }));
+    let heads = 0;
+    let refusals = 3;
+    const world = createWorld(origin.upstreams, (bare) => ({
+      async put(...args) {
+        if (refusals-- > 0) throw new StoreError("busy", "Cannot put: 10058");
+        heads++;
+        return bare.put(...args);
+      },
+    }));
+    expect(isEqual(await readAll(await world.open(world.isolate())), bytes)).toBe(true);
+    expect(isEqual((await readStored(world.store, world.key)) ?? new Uint8Array(), bytes)).toBe(true);
+    // Published with the first slice, and once more with the verdict.
+    expect(heads).toBe(2);
+    expect(await world.store.head(world.key)).toMatchObject({ verified: "structure" });
+  });
+});
+
+describe("a version that proves bad", () => {
+  it("after it was streamed is deleted, and taints the next", async () => {
+    const good = rpmOf(19, 450_000);
+    let bytes = flipped(good, 400_000);
+    const origin = createOrigin(() => ({ bytes }));
+    const world = createWorld(origin.upstreams);
+    const fills = world.isolate();
+    const reading = await world.open(fills);
+    await expect(readAll(reading)).rejects.toThrow("bad");
+    expect(await world.store.head(world.key)).toBeNull();
+    bytes = good;
+    expect(isEqual(await readAll(await world.open(world.isolate())), good)).toBe(true);
+    await world.settled();
+    expect(await world.store.head(world.key)).toMatchObject({ tainted: true, verified: "structure" });
+  });
+
+  it("before anyone saw it is replaced from the next upstream, also where its head was stored already", async () => {
+    const good = rpmOf(23, 450_000);
+    const origin = createOrigin((upstream) => ({ bytes: upstream === UPSTREAMS[0] ? flipped(good, 400_000) : good }));
+    const world = createWorld(origin.upstreams);
+    const fills = world.isolate();
+    const reading = await world.open(fills);
+    expect(await reading.hold(10_000)).toBeNull();
+    expect(isEqual(await readAll(reading), good)).toBe(true);
+    expect(isEqual((await readStored(world.store, world.key)) ?? new Uint8Array(), good)).toBe(true);
+    expect(await world.store.head(world.key)).toMatchObject({ verified: "structure", upstream: UPSTREAMS[1] });
+  });
+
+  it("is a failure, not an absence, where nobody else has the file", async () => {
+    const origin = createOrigin((upstream) => (upstream === UPSTREAMS[0] ? { bytes: flipped(rpmOf(29, 50_000), 40_000) } : null));
+    const world = createWorld(origin.upstreams);
+    const reading = await world.open(world.isolate()).catch(() => null);
+    const end = reading === null ? null : await reading.hold(10_000);
+    expect(end ?? { status: 502 }).toMatchObject({ status: 502 });
+  });
+});
+
+describe("memory", () => {
+  it("that is too small for all fills at once delays them, and fails none", async () => {
+    const bytes = rpmOf(31, 650_000);
+    const origin = createOrigin(() => ({ bytes }));
+    const world = createWorld(origin.upstreams);
+    const memory = createMemory(4 * SLICE, () => new Promise((resolve) => setTimeout(resolve, 5)));
+    const fills = world.isolate({ memory });
+    const targets = Array.from({ length: 4 }, (_, at) => ({ ...world.target, key: `${world.key}-${at}` }));
+    const all = await Promise.all(targets.map(async (target) => readAll(await world.open(fills, target))));
+    for (const read of all) expect(isEqual(read, bytes)).toBe(true);
+    await world.settled();
+    expect(memory.used).toBe(0);
+  });
+
+  it("is given to new fills by clients that read a stored one slowly", async () => {
+    const bytes = rpmOf(37, 250_000);
+    const origin = createOrigin(() => ({ bytes }));
+    const world = createWorld(origin.upstreams);
+    const memory = createMemory(3 * SLICE, () => new Promise((resolve) => setTimeout(resolve, 5)));
+    const fills = world.isolate({ memory });
+    const slow = await world.open(fills);
+    expect(await slow.hold(10_000)).toBeNull();
+    const next = { ...world.target, key: `${world.key}-next` };
+    expect(isEqual(await readAll(await world.open(fills, next)), bytes)).toBe(true);
+    // And the slow one goes on from the store.
+    expect(isEqual(await readAll(slow), bytes)).toBe(true);
+    expect(origin.asked).toHaveLength(2);
+  });
+});
+
+describe("a package that a client doubts", () => {
+  const MINUTE_MS = 60_000;
+
+  function createMirror(origin: ReturnType<typeof createOrigin>) {
+    const world = createWorld(origin.upstreams);
+    let clock = Date.now();
+    const now = (): number => clock;
+    const deps: ServeDependencies = {
+      config: CONFIG,
+      store: world.store,
+      fills: world.isolate({ now }),
+      upstreams: origin.upstreams,
+      repositories: { expected: async () => ({ kind: "none" }) } as unknown as ServeDependencies["repositories"],
+      checks: createChecks(),
+      now,
+      taint: async () => {},
+      onUse: () => {},
+      log: (message) => world.log.push(message),
+    };
+    return {
+      world,
+      pass: (ms: number) => void (clock += ms),
+      async get(headers: Record<string, string> = {}) {
+        const client = { method: "GET", headers: new Headers(headers), waitUntil: () => {}, onBody: () => {} };
+        const response = await servePackage(client, world.target, deps);
+        return { status: response.status, bytes: new Uint8Array(await response.arrayBuffer()) };
+      },
+    };
+  }
+  const DOUBT = { "cache-control": "no-cache" };
+
+  it("is asked about once a minute at most, also while the upstream fails", async () => {
+    const bytes = rpmOf(41, 50_000);
+    let isDown = false;
+    const origin = createOrigin(() => ({ bytes, lastModified: "Sun, 06 Nov 2022 08:49:37 GMT" }));
+    const { open } = origin.upstreams;
+    origin.upstreams.open = async (request) => {
+      const answer = await open(request);
+      return isDown ? { kind: "failure", status: 502, detail: "it is down" } : answer;
+    };
+    const mirror = createMirror(origin);
+    const expectServed = async (asked: number): Promise<void> => {
+      const { status, bytes: got } = await mirror.get(DOUBT);
+      expect({ status, isExact: isEqual(got, bytes), asked: origin.asked.length }).toEqual({ status: 200, isExact: true, asked });
+    };
+    await expectServed(1);
+    await expectServed(1);
+    mirror.pass(MINUTE_MS);
+    await expectServed(2);
+    await expectServed(2);
+    isDown = true;
+    mirror.pass(MINUTE_MS);
+    await expectServed(3);
+    await expectServed(3);
+    mirror.pass(MINUTE_MS);
+    await expectServed(4);
+    isDown = false;
+    mirror.pass(MINUTE_MS);
+    await expectServed(5);
+  });
+
+  it.each([50_000, 450_000])("is replaced by a new one of %d bytes, but not by a broken one", async (size) => {
+    const old = rpmOf(43, 50_000);
+    const changed = rpmOf(47, size);
+    let served: Served = { bytes: old, lastModified: "Sun, 06 Nov 2022 08:49:37 GMT" };
+    const origin = createOrigin(() => served);
+    const mirror = createMirror(origin);
+    expect(isEqual((await mirror.get()).bytes, old)).toBe(true);
+    mirror.pass(MINUTE_MS);
+    served = { bytes: new TextEncoder().encode("<!doctype html><html>log in</html>"), lastModified: "Mon, 07 Nov 2022 08:49:37 GMT" };
+    expect(isEqual((await mirror.get(DOUBT)).bytes, old)).toBe(true);
+    mirror.pass(MINUTE_MS);
+    served = { bytes: changed, lastModified: "Mon, 07 Nov 2022 08:49:37 GMT" };
+    expect(isEqual((await mirror.get(DOUBT)).bytes, changed)).toBe(true);
+    expect(isEqual((await mirror.get()).bytes, changed)).toBe(true);
+  });
+});
