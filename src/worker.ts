@@ -58,7 +58,10 @@ export default {
       if (error instanceof ConfigError) return refuse(500, error.message);
       throw error;
     }
-    return handle(request, handler, (work) => ctx.waitUntil(work));
+    const response = await handle(request, handler, (work) => ctx.waitUntil(work));
+    // RFC 9110 §6.6.1: who has a clock sends Date. At the edge Cloudflare does; workerd does not.
+    if (handler.isLocal) response.headers.set("Date", new Date().toUTCString());
+    return response;
   },
   /** Cron: one bounded run of the ledger's housekeeping; the next goes on where it stopped. */
   async scheduled(_controller, env): Promise<void> {

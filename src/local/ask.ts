@@ -1,0 +1,47 @@
+import { request as requestHttp, type IncomingHttpHeaders } from "node:http";
+import { request as requestHttps } from "node:https";
+
+/** What came back, byte for byte: nothing is followed, decoded or retried. */
+export interface Reply {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  /** At most `MAX_BYTES` of it. */
+  readonly body: Buffer;
+  /** The framing says that this is all. */
+  readonly isComplete: boolean;
+}
+
+export interface Question {
+  readonly method?: "GET" | "HEAD";
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** One request as a package manager makes it; throws an Error that says why there was no answer. */
+export type Ask = (url: URL, question?: Question) => Promise<Reply>;
+
+/** Larger files are looked at by their beginning. */
+export const MAX_BYTES = 32 * 1024 * 1024;
+const TIMEOUT_MS = 60_000;
+
+export const ask: Ask = (url, { method = "GET", headers = {} } = {}) =>
+  new Promise((resolve, reject) => {
+    const send = url.protocol === "https:" ? requestHttps : requestHttp;
+    const request = send(url.href, { method, headers, agent: false, timeout: TIMEOUT_MS }, (response) => {
+      const parts: Buffer[] = [];
+      let length = 0;
+      const settle = (isComplete: boolean): void =>
+        resolve({ status: response.statusCode ?? 0, headers: response.headers, body: Buffer.concat(parts), isComplete });
+      response.on("data", (part: Buffer) => {
+        parts.push(part);
+        length += part.length;
+        if (length < MAX_BYTES) return;
+        settle(false);
+        request.destroy();
+      });
+      response.on("end", () => settle(response.complete));
+      response.on("error", () => settle(false));
+    });
+    request.on("timeout", () => request.destroy(new Error(`no answer for ${TIMEOUT_MS / 1000} s`)));
+    request.on("error", reject);
+    request.end();
+  });

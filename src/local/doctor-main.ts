@@ -1,0 +1,33 @@
+import { lookup } from "node:dns/promises";
+import { Command, InvalidArgumentError } from "commander";
+import { ask, type Ask } from "./ask.ts";
+import { diagnose, type Finding } from "./doctor.ts";
+
+const MARKS: Readonly<Record<Finding["verdict"], string>> = { good: "good", bad: "BAD ", unsure: "?   " };
+
+const command = new Command("npm run doctor --")
+  .description("Look at a mirror as its clients do, and say what is wrong and what helps. Ends with 1 when something is.")
+  .argument("<url>", "a file of the mirror, such as http://localhost:8787/debian/dists/stable/Release", parseUrl)
+  .option("--user <name:password>", "for a mirror that asks who it is")
+  .parse();
+
+process.exitCode = await main(command.processedArgs[0] as URL, command.opts<{ user?: string }>().user);
+
+async function main(url: URL, user: string | undefined): Promise<number> {
+  const authorization = user === undefined ? {} : { Authorization: `Basic ${Buffer.from(user).toString("base64")}` };
+  const askAs: Ask = (target, question) => ask(target, { ...question, headers: { ...authorization, ...question?.headers } });
+  const resolve = async (host: string) => (await lookup(host.replace(/^\[|\]$/g, ""), { all: true })).map(({ address }) => address);
+  let problems = 0;
+  for await (const { verdict, check, detail, remedy } of diagnose(url, { ask: askAs, resolve, now: Date.now })) {
+    console.log(`${MARKS[verdict]}  ${check.padEnd(20)} ${detail}`);
+    if (verdict !== "good" && remedy !== undefined) console.log(`      ${"".padEnd(20)} → ${remedy}`);
+    if (verdict === "bad") problems++;
+  }
+  console.log(problems === 0 ? "\nClients will be well served." : `\n${problems} ${problems === 1 ? "thing is" : "things are"} wrong.`);
+  return problems === 0 ? 0 : 1;
+}
+
+function parseUrl(text: string): URL {
+  if (!URL.canParse(text) || !/^https?:/.test(text)) throw new InvalidArgumentError("It must be an http or https URL.");
+  return new URL(text);
+}
