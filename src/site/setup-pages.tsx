@@ -86,6 +86,12 @@ export function SetupOverview({ entries, isKnownHost }: { readonly entries: read
 function Instructions({ setup, site }: Entry) {
   return (
     <>
+      {(setup.mirror.access?.users.size ?? 0) > 0 && (
+        <p class="notice">
+          This mirror asks for a name and password. Before the rest, give them to apt in <code>/etc/apt/auth.conf.d/</code>; to dnf and
+          zypper as <code>username=</code> and <code>password=</code> in the file below, by hand.
+        </p>
+      )}
       {setup.kind === "distro" && (
         <>
           <h3>By script</h3>

@@ -1,0 +1,83 @@
+import { describe, expect, it } from "vitest";
+import { createCounters, type Answered } from "../../../src/site/counters.ts";
+import { formatMetrics } from "../../../src/site/metrics.ts";
+import { gatherStatus, type StatusSources } from "../../../src/site/status.ts";
+
+const answered = (part: Partial<Answered>): Answered => ({ mirror: "m", path: "p", status: 200, bytes: 100, cache: "hit", ms: 1, ...part });
+
+function sources(counters: StatusSources["counters"]): StatusSources {
+  return {
+    counters,
+    mirrors: ["m"],
+    budget: 1_000,
+    now: () => 5_000,
+    fills: () => [],
+    upstreams: () => [{ upstream: 'http://a"b\\c', state: "open", failures: 3, firstByteMs: 20, bytesPerSecond: undefined, bodies: 0 }],
+    storage: async () => ({ used: 500, reserved: 10, shards: [{ shard: "m", objects: 2, live: 450, dead: 50 }] }),
+  };
+}
+
+describe("counts", () => {
+  it.each([
+    ["hit", 200, "hit"],
+    ["hit; ttl=30", 206, "hit"],
+    ['hit; ttl=-1; detail="stale: gone"', 200, "stale"],
+    ["fwd=stale; fwd-status=304", 200, "hit"],
+    ["fwd=miss; fwd-status=200; stored", 200, "miss"],
+    ["fwd=miss; fwd-status=200; stored; collapsed", 200, "collapsed"],
+    [null, 200, "miss"],
+    ["fwd=miss", 404, "error"],
+    ["fwd=miss", 502, "error"],
+  ] as const)("%s with %i as %s", (cache, status, outcome) => {
+    const counters = createCounters();
+    counters.answered(answered({ cache, status }), 1);
+    expect(counters.mirrors().get("m")?.requests[outcome]).toBe(1);
+    expect(counters.mirrors().get("m")?.bytes[outcome]).toBe(100);
+  });
+
+  it("leave out what led to no mirror: names that clients make up would fill the memory", () => {
+    const counters = createCounters();
+    counters.answered(answered({ mirror: null }), 1);
+    expect(counters.mirrors().size).toBe(0);
+  });
+
+  it("keep the most wanted however many paths there are", () => {
+    const counters = createCounters();
+    for (let path = 0; path < 10_000; path++) {
+      counters.answered(answered({ path: "wanted" }), 1);
+      counters.answered(answered({ path: String(path) }), 1);
+    }
+    expect(counters.top(1)).toEqual([{ mirror: "m", path: "wanted", requests: 10_000, bytes: 1_000_000 }]);
+    expect(counters.top(1e9).length).toBeLessThanOrEqual(2_000);
+  });
+
+  it("keep the latest troubles, and count every one", async () => {
+    const counters = createCounters();
+    for (let at = 0; at < 100; at++) counters.trouble({ at, where: "m/x", kind: "refused", cause: "short" }, "m");
+    expect(counters.troubles().map(({ at }) => at)).toEqual(Array.from({ length: 30 }, (_, index) => 99 - index));
+    expect((await gatherStatus(sources(counters))).mirrors[0]).toMatchObject({ refused: 100, objects: 2, held: 450 });
+  });
+});
+
+describe("metrics", () => {
+  it("escape what labels may not hold, and leave out what is not known", async () => {
+    const text = await formatMetrics(sources(createCounters()));
+    expect(text).toContain(String.raw`lazy_mirror_upstream_ready{upstream="http://a\"b\\c"} 0`);
+    expect(text).not.toContain("upstream_bytes_per_second");
+    expect(text).toContain('lazy_mirror_storage_bytes{mirror="m",state="dead"} 50\n');
+  });
+
+  it("are cumulative by duration, as a histogram is", async () => {
+    const counters = createCounters();
+    for (const ms of [1, 50, 3_000, 100_000]) counters.answered(answered({ ms }), 1);
+    const text = await formatMetrics(sources(counters));
+    const buckets = [...text.matchAll(/_bucket\{mirror="m",le="([^"]+)"\} (\d+)/g)].map(([, le, count]) => `${le}: ${count}`);
+    expect(buckets).toEqual(["0.005: 1", "0.02: 1", "0.1: 2", "0.5: 2", "2: 2", "10: 3", "60: 3", "+Inf: 4"]);
+    expect(text).toContain('_seconds_count{mirror="m"} 4\n');
+  });
+
+  it("are there without the ledger too", async () => {
+    const text = await formatMetrics({ ...sources(createCounters()), storage: () => Promise.reject(new Error("away")) });
+    expect(text).toContain("lazy_mirror_storage_budget_bytes 1000\n");
+  });
+});

@@ -1,0 +1,44 @@
+import { describe, expect, it } from "vitest";
+import { createApp } from "../../../src/app.ts";
+import { siteDependencies } from "./site.ts";
+
+const PATHS = ["/-/status", "/-/status.json", "/-/status.js", "/-/metrics", "/-/why/debian/x", "/-/why.json/debian/x"];
+const TOKEN = "a token of the operator";
+const basic = (text: string) => `Basic ${Buffer.from(text).toString("base64")}`;
+
+async function ask(path: string, token: string | undefined, authorization?: string): Promise<Response> {
+  const deps = siteDependencies();
+  const app = createApp({ ...deps, operator: { ...deps.operator, token } });
+  return app.fetch(
+    new Request(`http://127.0.0.1${path}`, { headers: { host: "127.0.0.1", ...(authorization === undefined ? {} : { authorization }) } }),
+  );
+}
+
+describe("the operator's pages", () => {
+  it.each(PATHS)("%s is not there where no token is set, whatever is given", async (path) => {
+    for (const token of [undefined, ""]) {
+      for (const authorization of [undefined, "Bearer ", basic(":"), basic("operator:undefined")]) {
+        const response = await ask(path, token, authorization);
+        expect([response.status, response.headers.get("www-authenticate")]).toEqual([404, null]);
+        // Word for word what any path answers that never was there.
+        expect(await response.text()).toBe(await (await ask("/-/nothing", token)).text());
+      }
+    }
+  });
+
+  it.each(PATHS)("%s asks for the token, by both schemes", async (path) => {
+    for (const authorization of [undefined, "Bearer x", basic(`${TOKEN}:`), basic(`operator:${TOKEN} `), `Digest ${TOKEN}`]) {
+      const response = await ask(path, TOKEN, authorization);
+      expect(response.status).toBe(401);
+      expect(response.headers.get("www-authenticate")).toMatch(/Basic realm=.*Bearer realm=/);
+    }
+  });
+
+  it("lets a browser in with the token as the password of any name", async () => {
+    expect((await ask("/-/status.json", TOKEN, basic(`me:${TOKEN}`))).status).toBe(200);
+  });
+
+  it("takes no password for what changes something: a browser sends it along for other sites too", async () => {
+    expect((await ask("/-/ledger/", TOKEN, basic(`me:${TOKEN}`))).status).toBe(401);
+  });
+});
