@@ -79,6 +79,7 @@ export class RepositoryObject extends RepositoryObjectBase<Env> {
       upstreams,
       ensureStored: createEnsureStored(fills, store, (work) => this.ctx.waitUntil(work)),
       log: (level, message) => console[level](message),
+      onPublished: (keys) => this.ctx.waitUntil(nameInLedger(this.env, this.ctx.id.name ?? "", keys)),
       directory: (mirror) => repositoryStub(this.env, mirror),
     };
   }
@@ -89,6 +90,15 @@ export class LedgerObject extends LedgerObjectBase<Env> {
   protected override dependencies(): LedgerObjectDependencies {
     const { config, bareStore, log } = (core ??= buildCore(this.env));
     return { config, store: bareStore, ledger: (name) => ledgerStub(this.env, name), log };
+  }
+}
+
+/** What a published generation names is evicted last. Best effort: the next generation tells it again. */
+async function nameInLedger(env: Env, repository: string, keys: readonly string[]): Promise<void> {
+  try {
+    await ledgerStub(env, BOOK_SHARD).name(repository, keys);
+  } catch (error) {
+    console.warn(`Cannot tell the ledger what ${repository} names: ${String(error)}`);
   }
 }
 

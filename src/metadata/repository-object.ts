@@ -15,6 +15,8 @@ export interface RepositoryObjectDependencies {
   readonly upstreams: Upstreams;
   readonly ensureStored: EnsureStored;
   readonly log: Log;
+  /** The keys that this object's published generations name, after each swap. */
+  readonly onPublished: (keys: readonly string[]) => void;
   /** The object of this class named `mirror`, which keeps that mirror's directory of digest tables. */
   readonly directory: (mirror: string) => {
     building(base: string): Promise<void>;
@@ -75,7 +77,7 @@ export abstract class RepositoryObjectBase<Env> extends DurableObject<Env> {
 
   #repositoryOf(name: string): Repository {
     if (this.#repository !== null) return this.#repository;
-    const { config, store, upstreams, ensureStored, log, directory } = this.dependencies();
+    const { config, store, upstreams, ensureStored, log, directory, onPublished } = this.dependencies();
     const mirror = config.mirrors.get(name);
     if (mirror === undefined) throw new Error(`Cannot open a repository of "${name}": no mirror has that name`);
     const shared = { mirror, store, kept: this.#kept, sliceBytes: config.sliceBytes, now: Date.now, log };
@@ -83,6 +85,7 @@ export abstract class RepositoryObjectBase<Env> extends DurableObject<Env> {
       ...shared,
       upstreams,
       ensureStored,
+      onPublished,
       timer,
       limits: config,
       retentionDays: config.retentionDays,

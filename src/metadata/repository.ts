@@ -21,6 +21,8 @@ export interface RepositoryDependencies extends Omit<KeeperDependencies, "member
   readonly ensureStored: EnsureStored;
   /** The digest tables of packages; null where none are kept. */
   readonly tables: IndexTables | null;
+  /** Every key that the published generations name, after each swap: the last to be evicted. */
+  readonly onPublished: (keys: readonly string[]) => void;
 }
 
 /** All roots below one base (the suites of a deb archive; elsewhere mostly one), as one Durable Object runs them. */
@@ -93,6 +95,7 @@ export function createRepository(deps: RepositoryDependencies): Repository {
           kept.save(`place:${at.root}`, JSON.stringify(at));
           members.keepOnly(liveKeys());
           followIndexes(at, next.parsed);
+          deps.onPublished([...liveKeys(), ...publishedFiles()]);
         },
       },
       place,
@@ -104,6 +107,13 @@ export function createRepository(deps: RepositoryDependencies): Repository {
   function liveKeys(): ReadonlySet<string> {
     const entries = [...keepers.values()].flatMap((keeper) => keeper.held()?.parsed?.entries ?? []);
     return new Set(entries.map(contentKey));
+  }
+
+  function publishedFiles(): readonly string[] {
+    return [...keepers.values()].flatMap((keeper) => {
+      const generation = keeper.held();
+      return generation === null ? [] : [generation.root, ...generation.companions].map(({ key }) => key);
+    });
   }
 
   function followIndexes(place: Place, parsed: ParsedRoot | null): void {

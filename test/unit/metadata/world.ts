@@ -24,6 +24,8 @@ export interface World {
   /** Requests that reached an upstream, as `one repodata/repomd.xml`. */
   readonly requests: string[];
   readonly logs: string[];
+  /** What the ledger was last told that live generations name. */
+  published: readonly string[];
   now: number;
   /** Answers of the upstreams wait for it. */
   gate: Promise<void>;
@@ -56,6 +58,7 @@ export function createWorld(upstreamUrls: readonly string[] = [ONE, TWO]): World
     origins: Object.fromEntries(upstreamUrls.map((url) => [url, {}])),
     requests: [],
     logs: [],
+    published: [],
     now: Date.UTC(2026, 0, 1),
     gate: Promise.resolve(),
     async pass(ms) {
@@ -103,6 +106,7 @@ export function createWorld(upstreamUrls: readonly string[] = [ONE, TWO]): World
         kept: world.kept,
         ensureStored: world.ensureStored,
         tables: options.tables ?? null,
+        onPublished: (keys) => (world.published = keys),
         timer: world.timer,
         now: () => world.now,
         log: (level, message) => world.logs.push(`${level}: ${message}`),
