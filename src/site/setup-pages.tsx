@@ -88,8 +88,9 @@ function Instructions({ setup, site }: Entry) {
     <>
       {(setup.mirror.access?.users.size ?? 0) > 0 && (
         <p class="notice">
-          This mirror asks for a name and password. Before the rest, give them to apt in <code>/etc/apt/auth.conf.d/</code>; to dnf and
-          zypper as <code>username=</code> and <code>password=</code> in the file below, by hand.
+          This mirror asks for a name and password. apt reads them from <code>/etc/apt/auth.conf.d/</code> (give them before the rest), dnf
+          as <code>username=</code> and <code>password=</code> in the file below, zypper from <code>/etc/zypp/credentials.d/mirror</code>{" "}
+          with <code>?credentials=mirror</code> after each baseurl; for dnf and zypper do it by hand.
         </p>
       )}
       {setup.kind === "distro" && (
