@@ -29,7 +29,7 @@ function counted<T extends object>(name: string, target: T, calls: string[]): T 
 }
 
 describe("a warm hit", () => {
-  it("is one R2 read and no call of a Durable Object, also as the ledger is told of it", async () => {
+  it("is one R2 read at most and no call of a Durable Object, also as the ledger is told of it", async () => {
     const calls: string[] = [];
     const bindings = env as unknown as Record<string, object>;
     const counting = Object.fromEntries(
@@ -51,7 +51,8 @@ describe("a warm hit", () => {
       // oxlint-disable-next-line no-await-in-loop -- each hit's own calls
       const { response } = await ask();
       expect(response.headers.get("cache-status")).toContain("hit");
-      expect(calls.splice(0)).toEqual(["BUCKET.get"]);
+      // None where the edge cache has it.
+      expect(["", "BUCKET.get"]).toContain(calls.splice(0).join());
     }
   });
 });
