@@ -4,18 +4,29 @@ import { walkIso } from "./iso.ts";
 import { RPM_MAGIC, walkRpm } from "./rpm.ts";
 import type { Verifier } from "./verifier.ts";
 import { broken, createWalker, type Walk, type WalkedFile, type WalkOptions } from "./walk.ts";
+import { walkXz, XZ_MAGIC } from "./xz.ts";
+import { isZstdMagic, walkZstd, ZSTD_MAGIC } from "./zstd.ts";
 
 export type { CreateDigest } from "./digest-ranges.ts";
 
 const MAGIC_BYTES = 4;
 
-type PackageKind = "rpm" | "deb" | "iso";
-const KIND_BY_SUFFIX: Readonly<Record<string, PackageKind>> = { rpm: "rpm", drpm: "rpm", deb: "deb", udeb: "deb", iso: "iso" };
+type PackageKind = "rpm" | "deb" | "iso" | "zstd" | "xz";
+const KIND_BY_SUFFIX: Readonly<Record<string, PackageKind>> = {
+  rpm: "rpm",
+  drpm: "rpm",
+  deb: "deb",
+  udeb: "deb",
+  iso: "iso",
+  zst: "zstd",
+  xz: "xz",
+};
 
 /**
- * Verifies a file by what its bytes are: rpm, deb, iso, or `unknown`. The name (a decoded path) tells only what should
- * have come, for bytes that are too few to tell: under the name of a package, nothing, a beginning of its magic, or a page
- * of HTML is `broken`.
+ * Verifies a file by what its bytes are: rpm, deb, iso, or `unknown`; and under a name that ends in `.zst` or `.xz`
+ * (pacman's packages, tarballs, images) the frames of either. The name (a decoded path) else tells only what should have
+ * come, for bytes that are too few to tell: under the name of a package, nothing, a beginning of its magic, or a page of
+ * HTML is `broken`.
  */
 export function createVerifier(path: string, options: WalkOptions): Verifier {
   const suffix = /\.(\w+)$/.exec(path)?.[1]?.toLowerCase() ?? "";
@@ -35,6 +46,10 @@ function* walkFile(file: WalkedFile, expected: PackageKind | undefined): Walk {
     const isAr = AR_MAGIC.slice(MAGIC_BYTES, MAGIC_BYTES + rest.length).every(isAt(rest));
     return isAr ? yield* walkDeb(file, expected === "deb") : { kind: "unknown" };
   }
+  if (expected === "zstd" || expected === "xz") {
+    if (isZstdMagic(magic)) return yield* walkZstd(file, magic);
+    if (magic.every((byte, index) => byte === XZ_MAGIC[index])) return yield* walkXz(file);
+  }
   if (expected !== undefined) {
     const rest = yield { at: MAGIC_BYTES, size: HTML_SNIFF_BYTES - MAGIC_BYTES };
     if (isHtml(Uint8Array.of(...magic, ...rest), null)) return broken(`an HTML page came instead of the ${expected}`);
@@ -42,8 +57,10 @@ function* walkFile(file: WalkedFile, expected: PackageKind | undefined): Walk {
   return yield* walkIso(file);
 }
 
+const MAGIC = { rpm: RPM_MAGIC, deb: AR_MAGIC, zstd: ZSTD_MAGIC, xz: XZ_MAGIC } as const;
+
 function expectedMagic(expected: PackageKind | undefined): readonly number[] | undefined {
-  return expected === "rpm" ? RPM_MAGIC : expected === "deb" ? AR_MAGIC : undefined;
+  return expected === undefined || expected === "iso" ? undefined : MAGIC[expected];
 }
 
 const isAt =

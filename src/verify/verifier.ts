@@ -1,6 +1,6 @@
 /**
  * What a file's own structure says of it, fed in order from its first byte. Constant memory, never throws on any input.
- * `unknown` means: no rpm, deb or iso as far as one can tell, and no judgement on it.
+ * `unknown` means: no format that is known as far as one can tell, and no judgement on it.
  */
 export type Verdict = { readonly kind: "whole" } | { readonly kind: "broken"; readonly reason: string } | { readonly kind: "unknown" };
 

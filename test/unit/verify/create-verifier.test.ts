@@ -7,7 +7,7 @@ import { anyCuts, createNodeDigest, judge } from "../../support/verifying.ts";
 
 const noise = (length: number): Uint8Array => new Uint8Array(makeNoise("sample", length));
 
-const PACKAGE_NAMES = ["a.rpm", "a.drpm", "a.deb", "a.udeb", "a.iso", "A.RPM"];
+const PACKAGE_NAMES = ["a.rpm", "a.drpm", "a.deb", "a.udeb", "a.iso", "A.RPM", "a.pkg.tar.zst", "a.tar.xz"];
 const bytesOf = (text: string): Uint8Array => new TextEncoder().encode(text);
 
 describe("under the name of a package", () => {
@@ -37,7 +37,7 @@ describe("under the name of a package", () => {
 });
 
 describe("under any other name", () => {
-  test.each(["index.html", "a.pkg.tar.zst", "a.apk", "a.tar.xz", "rpm", "dir.rpm/file", "x.constructor"])(
+  test.each(["index.html", "a.pkg.tar.gz", "a.apk", "a.tar.xz.sig", "rpm", "dir.rpm/file", "x.constructor"])(
     "no bytes and HTML are unknown: %s",
     async (name) => {
       for (const bytes of [new Uint8Array(), bytesOf("<html>"), Uint8Array.of(0xed, 0xab), bytesOf("!<arch")]) {
@@ -56,7 +56,15 @@ describe("a verifier", () => {
 
   test("takes any bytes in any chunks under any name without throwing, and says the same of them", async () => {
     const magic = fc
-      .constantFrom("", "!<arch>\n", "!<arch>\ndebian-binary   ", "\u00ed\u00ab\u00ee\u00db", "<!doctype html>")
+      .constantFrom(
+        "",
+        "!<arch>\n",
+        "!<arch>\ndebian-binary   ",
+        "\u00ed\u00ab\u00ee\u00db",
+        "\u0028\u00b5\u002f\u00fd",
+        "\u00fd7zXZ\0\0\u0004",
+        "<!doctype html>",
+      )
       .map((text) => Buffer.from(text, "latin1"));
     await fc.assert(
       fc.asyncProperty(

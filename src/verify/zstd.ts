@@ -1,0 +1,97 @@
+import { broken, type Walk, type WalkedFile } from "./walk.ts";
+
+const MAGIC_BYTES = 4;
+export const ZSTD_MAGIC = [0x28, 0xb5, 0x2f, 0xfd];
+const FRAME_MAGIC = 0xfd2fb528;
+/** The low four bits of a skippable frame's magic are free. */
+const SKIPPABLE_MAGIC = 0x184d2a50;
+
+const SINGLE_SEGMENT = 0x20;
+const RESERVED = 0x08;
+const HAS_CHECKSUM = 0x04;
+const CHECKSUM_BYTES = 4;
+/** By the two lowest and the two highest bits of the descriptor. */
+const DICTIONARY_ID_BYTES = [0, 1, 2, 4];
+const CONTENT_SIZE_BYTES = [0, 2, 4, 8];
+
+const BLOCK_HEADER_BYTES = 3;
+const RLE_BLOCK = 1;
+const RESERVED_BLOCK = 3;
+const MAX_BLOCK_BYTES = 128 * 1024;
+
+export function isZstdMagic(bytes: Uint8Array): boolean {
+  if (bytes.length < MAGIC_BYTES) return false;
+  const magic = littleEndian(bytes);
+  return magic === FRAME_MAGIC || isSkippable(magic);
+}
+
+/**
+ * A file of zstd frames, from behind its first magic (RFC 8878 §3.1): frame by frame and block by block, never
+ * decompressed, to the end of the file.
+ *
+ * Nothing in a frame tells its length, so a cut shows only at its end; and no digest is looked at: a flip is found only
+ * where it breaks the structure. A file cut exactly between two frames is whole.
+ */
+export function* walkZstd(file: WalkedFile, firstMagic: Uint8Array): Walk {
+  file.declare({ kind: "unknown" });
+  let magic = firstMagic;
+  let at = 0;
+  while (isZstdMagic(magic)) {
+    const walkFrame = isSkippable(littleEndian(magic)) ? walkSkippable : walkBlocks;
+    const frame = yield* walkFrame(at + MAGIC_BYTES);
+    if (frame.reason !== undefined) return broken(frame.reason);
+    at = frame.end;
+    magic = yield { at, size: MAGIC_BYTES };
+    if (magic.length === 0) return { kind: "whole" };
+  }
+  return broken(`what follows the zstd frame that ends at ${at} is no frame`);
+}
+
+type Frame = { readonly end: number; readonly reason?: undefined } | { readonly reason: string };
+
+function* walkBlocks(start: number): Walk<Frame> {
+  const [descriptor] = yield { at: start, size: 1 };
+  if (descriptor === undefined) return CUT;
+  if ((descriptor & RESERVED) !== 0) return { reason: `the zstd frame at ${start - MAGIC_BYTES} uses a reserved bit` };
+  // With a single segment there is no window descriptor, and a content size of at least one byte: one byte either way.
+  const sizeBytes = (CONTENT_SIZE_BYTES[descriptor >> 6] ?? 0) + ((descriptor & SINGLE_SEGMENT) === 0 || descriptor >> 6 === 0 ? 1 : 0);
+  let at = start + 1 + (DICTIONARY_ID_BYTES[descriptor & 3] ?? 0) + sizeBytes;
+  for (let isLast = false; !isLast;) {
+    const bytes = yield { at, size: BLOCK_HEADER_BYTES };
+    if (bytes.length < BLOCK_HEADER_BYTES) return CUT;
+    const header = littleEndian(bytes);
+    const [type, size] = [(header >> 1) & 3, header >>> 3];
+    if (type === RESERVED_BLOCK) return { reason: `the zstd block at ${at} has a reserved type` };
+    if (size > MAX_BLOCK_BYTES) return { reason: `the zstd block at ${at} has ${size} bytes: ${MAX_BLOCK_BYTES} are allowed` };
+    isLast = (header & 1) === 1;
+    const bodyBytes = type === RLE_BLOCK ? 1 : size;
+    const endBytes = bodyBytes + (isLast && (descriptor & HAS_CHECKSUM) !== 0 ? CHECKSUM_BYTES : 0);
+    at += BLOCK_HEADER_BYTES + endBytes;
+    if (isLast && !(yield* hasLastByte(at, endBytes))) return CUT;
+  }
+  return { end: at };
+}
+
+/** RFC 8878 §3.1.2: a length, and bytes to pass over. */
+function* walkSkippable(start: number): Walk<Frame> {
+  const bytes = yield { at: start, size: 4 };
+  if (bytes.length < 4) return CUT;
+  const size = littleEndian(bytes);
+  const end = start + 4 + size;
+  return (yield* hasLastByte(end, size)) ? { end } : CUT;
+}
+
+const CUT: Frame = { reason: "the file ends inside a zstd frame" };
+
+/** Whether `size` bytes before `end`, not looked at so far, are all there: a field behind the end of the file looks like one at its end. */
+function* hasLastByte(end: number, size: number): Walk<boolean> {
+  return size === 0 || (yield { at: end - 1, size: 1 }).length === 1;
+}
+
+function isSkippable(magic: number): boolean {
+  return (magic & ~0xf) === SKIPPABLE_MAGIC;
+}
+
+function littleEndian(bytes: Uint8Array): number {
+  return bytes.reduceRight((value, byte) => value * 256 + byte, 0);
+}
