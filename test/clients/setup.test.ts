@@ -213,7 +213,8 @@ describe.runIf(canRunSystems())("the set-up script", () => {
         expect(run.stderr).toContain("run it as root");
       });
 
-      it.runIf(one.distro === "debian")("leaves the archives of others alone, and the chosen components as they were", async () => {
+      if (one.distro !== "debian") return;
+      it("leaves the archives of others alone, and the chosen components as they were", async () => {
         const winehq = String.raw`Types: deb\nURIs: https://dl.winehq.invalid/wine-builds/debian\nSuites: stable\nComponents: main\n`;
         const vendor = String.raw`Types: deb\nURIs: https://vendor.invalid/debian\nSuites: stable\nComponents: main\nSigned-By: /etc/apt/keyrings/v.asc\n`;
         const run = await runInSystem(`${one.install(tree)}
