@@ -7,6 +7,8 @@ export interface MirrorClient {
   verb(method: "GET" | "POST" | "DELETE", path: string, body?: object): Promise<Record<string, unknown>>;
   /** All rows of a paged verb. */
   rows(ask: (after: string) => Promise<Record<string, unknown>>): AsyncGenerator<Record<string, unknown>>;
+  /** A file of the mirror, null where it has none. */
+  read(path: string): Promise<Uint8Array | null>;
   /** Downloads a file and throws its bytes away. */
   warm(target: WarmTarget): Promise<Warmed>;
 }
@@ -19,13 +21,14 @@ export interface Warmed {
   readonly detail: string;
 }
 
-export function createMirrorClient(server: string, token: string): MirrorClient {
+/** `token` is asked for only by what needs it. */
+export function createMirrorClient(server: string, token: () => string): MirrorClient {
   return {
     async verb(method, path, body) {
       const url = `${server.replace(/\/+$/, "")}/-/ledger${path}`;
       const response = await fetch(url, {
         method,
-        headers: { authorization: `Bearer ${token}` },
+        headers: { authorization: `Bearer ${token()}` },
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       }).catch((error: { readonly cause?: { readonly message: string } }) => {
         throw new Error(`Cannot reach ${server}: ${error.cause?.message ?? "no answer"}; start the mirror or name it with --server`);
@@ -41,6 +44,11 @@ export function createMirrorClient(server: string, token: string): MirrorClient 
         yield* page["rows"] as readonly Record<string, unknown>[];
         after = page["after"];
       }
+    },
+    async read(path) {
+      const response = await fetch(`${server.replace(/\/+$/, "")}/${path}`);
+      const bytes = new Uint8Array(await response.arrayBuffer());
+      return response.ok ? bytes : null;
     },
     warm: (target) => download(server, target),
   };

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { Command, InvalidArgumentError } from "commander";
 import { adminTokenPath } from "./admin-token.ts";
 import { createMirrorClient, type MirrorClient } from "./mirror-client.ts";
+import { findPackages } from "./package-paths.ts";
 import { createProgress } from "./progress.ts";
 import { parseWarmList, type WarmTarget } from "./warm-list.ts";
 
@@ -99,17 +100,40 @@ program
 
 program
   .command("warm")
-  .description("fetch files ahead: paths, URLs of package managers, or another machine's log, one a line; - reads them from the input")
-  .argument("<file>")
+  .description("fetch files ahead")
+  .argument(
+    "<what...>",
+    "a file of paths, URLs of package managers, or another machine's log, one a line (- reads the input); or packages by name",
+  )
+  .option(
+    "--repository <path>",
+    "the arguments are packages of this one: fedora/updates/43/Everything/x86_64, debian/dists/trixie/main/binary-amd64",
+  )
   .option("--parallel <count>", "files at once", parseParallel, PARALLEL)
-  .action((file: string, { parallel }: { parallel: number }) =>
+  .action((what: readonly string[], { repository, parallel }: { repository?: string; parallel: number }) =>
     run(async (client, print) => {
-      const failed = await warm(client, parseWarmList(readFileSync(file === "-" ? 0 : file, "utf8")), parallel, print);
-      if (failed > 0) throw new Error(`Cannot warm ${failed} of the files: see above`);
+      const { targets, missing } = repository === undefined ? readLists(what) : await readRepository(client, repository, what);
+      for (const name of missing) process.stderr.write(`There is no package ${name}\n`);
+      const failed = await warm(client, targets, parallel, print);
+      if (failed + missing.length > 0) throw new Error(`Cannot warm ${failed + missing.length} of what was asked for: see above`);
     }),
   );
 
 await program.parseAsync();
+
+interface WarmPlan {
+  readonly targets: readonly WarmTarget[];
+  readonly missing: readonly string[];
+}
+
+function readLists(files: readonly string[]): WarmPlan {
+  return { targets: files.flatMap((file) => parseWarmList(readFileSync(file === "-" ? 0 : file, "utf8"))), missing: [] };
+}
+
+async function readRepository(client: MirrorClient, repository: string, names: readonly string[]): Promise<WarmPlan> {
+  const { paths, missing } = await findPackages(repository, names, client.read);
+  return { targets: paths.map((path) => ({ path: `/${path}` })), missing };
+}
 
 async function warm(client: MirrorClient, targets: readonly WarmTarget[], parallel: number, print: Printer): Promise<number> {
   const left = [...targets];
@@ -155,13 +179,16 @@ async function run(verb: (client: MirrorClient, print: Printer) => Promise<unkno
   const text = (line: string) => void process.stdout.write(`${line}\n`);
   const value = (one: object) => text(JSON.stringify(one));
   try {
-    await verb(createMirrorClient(server, token ?? readToken(state)), {
-      isJson,
-      value,
-      text,
-      row: (row, note) => (isJson ? value(row) : text(`${size(Number(row["size"])).padStart(10)}  ${String(row["key"])}  (${note})`)),
-      done: (answer, line) => (isJson ? value(answer) : text(line)),
-    });
+    await verb(
+      createMirrorClient(server, () => token ?? readToken(state)),
+      {
+        isJson,
+        value,
+        text,
+        row: (row, note) => (isJson ? value(row) : text(`${size(Number(row["size"])).padStart(10)}  ${String(row["key"])}  (${note})`)),
+        done: (answer, line) => (isJson ? value(answer) : text(line)),
+      },
+    );
   } catch (error) {
     process.stderr.write(`${(error as Error).message}\n`);
     process.exitCode = 1;

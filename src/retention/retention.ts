@@ -41,6 +41,8 @@ export interface Retention {
   use(key: string, bytes: number): void;
   /** Whether a fill of this size may be stored. Asks the ledger only near the limit, or when it has not heard from it for a minute. */
   admit(key: string, size: number): Promise<boolean>;
+  /** An object was stored by other means than the watched store. */
+  stored(key: string, object: StoredObject): void;
   /** The store, with everything stored and deleted told to the ledger. */
   watch(store: ObjectStore): ObjectStore;
   /** Delivers what has been collected. Never throws. */
@@ -153,6 +155,7 @@ export function createRetention(deps: RetentionDependencies): Retention {
         return false;
       }
     },
+    stored: noteStored,
     watch: (store) => ({
       ...store,
       async put(key, object, bytes, options) {

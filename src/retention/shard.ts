@@ -6,14 +6,14 @@ import type { Ledger, LedgerRow, Totals } from "./ledger.ts";
 import { lastPassBegan, reconcilePage, SLICE_GRACE_MS } from "./reconcile.ts";
 
 /** What one run of a shard does at most: the heads of evicted objects are read, so a run stays within a Worker's 1,000 calls. */
-export const MAX_EVICTED_PER_RUN = 500;
+const MAX_EVICTED_PER_RUN = 500;
 const MAX_REAPED_PER_RUN = 50;
 /** Pages of a pass in one run; the pass of a million objects then takes 400 runs. */
 const MAX_PAGES_PER_RUN = 5;
 /** A page that takes unknown objects in reads each one's head: no further page in that run. */
 const MAX_FOUND_PER_RUN = 250;
 /** Under pressure the slices of evicted objects go this soon; a reader still under way fetches them again. */
-export const PRESSED_GRACE_MS = 15 * 60_000;
+const PRESSED_GRACE_MS = 15 * 60_000;
 
 export interface ShardDependencies {
   readonly ledger: Ledger;

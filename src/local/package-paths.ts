@@ -1,0 +1,92 @@
+import { gunzipSync, zstdDecompressSync } from "node:zlib";
+
+/** Reads a file of the mirror; null where there is none. */
+export type ReadFile = (path: string) => Promise<Uint8Array | null>;
+
+/** Where named packages lie, newest of each architecture; `missing`: names that the repository does not have. */
+export interface PackagePaths {
+  readonly paths: readonly string[];
+  readonly missing: readonly string[];
+}
+
+/** XML entities that paths of packages may hold. */
+const ENTITIES: Readonly<Record<string, string>> = { "&amp;": "&", "&lt;": "<", "&gt;": ">", "&quot;": '"', "&apos;": "'" };
+
+/**
+ * Paths of packages by name in the repository at `folder` (below the server): the folder of `repodata/` for dnf and zypper, that of a Packages file
+ * (`debian/dists/trixie/main/binary-amd64`) for apt. Throws where there is no repository.
+ */
+export async function findPackages(folder: string, names: readonly string[], read: ReadFile): Promise<PackagePaths> {
+  const base = folder.replace(/^\/+|\/+$/g, "");
+  const found = base.includes("/dists/") ? await findDebs(base, read) : await findRpms(base, read);
+  if (found === null) {
+    throw new Error(`Cannot find packages in "${folder}": wanted the folder of repodata/repomd.xml, or of Packages.gz below dists/`);
+  }
+  const wanted = new Set(names);
+  const newest = new Map<string, Found>();
+  const seen = new Set<string>();
+  for (const one of found) {
+    if (!wanted.has(one.name)) continue;
+    seen.add(one.name);
+    const key = `${one.name} ${one.architecture}`;
+    if ((newest.get(key)?.time ?? -1) <= one.time) newest.set(key, one);
+  }
+  return { paths: [...newest.values()].map(({ path }) => path), missing: names.filter((name) => !seen.has(name)) };
+}
+
+interface Found {
+  readonly name: string;
+  readonly architecture: string;
+  /** When it was added, as the repository counts. */
+  readonly time: number;
+  readonly path: string;
+}
+
+async function findRpms(base: string, read: ReadFile): Promise<Iterable<Found> | null> {
+  const repomd = await read(`${base}/repodata/repomd.xml`);
+  const href = repomd === null ? undefined : /<data type="primary">.*?<location [^>]*href="([^"]+)"/s.exec(textOf(repomd))?.[1];
+  const primary = href === undefined ? null : await read(`${base}/${href}`);
+  return primary && parsePrimary(textOf(decompress(href ?? "", primary)), base);
+}
+
+function* parsePrimary(xml: string, base: string): Iterable<Found> {
+  for (const [, body = ""] of xml.matchAll(/<package type="rpm">(.*?)<\/package>/gs)) {
+    const href = /<location [^>]*href="([^"]+)"/.exec(body)?.[1];
+    const name = /<name>([^<]+)<\/name>/.exec(body)?.[1];
+    if (href === undefined || name === undefined) continue;
+    const path = `${base}/${href.replace(/&\w+;/g, (entity) => ENTITIES[entity] ?? entity)}`;
+    yield { name, architecture: /<arch>([^<]+)</.exec(body)?.[1] ?? "", time: Number(/<time file="(\d+)"/.exec(body)?.[1] ?? 0), path };
+  }
+}
+
+async function findDebs(base: string, read: ReadFile): Promise<Iterable<Found> | null> {
+  for (const name of ["Packages.gz", "Packages"]) {
+    // oxlint-disable-next-line no-await-in-loop -- the other form only where this one is missing
+    const index = await read(`${base}/${name}`);
+    if (index !== null) return parsePackages(textOf(decompress(name, index)), base.slice(0, base.indexOf("/dists/")));
+  }
+  return null;
+}
+
+function* parsePackages(text: string, archive: string): Iterable<Found> {
+  // Later stanzas of a name are newer versions.
+  for (const [time, stanza] of text.split("\n\n").entries()) {
+    const field = (name: string) => new RegExp(`^${name}: (.+)$`, "m").exec(stanza)?.[1];
+    const name = field("Package");
+    const file = field("Filename");
+    if (name !== undefined && file !== undefined)
+      yield { name, architecture: field("Architecture") ?? "", time, path: `${archive}/${file}` };
+  }
+}
+
+function decompress(name: string, bytes: Uint8Array): Uint8Array {
+  if (name.endsWith(".gz")) return gunzipSync(bytes);
+  if (name.endsWith(".zst")) return zstdDecompressSync(bytes);
+  if (/\.(xz|bz2|lzma)$/.test(name))
+    throw new Error(`Cannot read ${name}: wanted gzip, zstd or no compression; give warm a file of paths instead`);
+  return bytes;
+}
+
+function textOf(bytes: Uint8Array): string {
+  return new TextDecoder().decode(bytes);
+}
