@@ -14,10 +14,13 @@ export interface Generation {
   /** The upstream's validators of the root, verbatim. */
   readonly validators: { readonly etag?: string; readonly lastModified?: string };
   readonly companions: readonly StoredFile[];
-  /** Null for a root that stands alone and names nothing (pacman, Alpine). */
+  /** Null for a root that stands alone (pacman, Alpine). */
   readonly parsed: ParsedRoot | null;
   readonly adoptedAt: number;
 }
+
+/** A root and what it says, published or about to be. */
+export type RootContent = Pick<Generation, "root" | "parsed">;
 
 /** How things stand with a root's upstream. Times in milliseconds since the epoch; 0 for never. */
 export interface Standing {

@@ -1,17 +1,17 @@
 import type { Mirror } from "../config/config.ts";
 import { newVersion } from "../store/keys.ts";
 import type { ObjectStore } from "../store/object-store.ts";
-import { contentKey } from "./content-address.ts";
-import { decompress, isReadable } from "./decompress.ts";
+import { chooseIndexes, type Index } from "./choose-indexes.ts";
+import { decompress } from "./decompress.ts";
 import { createTableBuilder, createTableIndex, type Digest, MAX_RECORDS, PAGE_BYTES, type TableBuilder } from "./digest-table.ts";
-import { usedName } from "./gather.ts";
+import type { RootContent } from "./generation.ts";
 import { memberCandidates, type Members } from "./members.ts";
 import { parsePackages } from "./parse-packages.ts";
+import { parsePacmanDatabase } from "./parse-pacman-database.ts";
 import { type NamedPackage, parsePrimary } from "./parse-primary.ts";
-import type { Entry, ParsedRoot } from "./parsed-root.ts";
 import type { KeptState, Log } from "./ports.ts";
 import { readStored } from "./read-stored.ts";
-import { join, type Place } from "./repository-root.ts";
+import { join, type Place, type RepositoryKind } from "./repository-root.ts";
 import type { TableRef } from "./table-directory.ts";
 
 /** The largest index in the wild (a primary.xml of all of Fedora) is below 300 MB. */
@@ -30,9 +30,9 @@ export interface IndexTables {
    * Brings the table of a root up to what it names: at once where the indexes are those of the table. The heads of packages whose digest changes
    * are gone when this resolves. Never rejects: a table that cannot be had is a line in the log, and packages go by their structure.
    */
-  prepare(place: Place, next: ParsedRoot, members: Members): Promise<void>;
-  /** Says at once, where `prepare` will come to build a first table or a larger one, that packages are to wait for it. */
-  announce(place: Place, next: ParsedRoot, members: Members): Promise<void>;
+  prepare(place: Place, next: RootContent, members: Members): Promise<void>;
+  /** Says at once, where `prepare` will come to build a first table or a larger one, that packages are to wait for it. Never rejects. */
+  announce(place: Place, next: RootContent, members: Members): Promise<void>;
 }
 
 export interface IndexTablesDependencies {
@@ -68,13 +68,16 @@ export function createIndexTables(deps: IndexTablesDependencies): IndexTables {
     async announce(place, next, members) {
       const own = loadOwn(place.root);
       const count = chooseIndexes(place, next, members).length;
-      if (count > (own?.digests.length ?? 0)) await directory.building(place.base);
+      if (count <= (own?.digests.length ?? 0)) return;
+      await directory.building(place.base).catch((error: unknown) => {
+        log("error", `${mirror.name}: cannot announce the digest table of ${place.root}: ${String(error)}`);
+      });
     },
   };
 
-  async function follow(place: Place, next: ParsedRoot, members: Members): Promise<void> {
+  async function follow(place: Place, next: RootContent, members: Members): Promise<void> {
     const indexes = chooseIndexes(place, next, members);
-    const digests = indexes.map(({ digest }) => digest).toSorted();
+    const digests = indexes.map(({ id }) => id).toSorted();
     const own = loadOwn(place.root);
     const isSame = own !== null && digests.join() === own.digests.join();
     if ((isSame && (await isStored(own.table))) || (own === null && indexes.length === 0)) return;
@@ -100,7 +103,7 @@ export function createIndexTables(deps: IndexTablesDependencies): IndexTables {
   }
 
   /** Null where an index cannot be had or read. */
-  async function build(place: Place, root: ParsedRoot, indexes: readonly Entry[], members: Members, old: TableRef | null) {
+  async function build(place: Place, root: RootContent, indexes: readonly Index[], members: Members, old: TableRef | null) {
     const builder = createTableBuilder();
     const changed: Changed[] = [];
     const lookUpOld = old === null ? null : await loadIndex(old);
@@ -124,17 +127,19 @@ export function createIndexTables(deps: IndexTablesDependencies): IndexTables {
 
   async function readIndex(
     place: Place,
-    root: ParsedRoot,
-    index: Entry,
+    root: RootContent,
+    index: Index,
     members: Members,
     add: (named: NamedPackage) => void,
   ): Promise<string | null> {
-    const answer = await members.ensure(index, memberCandidates(index, root.byHash));
-    if (answer.kind !== "stored") return answer.kind === "failure" ? answer.detail : `upstream has it not as named (${answer.kind})`;
+    const { entry, key } = index;
+    if (entry !== null) {
+      const answer = await members.ensure(entry, memberCandidates(entry, root.parsed?.byHash ?? false));
+      if (answer.kind !== "stored") return answer.kind === "failure" ? answer.detail : `upstream has it not as named (${answer.kind})`;
+    }
     try {
-      const limit = Math.min(index.openSize ?? MAX_INDEX_BYTES, MAX_INDEX_BYTES);
-      const chunks = decompress(readStored(store, contentKey(index)), limit);
-      await (place.kind === "rpm-md" ? parsePrimary(chunks, add) : parsePackages(chunks, add));
+      const limit = Math.min(entry?.openSize ?? MAX_INDEX_BYTES, MAX_INDEX_BYTES);
+      await parserOf(place.kind)(decompress(readStored(store, key), limit), add);
       return null;
     } catch (error) {
       return error instanceof Error ? error.message : String(error);
@@ -252,19 +257,6 @@ function tableKey({ version }: TableRef): string {
   return `-/table/${version}`;
 }
 
-/** Which indexes to read: primary.xml; of a deb repository, one readable form of each index that clients use. */
-function chooseIndexes(place: Place, root: ParsedRoot, members: Members): readonly Entry[] {
-  if (place.kind === "rpm-md") return root.entries.filter(({ type, path }) => type === "primary" && isReadable(path));
-  const forms = Map.groupBy(
-    root.entries.filter(({ path }) => /(^|\/)(Packages|Sources)(\.[a-z0-9]+)?$/.test(path)),
-    ({ path }) => path.replace(/\.[a-z0-9]+$/, ""),
-  );
-  return [...forms.values()].flatMap((entries) => {
-    if (!entries.some((entry) => members.isUsed(usedName(place, entry)))) return [];
-    const readable = entries.filter(({ path }) => isReadable(path));
-    // The plain form is listed by every archive and kept by few.
-    const best =
-      readable.find((entry) => members.isUsed(usedName(place, entry))) ?? readable.find(({ path }) => /\.\w+$/.test(path)) ?? readable[0];
-    return best === undefined ? [] : [best];
-  });
+function parserOf(kind: RepositoryKind): typeof parsePackages {
+  return kind === "rpm-md" ? parsePrimary : kind === "pacman" ? parsePacmanDatabase : parsePackages;
 }

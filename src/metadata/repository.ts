@@ -2,11 +2,11 @@ import type { Expectation } from "../verify/expectation.ts";
 import { contentKey } from "./content-address.ts";
 import { fetchFile } from "./fetch-file.ts";
 import { usedName } from "./gather.ts";
-import type { Generation, StoredFile } from "./generation.ts";
+import type { Generation, RootContent, StoredFile } from "./generation.ts";
 import { matchSignature } from "./match-signature.ts";
 import type { IndexTables } from "./index-tables.ts";
 import { createMembers, memberCandidates } from "./members.ts";
-import type { Entry, ParsedRoot } from "./parsed-root.ts";
+import type { Entry } from "./parsed-root.ts";
 import type { EnsureStored } from "./ports.ts";
 import type { Resolution } from "./repositories.ts";
 import { companionFiles, type Place, resolvePlace } from "./repository-root.ts";
@@ -43,7 +43,7 @@ export function createRepository(deps: RepositoryDependencies): Repository {
     if (!key.startsWith("place:")) continue;
     const place = JSON.parse(kept.load(key) ?? "{}") as Place;
     // A table whose build a restart ended is begun again.
-    followIndexes(place, keeperOf(place).held()?.parsed ?? null);
+    followIndexes(place, keeperOf(place).held());
   }
 
   return {
@@ -90,11 +90,13 @@ export function createRepository(deps: RepositoryDependencies): Repository {
       {
         ...deps,
         members,
-        beforeSwap: async (at, next) => deps.tables?.prepare(at, next, members),
+        beforeSwap: async (at, next, held) => {
+          await (held === null ? deps.tables?.announce(at, next, members) : deps.tables?.prepare(at, next, members));
+        },
         afterSwap: (at, next) => {
           kept.save(`place:${at.root}`, JSON.stringify(at));
           members.keepOnly(liveKeys());
-          followIndexes(at, next.parsed);
+          followIndexes(at, next);
           deps.onPublished([...liveKeys(), ...publishedFiles()]);
         },
       },
@@ -116,8 +118,8 @@ export function createRepository(deps: RepositoryDependencies): Repository {
     });
   }
 
-  function followIndexes(place: Place, parsed: ParsedRoot | null): void {
-    if (parsed !== null) void deps.tables?.prepare(place, parsed, members);
+  function followIndexes(place: Place, held: RootContent | null): void {
+    if (held !== null) void deps.tables?.prepare(place, held, members);
   }
 
   /** A file named by its own hash. The current generation knows under what other name upstream has it, and is to know that it is used. */
@@ -174,10 +176,10 @@ export function createRepository(deps: RepositoryDependencies): Repository {
    */
   async function noteUse(place: Place, entry: Entry): Promise<void> {
     if (!members.markUsed(usedName(place, entry)) || place.kind !== "deb") return;
-    const parsed = keepers.get(place.root)?.held()?.parsed ?? null;
-    if (parsed === null) return;
-    await deps.tables?.announce(place, parsed, members);
-    followIndexes(place, parsed);
+    const held = keepers.get(place.root)?.held() ?? null;
+    if (held === null) return;
+    await deps.tables?.announce(place, held, members);
+    followIndexes(place, held);
   }
 
   async function resolveFile(path: string, place: Place, current: Held, lost: string | undefined): Promise<Resolution> {

@@ -5,10 +5,9 @@ import type { Timer } from "../upstream/timer.ts";
 import { type HeldRoot, isBelieved, judgeRoot } from "./adopt.ts";
 import { type FetchedFile, fetchFile, type FetchFileAnswer, type FileFetcher } from "./fetch-file.ts";
 import { gatherCompanions, gatherMembers } from "./gather.ts";
-import { type Generation, NEVER_TRIED, type Standing } from "./generation.ts";
+import { type Generation, NEVER_TRIED, type RootContent, type Standing } from "./generation.ts";
 import type { Members } from "./members.ts";
 import { parseRoot } from "./parse-root.ts";
-import type { ParsedRoot } from "./parsed-root.ts";
 import type { KeptState, Log } from "./ports.ts";
 import { type Place, rootFiles } from "./repository-root.ts";
 
@@ -22,8 +21,11 @@ export interface KeeperDependencies extends FileFetcher {
   readonly timer: Timer;
   readonly log: Log;
   readonly limits: Pick<Config, "metadataTtlSeconds" | "metadataWaitSeconds" | "prefetchBytes">;
-  /** Before the pointer moves: heads of packages whose digest the new generation changes are to be gone. */
-  readonly beforeSwap: (place: Place, next: ParsedRoot) => Promise<void>;
+  /**
+   * Before the pointer moves: heads of packages whose digest the new generation changes are to be gone, and where nothing is held yet, its
+   * digests are to be on their way: a client that has the root asks for packages at once.
+   */
+  readonly beforeSwap: (place: Place, next: RootContent, held: Generation | null) => Promise<void>;
   readonly afterSwap: (place: Place, next: Generation) => void;
 }
 
@@ -188,8 +190,8 @@ export function createRootKeeper(deps: KeeperDependencies, place: Place): RootKe
       // With nothing to protect there is no reason to keep the first client waiting: what is missing is fetched when asked for.
       const reason = generation === null ? await Promise.race([gathered, patienceEnds.then(() => null)]) : await gathered;
       if (reason !== null && (generation !== null || avoidable(fetched))) return { kind: "half-way", reason };
-      if (generation !== null) await deps.beforeSwap(place, parsed);
     }
+    await deps.beforeSwap(place, { root: fetched.file, parsed }, generation);
     const root = await withOwnDate(deps.store, fetched, generation);
     swap({ root, validators: validatorsOf(fetched), companions: companions.files, parsed, adoptedAt: now() });
     return { kind: "adopted" };
