@@ -6,6 +6,7 @@ import { adminTokenPath, readAdminToken } from "./admin-token.ts";
 import type { Endpoint, StartOptions } from "./command-line.ts";
 import { formatEndpoint, resolveEndpoint } from "./free-port.ts";
 import { formatLogLine } from "./log-line.ts";
+import { describeFewFiles, readOwnLimits } from "./open-files.ts";
 import { readProjectFile, readVars } from "./project-file.ts";
 import { type Runtime, startRuntime } from "./runtime.ts";
 import { openStateFolder } from "./state-folder.ts";
@@ -29,6 +30,10 @@ const CRON_MS = 5 * 60_000;
 
 const HEALTH_MS = 20_000;
 
+const GB = 1_000_000_000;
+/** The least that the configuration takes; what then finds no room is passed on unstored. */
+const MIN_BUDGET_GB = 0.001;
+
 /** Starts the one-machine server, or says everything that is in the way. `print` takes one line of the log. */
 export async function startServer(options: StartOptions, project: Project, print: (line: string) => void): Promise<Step<Server>> {
   const vars = readVars(options.config);
@@ -46,11 +51,17 @@ export async function startServer(options: StartOptions, project: Project, print
   if (!state.ok) return state;
   const endpoints = await resolveEndpoints(options.endpoints);
   if (!endpoints.ok) return endpoints;
+  const fewFiles = describeFewFiles(readOwnLimits());
+  if (fewFiles !== null) print(fewFiles);
+  const { budgetBytes } = parsed.config;
+  const { room } = state.value;
+  if (room < budgetBytes) print(describeShortage(budgetBytes, room));
   const runtime = await startRuntime({
     script: script.value,
     project: file.value,
     bindings: {
       ...vars.value,
+      BUDGET_GB: Math.max(Math.min(budgetBytes, room) / GB, MIN_BUDGET_GB),
       LOCAL: true,
       LOG: options.quiet ? "off" : "lines",
       OWN_HOSTS: listOwnHosts(),
@@ -96,6 +107,11 @@ async function askHealth([first]: readonly Endpoint[]): Promise<Step<void>> {
   } catch (error) {
     return refused(`The Worker does not answer ${url}: ${String(error)}`);
   }
+}
+
+function describeShortage(budgetBytes: number, room: number): string {
+  const [wanted, found] = [budgetBytes, room].map((bytes) => (bytes / GB).toFixed(1));
+  return `The disk has room for ${found} GB of BUDGET_GB ${wanted}: keeping no more than that.`;
 }
 
 function describeUnknowable(mirror: string): string {

@@ -2,6 +2,7 @@ import { accessSync, constants, mkdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { done, refused, type Step } from "./step.ts";
+import { roomFor, sweepStore } from "./sweep-store.ts";
 
 /** The folder that one server holds while it runs; another one on it would evict what the first believes stored. */
 export interface StateFolder {
@@ -9,11 +10,13 @@ export interface StateFolder {
   readonly store: string;
   /** SQLite files of the Durable Objects. */
   readonly objects: string;
+  /** Bytes that the store may grow to before the disk is full. */
+  readonly room: number;
   release(): void;
 }
 
 /**
- * Creates the folder where needed and takes it. The lock is SQLite's own on `<state>/lock`: the kernel drops it with the process, so a
+ * Creates the folder where needed, takes it, and removes what a killed server left half written. The lock is SQLite's own on `<state>/lock`: the kernel drops it with the process, so a
  * killed server leaves nothing behind, and it holds across containers that share the folder, where a process id would mean nothing.
  */
 export function openStateFolder(path: string): Step<StateFolder> {
@@ -43,7 +46,12 @@ export function openStateFolder(path: string): Step<StateFolder> {
     }
     return refused(`Cannot use the state folder "${folder}": another server runs on it; stop it or choose another folder with --state.`);
   }
-  return done({ store, objects, release: () => lock.close() });
+  try {
+    return done({ store, objects, room: roomFor(store, sweepStore(store)), release: () => lock.close() });
+  } catch (error) {
+    lock.close();
+    return refused(`Cannot read all of "${store}": ${explain(error)}; it must belong to the user who runs the server.`);
+  }
 }
 
 /** A server that was told to end may need a moment. */

@@ -34,6 +34,10 @@ export interface MirrorSetup {
   readonly mirrors: Readonly<Record<string, MirrorTable>>;
   /** Scalars of `[vars]`, such as `METADATA_TTL_SECONDS`. */
   readonly vars?: Readonly<Record<string, number | string>>;
+  /** A program that the server is started by, with its arguments: it must become the server (`exec`). `STATE` is the state folder. */
+  readonly launcher?: readonly string[];
+  /** Of the server's environment, beside our own. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 /** A `[vars.MIRRORS.<name>]` table. */
@@ -69,7 +73,9 @@ export async function startMirror(setup: MirrorSetup): Promise<MirrorProcess> {
   let child: ChildProcess | undefined;
 
   async function start(): Promise<void> {
-    const started = spawn(join(ROOT, "node_modules/.bin/node"), args, { cwd: ROOT, stdio: ["ignore", "pipe", "pipe"] });
+    const [command = "", ...all] = [...(setup.launcher ?? []), join(ROOT, "node_modules/.bin/node"), ...args];
+    const env = { ...process.env, ...setup.env, STATE: stateFolder };
+    const started = spawn(command, all, { cwd: ROOT, env, stdio: ["ignore", "pipe", "pipe"] });
     child = started;
     const collect = (text: string): void => void (output += text);
     started.stdout.setEncoding("utf8").on("data", collect);

@@ -1,0 +1,17 @@
+import { readFileSync } from "node:fs";
+
+/** Under this a busy hour may reach the limit: an open download takes two descriptors, and workerd ends when it cannot accept a connection. */
+const ENOUGH = 4_096;
+
+/** What is wrong with the limit on open files in the text of `/proc/<pid>/limits` (proc_pid_limits(5)); null when it is high enough. */
+export function describeFewFiles(limits: string): string | null {
+  const [, hard = "unlimited"] = /^Max open files +\S+ +(\S+)/m.exec(limits) ?? [];
+  const files = hard === "unlimited" ? Infinity : Number(hard);
+  if (files >= ENOUGH) return null;
+  return `Only ${files} files may be open at once, enough for about ${Math.floor(files / 3)} clients, and more end the server: raise the hard limit (ulimit -Hn, or LimitNOFILE= in a systemd unit).`;
+}
+
+/** Of this process: children start with it. */
+export function readOwnLimits(): string {
+  return readFileSync("/proc/self/limits", "utf8");
+}
