@@ -157,8 +157,10 @@ export class Reading {
     for (let position = from; position < to;) {
       const primed = this.#primed;
       this.#primed = null;
-      if (primed?.position !== position) void primed?.stream?.cancel();
-      const piece = primed?.position === position ? primed : await this.#next(position, to, wanted);
+      // What is at hand may go on past `to`, which somebody waits for a verdict on.
+      const isFitting = primed?.position === position && position + primed.length <= to;
+      if (!isFitting) void primed?.stream?.cancel();
+      const piece = isFitting ? primed : await this.#next(position, to, wanted);
       await (piece.stream === null ? sink.write(piece.bytes) : sink.pipe(piece.stream, piece.length));
       position += piece.length;
       this.#reader.position = position;

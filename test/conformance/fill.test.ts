@@ -151,6 +151,17 @@ describe("npm start", () => {
       expect(gets(file.path)).toBeLessThanOrEqual(2);
     });
 
+    it.each([1, 1_000, 20_000, 100_000, 3_000_000])(
+      "when the last %d bytes of a cold package are asked for, cold and again",
+      async (count) => {
+        const file = rpm(`end-${count}`, 10 * MIB);
+        for (const agent of ["curl/8", "python-requests/2.28.1", "curl/8"]) {
+          expectPart(await get(file, { range: `bytes=-${count}`, "user-agent": agent }), file, file.size - count, file.size - 1);
+        }
+        expect(gets(file.path)).toBe(1);
+      },
+    );
+
     it("for HEAD: no body at all", async () => {
       const file = deb("head", 2 * MIB);
       expect((await download(url(file), { method: "HEAD" })).status).toBe(200);
