@@ -111,8 +111,11 @@ export abstract class LedgerObjectBase<Env> extends DurableObject<Env> {
     return this.#ledger.pins();
   }
 
-  /** The keys that a repository's published generation names: they go last. On the book's object, where content-addressed keys are. */
-  name(owner: string, keys: readonly string[]): void {
+  /**
+   * The keys that a repository's published generation names: they go last. On the book's object, where content-addressed keys are. Not `name`: a stub
+   * has a property of that name, which would hide it.
+   */
+  nameKeys(owner: string, keys: readonly string[]): void {
     this.#ledger.name(owner, keys);
   }
 
