@@ -1,6 +1,7 @@
 import type { Config } from "./config/config.ts";
 import { createFills, type Fills } from "./fill/fills.ts";
 import { createMemory } from "./fill/memory.ts";
+import { createNativeStore, FREE_PUMP_BYTES, type NativeStore, type StreamPut } from "./fill/native-store.ts";
 import type { Leases } from "./fill/leases.ts";
 import { createStreamDigest } from "./fill/stream-digest.ts";
 import { classifyKeys } from "./retention/classify-keys.ts";
@@ -30,6 +31,7 @@ export interface Core {
   readonly via: Via;
   readonly leases: Leases;
   readonly fills: Fills;
+  readonly native: NativeStore | null;
   readonly now: () => number;
   readonly log: (message: string) => void;
 }
@@ -39,6 +41,8 @@ export interface CoreOptions {
   readonly ledger: LedgerPort;
   /** Puts a cache in front of the store, where there is one. */
   readonly cached: (store: ObjectStore) => ObjectStore;
+  /** Set where the Worker's CPU is short: writes a body as the platform moves it. */
+  readonly streamPut: StreamPut | null;
   readonly waitUntil: (work: Promise<unknown>) => void;
   readonly log: Core["log"];
   /** Whoever counts what happens; costs no I/O. */
@@ -56,7 +60,7 @@ export function composeCore(
   config: Config,
   bareStore: ObjectStore,
   leases: Leases,
-  { isLocal, ledger, cached, waitUntil, log, observer }: CoreOptions,
+  { isLocal, ledger, cached, streamPut, waitUntil, log, observer }: CoreOptions,
 ): Core {
   const now = () => Date.now();
   const budget = config.budgetBytes;
@@ -76,6 +80,7 @@ export function composeCore(
       log(JSON.stringify(event));
     },
   });
+  const onUnstored = (key: string, reason: string) => log(`Passed ${key} on unstored: ${reason}`);
   const fills = createFills({
     config,
     store,
@@ -86,15 +91,24 @@ export function composeCore(
     sleep,
     createDigest: createStreamDigest,
     admit: retention.admit,
+    maxPumpBytes: streamPut === null ? Infinity : FREE_PUMP_BYTES,
     onStored: (target, object) => observer.stored(target, object),
     onBroken: (target, upstream, reason) => {
       observer.refused(target, upstream, reason);
       log(`Refused ${target.key} from ${upstream}: ${reason}`);
     },
-    onUnstored: (key, reason) => log(`Passed ${key} on unstored: ${reason}`),
+    onUnstored,
   });
-  return { config, store, bareStore, retention, upstreams, via, leases, fills, now, log };
+  /** Told to the ledger as every other write is. */
+  const putTold =
+    (put: StreamPut): StreamPut =>
+    (key, object, body) =>
+      retention.watch({ ...bareStore, put: () => put(key, object, body) }).put(key, object, EMPTY);
+  const native = streamPut && createNativeStore({ admit: retention.admit, put: putTold(streamPut), now, onUnstored });
+  return { config, store, bareStore, retention, upstreams, via, leases, fills, native, now, log };
 }
+
+const EMPTY = new Uint8Array(0);
 
 const after: Timer = (ms, run) => {
   const timer = setTimeout(run, ms);

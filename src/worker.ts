@@ -19,7 +19,7 @@ import { createCounters } from "./site/counters.ts";
 import { createDiskStore } from "./store/disk-store.ts";
 import { createEdgeCacheStore } from "./store/edge-cache-store.ts";
 import type { ObjectStore } from "./store/object-store.ts";
-import { createR2Store } from "./store/r2-store.ts";
+import { createR2Store, createR2StreamPut } from "./store/r2-store.ts";
 
 export { FillCoordinator } from "./fill/fill-coordinator.ts";
 
@@ -96,7 +96,7 @@ export class LedgerObject extends LedgerObjectBase<Env> {
 /** What a published generation names is evicted last. Best effort: the next generation tells it again. */
 async function nameInLedger(env: Env, repository: string, keys: readonly string[]): Promise<void> {
   try {
-    await ledgerStub(env, BOOK_SHARD).name(repository, keys);
+    await ledgerStub(env, BOOK_SHARD).nameKeys(repository, keys);
   } catch (error) {
     console.warn(`Cannot tell the ledger what ${repository} names: ${String(error)}`);
   }
@@ -132,6 +132,7 @@ function buildCore(env: Env): Core {
     isLocal: LOCAL === true,
     ledger: createLedgerPort((name) => ledgerStub(env, name)),
     cached: (bare) => (env.DISK === undefined ? edgeCached(bare, parsed.config, env) : bare),
+    streamPut: env.DISK === undefined && parsed.config.plan === "free" ? createR2StreamPut(env.BUCKET as R2Bucket) : null,
     waitUntil,
     log,
     observer: observe(counters),
@@ -155,7 +156,7 @@ function edgeCached(store: ObjectStore, { plan, metadataTtlSeconds }: Config, { 
   });
 }
 
-function buildHandler({ config, store, upstreams, via, leases, fills, retention, now, log }: Core, env: Env): HandlerDependencies {
+function buildHandler({ config, store, upstreams, via, leases, fills, native, retention, now, log }: Core, env: Env): HandlerDependencies {
   const ownHosts = env.OWN_HOSTS ?? [];
   const client = { isLocal: env.LOCAL === true, ...(env.RATE_LIMIT === undefined ? {} : { limit: limitBy(env.RATE_LIMIT) }) };
   const repositories = createRepositories({
@@ -174,7 +175,7 @@ function buildHandler({ config, store, upstreams, via, leases, fills, retention,
   const checks = createChecks();
   const book = () => ledgerStub(env, BOOK_SHARD);
   return {
-    serve: { config, store, fills, upstreams, repositories, checks, now, taint: leases.taint, onUse: retention.use, log },
+    serve: { config, store, fills, native, upstreams, repositories, checks, now, taint: leases.taint, onUse: retention.use, log },
     app: createApp({
       config,
       ownHosts,

@@ -1,4 +1,4 @@
-import type { Config } from "../config/config.ts";
+import type { Config, PathClass } from "../config/config.ts";
 import type { Target } from "../route/target.ts";
 import type { ObjectStore } from "../store/object-store.ts";
 import type { StoredObject } from "../store/stored-object.ts";
@@ -18,6 +18,9 @@ import { sizeSource } from "./sized-source.ts";
 /** Times that one file is begun anew (on another upstream, if there is one) while no client has seen a byte of it. */
 const MAX_TRIES = 3;
 
+/** Of metadata a repository needs the bytes themselves. */
+const PUMPED_OR_PASSED: ReadonlySet<PathClass> = new Set<PathClass>(["package", "unstable-package", "volatile", "pass"]);
+
 export interface PumpDependencies extends RestDependencies {
   readonly config: Config;
   readonly store: ObjectStore;
@@ -28,6 +31,8 @@ export interface PumpDependencies extends RestDependencies {
   readonly createDigest: CreateDigest;
   /** Whether an object of this size may be stored; may take a while where room must be made. Never rejects. */
   readonly admit: (key: string, size: number) => Promise<boolean>;
+  /** Longer packages are not pumped: everyone gets them as the platform moves them. */
+  readonly maxPumpBytes: number;
   /** A file arrived whole and was stored. */
   readonly onStored: (target: Target, object: StoredObject) => void;
   /** An upstream sent bytes that are not what they should be. */
@@ -123,7 +128,8 @@ async function tryOnce(
   try {
     const size = representation.size;
     const body = size === undefined ? await sizeSource(source, fill.target.path, sliceBytes) : { size, proven: true, source };
-    if (body === null || representation.contentEncoding !== undefined) {
+    const isTooLong = fill.object === null && PUMPED_OR_PASSED.has(fill.target.class) && (size ?? 0) > deps.maxPumpBytes;
+    if (body === null || representation.contentEncoding !== undefined || isTooLong) {
       endFill(fill, { kind: "unshared" });
       return null;
     }

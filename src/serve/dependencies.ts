@@ -1,5 +1,6 @@
 import type { Config } from "../config/config.ts";
 import type { Fills } from "../fill/fills.ts";
+import type { NativeStore } from "../fill/native-store.ts";
 import type { Repositories } from "../metadata/repositories.ts";
 import type { ObjectStore } from "../store/object-store.ts";
 import type { Upstreams } from "../upstream/upstream.ts";
@@ -13,6 +14,8 @@ export interface ServeDependencies {
   readonly upstreams: Upstreams;
   readonly repositories: Repositories;
   readonly checks: Checks;
+  /** Where the Worker's CPU is short (the free plan): moves and stores long bodies natively. */
+  readonly native: NativeStore | null;
   readonly now: () => number;
   /** A version in the store, or what was sent of one, proved bad. */
   readonly taint: (key: string) => Promise<void>;

@@ -105,6 +105,8 @@ function isSame(
 /** An object past its retention that the upstream still has starts a new life. */
 async function renew(key: string, object: StoredObject, { store, config, now, log }: ServeDependencies): Promise<void> {
   if (now() - object.storedAt < config.retentionDays * 86_400_000) return;
+  // Stored natively as one object, it is too long to be copied through memory: it goes with its age.
+  if (object.sliceBytes === undefined && object.size > config.sliceBytes) return;
   try {
     // `get` may be a data centre's memory of a moment ago; `head` is what is there.
     if ((await store.head(key))?.version !== object.version) return;

@@ -9,6 +9,7 @@ import { answer, answerHead } from "./answer.ts";
 import { deliverFrom, streamBody } from "./body.ts";
 import { createCheckedSink } from "./checked-sink.ts";
 import type { Client } from "./client.ts";
+import { passNatively, rangeToPass } from "./pass-natively.ts";
 import { refuse, refuseAbsent, refuseFailure } from "./failure.ts";
 import type { ServeDependencies } from "./dependencies.ts";
 import { answerStored, fillRequest, hasBody, lookUp, streamReading } from "./stored.ts";
@@ -128,12 +129,20 @@ async function serveHead(client: Client, target: Target, deps: ServeDependencies
 /** Encoded, or long and without a length: passed on as it is, neither stored nor shared; a clean end only where nothing speaks against it. */
 async function passThrough(client: Client, target: Target, deps: ServeDependencies): Promise<Response> {
   const { mirror, path, query } = target;
-  const upstream = await deps.upstreams.open({ mirror, path, query, class: target.class });
+  const range = deps.native === null ? undefined : rangeToPass(client);
+  const upstream = await deps.upstreams.open({ mirror, path, query, class: target.class, ...(range === undefined ? {} : { range }) });
   if (upstream.kind === "absent") return refuseAbsent(upstream.status, target.key);
   if (upstream.kind === "failure") return refuseFailure(upstream);
+  if (upstream.kind === "unsatisfiable") return answerEnd(client, target, upstream, deps);
   if (upstream.kind !== "body") return refuse(502, `The upstream answered with ${upstream.kind}`);
   const { representation, source } = upstream;
-  const body = streamBody(client, representation.size ?? null, async (sink) => {
+  const passed = await passNatively(client, target, upstream, deps);
+  if (passed !== null) {
+    const headers = passedHeaders(representation);
+    for (const [name, value] of Object.entries(passed.headers)) headers.set(name, value);
+    return new Response(passed.body, { status: passed.status, headers });
+  }
+  const body = streamBody(client, { length: representation.size ?? null, isChunked: representation.size === undefined }, async (sink) => {
     try {
       // What is known of a file is known of its bytes, not of an encoding.
       const isPlain = representation.contentEncoding === undefined;

@@ -25,6 +25,8 @@ const ORIGIN = "https://edge-cache.invalid";
 const BODY_SECONDS = 30 * 24 * 60 * 60;
 /** A part shorter than this costs less to read than to cache. */
 const MIN_CACHED_BYTES = 64 * 1024;
+/** Cloudflare takes 512 MB; one that large would push everything else out. */
+const MAX_CACHED_BYTES = 64 * 1024 * 1024;
 
 const HEAD = v.object({ key: v.string(), until: v.number(), object: v.unknown() });
 
@@ -99,8 +101,10 @@ export function createEdgeCacheStore(
     if (found === null) return null;
     const { object, body } = found;
     await cacheHead(key, object, before);
-    const isWhole = wanted === undefined && body !== null && object.size > 0 && object.sliceBytes === undefined;
-    return isWhole ? { object, body: cacheBody(bodyUrl(object), body, object.size) } : found;
+    const isWhole = wanted === undefined && body !== null && object.sliceBytes === undefined;
+    return isWhole && object.size > 0 && object.size <= MAX_CACHED_BYTES
+      ? { object, body: cacheBody(bodyUrl(object), body, object.size) }
+      : found;
   }
 
   return {

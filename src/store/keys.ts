@@ -93,6 +93,11 @@ export function parseJson(text: string): unknown {
 export function serialiseStoredObject(object: StoredObject, bytes: Uint8Array): string {
   const wanted = bodySize(object);
   if (bytes.length !== wanted) throw new RangeError(`Cannot store ${bytes.length} bytes for ${object.upstream}: wanted ${wanted}`);
+  return formatStoredObject(object);
+}
+
+/** The object as such JSON, whatever lies beside it. */
+export function formatStoredObject(object: StoredObject): string {
   const text = toAscii(JSON.stringify(object));
   if (text.length <= MAX_STORED_OBJECT_BYTES) return text;
   throw new StoreError(

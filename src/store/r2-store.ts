@@ -1,4 +1,12 @@
-import { bodySize, isStorableKey, parseStoredObjectText, requireStorableKey, serialiseStoredObject, sliceKey } from "./keys.ts";
+import {
+  bodySize,
+  formatStoredObject,
+  isStorableKey,
+  parseStoredObjectText,
+  requireStorableKey,
+  serialiseStoredObject,
+  sliceKey,
+} from "./keys.ts";
 import { StoreError } from "./object-store.ts";
 import type { ObjectStore, PutOptions, StoredBody, StoreErrorKind, Wanted } from "./object-store.ts";
 import type { StoredObject } from "./stored-object.ts";
@@ -104,6 +112,16 @@ export function createR2Store(bucket: R2Bucket): ObjectStore {
       await found.body.cancel();
       return null;
     },
+  };
+}
+
+/** Writes a body of known length as R2 reads it; one that ends early stores nothing. Throws `StoreError`. */
+export function createR2StreamPut(bucket: R2Bucket) {
+  return async (key: string, object: StoredObject, body: ReadableStream<Uint8Array>): Promise<"stored"> => {
+    requireStorableKey(key);
+    const customMetadata = { [OBJECT_FIELD]: formatStoredObject(object) };
+    await call("put", key, () => bucket.put(key, body, { customMetadata, httpMetadata: { contentType: object.contentType } }));
+    return "stored";
   };
 }
 

@@ -22,6 +22,8 @@ export interface BodyReader {
   read(): Promise<Uint8Array | null>;
   /** Gives back the unread rest of the last view. */
   unread(rest: Uint8Array): void;
+  /** The stream itself, for the caller to end; null once anything was read. */
+  handOver(): ReadableStream<Uint8Array> | null;
   /** Ends it; safe to call twice. */
   close(reason?: string): void;
 }
@@ -37,7 +39,8 @@ export interface BodyReaderOptions {
   readonly now: () => number;
   readonly after: Timer;
   readonly onBytes: () => void;
-  /** Called once. */
+  readonly onHandOver: () => void;
+  /** Called once, unless it was handed over. */
   readonly onClose: (flow: Flow) => void;
 }
 
@@ -58,6 +61,7 @@ export function createBodyReader(stream: ReadableStream<Uint8Array>, options: Bo
   let atLeast = 1;
   let pushedBack: Uint8Array | undefined;
   let closed = false;
+  let begun = false;
   const total = { bytes: 0, waitedMs: 0 };
   const window = { bytes: 0, waitedMs: 0 };
 
@@ -104,6 +108,7 @@ export function createBodyReader(stream: ReadableStream<Uint8Array>, options: Bo
       return rest;
     }
     if (closed) return null;
+    begun = true;
     let filled = 0;
     while (filled < BUFFER_BYTES) {
       const bytes = await readPiece(filled);
@@ -141,6 +146,13 @@ export function createBodyReader(stream: ReadableStream<Uint8Array>, options: Bo
     read,
     unread(rest) {
       if (rest.byteLength > 0) pushedBack = rest;
+    },
+    handOver() {
+      if (closed || begun) return null;
+      closed = true;
+      reader.releaseLock();
+      options.onHandOver();
+      return stream;
     },
     close,
   };

@@ -180,5 +180,5 @@ export function createByteSource(
     body.close(reason);
   }
 
-  return { read, cancel };
+  return { read, cancel, handOver: () => (ended === undefined ? body.handOver() : null) };
 }

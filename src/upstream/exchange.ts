@@ -161,6 +161,7 @@ function openBody(response: Response, slot: Slot, abort: AbortController, questi
     now: deps.now,
     after: deps.after,
     onBytes: slot.touch,
+    onHandOver: () => slot.release(),
     onClose(flow) {
       slot.release();
       abort.abort();

@@ -78,6 +78,11 @@ export interface ByteSource {
   read(): Promise<Uint8Array | null>;
   /** Lets the connection go; safe to call at any time, also twice. */
   cancel(reason?: string): void;
+  /**
+   * The body as the platform's own stream, for the caller to end; nobody resumes it or watches its pace. Null where it was begun or has ended; only
+   * there where the platform has such streams.
+   */
+  handOver?(): ReadableStream<Uint8Array> | null;
 }
 
 /** The body ended early, stalled for good, or no upstream could resume it with the same bytes. */

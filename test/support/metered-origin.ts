@@ -1,4 +1,5 @@
 import { gzipSync } from "node:zlib";
+import { contentOf } from "./content.ts";
 import { primary, repomd, sha256 } from "../unit/metadata/samples.ts";
 
 /** Requests so far, of all test files together. */
@@ -25,10 +26,6 @@ export function answerAsOrigin(request: { readonly url: string; readonly method:
   const part = bytes.slice(Number(first), end);
   const contentRange = `bytes ${first}-${end - 1}/${bytes.length}`;
   return new Response(part, { status: 206, headers: { ...headers, "Content-Range": contentRange, "Content-Length": String(part.length) } });
-}
-
-export function contentOf(size: number): Uint8Array<ArrayBuffer> {
-  return Uint8Array.from({ length: size }, (_, at) => (at * 31 + (at >> 8)) & 255);
 }
 
 /** Packages that the repository's index names, by their path below it. */

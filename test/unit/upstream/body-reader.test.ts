@@ -28,6 +28,7 @@ function rig(): Rig {
       pending = run;
       return () => (pending = undefined);
     },
+    onHandOver: () => {},
     onBytes: () => {},
     onClose: (flow) => closed.push({ ...flow }),
   });
@@ -85,7 +86,7 @@ test("no read waits for more than what is missing to the floor", async () => {
     cancel: (): Promise<void> => Promise.resolve(),
   };
   const stream = { getReader: () => reader } as unknown as ReadableStream<Uint8Array>;
-  const options = { stallMs: STALL_MS, now: () => 0, after: () => () => {}, onBytes: () => {}, onClose: () => {} };
+  const options = { stallMs: STALL_MS, now: () => 0, after: () => () => {}, onHandOver: () => {}, onBytes: () => {}, onClose: () => {} };
   const body = createBodyReader(stream, options);
   for (let read = 0; read < 30; read++) await body.read();
   expect(asked.slice(0, 4)).toEqual([1, 2, 4, 8]);
@@ -105,7 +106,14 @@ test("what comes at once is joined into views of half a mebibyte, what comes slo
   const stream = new ReadableStream({ type: "bytes", pull: (controller) => controller.enqueue(new Uint8Array(8_192)) });
   let now = 0;
   let msPerRead = 0;
-  const options = { stallMs: STALL_MS, now: () => (now += msPerRead), after: () => () => {}, onBytes: () => {}, onClose: () => {} };
+  const options = {
+    stallMs: STALL_MS,
+    now: () => (now += msPerRead),
+    after: () => () => {},
+    onHandOver: () => {},
+    onBytes: () => {},
+    onClose: () => {},
+  };
   const body = createBodyReader(stream, options);
   let longest = 0;
   for (let read = 0; read < 30; read++) longest = Math.max(longest, (await body.read())!.length);
@@ -121,7 +129,7 @@ test("a cancel in the middle of a joined view ends the read", async () => {
     type: "bytes",
     pull: (controller) => (fed++ < 40 ? controller.enqueue(new Uint8Array(8_192)) : undefined),
   });
-  const options = { stallMs: STALL_MS, now: () => 0, after: () => () => {}, onBytes: () => {}, onClose: () => {} };
+  const options = { stallMs: STALL_MS, now: () => 0, after: () => () => {}, onHandOver: () => {}, onBytes: () => {}, onClose: () => {} };
   const body = createBodyReader(stream, options);
   let length = 0;
   while (length + 8_192 * 30 < 40 * 8_192) length += (await body.read())!.length;

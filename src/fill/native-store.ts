@@ -1,0 +1,49 @@
+import type { Target } from "../route/target.ts";
+import { newVersion } from "../store/keys.ts";
+import type { StoredObject } from "../store/stored-object.ts";
+import type { Representation } from "../upstream/upstream.ts";
+
+/** Longer bodies are left to the runtime on the free plan: a MB through the pump takes about 1 ms of its 10 (docs/costs.md). */
+export const FREE_PUMP_BYTES = 4 * 1024 * 1024;
+
+/** Stores a body as the platform moves it, without a look at its bytes. */
+export interface NativeStore {
+  admit(key: string, size: number): Promise<boolean>;
+  /** Stores all of `body` or nothing. Never throws. */
+  put(target: Target, representation: Representation & { readonly size: number }, body: ReadableStream<Uint8Array>): Promise<void>;
+}
+
+/** Writes a body of known length; one that ends early stores nothing, and throws. */
+export type StreamPut = (key: string, object: StoredObject, body: ReadableStream<Uint8Array>) => Promise<"stored" | "exists">;
+
+export interface NativeStoreDependencies {
+  readonly admit: NativeStore["admit"];
+  readonly put: StreamPut;
+  readonly now: () => number;
+  readonly onUnstored: (key: string, reason: string) => void;
+}
+
+export function createNativeStore({ admit, put, now, onUnstored }: NativeStoreDependencies): NativeStore {
+  return {
+    admit,
+    async put({ key }, { size, contentType, etag, lastModified, upstream }, body) {
+      const object: StoredObject = {
+        version: newVersion(),
+        size,
+        contentType: contentType ?? "application/octet-stream",
+        ...(etag === undefined ? {} : { etag }),
+        ...(lastModified === undefined ? {} : { lastModified }),
+        upstream,
+        storedAt: now(),
+        verified: "length",
+      };
+      try {
+        await put(key, object, body);
+      } catch (error) {
+        onUnstored(key, String(error));
+        // An unread branch would hold up the client's.
+        await body.cancel().catch(() => {});
+      }
+    },
+  };
+}
