@@ -4,12 +4,13 @@ import { expect, test } from "vitest";
 import { createTableBuilder, createTableIndex } from "../../src/metadata/digest-table.ts";
 import { decompress } from "../../src/metadata/decompress.ts";
 import { parsePackages } from "../../src/metadata/parse-packages.ts";
+import { parsePacmanDatabase } from "../../src/metadata/parse-pacman-database.ts";
 import { type NamedPackage, parsePrimary } from "../../src/metadata/parse-primary.ts";
 import { MalformedError } from "../../src/metadata/parsed-root.ts";
 import { createIndexTables } from "../../src/metadata/index-tables.ts";
 import { createTableDirectory } from "../../src/metadata/table-directory.ts";
 import { createR2Store } from "../../src/store/r2-store.ts";
-import { chunked, packages, primary, repomd, sha256 } from "../unit/metadata/samples.ts";
+import { chunked, packages, pacmanDatabase, primary, repomd, sha256 } from "../unit/metadata/samples.ts";
 import { createWorld, memoryState, ONE } from "../unit/metadata/world.ts";
 
 const FILES = Object.fromEntries(Array.from({ length: 2000 }, (_, n) => [`Packages/p-${n}.rpm`, `content ${n}`]));
@@ -37,6 +38,19 @@ test.each([
     const found: NamedPackage[] = [];
     await parse(decompress(chunked(content, 65_536), 1e8), (one) => found.push(one));
     expect(found).toEqual(named);
+  }
+});
+
+test("a pacman database is read in workerd: plain and gzip, and a cut one is malformed", async () => {
+  const files = Object.fromEntries(Array.from({ length: 2000 }, (_, n) => [`p${n}-1:1.0+1-1-any.pkg.tar.zst`, `content ${n}`]));
+  const archive = await pacmanDatabase(files);
+  for (const content of [archive, gzipSync(archive)]) {
+    const found: NamedPackage[] = [];
+    await parsePacmanDatabase(decompress(chunked(content, 65_536), 1e8), (one) => found.push(one));
+    expect(found).toEqual(Object.entries(files).map(([path, text]) => ({ path, size: text.length, sha256: sha256(text) })));
+    const cut = content.subarray(0, content.length - 2000);
+    await expect(parsePacmanDatabase(decompress(chunked(cut, 4096), 1e8), () => {})).rejects.toBeInstanceOf(MalformedError);
+    await expect(parsePacmanDatabase(decompress(chunked(content, 4096), 1000), () => {})).rejects.toThrow("more than 1000 bytes");
   }
 });
 

@@ -7,11 +7,12 @@ import type { Repository } from "../../../src/metadata/repository.ts";
 import { createTableDirectory, type TableDirectory } from "../../../src/metadata/table-directory.ts";
 import type { Target } from "../../../src/route/target.ts";
 import type { StoredObject } from "../../../src/store/stored-object.ts";
-import { clearsigned, packages, primary, release, repomd, sha256 } from "./samples.ts";
+import { clearsigned, packages, pacmanDatabase, primary, release, repomd, sha256 } from "./samples.ts";
 import { createWorld, type Files, HOUR, memoryState, ONE, settle, TWO, type World } from "./world.ts";
 
 const T = Date.UTC(2025, 11, 31) / 1000;
 const ROOT = "os/repodata/repomd.xml";
+const DB = "core/os/x86_64/core.db";
 
 interface Setup {
   readonly world: World;
@@ -25,9 +26,8 @@ interface Setup {
 function setUp(): Setup {
   const world = createWorld([ONE]);
   const directory = createTableDirectory({ kept: memoryState(), timer: world.timer, now: () => world.now });
-  const shared = { mirror: world.mirror, store: world.store, kept: world.kept, sliceBytes: 64 * 1024, now: () => world.now };
   const tables = createIndexTables({
-    ...shared,
+    ...sharedOf(world),
     log: (level, message) => world.logs.push(`${level}: ${message}`),
     directory: { building: async (base) => directory.building(base), publish: async (base, table) => directory.publish(base, table) },
   });
@@ -43,6 +43,13 @@ function setUp(): Setup {
   return { world, repository, repositories, directory, idle: () => last };
 }
 
+const sharedOf = (world: World) => ({
+  mirror: world.mirror,
+  store: world.store,
+  kept: world.kept,
+  sliceBytes: 64 * 1024,
+  now: () => world.now,
+});
 const target = (world: World, path: string, pathClass: Target["class"] = "package"): Target => ({
   mirror: world.mirror,
   path,
@@ -157,6 +164,106 @@ test("a package whose old bytes another live suite still names keeps its head", 
   expect(world.store.objects.has("m/pool/a.deb")).toBe(false);
 });
 
+test("packages of a pacman database are known below its folder; its .files twin and its other names add nothing", async () => {
+  const { world, repository, repositories, idle } = setUp();
+  const files = { "a-1:1.0+1-1-any.pkg.tar.zst": "aaa" };
+  world.origins[ONE] = {
+    [DB]: gzipSync(await pacmanDatabase(files)),
+    "core/os/x86_64/core.files": gzipSync(await pacmanDatabase({ ...files, "only-in-files.pkg.tar.zst": "x" })),
+    "core/os/x86_64/core.db.tar.gz": gzipSync(await pacmanDatabase({ "a-1:1.0+1-1-any.pkg.tar.zst": "of long ago" })),
+  };
+  for (const path of Object.keys(world.origins[ONE])) expect(await repository.resolve(path)).toMatchObject({ kind: "object" });
+  await idle();
+  expect(await repositories.expected(target(world, "core/os/x86_64/a-1:1.0+1-1-any.pkg.tar.zst"))).toEqual(known("aaa"));
+  expect(await repositories.expected(target(world, "core/os/x86_64/only-in-files.pkg.tar.zst"))).toEqual({ kind: "none" });
+  expect(await repositories.expected(target(world, "extra/os/x86_64/a-1:1.0+1-1-any.pkg.tar.zst"))).toEqual({ kind: "none" });
+  expect(world.logs.filter((line) => line.startsWith("error"))).toEqual([]);
+});
+
+test("a pacman database so long that it lies in slices is read from them", async () => {
+  const { world, repository, repositories, idle } = setUp();
+  const files = Object.fromEntries(Array.from({ length: 2000 }, (_, n) => [`p${n}-1-1-any.pkg.tar.zst`, `content ${n}`]));
+  const content = gzipSync(await pacmanDatabase(files));
+  expect(content.length).toBeGreaterThan(64 * 1024);
+  world.origins[ONE] = { [DB]: content };
+  await repository.resolve(DB);
+  await idle();
+  expect(await repositories.expected(target(world, "core/os/x86_64/p1999-1-1-any.pkg.tar.zst"))).toEqual(known("content 1999"));
+});
+
+test("no client has a pacman database before its table is announced", async () => {
+  const world = createWorld([ONE]);
+  world.origins[ONE] = { [DB]: gzipSync(await pacmanDatabase({ "a.pkg.tar.zst": "aaa" })) };
+  const announced: string[] = [];
+  let allow = (): void => {};
+  const allowed = new Promise<void>((resolve) => (allow = resolve));
+  const tables = createIndexTables({
+    ...sharedOf(world),
+    log: () => {},
+    directory: { building: (base) => (announced.push(base), allowed), publish: async () => [] },
+  });
+  let isAnswered = false;
+  const answer = world
+    .repository({ tables })
+    .resolve(DB)
+    .finally(() => (isAnswered = true));
+  await settle();
+  expect({ announced, isAnswered }).toEqual({ announced: ["core/os/x86_64"], isAnswered: false });
+  allow();
+  expect(await answer).toMatchObject({ kind: "object" });
+});
+
+test("a directory that cannot be told of a table is a line in the log; the root is published all the same", async () => {
+  const world = createWorld([ONE]);
+  world.origins[ONE] = { [DB]: gzipSync(await pacmanDatabase({ "a.pkg.tar.zst": "aaa" })) };
+  const tables = createIndexTables({
+    ...sharedOf(world),
+    log: (level, message) => world.logs.push(`${level}: ${message}`),
+    directory: {
+      building: async () => {
+        throw new Error("gone");
+      },
+      publish: async () => [],
+    },
+  });
+  expect(await world.repository({ tables }).resolve(DB)).toMatchObject({ kind: "object" });
+  expect(world.logs).toContain(`error: m: cannot announce the digest table of ${DB}: Error: gone`);
+});
+
+test("a pacman package that is rebuilt under its name loses its stored head before the new database is published", async () => {
+  const { world, repository, repositories } = setUp();
+  world.origins[ONE] = { [DB]: gzipSync(await pacmanDatabase({ "a.pkg.tar.zst": "old", "b.pkg.tar.zst": "b" })) };
+  await repository.resolve(DB);
+  await store(world, "core/os/x86_64/a.pkg.tar.zst", "old");
+  await store(world, "core/os/x86_64/b.pkg.tar.zst", "b");
+  world.origins[ONE] = { [DB]: gzipSync(await pacmanDatabase({ "a.pkg.tar.zst": "new", "b.pkg.tar.zst": "b" })) };
+  world.now += HOUR;
+  await repository.resolve(DB);
+  expect(world.store.objects.has("m/core/os/x86_64/a.pkg.tar.zst")).toBe(false);
+  expect(world.store.objects.has("m/core/os/x86_64/b.pkg.tar.zst")).toBe(true);
+  expect(await repositories.expected(target(world, "core/os/x86_64/a.pkg.tar.zst"))).toEqual(known("new"));
+});
+
+test.each<[string, () => Promise<Uint8Array>, string]>([
+  ["names a path that leads out", () => pacmanDatabase({ "../../etc/passwd": "x" }), "leads out"],
+  ["is no archive", async () => new TextEncoder().encode("no archive ".repeat(100)), "cannot be read as a tar archive"],
+])("a pacman database that %s is handed out all the same, as its clients judge it, and makes no table", async (_name, make, says) => {
+  const { world, repository, repositories, idle } = setUp();
+  world.origins[ONE] = { [DB]: gzipSync(await make()) };
+  expect(await repository.resolve(DB)).toMatchObject({ kind: "object" });
+  await idle();
+  expect(world.logs.join("\n")).toContain(says);
+  expect(await repositories.expected(target(world, "core/os/x86_64/a.pkg.tar.zst"))).toEqual({ kind: "none" });
+});
+
+test("Alpine's index makes no table: its checksums cover only a part of each package", async () => {
+  const { world, repository, repositories, idle } = setUp();
+  world.origins[ONE] = { "main/x86_64/APKINDEX.tar.gz": gzipSync(await pacmanDatabase({ "a.apk": "aaa" })) };
+  expect(await repository.resolve("main/x86_64/APKINDEX.tar.gz")).toMatchObject({ kind: "object" });
+  await idle();
+  expect(await repositories.expected(target(world, "main/x86_64/a.apk"))).toEqual({ kind: "none" });
+});
+
 test("while the first table is being built a fill waits for it, at most as long as it likes, and then is provisional", async () => {
   const { world, directory, repositories } = setUp();
   directory.building("os");
@@ -239,12 +346,11 @@ test("a table that the store lost is built again when the repository starts anew
   await idle();
   await world.store.delete([...world.store.objects.keys()].filter((key) => key.startsWith("-/table/")));
   directory.publish("os", null);
-  const shared = { mirror: world.mirror, store: world.store, kept: world.kept, sliceBytes: 64 * 1024, now: () => world.now };
   const port = {
     building: async (base: string) => directory.building(base),
     publish: async (base: string, table: Parameters<TableDirectory["publish"]>[1]) => directory.publish(base, table),
   };
-  world.repository({ tables: createIndexTables({ ...shared, log: () => {}, directory: port }) });
+  world.repository({ tables: createIndexTables({ ...sharedOf(world), log: () => {}, directory: port }) });
   await expect.poll(() => repositories.expected(target(world, "os/a.rpm"))).toEqual(known("aaa"));
 });
 

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { packTar } from "modern-tar";
 
 /** Makers of small repositories for the tests of src/metadata. */
 export function sha256(content: string | Uint8Array): string {
@@ -62,6 +63,24 @@ export function packages(files: Readonly<Record<string, string>>): string {
         `Package: p\nVersion: 1\nFilename: ${path}\nSize: ${content.length}\nSHA256: ${sha256(content)}\nDescription: d\n more: x\n`,
     )
     .join("\n");
+}
+
+/** A pacman database, not compressed: file name → content of the package. */
+export function pacmanDatabase(files: Readonly<Record<string, string>>): Promise<Uint8Array> {
+  return packTar(
+    Object.entries(files).flatMap(([name, content], index) => [
+      { header: { name: `p${index}-1-1/`, type: "directory", size: 0 } },
+      pacmanDesc(`p${index}-1-1/desc`, { FILENAME: name, NAME: "p", CSIZE: String(content.length), SHA256SUM: sha256(content), DESC: "d" }),
+    ]),
+  );
+}
+
+/** An entry of such an archive. */
+export function pacmanDesc(name: string, fields: Readonly<Record<string, string>>) {
+  const body = Object.entries(fields)
+    .map(([field, value]) => `%${field}%\n${value}\n\n`)
+    .join("");
+  return { header: { name, size: new TextEncoder().encode(body).length }, body };
 }
 
 export async function* chunked(content: string | Uint8Array, size = 64): AsyncGenerator<Uint8Array> {
