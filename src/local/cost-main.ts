@@ -1,0 +1,32 @@
+import { Command, InvalidArgumentError, Option } from "commander";
+import { estimateCost, formatCost, type Traffic } from "./cost.ts";
+
+const FACTORS: Readonly<Record<string, number>> = { "": 1, k: 1e3, M: 1e6, G: 1e9 };
+
+const command = new Command("npm run cost --")
+  .description("What a mirror on Cloudflare costs in a month, by the prices of November 2026.")
+  .requiredOption("--requests <number>", "requests a month, such as 500M", parseAmount)
+  .requiredOption("--gb <number>", "GB (10⁹ bytes) sent a month, such as 1M for a petabyte", parseAmount)
+  .option("--stored-gb <number>", "GB at rest", parseAmount, 9)
+  .option("--metadata <percent>", "requests for repositories' metadata", parseShare, 0.3)
+  .option("--cold <percent>", "package requests that are the first for their file", parseShare, 0.02)
+  .option("--cached <percent>", "warm requests that a data centre's cache answers; 0 on workers.dev", parseShare, 0)
+  .addOption(new Option("--plan <plan>", "the Cloudflare plan").choices(["free", "paid"]).default("paid"))
+  .allowExcessArguments(false)
+  .parse();
+
+const cost = estimateCost(command.opts<Traffic>());
+process.stdout.write(`${formatCost(cost)}\n`);
+process.exitCode = cost.problems.length > 0 ? 1 : 0;
+
+function parseAmount(text: string): number {
+  const [, digits, suffix = ""] = /^(\d+(?:\.\d+)?)([kMG]?)$/.exec(text) ?? [];
+  if (digits === undefined) throw new InvalidArgumentError("It must be a number, such as 30000, 30k, 1.5M or 2G.");
+  return Number(digits) * (FACTORS[suffix] ?? 1);
+}
+
+function parseShare(text: string): number {
+  const percent = Number(text.replace(/%$/, ""));
+  if (!/^\d/.test(text) || Number.isNaN(percent) || percent > 100) throw new InvalidArgumentError("It must be a percentage from 0 to 100.");
+  return percent / 100;
+}

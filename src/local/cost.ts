@@ -1,0 +1,138 @@
+/** What a mirror is asked for in a month, and how well its caches do. Shares are from 0 to 1. */
+export interface Traffic {
+  readonly plan: "free" | "paid";
+  readonly requests: number;
+  /** Sent to clients, in GB (10⁹ bytes). */
+  readonly gb: number;
+  /** At rest in R2, in GB. */
+  readonly storedGb: number;
+  /** Of all requests, those for roots and members of repositories. */
+  readonly metadata: number;
+  /** Of the requests for packages, those that nobody asked for before. */
+  readonly cold: number;
+  /** Of the warm requests, those that the data centre's cache answers. */
+  readonly cached: number;
+}
+
+export interface CostLine {
+  readonly what: string;
+  readonly amount: number;
+  readonly unit: string;
+  readonly included: number;
+  /** US dollars a month. */
+  readonly dollars: number;
+}
+
+export interface Cost {
+  readonly lines: readonly CostLine[];
+  readonly dollars: number;
+  /** What the plan does not allow, with what would be right. */
+  readonly problems: readonly string[];
+}
+
+const SLICE_BYTES = 8 * 1024 * 1024;
+const DAYS = 30;
+
+/** The budgets of test/worker/budget.test.ts: a request's operations by its kind. */
+const CLASS_B = { warm: 1, cold: 2, metadata: 1 };
+const WRITES_FOR_SLICED_HEAD = 2;
+/** Uses that one call tells the ledger of; it writes two rows (one of an index) for each object of a batch, which has about half as many as uses. */
+const USES_A_BATCH = 100;
+const ROWS_A_USE = 2 * 0.5;
+/** CPU of one answer, and of a GB that goes through the pump: bench/cpu-per-mb.ts. */
+const CPU_MS = { request: 0.5, coldGb: 1_700 };
+/** A coordinator stays awake while its file is fetched, at 128 MB. */
+const FETCH_MB_PER_SECOND = 20;
+const OBJECT_GB = 0.128;
+const CALL_SECONDS = 0.01;
+
+interface Price {
+  readonly unit: string;
+  /** Dollars for `per` units beyond what is included in a month. */
+  readonly dollars: number;
+  readonly per: number;
+  readonly included: number;
+}
+
+/** Cloudflare's prices of November 2026, paid plan; R2's are the same on both. */
+const PRICES = {
+  "Workers requests": { unit: "requests", dollars: 0.3, per: 1e6, included: 10e6 },
+  "Workers CPU": { unit: "ms", dollars: 0.02, per: 1e6, included: 30e6 },
+  "R2 storage": { unit: "GB-month", dollars: 0.015, per: 1, included: 10 },
+  "R2 class A": { unit: "operations", dollars: 4.5, per: 1e6, included: 1e6 },
+  "R2 class B": { unit: "operations", dollars: 0.36, per: 1e6, included: 10e6 },
+  "Durable Object requests": { unit: "requests", dollars: 0.15, per: 1e6, included: 1e6 },
+  "Durable Object duration": { unit: "GB-s", dollars: 12.5, per: 1e6, included: 400e3 },
+  "Durable Object rows written": { unit: "rows", dollars: 1, per: 1e6, included: 50e6 },
+} as const satisfies Record<string, Price>;
+
+type Item = keyof typeof PRICES;
+
+const PAID_PLAN_DOLLARS = 5;
+
+/** What the free plan allows in a day; what goes beyond fails. */
+const FREE_A_DAY: Partial<Record<Item, number>> = {
+  "Workers requests": 100e3,
+  "Durable Object requests": 100e3,
+  "Durable Object duration": 13e3,
+  "Durable Object rows written": 100e3,
+};
+
+/** The month's bill. An average over all: a mirror of images has few large requests, one of packages many small ones. */
+export function estimateCost(traffic: Traffic): Cost {
+  const amounts = estimateAmounts(traffic);
+  const lines = Object.entries(PRICES).map(([what, { unit, dollars, per, included }]): CostLine => {
+    const amount = amounts[what as Item];
+    const free = traffic.plan === "free" ? FREE_A_DAY[what as Item] : undefined;
+    const billed = traffic.plan === "paid" || what.startsWith("R2") ? Math.max(0, amount - included) : 0;
+    return { what, amount, unit, included: free === undefined ? included : free * DAYS, dollars: (billed / per) * dollars };
+  });
+  if (traffic.plan === "paid")
+    lines.unshift({ what: "Workers paid plan", amount: 1, unit: "month", included: 0, dollars: PAID_PLAN_DOLLARS });
+  return { lines, dollars: lines.reduce((sum, line) => sum + line.dollars, 0), problems: traffic.plan === "free" ? overFree(amounts) : [] };
+}
+
+function estimateAmounts({ requests, gb, storedGb, metadata, cold, cached }: Traffic): Record<Item, number> {
+  const metadataRequests = requests * metadata;
+  const packages = requests - metadataRequests;
+  const coldPackages = packages * cold;
+  const warm = (packages - coldPackages) * (1 - cached);
+  const bytes = packages === 0 ? 0 : (gb * 1e9) / packages;
+  // One that fits in a slice has none of its own.
+  const slices = bytes > SLICE_BYTES ? Math.ceil(bytes / SLICE_BYTES) : 0;
+  const coldGb = (coldPackages * bytes) / 1e9;
+  const calls = metadataRequests + coldPackages + requests / USES_A_BATCH;
+  return {
+    "Workers requests": requests,
+    "Workers CPU": requests * CPU_MS.request + coldGb * CPU_MS.coldGb,
+    "R2 storage": storedGb,
+    "R2 class A": coldPackages * (slices === 0 ? 1 : slices + WRITES_FOR_SLICED_HEAD),
+    "R2 class B": warm * (CLASS_B.warm + slices) + coldPackages * CLASS_B.cold + metadataRequests * (1 - cached) * CLASS_B.metadata,
+    "Durable Object requests": calls,
+    "Durable Object duration": (calls * CALL_SECONDS + (coldGb * 1_000) / FETCH_MB_PER_SECOND) * OBJECT_GB,
+    "Durable Object rows written": requests * ROWS_A_USE,
+  };
+}
+
+function overFree(amounts: Readonly<Record<Item, number>>): readonly string[] {
+  return Object.entries(FREE_A_DAY).flatMap(([what, most]) => {
+    const aDay = Math.round(amounts[what as Item] / DAYS);
+    return aDay > most
+      ? [`${what}: ${aDay.toLocaleString("en")} a day, and the free plan has ${most.toLocaleString("en")}: use the paid plan.`]
+      : [];
+  });
+}
+
+/** The bill as a table. */
+export function formatCost({ lines, dollars, problems }: Cost): string {
+  const number = (value: number): string => value.toLocaleString("en", { maximumFractionDigits: value < 100 ? 1 : 0 });
+  const rows = lines.map(
+    (line) => [line.what, `${number(line.amount)} ${line.unit}`, number(line.included), `$${line.dollars.toFixed(2)}`] as const,
+  );
+  const table = [["", "a month", "included", "dollars"] as const, ...rows, ["", "", "", `$${dollars.toFixed(2)}`] as const];
+  const widths = [0, 1, 2, 3].map((column) => Math.max(...table.map((row) => row[column]?.length ?? 0)));
+  const text = table.map((row) =>
+    row.map((cell, at) => (at === 0 ? cell.padEnd(widths[at] ?? 0) : cell.padStart(widths[at] ?? 0))).join("  "),
+  );
+  return [...text, ...problems].join("\n");
+}
