@@ -1,5 +1,6 @@
 import type { Mirror } from "./config/config.ts";
 import { judgeAccess } from "./route/access.ts";
+import type { RequestRecord } from "./request-record.ts";
 import { routeRequest } from "./route/route-request.ts";
 import { refuse } from "./serve/failure.ts";
 import type { ServeDependencies } from "./serve/dependencies.ts";
@@ -18,21 +19,6 @@ export interface HandlerDependencies {
   /** Addresses that the server listens on, beside the configured hosts. */
   readonly ownHosts: readonly string[];
   readonly logRequest: (record: RequestRecord) => void;
-}
-
-/** One line of the request log. */
-export interface RequestRecord {
-  readonly method: string;
-  readonly mirror: string | null;
-  readonly path: string;
-  readonly status: number;
-  /** Body bytes that went out (or were handed to the runtime whole). */
-  readonly bytes: number;
-  /** The whole Cache-Status value, without our own name. */
-  readonly cache: string | null;
-  readonly ms: number;
-  /** Why the body ended before its end. */
-  readonly cut?: string;
 }
 
 const LIMIT_WAIT_SECONDS = 10;

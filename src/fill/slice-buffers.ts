@@ -33,7 +33,7 @@ function isRead(fill: Fill, buffer: SliceBuffer): boolean {
   return buffer.filled === buffer.bytes.length && [...fill.readers].every((reader) => reader.position >= end);
 }
 
-export function dropBuffer(fill: Fill, index: number): void {
+function dropBuffer(fill: Fill, index: number): void {
   const buffer = fill.buffers.get(index);
   // One that is not at rest may still be on its way to the store.
   buffer?.free(buffer.atRest);

@@ -1,14 +1,7 @@
+import type { RequestRecord } from "../request-record.ts";
+
 /** One answered request, as the request log has it. */
-export interface Answered {
-  readonly mirror: string | null;
-  readonly path: string;
-  readonly status: number;
-  readonly bytes: number;
-  /** The Cache-Status value, without our own name. */
-  readonly cache: string | null;
-  readonly ms: number;
-  readonly cut?: string;
-}
+export type Answered = Omit<RequestRecord, "method">;
 
 /** How an answer came about, for a person who counts. */
 export type Outcome = "hit" | "stale" | "collapsed" | "miss" | "error";

@@ -34,12 +34,14 @@ export interface MeteredWorker {
 
 export interface MeterOptions {
   readonly vars: Readonly<Record<string, unknown>>;
+  /** Called before each call of a Durable Object, as `FLIGHTS.claim`: may throw as one that restarts does. */
+  readonly beforeObject?: (call: string) => void;
   /** Called before each operation of R2: may throw as R2 does, or wait. */
   readonly beforeBucket?: (method: string, key: string) => Promise<void> | void;
 }
 
 /** The whole Worker with its real Durable Objects and the simulator's R2, every call counted. One for each test file: the Worker keeps its parts. */
-export function createMeteredWorker({ vars, beforeBucket }: MeterOptions): MeteredWorker {
+export function createMeteredWorker({ vars, beforeBucket, beforeObject }: MeterOptions): MeteredWorker {
   const bindings = env as unknown as Record<"BUCKET" | "FLIGHTS" | "REPOSITORIES" | "LEDGER", object>;
   let bill = emptyBill();
   const bucket = callsOf(bindings.BUCKET, async (method, [key, body]) => {
@@ -51,7 +53,11 @@ export function createMeteredWorker({ vars, beforeBucket }: MeterOptions): Meter
   });
   const namespace = (binding: "FLIGHTS" | "REPOSITORIES" | "LEDGER"): object => {
     const stubOf = (stub: object) =>
-      callsOf(stub, (method) => void (binding === "LEDGER" ? bill.ledger : bill.objects).push(`${binding}.${method}`));
+      callsOf(stub, (method) => {
+        const name = `${binding}.${method}`;
+        (binding === "LEDGER" ? bill.ledger : bill.objects).push(name);
+        beforeObject?.(name);
+      });
     return new Proxy(bindings[binding], {
       get(target, name) {
         const value: unknown = Reflect.get(target, name, target);

@@ -50,7 +50,7 @@ export function planText(status: number, contentType: string, text: string): Pla
 }
 
 /** The number of bytes in the whole body. */
-export function bodySize(body: Body): number {
+function bodySize(body: Body): number {
   return "bytes" in body ? body.bytes.length : body.size;
 }
 

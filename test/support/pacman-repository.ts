@@ -26,7 +26,7 @@ export interface PacmanSpec {
 
 /** The package of several megabytes, and one that needs it. */
 export const LARGE_PACMAN: PacmanSpec = { name: "mirror-test-large", version: "1:2.0+git1-1", bytes: 6_000_000 };
-export const SMALL_PACMAN: PacmanSpec = { name: "mirror-test-small++", version: "1.0-1", bytes: 20_000, depends: "mirror-test-large" };
+const SMALL_PACMAN: PacmanSpec = { name: "mirror-test-small++", version: "1.0-1", bytes: 20_000, depends: "mirror-test-large" };
 const TINY: PacmanSpec = { name: "mirror-test-a", version: "1.0-1", bytes: 3000 };
 
 const REPOSITORY = "core/os/x86_64";

@@ -49,7 +49,7 @@ export interface RpmSpec {
 
 /** The package of several megabytes, and one that needs it. */
 export const LARGE_RPM: RpmSpec = { name: "mirror-test-large", version: "2.0^git1", bytes: 6_000_000 };
-export const SMALL_RPM: RpmSpec = { name: "mirror-test-small++", version: "1.0~rc1", bytes: 20_000, requires: "mirror-test-large" };
+const SMALL_RPM: RpmSpec = { name: "mirror-test-small++", version: "1.0~rc1", bytes: 20_000, requires: "mirror-test-large" };
 const TINY_RPMS: readonly RpmSpec[] = ["a", "b", "c", "d", "e"].map((letter) => ({
   name: `mirror-test-${letter}`,
   version: "1.0",
@@ -153,7 +153,7 @@ async function publish(folder: string, key: SigningKey, options: PublishOptions)
 }
 
 /** Paths below the folder that the current repomd.xml names. */
-export function readMembers(repository: RpmRepository): string[] {
+function readMembers(repository: RpmRepository): string[] {
   const xml = readFileSync(join(repository.folder, "repodata/repomd.xml"), "utf8");
   return [...xml.matchAll(/<location href="([^"]+)"/g)].map((match) => match[1] ?? "");
 }
