@@ -154,7 +154,8 @@ async function nextSlice({ fill, run, lease, asked }: CutOptions, done: SliceBuf
   let wanted = (run.last === null || next <= run.last) && !isAbandoned;
   // Only an object that was begun before this run can have later slices at rest.
   if (wanted && fill.object !== null && fill.begun) {
-    const stored = await store.getSlice(fill.object.version, next, 0, 1);
+    // A store that cannot say is asked again by the write, which changes nothing where the slice is there.
+    const stored = await store.getSlice(fill.object.version, next, 0, 1).catch(() => null);
     await stored?.cancel();
     wanted = stored === null;
   }

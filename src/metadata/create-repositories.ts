@@ -33,17 +33,7 @@ export function createRepositories({ store, now, repository, lookUp }: Repositor
   const told = new Map<string, number>();
 
   return {
-    async resolve(target, lost) {
-      const place = resolvePlace(target.path);
-      if (place === null) return { kind: "opaque" };
-      if (place.digest !== undefined) {
-        const key = hashedKey(target.path) ?? "";
-        const object = key === lost ? null : await store.head(key);
-        if (object !== null)
-          return { kind: "object", key, object, state: "fresh", ageSeconds: Math.max(0, Math.floor((now() - object.storedAt) / 1000)) };
-      }
-      return answering(target, () => repository(target.mirror.name, place.base).resolve(target.path, lost));
-    },
+    resolve: (target, lost) => answering(target, () => resolve(target, lost)),
     async noteUse(target) {
       if (!/\/by-hash\/|\.zck$/.test(target.path) || now() - (told.get(target.key) ?? -Infinity) < TOLD_MS) return;
       if (told.size >= MAX_TOLD) told.clear();
@@ -56,25 +46,12 @@ export function createRepositories({ store, now, repository, lookUp }: Repositor
           .catch(() => told.delete(target.key));
     },
     async expected(target, waitMs = 0) {
-      const place = resolvePlace(target.path);
-      if (place?.digest !== undefined) return { kind: "known", expectation: { ...place.digest, source: "name" } };
-      if (place !== null) {
-        const expectation = place.role === "member" ? await repository(target.mirror.name, place.base).expectation(target.path) : null;
-        return expectation === null ? { kind: "none" } : { kind: "known", expectation };
+      try {
+        return await expected(target, waitMs);
+      } catch {
+        // A directory that restarts, or a table that cannot be read just now: asked again once the file is there, and else provisional.
+        return { kind: "building" };
       }
-      const isPackage = target.class === "package" || target.class === "unstable-package";
-      if (!isPackage || lookUp === null || target.mirror.distro === "koji") return { kind: "none" };
-      let first = await lookUp(target.mirror.name, target.path, 0);
-      let known = await ask(first, target.path);
-      if (known.kind === "none" && first.remembered === true) {
-        // A table that was published since may know it: the new packages of an update are asked for at once.
-        const remembered = first.table?.version;
-        first = await lookUp(target.mirror.name, target.path, 0);
-        if (first.table?.version !== remembered) known = await ask(first, target.path);
-      }
-      if (known.kind !== "none" || !first.building) return known;
-      const later = waitMs > 0 ? await lookUp(target.mirror.name, target.path, waitMs) : first;
-      return later.building ? { kind: "building" } : ask(later, target.path);
     },
     async metalink(target, url) {
       const place = resolvePlace(target.path);
@@ -87,6 +64,40 @@ export function createRepositories({ store, now, repository, lookUp }: Repositor
       return place?.kind === "rpm-md" && place.role === "root" ? formatMirrorlist(url) : null;
     },
   };
+
+  async function resolve(target: Target, lost: string | undefined): Promise<Resolution> {
+    const place = resolvePlace(target.path);
+    if (place === null) return { kind: "opaque" };
+    if (place.digest !== undefined) {
+      const key = hashedKey(target.path) ?? "";
+      const object = key === lost ? null : await store.head(key);
+      if (object !== null)
+        return { kind: "object", key, object, state: "fresh", ageSeconds: Math.max(0, Math.floor((now() - object.storedAt) / 1000)) };
+    }
+    return repository(target.mirror.name, place.base).resolve(target.path, lost);
+  }
+
+  async function expected(target: Target, waitMs: number): Promise<Expected> {
+    const place = resolvePlace(target.path);
+    if (place?.digest !== undefined) return { kind: "known", expectation: { ...place.digest, source: "name" } };
+    if (place !== null) {
+      const expectation = place.role === "member" ? await repository(target.mirror.name, place.base).expectation(target.path) : null;
+      return expectation === null ? { kind: "none" } : { kind: "known", expectation };
+    }
+    const isPackage = target.class === "package" || target.class === "unstable-package";
+    if (!isPackage || lookUp === null || target.mirror.distro === "koji") return { kind: "none" };
+    let first = await lookUp(target.mirror.name, target.path, 0);
+    let known = await ask(first, target.path);
+    if (known.kind === "none" && first.remembered === true) {
+      // A table that was published since may know it: the new packages of an update are asked for at once.
+      const remembered = first.table?.version;
+      first = await lookUp(target.mirror.name, target.path, 0);
+      if (first.table?.version !== remembered) known = await ask(first, target.path);
+    }
+    if (known.kind !== "none" || !first.building) return known;
+    const later = waitMs > 0 ? await lookUp(target.mirror.name, target.path, waitMs) : first;
+    return later.building ? { kind: "building" } : ask(later, target.path);
+  }
 
   async function ask({ base, table }: Lookup, path: string): Promise<Expected> {
     if (table === null) return { kind: "none" };
