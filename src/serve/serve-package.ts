@@ -2,6 +2,7 @@ import { parseRequestCacheControl } from "../http/cache-control.ts";
 import type { Target } from "../route/target.ts";
 import type { StoredBody } from "../store/object-store.ts";
 import type { Client } from "./client.ts";
+import { passesIndex } from "./provisional.ts";
 import { revalidate } from "./revalidate.ts";
 import type { ServeDependencies } from "./dependencies.ts";
 import { serveMiss } from "./serve-miss.ts";
@@ -16,7 +17,10 @@ const SUSPICION_MS = 60_000;
 /** Files that stay as they are: from the store without a question, unless there is a reason to ask. */
 export async function servePackage(client: Client, target: Target, deps: ServeDependencies): Promise<Response> {
   const found = await lookUp(client, target.key, deps);
-  return found === null ? serveMiss(client, target, deps) : serveFound(client, target, found, deps);
+  if (found === null) return serveMiss(client, target, deps);
+  if (await passesIndex(target, found.object, deps)) return serveFound(client, target, found, deps);
+  await found.body?.cancel();
+  return serveMiss(client, target, deps);
 }
 
 /** Answers from the stored copy, asking the upstream first where there is a reason to. */
