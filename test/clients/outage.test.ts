@@ -4,7 +4,6 @@ import { createServer } from "node:net";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { LARGE_DEB, openAptRepository, SMALL_DEB } from "../support/apt-repository.ts";
 import type { AptRepository } from "../support/apt-repository.ts";
@@ -13,6 +12,7 @@ import type { ClientRoot } from "../support/clients/client.ts";
 import type { ScenarioRepository } from "../support/clients/scenario.ts";
 import { findDamage, findWanted, LARGE, SCENARIOS, SMALL } from "../support/clients/scenario.ts";
 import { download } from "../support/download.ts";
+import { downloadWhileFlapping } from "../support/flapping.ts";
 import { makeDeb, placeFile } from "../support/large-files.ts";
 import { startMirror } from "../support/mirror.ts";
 import type { MirrorProcess } from "../support/mirror.ts";
@@ -206,27 +206,15 @@ describe("50 clients while one of two upstreams comes and goes", () => {
   });
 
   it("see no failure; the log and the metrics tell of the breaker", async () => {
-    let isOver = false;
-    let count = 0;
-    const failures: unknown[] = [];
-    const clients = Array.from({ length: CLIENTS }, async () => {
-      while (!isOver) {
-        const serial = count++;
-        const file = placeFile(folder, `/pool/${serial}.deb`, makeDeb(String(serial), serial % 10 === 0 ? 1_000_000 : 30_000));
-        const got = await download(mirror.prefixUrl("m") + file.path);
-        if (got.status !== 200 || got.sha256 !== file.sha256 || !got.isWhole) failures.push({ path: file.path, ...got, bytes: undefined });
-      }
+    const { downloads, failures } = await downloadWhileFlapping({
+      url: mirror.prefixUrl("m"),
+      flapping,
+      clients: CLIENTS,
+      flaps: FLAPS,
+      flapMs: FLAP_MS,
     });
-    for (let n = 0; n < FLAPS; n++) {
-      await sleep(FLAP_MS);
-      await flapping.close();
-      await sleep(FLAP_MS);
-      await flapping.restart();
-    }
-    isOver = true;
-    await Promise.all(clients);
     expect(failures).toEqual([]);
-    expect(count).toBeGreaterThan(CLIENTS);
+    expect(downloads).toBeGreaterThan(CLIENTS);
     expect(mirror.output()).toContain('"kind":"breaker"');
     expect(mirror.output()).toContain('"state":"closed"');
     const token = readFileSync(join(mirror.stateFolder, "admin-token"), "utf8").trim();
