@@ -79,7 +79,9 @@ async function inlineBody(
         if (part === null) throw new Error("the object was replaced while it was being sent");
         return sink.pipe(part, length);
       };
-      return streamBody(client, answered.layout.contentLength, (sink) => deliverAnswer(answered, object.size, deliver, sink));
+      return streamBody(client, { length: answered.layout.contentLength, isChunked: false }, (sink) =>
+        deliverAnswer(answered, object.size, deliver, sink),
+      );
     }
     default:
       return null;
@@ -120,7 +122,7 @@ export function streamReading(
   deliver: Deliver,
 ): Response {
   const isChunked = isLengthBlind(client) && object.verified === "none";
-  const body = streamBody(client, isChunked ? null : Number(head.headers.get("Content-Length")), async (sink) => {
+  const body = streamBody(client, { length: Number(head.headers.get("Content-Length")), isChunked }, async (sink) => {
     try {
       await deliverAnswer(answered, object.size, deliver, sink);
     } finally {
