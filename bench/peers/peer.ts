@@ -1,0 +1,79 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { createServer, type AddressInfo, connect } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
+
+/** A cache in front of the origin, in processes of its own. */
+export interface Peer {
+  readonly name: string;
+  /** Base URL through which it gives the files of the origin at `port`. */
+  url(port: number): string;
+  /** Its first process: what it costs is counted over all below it. */
+  readonly pid: number;
+  /** From its start to its first answer. */
+  readonly readyMs: number;
+  stop(): Promise<void>;
+}
+
+/** Starts a peer with an empty cache in `folder`, in front of the origins at `ports` of this machine. */
+export type StartPeer = (folder: string, ports: readonly number[]) => Promise<Peer>;
+
+const READY_MS = 10_000;
+const POLL_MS = 10;
+const END_MS = 10_000;
+
+/** Starts `command` and waits until `port` takes connections (or `isReady`). What it prints is shown only if it does not come up. */
+export async function startProcess(
+  command: string,
+  args: readonly string[],
+  isReady: () => Promise<boolean>,
+): Promise<{ readonly pid: number; readonly readyMs: number; stop(): Promise<void> }> {
+  const started = performance.now();
+  const child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"] });
+  const failed = once(child, "error");
+  let output = "";
+  for (const stream of [child.stdout, child.stderr])
+    stream.setEncoding("utf8").on("data", (text: string) => (output = `${output}${text}`.slice(-4000)));
+  while (!(await isReady())) {
+    if (child.pid === undefined) throw new Error(`Cannot run ${command}: ${String((await failed)[0])}; install it`);
+    if (hasEnded(child) || performance.now() - started > READY_MS) {
+      child.kill("SIGKILL");
+      throw new Error(`Cannot start ${command}: it should answer within ${READY_MS} ms\n${output}`);
+    }
+    await sleep(POLL_MS);
+  }
+  return {
+    pid: child.pid ?? 0,
+    readyMs: performance.now() - started,
+    async stop() {
+      if (hasEnded(child)) return;
+      const ended = once(child, "exit");
+      child.kill("SIGTERM");
+      const timer = setTimeout(() => child.kill("SIGKILL"), END_MS);
+      await ended;
+      clearTimeout(timer);
+    },
+  };
+}
+
+export function takesConnections(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, "127.0.0.1");
+    socket.once("connect", () => resolve(true));
+    socket.once("error", () => resolve(false));
+    socket.once("connect", () => socket.destroy());
+  });
+}
+
+export async function findFreePorts(count: number): Promise<readonly number[]> {
+  const servers = Array.from({ length: count }, () => createServer().listen(0, "127.0.0.1"));
+  await Promise.all(servers.map((server) => once(server, "listening")));
+  const ports = servers.map((server) => (server.address() as AddressInfo).port);
+  for (const server of servers) server.close();
+  await Promise.all(servers.map((server) => once(server, "close")));
+  return ports;
+}
+
+function hasEnded(child: ChildProcess): boolean {
+  return child.exitCode !== null || child.signalCode !== null;
+}
