@@ -1,3 +1,4 @@
+import type { PathClass } from "../config/config.ts";
 import type { Target } from "../route/target.ts";
 import type { Client } from "./client.ts";
 import type { ServeDependencies } from "./dependencies.ts";
@@ -9,6 +10,15 @@ import { servePackage } from "./serve-package.ts";
 
 /** The whole way of a request below a mirror: what kind of file it is decides how fresh a stored copy must be. */
 export async function serve(client: Client, target: Target, deps: ServeDependencies): Promise<Response> {
+  const response = await serveClass(client, target, deps);
+  if (response.status < 400 && CHANGING.has(target.class)) response.headers.set("Cache-Control", "no-cache, no-transform");
+  return response;
+}
+
+/** A cache on the way (RFC 9111 §4.2.2 lets it guess a life from the date) would mix old and new metadata, for days in the case of old files. */
+const CHANGING: ReadonlySet<PathClass> = new Set<PathClass>(["root", "member", "volatile", "pass"]);
+
+async function serveClass(client: Client, target: Target, deps: ServeDependencies): Promise<Response> {
   switch (target.class) {
     case "hashed":
       return serveHashed(client, target, deps);

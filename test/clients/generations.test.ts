@@ -8,6 +8,7 @@ import { APT_TOOLS, openApt } from "../support/clients/apt.ts";
 import type { ClientRoot } from "../support/clients/client.ts";
 import { DNF_TOOLS, openDnf } from "../support/clients/dnf.ts";
 import { openZypper, ZYPPER_TOOLS } from "../support/clients/zypper.ts";
+import { download } from "../support/download.ts";
 import { sha256 } from "../support/fixture.ts";
 import type { MirrorProcess } from "../support/mirror.ts";
 import { startMirror } from "../support/mirror.ts";
@@ -20,7 +21,7 @@ import { openRpmRepository } from "../support/rpm-repository.ts";
 import { requireTools } from "../support/run-tool.ts";
 
 /** Each scenario has a mirror and an upstream of its own: what one holds back or breaks is nobody else's. */
-const APT_MIRRORS = ["ahead", "replaced", "flipped", "torn", "aged", "crowd"] as const;
+const APT_MIRRORS = ["ahead", "replaced", "flipped", "torn", "aged", "halfway", "crowd"] as const;
 const RPM_MIRRORS = ["held", "half-signed", "signed", "resigned", "metalink", "mirrorlist"] as const;
 
 const NEW_DEB = { name: "mirror-test-new", version: "1.0-1", bytes: 4000 };
@@ -63,6 +64,7 @@ async function closePlaces(places: Record<string, Place<{ readonly folder: strin
 describe.runIf(requireTools(...APT_TOOLS))("apt, whatever its upstream is in the middle of", () => {
   let places: Record<(typeof APT_MIRRORS)[number], Place<AptRepository>>;
   let older: Origin;
+  let whole: Origin;
   let mirror: MirrorProcess;
 
   beforeAll(async () => {
@@ -70,10 +72,14 @@ describe.runIf(requireTools(...APT_TOOLS))("apt, whatever its upstream is in the
     const copy = mkdtempSync(join(tmpdir(), "lazy-mirror-older-"));
     cpSync(places.aged.repository.folder, copy, { recursive: true, preserveTimestamps: true });
     older = await startOrigin(copy);
+    whole = await startOrigin(places.halfway.repository.folder);
     const tables = Object.fromEntries(
       APT_MIRRORS.map((name) => [
         name,
-        { distro: "debian", upstreams: [places[name].origin.url, ...(name === "aged" ? [older.url] : [])] },
+        {
+          distro: "debian",
+          upstreams: [places[name].origin.url, ...(name === "aged" ? [older.url] : name === "halfway" ? [whole.url] : [])],
+        },
       ]),
     );
     mirror = await startMirror({ mirrors: tables, vars: { METADATA_TTL_SECONDS: 0 } });
@@ -82,6 +88,7 @@ describe.runIf(requireTools(...APT_TOOLS))("apt, whatever its upstream is in the
     await mirror?.remove();
     if (places !== undefined) await closePlaces(places);
     await older?.close();
+    await whole?.close();
     if (older !== undefined) rmSync(older.folder, { recursive: true, force: true });
   });
   const open = (name: (typeof APT_MIRRORS)[number]): ClientRoot => during(openApt(mirror.prefixUrl(name), places[name].repository.key));
@@ -165,6 +172,27 @@ describe.runIf(requireTools(...APT_TOOLS))("apt, whatever its upstream is in the
       rest.clear();
       expect(await refreshing).toMatchObject({ code: 0 });
     }
+    expect(await client.refresh()).toMatchObject({ code: 0 });
+    expect(await client.install(wanted(NEW_DEB))).toMatchObject({ code: 0 });
+  });
+
+  it("is told new metadata by a cache on its way, which may not guess how long the old is good", async () => {
+    const url = `${mirror.prefixUrl("ahead")}/dists/stable`;
+    for (const path of ["InRelease", "Release", "Release.gpg", "main/binary-amd64/Packages.gz", "main/binary-amd64/"]) {
+      const { status, headers } = await download(`${url}/${path}`);
+      expect([path, status, headers["cache-control"]]).toEqual([path, 200, "no-cache, no-transform"]);
+    }
+    const refused = await download(`${url}/main/binary-none/Packages.gz`);
+    expect([refused.status, refused.headers["cache-control"]]).toEqual([404, "no-store, no-transform"]);
+  });
+
+  it("gets the new generation at once from the upstream that has all of it, while the first is half-way", async () => {
+    const { repository, origin } = places.halfway;
+    const client = open("halfway");
+    expect(await client.refresh()).toMatchObject({ code: 0 });
+    await repository.add(NEW_DEB);
+    await repository.publish();
+    origin.fault(/^\/dists\/stable\/main\//, { kind: "status", status: 404 });
     expect(await client.refresh()).toMatchObject({ code: 0 });
     expect(await client.install(wanted(NEW_DEB))).toMatchObject({ code: 0 });
   });
