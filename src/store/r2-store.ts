@@ -15,6 +15,8 @@ import type { StoredObject } from "./stored-object.ts";
 const OBJECT_FIELD = "object";
 /** What one R2 call takes, for `delete` and `list`. */
 const MAX_KEYS_PER_CALL = 1000;
+/** An operation that has not answered by now is taken for failed: work that outlives its client ends after 30 s, and nobody waits for ever. */
+const ANSWER_LIMIT_MS = 20_000;
 const FREE_KEY_ONLY = new Headers({ "If-None-Match": "*" });
 
 // https://developers.cloudflare.com/r2/api/error-codes/
@@ -30,7 +32,11 @@ const INVALID_RANGE = 10039;
 const SIMULATOR_FAULT = 0;
 
 /** Objects in an R2 bucket. A `get` of an inline object is one R2 operation, a range that lies outside it (or of a sliced one) two. */
-export function createR2Store(bucket: R2Bucket): ObjectStore {
+export function createR2Store(bucket: R2Bucket, answerLimitMs = ANSWER_LIMIT_MS): ObjectStore {
+  function call<T>(action: string, key: string, operation: () => Promise<T>): Promise<T> {
+    return named(action, key, () => withinLimit(operation(), answerLimitMs));
+  }
+
   async function head(key: string): Promise<StoredObject | null> {
     if (!isStorableKey(key)) return null;
     const found = await call("head", key, () => bucket.head(key));
@@ -53,7 +59,8 @@ export function createR2Store(bucket: R2Bucket): ObjectStore {
 
   async function getRange(key: string, range: R2Range | undefined): Promise<R2ObjectBody | null | "outside"> {
     try {
-      return await bucket.get(key, range === undefined ? {} : { range });
+      const found = bucket.get(key, range === undefined ? {} : { range });
+      return await withinLimit(found, answerLimitMs, (late) => late?.body.cancel());
     } catch (cause) {
       const code = codeOf(cause);
       if (range !== undefined && (code === INVALID_RANGE || code === SIMULATOR_FAULT)) return "outside";
@@ -120,7 +127,7 @@ export function createR2StreamPut(bucket: R2Bucket) {
   return async (key: string, object: StoredObject, body: ReadableStream<Uint8Array>): Promise<"stored"> => {
     requireStorableKey(key);
     const customMetadata = { [OBJECT_FIELD]: formatStoredObject(object) };
-    await call("put", key, () => bucket.put(key, body, { customMetadata, httpMetadata: { contentType: object.contentType } }));
+    await named("put", key, () => bucket.put(key, body, { customMetadata, httpMetadata: { contentType: object.contentType } }));
     return "stored";
   };
 }
@@ -131,7 +138,27 @@ function parseR2Object(found: R2Object): StoredObject | null {
   return object && bodySize(object) === found.size ? object : null;
 }
 
-async function call<T>(action: string, key: string, operation: () => Promise<T>): Promise<T> {
+/** The answer, if it comes in time; one that comes later is given to `onLate`. */
+async function withinLimit<T>(answer: Promise<T>, limitMs: number, onLate: (answer: T) => unknown = () => {}): Promise<T> {
+  let isLate = false;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const limit = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      isLate = true;
+      reject(new Error(`no answer within ${limitMs} ms`));
+    }, limitMs);
+  });
+  // A late failure is nobody's any more.
+  answer.then((value) => (isLate ? onLate(value) : undefined)).catch(() => {});
+  try {
+    return await Promise.race([answer, limit]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** The operation, its failure as a `StoreError`. */
+async function named<T>(action: string, key: string, operation: () => Promise<T>): Promise<T> {
   try {
     return await operation();
   } catch (cause) {

@@ -1,5 +1,7 @@
 import { env } from "cloudflare:test";
 import { afterEach, beforeAll, describe, expect, test, vi } from "vitest";
+import { newVersion } from "../../src/store/keys.ts";
+import { createR2Store } from "../../src/store/r2-store.ts";
 import type { RepositoryObject } from "../../src/worker.ts";
 import { contentOf } from "../support/content.ts";
 import { createMeteredWorker } from "../support/metered-worker.ts";
@@ -145,6 +147,34 @@ describe("a store that fails", () => {
     const { bytes } = await fetch(path);
     expect(bytes).toEqual(contentOf(SLICED_BYTES));
     expect((await fetch(path)).bill.external).toBe(0);
+  });
+});
+
+describe("an operation of R2 that never answers", () => {
+  const silent = new Proxy(bucket, { get: () => () => new Promise(() => {}) });
+  const store = createR2Store(silent, 10);
+
+  test("is a failure that may be tried again, and holds nobody up", async () => {
+    const version = newVersion();
+    const calls = [
+      store.head("x/y"),
+      store.get("x/y"),
+      store.putSlice(version, 0, new Uint8Array(1)),
+      store.getSlice(version, 0, 0, 1),
+      store.list({}),
+    ];
+    for (const call of calls)
+      await expect(call).rejects.toMatchObject({ kind: "unavailable", message: expect.stringContaining("no answer") });
+  });
+
+  test("whose answer comes too late has its body let go", async () => {
+    const cancelled = Promise.withResolvers<void>();
+    const body = new ReadableStream({ cancel: () => cancelled.resolve() });
+    const answer = Promise.withResolvers<object>();
+    const late = createR2Store(new Proxy(bucket, { get: () => () => answer.promise }), 10);
+    await expect(late.get("x/y")).rejects.toMatchObject({ kind: "unavailable" });
+    answer.resolve({ body });
+    await cancelled.promise;
   });
 });
 
