@@ -25,7 +25,7 @@ const VARS = { UPSTREAM_STALL_SECONDS: 4, UPSTREAM_FIRST_BYTE_SECONDS: FIRST_BYT
 /** On a machine with other things to do. */
 const NOISE_MS = 15_000;
 
-for (const scenario of [SCENARIOS.apt, SCENARIOS.dnf]) {
+for (const scenario of [SCENARIOS.apt, SCENARIOS.dnf, SCENARIOS.zypper, SCENARIOS.pacman]) {
   describe.runIf(requireTools(...scenario.tools))(`${scenario.client} while all upstreams are dead`, () => {
     let repository: ScenarioRepository;
     let origins: readonly Origin[];
