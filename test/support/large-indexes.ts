@@ -72,7 +72,7 @@ export async function writeDebianLists(folder: string): Promise<NamedFile & { re
   write(folder, index, bytes);
   const found = [...text.matchAll(/^Filename: (.*)\nSize: (\d+)$/gm)];
   // Debs for tests are made in even sizes only.
-  const [, path = "", size = "0"] = found.findLast(([, , bytes]) => Number(bytes) % 2 === 0) ?? [];
+  const [, path = "", size = "0"] = found.findLast(([, , length]) => Number(length) % 2 === 0) ?? [];
   return { index, count: found.length, path, size: Number(size) };
 }
 

@@ -2,7 +2,6 @@ import {
   cpSync,
   mkdirSync,
   mkdtempSync,
-  readFileSync,
   readdirSync,
   renameSync,
   rmSync,
@@ -150,10 +149,4 @@ async function publish(folder: string, key: SigningKey, options: PublishOptions)
   rmSync(repodata, { recursive: true, force: true });
   renameSync(`${repodata}.new`, repodata);
   rmSync(draft, { recursive: true });
-}
-
-/** Paths below the folder that the current repomd.xml names. */
-function readMembers(repository: RpmRepository): string[] {
-  const xml = readFileSync(join(repository.folder, "repodata/repomd.xml"), "utf8");
-  return [...xml.matchAll(/<location href="([^"]+)"/g)].map((match) => match[1] ?? "");
 }
