@@ -33,7 +33,7 @@ export function verifyingDeliver(unjudged: Unjudged, deps: ServeDependencies): D
 
 /**
  * Bytes of an object that is being fetched. Who fetches it judges it, if that is one body from the beginning to the end. Where it was pieced
- * together (a resumed download, a part that somebody else had asked for) and a digest can tell, it is read once more from the store
+ * together (a resumed download, a part that somebody else had asked for) and its contents can tell, it is read once more from the store
  * before its tail goes out.
  */
 export function fillingDeliver({ client, target, reading, object }: Unjudged, deps: ServeDependencies): Deliver {
@@ -47,7 +47,7 @@ export function fillingDeliver({ client, target, reading, object }: Unjudged, de
     await reading.deliver(offset, tail, sink, end);
     const failed = await reading.prime(tail, end);
     if (failed !== null) throw new DeliveryError(failed);
-    const isOpen = reading.object?.verified === "none" && (await hasDigest(target, deps)) && (await isComplete(object, deps));
+    const isOpen = reading.object?.verified === "none" && (await canTell(target, deps)) && (await isComplete(object, deps));
     if (isOpen) return judge({ client, target, reading, object }, tail, sink, deps);
     await reading.deliver(tail, end, sink);
   };
@@ -57,8 +57,8 @@ function isJudgeable(target: Target): boolean {
   return target.class === "package" || target.class === "unstable-package" || target.class === "hashed";
 }
 
-async function hasDigest(target: Target, { config, repositories }: ServeDependencies): Promise<boolean> {
-  if (config.verify === "index" && /\.d?rpm$/.test(target.path)) return true;
+async function canTell(target: Target, { config, repositories }: ServeDependencies): Promise<boolean> {
+  if (/\.u?deb$/.test(target.path) || (config.verify === "index" && /\.d?rpm$/.test(target.path))) return true;
   return (await expectedOf(target, repositories, 0)).known.length > 0;
 }
 
