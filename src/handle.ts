@@ -87,6 +87,10 @@ export async function handle(request: Request, deps: HandlerDependencies, waitUn
       const leave = deps.via.enter(target.key, via);
       try {
         response = await serve({ method: request.method, headers: request.headers, waitUntil, onBody }, target, deps.serve);
+      } catch (error) {
+        // A bug of ours: clients try again after a 502, and take a bare 500 for final.
+        deps.serve.log(`Cannot answer ${request.method} ${target.key}: ${error instanceof Error ? error.stack : String(error)}`);
+        response = refuse(502, `Cannot answer for ${target.key} just now`);
       } finally {
         leave();
       }

@@ -13,6 +13,8 @@ export class FillCoordinator extends DurableObject<unknown> {
   #state = NO_LEASES;
   readonly #changed = createSignal();
   #tainted = false;
+  /** Versions that went bad, for readers that are in the middle of one: in memory, for that is as long as they read. */
+  readonly #spoiled = new Set<string>();
 
   constructor(ctx: DurableObjectState, env: unknown) {
     super(ctx, env);
@@ -21,7 +23,8 @@ export class FillCoordinator extends DurableObject<unknown> {
     });
   }
 
-  claim(slice: number, recheck: boolean): ClaimAnswer {
+  claim(slice: number, recheck: boolean, version?: string): ClaimAnswer {
+    if (version !== undefined && this.#spoiled.has(version)) return { kind: "spoiled" };
     const now = Date.now();
     const recent = this.#state.committed;
     if (recheck && recent !== null && now - recent.at < RECENT_COMMIT_MS) return { kind: "stored" };
@@ -48,7 +51,8 @@ export class FillCoordinator extends DurableObject<unknown> {
     }
   }
 
-  async taint(): Promise<void> {
+  async taint(version: string): Promise<void> {
+    this.#spoiled.add(version);
     this.#tainted = true;
     await this.ctx.storage.put("tainted", true);
   }
@@ -63,6 +67,7 @@ export class FillCoordinator extends DurableObject<unknown> {
 type ClaimAnswer =
   | { kind: "lead"; lease: LeaseTarget; tainted: boolean }
   | { kind: "stored" }
+  | { kind: "spoiled" }
   | { kind: "follow"; object: StoredObject | null; seen: number };
 
 /** Lives as long as the leader's request: the runtime disposes it when that ends, for whatever reason, and the lease ends with it. */
@@ -104,11 +109,12 @@ class LeaseTarget extends RpcTarget {
 export function createLeases(namespace: DurableObjectNamespace<FillCoordinator>, onError: (error: unknown) => void): Leases {
   const stubOf = (key: string) => namespace.get(namespace.idFromName(key));
   return {
-    async claim(key, slice, { recheck }): Promise<Claim> {
+    async claim(key, slice, { recheck, version }): Promise<Claim> {
       try {
         const stub = stubOf(key);
-        const answer = await stub.claim(slice, recheck);
+        const answer = await stub.claim(slice, recheck, version);
         if (answer.kind === "stored") return { kind: "stored" };
+        if (answer.kind === "spoiled") return { kind: "spoiled" };
         if (answer.kind === "follow") {
           const { seen, object } = answer;
           const wait = async (want: { object: boolean }): Promise<Followed> => {
@@ -152,9 +158,9 @@ export function createLeases(namespace: DurableObjectNamespace<FillCoordinator>,
         return { kind: "lead", lease: NO_LEASE, tainted: false };
       }
     },
-    async taint(key) {
+    async taint(key, version) {
       try {
-        await stubOf(key).taint();
+        await stubOf(key).taint(version);
       } catch (error) {
         onError(error);
       }

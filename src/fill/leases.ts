@@ -8,16 +8,18 @@ import type { UpstreamFailure } from "../upstream/upstream.ts";
 export interface Leases {
   /**
    * Asks for the right to fetch `slice`. `recheck`: the caller has looked at the store only before this claim; it is told `stored` when
-   * something was committed in the last seconds. Never throws: where the coordinator cannot be reached, everyone leads.
+   * something was committed in the last seconds. `version`: what the caller has begun to send; it is told `spoiled` when that went bad elsewhere.
+   * Never throws: where the coordinator cannot be reached, everyone leads.
    */
-  claim(key: string, slice: number, options: { readonly recheck: boolean }): Promise<Claim>;
-  /** Remembers that a version of this key went bad. */
-  taint(key: string): Promise<void>;
+  claim(key: string, slice: number, options: { readonly recheck: boolean; readonly version?: string }): Promise<Claim>;
+  /** Remembers that `version` of this key went bad. */
+  taint(key: string, version: string): Promise<void>;
 }
 
 export type Claim =
   | { readonly kind: "lead"; readonly lease: SliceLease; readonly tainted: boolean }
   | { readonly kind: "stored" }
+  | { readonly kind: "spoiled" }
   | { readonly kind: "follow"; readonly object: StoredObject | null; readonly follower: Follower };
 
 /** The leader's side. All calls are best effort and never throw; `end` must be called, or the caller's request must end. */

@@ -172,14 +172,14 @@ async function tryOnce(
 async function spoil(fill: Fill, deps: PumpDependencies): Promise<void> {
   fill.storable = false;
   fill.spoiled = true;
-  await deps.leases.taint(fill.key);
+  if (fill.object !== null) await deps.leases.taint(fill.key, fill.object.version);
   await unpublish(fill, fill.object, deps);
 }
 
 /** What is stored of this version can never be completed: its head would make every reader fail at the same byte. */
 async function abandonVersion(fill: Fill, deps: PumpDependencies): Promise<void> {
   // Whoever has a part of it must not go on with the new one by its date, which may be the same.
-  if (fill.promised && isImmutable(fill.target.class)) await deps.leases.taint(fill.key);
+  if (fill.object !== null && fill.promised && isImmutable(fill.target.class)) await deps.leases.taint(fill.key, fill.object.version);
   await unpublish(fill, fill.object, deps);
 }
 

@@ -216,10 +216,15 @@ export class Reading {
     try {
       const claim = await this.#deps.leases.claim(fill.key, slice, {
         recheck: this.#options.recheck && !fill.begun && opened === undefined,
+        ...(fill.object === null ? {} : { version: fill.object.version }),
       });
       switch (claim.kind) {
         case "stored":
           if (fill.object === null) fill.end = { kind: "stored" };
+          return;
+        case "spoiled":
+          fill.spoiled = true;
+          fill.end ??= { kind: "failure", status: 502, detail: `The upstream's ${fill.key} turned out bad` };
           return;
         case "follow":
           return await this.#follow(claim.follower, claim.object);

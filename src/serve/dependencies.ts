@@ -18,7 +18,7 @@ export interface ServeDependencies {
   readonly native: NativeStore | null;
   readonly now: () => number;
   /** A version in the store, or what was sent of one, proved bad. */
-  readonly taint: (key: string) => Promise<void>;
+  readonly taint: (key: string, version: string) => Promise<void>;
   /** `bytes` of a stored object (or of one being stored) go out. */
   readonly onUse: (key: string, bytes: number) => void;
   readonly log: (message: string) => void;

@@ -18,7 +18,7 @@ export async function passesIndex(target: Target, object: StoredObject, deps: Se
     return true;
   }
   deps.log(`Refused ${key}, stored before its index was known: it is not the file that this names`);
-  await deps.taint(key);
+  await deps.taint(key, object.version);
   await forget(key, object, deps);
   return false;
 }

@@ -95,7 +95,7 @@ async function judge({ client, target, reading, object }: Unjudged, from: number
     if (!(error instanceof BadBytes)) throw error;
     deps.log(error.message);
     reading.spoil();
-    await deps.taint(key);
+    await deps.taint(key, object.version);
     await forget(key, object, deps);
     throw error;
   }

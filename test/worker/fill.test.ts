@@ -266,11 +266,19 @@ describe("the coordinator", () => {
 
   it("remembers over a restart that a version went bad", async () => {
     const leases = createLeases(FLIGHTS, () => {});
-    await leases.taint("any/tainted");
+    await leases.taint("any/tainted", "0".repeat(32));
     const stub = FLIGHTS.get(FLIGHTS.idFromName("any/tainted"));
     await evictDurableObject(stub);
     expect(await leases.claim("any/tainted", 0, { recheck: true })).toMatchObject({ kind: "lead", tainted: true });
     await runInDurableObject(stub, async (_instance, state) => expect(await state.storage.get("tainted")).toBe(true));
+  });
+
+  it("tells a reader of another isolate that the version it is sending went bad", async () => {
+    const leases = createLeases(FLIGHTS, () => {});
+    const [bad, good] = ["b".repeat(32), "a".repeat(32)];
+    await leases.taint("any/spoiled", bad);
+    expect(await leases.claim("any/spoiled", 3, { recheck: false, version: bad })).toEqual({ kind: "spoiled" });
+    expect((await leases.claim("any/spoiled", 3, { recheck: false, version: good })).kind).toBe("lead");
   });
 
   it("that cannot be reached makes everyone a leader", async () => {
