@@ -1,5 +1,6 @@
 import { waitUntil } from "cloudflare:workers";
 import { createApp } from "./app.ts";
+import { batchLines } from "./batch-lines.ts";
 import { composeCore, type Core } from "./compose.ts";
 import type { Config } from "./config/config.ts";
 import { parseConfig } from "./config/parse-config.ts";
@@ -172,6 +173,9 @@ function buildHandler({ config, store, upstreams, via, leases, fills, native, re
     },
     lookUp: config.verify === "index" ? lookUpTables(env, config) : null,
   });
+  const write = (text: string): void => console.log(text);
+  const sleep = (ms: number): Promise<void> => scheduler.wait(ms);
+  const writeLine = client.isLocal ? batchLines({ write, now, sleep, waitUntil }) : write;
   const checks = createChecks();
   const book = () => ledgerStub(env, BOOK_SHARD);
   return {
@@ -214,7 +218,7 @@ function buildHandler({ config, store, upstreams, via, leases, fills, native, re
     ownHosts,
     logRequest: (record) => {
       counters.answered(record, now());
-      if (env.LOG !== "off") console.log(JSON.stringify(record));
+      if (env.LOG !== "off") writeLine(JSON.stringify(record));
     },
   };
 }

@@ -70,8 +70,11 @@ export async function startServer(options: StartOptions, project: Project, print
     state: state.value,
     endpoints: endpoints.value,
     onLog: (message) => {
-      const line = formatLogLine(message, Date.now());
-      if (line !== null) print(line);
+      const now = Date.now();
+      // The Worker hands its lines for requests over some dozens at a time.
+      const lines = message.startsWith("{") ? message.split("\n") : [message];
+      const shown = lines.flatMap((line) => formatLogLine(line, now) ?? []);
+      if (shown.length > 0) print(shown.join("\n"));
     },
   });
   if (!runtime.ok) return runtime;
