@@ -1,4 +1,4 @@
-import { createServer } from "node:net";
+import { createServer, isIPv4 } from "node:net";
 import { setTimeout as wait } from "node:timers/promises";
 import type { Endpoint } from "./command-line.ts";
 import { done, refused, type Step } from "./step.ts";
@@ -18,6 +18,13 @@ export async function resolveEndpoint(endpoint: Endpoint): Promise<Step<Endpoint
       else return refused(`Cannot listen on ${formatEndpoint(endpoint)}: ${explain(code, message)}`);
     }
   }
+}
+
+/** Without those that another one answers for: `::` takes every address of its port, IPv4's too, and `0.0.0.0` every one of IPv4. */
+export function dropCovered(endpoints: readonly Endpoint[]): readonly Endpoint[] {
+  const covers = (wide: Endpoint, { host, port }: Endpoint): boolean =>
+    wide.port === port && port !== 0 && wide.host !== host && (wide.host === "::" || (wide.host === "0.0.0.0" && isIPv4(host)));
+  return endpoints.filter((endpoint) => !endpoints.some((wide) => covers(wide, endpoint)));
 }
 
 /** `127.0.0.1:8787`, `[::1]:8787`: as it stands in a URL. */

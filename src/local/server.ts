@@ -4,7 +4,7 @@ import { describeServer } from "./announcement.ts";
 import { bundleWorker } from "./bundle-worker.ts";
 import { adminTokenPath, readAdminToken } from "./admin-token.ts";
 import type { Endpoint, StartOptions } from "./command-line.ts";
-import { formatEndpoint, resolveEndpoint } from "./free-port.ts";
+import { dropCovered, formatEndpoint, resolveEndpoint } from "./free-port.ts";
 import { formatLogLine } from "./log-line.ts";
 import { describeFewFiles, readOwnLimits } from "./open-files.ts";
 import { readProjectFile, readVars } from "./project-file.ts";
@@ -49,7 +49,7 @@ export async function startServer(options: StartOptions, project: Project, print
   if (!script.ok) return script;
   const state = openStateFolder(options.state);
   if (!state.ok) return state;
-  const endpoints = await resolveEndpoints(options.endpoints);
+  const endpoints = await resolveEndpoints(dropCovered(options.endpoints));
   if (!endpoints.ok) return endpoints;
   const fewFiles = describeFewFiles(readOwnLimits());
   if (fewFiles !== null) print(fewFiles);

@@ -76,6 +76,17 @@ describe("a running server", () => {
     expect(server.output()).toContain(`${server.url}/fedora/`);
   });
 
+  test("listens on several addresses, IPv6 among them, and once where one answers for the others", async () => {
+    const several = await startServer("--listen", "127.0.0.1:0", "--listen", "[::1]:0");
+    const [, ipv6] = /127\.0\.0\.1:\d+, (\[::1\]:\d+)/.exec(several.output()) ?? [];
+    for (const url of [several.url, `http://${ipv6}`]) expect((await fetch(`${url}/-/health`)).status).toBe(200);
+    await several.terminate();
+    const { port } = new URL(several.url);
+    const all = await startServer("--listen", `0.0.0.0:${port}`, "--listen", `[::]:${port}`);
+    for (const host of ["127.0.0.1", "[::1]"]) expect((await fetch(`http://${host}:${port}/-/health`)).status).toBe(200);
+    await all.terminate();
+  });
+
   test("prints a line for each request, and none with --quiet", async () => {
     const server = await startServer();
     await fetch(`${server.url}/fedora${FILE}`);

@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { type AddressInfo, createServer } from "node:net";
 import { describe, expect, test } from "vitest";
-import { formatEndpoint, resolveEndpoint } from "../../../src/local/free-port.ts";
+import { dropCovered, formatEndpoint, resolveEndpoint } from "../../../src/local/free-port.ts";
 
 describe("an address to listen on", () => {
   test("that is free is given back, a port 0 as what the system chose", async () => {
@@ -31,4 +31,14 @@ describe("an address to listen on", () => {
     expect(formatEndpoint({ host: "::1", port: 80 })).toBe("[::1]:80");
     expect(formatEndpoint({ host: "127.0.0.1", port: 80 })).toBe("127.0.0.1:80");
   });
+});
+
+test("an address that a wider one answers for is not listened on twice", () => {
+  const at = (...hosts: readonly string[]) => hosts.map((host) => ({ host, port: 80 }));
+  expect(dropCovered(at("0.0.0.0", "::", "::1", "192.0.2.1"))).toEqual(at("::"));
+  expect(dropCovered(at("0.0.0.0", "127.0.0.1", "::1"))).toEqual(at("0.0.0.0", "::1"));
+  expect(dropCovered(at("127.0.0.1", "192.0.2.1", "::1"))).toHaveLength(3);
+  expect(dropCovered([...at("::"), { host: "127.0.0.1", port: 8080 }])).toHaveLength(2);
+  const any = { host: "127.0.0.1", port: 0 };
+  expect(dropCovered([{ host: "::", port: 0 }, any])).toContain(any);
 });
