@@ -53,7 +53,7 @@ async function measureWarm(bench: Bench): Promise<readonly Row[]> {
     for (const connections of [1, 16, 64]) {
       const all = await repeat(bench, bench.peers, async (peer) => {
         const { result, cpuSeconds } = await metered(peer.pid, () =>
-          hammer(peer.url(bench.fast) + path, connections, bench.isQuick ? 1 : 3),
+          hammer(peer.url(bench.fast) + path, connections, bench.isQuick ? 1 : 2),
         );
         return { hits: result.perSecond, cpu: (cpuSeconds * 1000) / result.count };
       });
