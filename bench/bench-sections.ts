@@ -172,7 +172,7 @@ async function measureMemory(bench: Bench): Promise<readonly Row[]> {
 type Values = ReadonlyMap<string, number>;
 
 function row(section: string, what: string, unit: string, values: Values, target?: (values: Values) => Target | undefined): Row {
-  return { section, what, unit, values, target: target?.(values) };
+  return { section, what, unit, values, target: values.has(OURS) ? target?.(values) : undefined };
 }
 
 function figures(peers: readonly Peer[], of: (peer: Peer) => number): Values {

@@ -36,6 +36,7 @@ const files = join(folder, "files");
 mkdirSync(files);
 const say = (text: string): void => void process.stderr.write(`${text}\n`);
 const started: { stop(): Promise<void> }[] = [];
+for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => void cleanUp().finally(() => process.exit(1)));
 try {
   const origin = await startOrigin(join(folder, "origin"), files, [0, LIMIT]);
   started.push(origin);
@@ -86,6 +87,10 @@ try {
       ),
     );
 } finally {
+  await cleanUp();
+}
+
+async function cleanUp(): Promise<void> {
   await Promise.all(started.map((each) => each.stop()));
   rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
 }

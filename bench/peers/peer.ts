@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { createServer, type AddressInfo, connect } from "node:net";
+import { connect } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 
 /** A cache in front of the origin, in processes of its own. */
@@ -21,6 +21,8 @@ export type StartPeer = (folder: string, ports: readonly number[]) => Promise<Pe
 const READY_MS = 10_000;
 const POLL_MS = 10;
 const END_MS = 10_000;
+const FIRST_PORT = 20_000;
+const PORTS = 10_000;
 
 /** Starts `command` and waits until `port` takes connections (or `isReady`). What it prints is shown only if it does not come up. */
 export async function startProcess(
@@ -65,12 +67,13 @@ export function takesConnections(port: number): Promise<boolean> {
   });
 }
 
+/** Below 32,768: apt-cacher-ng takes what is above, such as systems choose, for a negative number. */
 export async function findFreePorts(count: number): Promise<readonly number[]> {
-  const servers = Array.from({ length: count }, () => createServer().listen(0, "127.0.0.1"));
-  await Promise.all(servers.map((server) => once(server, "listening")));
-  const ports = servers.map((server) => (server.address() as AddressInfo).port);
-  for (const server of servers) server.close();
-  await Promise.all(servers.map((server) => once(server, "close")));
+  const ports: number[] = [];
+  while (ports.length < count) {
+    const port = FIRST_PORT + Math.floor(Math.random() * PORTS);
+    if (!ports.includes(port) && !(await takesConnections(port))) ports.push(port);
+  }
   return ports;
 }
 
