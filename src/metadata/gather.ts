@@ -13,9 +13,10 @@ const PARALLEL_FETCHES = 4;
 const SIGNATURE_END = /\.(asc|gpg|sig)$/;
 
 export type Companions =
-  | { readonly kind: "whole"; readonly files: readonly StoredFile[] }
-  /** `doubt`: a signature is gone that was there before. */
-  | { readonly kind: "not-whole"; readonly reason: string; readonly doubt: boolean };
+  /** `mismatch`: why a companion does not belong to the root, where that was to be taken. */
+  | { readonly kind: "whole"; readonly files: readonly StoredFile[]; readonly mismatch: string | null }
+  /** `doubt`: it may stay so, and is believed in time: a signature is gone that was there before, or is another version's. */
+  | { readonly kind: "not-whole"; readonly reason: string; readonly doubt: boolean; readonly isMismatch: boolean };
 
 /**
  * Fetches what must move together with a root, from the upstream that gave the root, and looks whether it belongs to it. A companion that the
@@ -27,26 +28,31 @@ export async function gatherCompanions(
   root: FetchedFile,
   parsed: ParsedRoot | null,
   held: { readonly generation: Generation | null; readonly doubtSince: number | null },
+  takesMismatch: boolean,
 ): Promise<Companions> {
   const avoid = fetcher.mirror.upstreams.map(({ url }) => url).filter((url) => url !== root.representation.upstream);
   const documents = new Map([[root.file.path, root.bytes]]);
   const files: StoredFile[] = [];
+  let mismatch: string | null = null;
   for (const path of companionFiles(place.kind, root.file.path)) {
     // oxlint-disable-next-line no-await-in-loop -- Release before the Release.gpg that signs it
     const answer = await fetchFile(fetcher, { mirror: fetcher.mirror, path, avoid });
-    if (answer.kind === "failure") return { kind: "not-whole", reason: answer.detail, doubt: false };
+    if (answer.kind === "failure") return { kind: "not-whole", reason: answer.detail, doubt: false, isMismatch: false };
     if (answer.kind !== "fetched" || isHtml(answer)) {
       const had = held.generation?.companions.some((file) => file.path === path) === true;
       if (!had || isBelieved(fetcher.now(), held.doubtSince)) continue;
-      return { kind: "not-whole", reason: `${path} is gone`, doubt: true };
+      return { kind: "not-whole", reason: `${path} is gone`, doubt: true, isMismatch: false };
     }
     // oxlint-disable-next-line no-await-in-loop
     const reason = await findMismatch(path, answer, documents, parsed);
-    if (reason !== null) return { kind: "not-whole", reason, doubt: false };
+    if (reason !== null && !takesMismatch && !isBelieved(fetcher.now(), held.doubtSince)) {
+      return { kind: "not-whole", reason, doubt: true, isMismatch: true };
+    }
+    mismatch ??= reason;
     documents.set(path, answer.bytes);
     files.push(answer.file);
   }
-  return { kind: "whole", files };
+  return { kind: "whole", files, mismatch };
 }
 
 async function findMismatch(

@@ -17,6 +17,8 @@ export interface Generation {
   /** Null for a root that stands alone (pacman, Alpine). */
   readonly parsed: ParsedRoot | null;
   readonly adoptedAt: number;
+  /** Published although a signature belongs to another version of its file: looked at again at each expiry, changed or not. */
+  readonly mismatched?: true;
 }
 
 /** A root and what it says, published or about to be. */

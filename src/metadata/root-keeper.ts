@@ -29,6 +29,9 @@ export interface KeeperDependencies extends FileFetcher {
   readonly afterSwap: (place: Place, next: Generation) => void;
 }
 
+/** With nothing held, a signature of another version is looked at once more after this long: a sync swaps the two files within it. */
+const MISMATCH_PAUSE_MS = 2_000;
+
 /** What a request may use of a root now. */
 export type Current =
   | {
@@ -92,11 +95,11 @@ export function createRootKeeper(deps: KeeperDependencies, place: Place): RootKe
   }
 
   /** One try with each upstream in turn, until one confirms the held generation or gives a whole new one. */
-  async function revalidate(isLost: boolean): Promise<Outcome> {
+  async function revalidate(isLost: boolean, isSecondLook = false): Promise<Outcome> {
     const patience = untilPatienceEnds();
     const avoid: string[] = [];
     const reasons: string[] = [];
-    let [doubts, halfWay, isOpaque] = [0, false, false];
+    let [doubts, halfWay, isOpaque, isMismatch] = [0, false, false, false];
     try {
       while (avoid.length < mirror.upstreams.length) {
         const validators = generation === null || isLost ? undefined : conditions(generation);
@@ -121,14 +124,20 @@ export function createRootKeeper(deps: KeeperDependencies, place: Place): RootKe
           continue;
         }
         avoid.push(answer.representation.upstream);
-        if (answer.file.key === generation?.root.key) return confirm({ ...generation, validators: validatorsOf(answer) });
+        if (answer.file.key === generation?.root.key && generation.mismatched !== true)
+          return confirm({ ...generation, validators: validatorsOf(answer) });
         // oxlint-disable-next-line no-await-in-loop
-        const result = await consider(answer, patience.ended);
+        const result = await consider(answer, patience.ended, isSecondLook || generation?.mismatched === true);
         if (result.kind === "adopted") return { kind: "confirmed" };
         reasons.push(`${answer.representation.upstream}: ${result.reason}`);
         if (result.kind === "doubt") doubts++;
-        halfWay ||= result.kind === "half-way";
+        halfWay ||= result.kind === "half-way" || result.isMismatch === true;
+        isMismatch ||= result.isMismatch === true;
         isOpaque ||= result.kind === "opaque";
+      }
+      if (isMismatch && generation === null && !isSecondLook) {
+        await pause(MISMATCH_PAUSE_MS);
+        return await revalidate(isLost, true);
       }
       return trouble();
     } catch (error) {
@@ -169,10 +178,12 @@ export function createRootKeeper(deps: KeeperDependencies, place: Place): RootKe
     return answer;
   }
 
-  type Considered = { readonly kind: "adopted" } | { readonly kind: "refused" | "doubt" | "half-way" | "opaque"; readonly reason: string };
+  type Considered =
+    | { readonly kind: "adopted" }
+    | { readonly kind: "refused" | "doubt" | "half-way" | "opaque"; readonly reason: string; readonly isMismatch?: boolean };
 
   /** Judges a fetched root, gathers what belongs to it, and swaps. */
-  async function consider(fetched: FetchedFile, patienceEnds: Promise<void>): Promise<Considered> {
+  async function consider(fetched: FetchedFile, patienceEnds: Promise<void>, takesMismatch: boolean): Promise<Considered> {
     if (generation !== null && fetched.file.path !== generation.root.path && rootFiles(place)[0] === generation.root.path) {
       if (!isBelieved(now(), standing.doubtSince)) return { kind: "doubt", reason: `${generation.root.path} is gone` };
     }
@@ -183,8 +194,11 @@ export function createRootKeeper(deps: KeeperDependencies, place: Place): RootKe
       if (judgement.kind === "refuse") return { kind: judgement.doubt ? "doubt" : "refused", reason: judgement.reason };
     }
     const parsed = candidate?.kind === "parsed" ? candidate.root : null;
-    const companions = await gatherCompanions(deps, place, fetched, parsed, { generation, doubtSince: standing.doubtSince });
-    if (companions.kind === "not-whole") return { kind: companions.doubt ? "doubt" : "half-way", reason: companions.reason };
+    const held = { generation, doubtSince: standing.doubtSince };
+    const companions = await gatherCompanions(deps, place, fetched, parsed, held, takesMismatch);
+    if (companions.kind === "not-whole") return { ...companions, kind: companions.doubt ? "doubt" : "half-way" };
+    const { files, mismatch } = companions;
+    if (mismatch !== null) log("warn", `${mirror.name}: published ${place.root} as the upstream has it: ${mismatch}`);
     if (parsed !== null) {
       const gathered = gatherMembers({ members: deps.members, prefetchBytes: limits.prefetchBytes }, place, parsed);
       // With nothing to protect there is no reason to keep the first client waiting: what is missing is fetched when asked for.
@@ -193,7 +207,8 @@ export function createRootKeeper(deps: KeeperDependencies, place: Place): RootKe
     }
     await deps.beforeSwap(place, { root: fetched.file, parsed }, generation);
     const root = await withOwnDate(deps.store, fetched, generation);
-    swap({ root, validators: validatorsOf(fetched), companions: companions.files, parsed, adoptedAt: now() });
+    const validators = validatorsOf(fetched);
+    swap({ root, validators, companions: files, parsed, adoptedAt: now(), ...(mismatch === null ? {} : { mismatched: true }) });
     return { kind: "adopted" };
   }
 
@@ -242,6 +257,10 @@ export function createRootKeeper(deps: KeeperDependencies, place: Place): RootKe
     log(isNear ? "error" : "warn", `${mirror.name}: cannot adopt ${place.root}; ${served}: ${detail}`);
   }
 
+  function pause(ms: number): Promise<void> {
+    return new Promise((resolve) => deps.timer(ms, resolve));
+  }
+
   /** The outcome, or null when it takes longer than `ms`; the flight goes on. */
   function within(running: Promise<Outcome>, ms: number): Promise<Outcome | null> {
     return new Promise((resolve, reject) => {
@@ -275,6 +294,7 @@ function validatorsOf({ representation: { etag, lastModified } }: FetchedFile): 
 
 /** A date alone tells nothing of changes within its second (RFC 9110 §8.8.2.2): then the root is fetched and compared by digest. */
 function conditions(generation: Generation): Generation["validators"] | undefined {
+  if (generation.mismatched === true) return undefined;
   const { etag, lastModified } = generation.validators;
   if (etag !== undefined) return { etag };
   const isStrong = lastModified !== undefined && generation.root.object.storedAt - Date.parse(lastModified) >= 60_000;

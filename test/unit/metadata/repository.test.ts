@@ -372,15 +372,25 @@ test("nearing its Valid-Until, trouble is reported as an error", async () => {
   expect(world.logs.at(-1)).toMatch(/^error: .*valid until/);
 });
 
-test("with nothing held: absent, failing, opaque and half-way each say so", async () => {
+test("with nothing held: absent, failing and opaque each say so", async () => {
   const world = createWorld([ONE]);
   expect(await world.repository().resolve(ROOT)).toEqual({ kind: "absent", status: 404 });
   world.origins[ONE] = null;
   expect(await world.repository().resolve(ROOT)).toMatchObject({ kind: "failure", status: 502 });
   world.origins[ONE] = { [ROOT]: "<html>what</html>" };
   expect(await world.repository().resolve(ROOT)).toEqual({ kind: "opaque" });
+});
+
+test("with nothing held a sync caught half-way is looked at a second time, a little later", async () => {
+  const world = createWorld([ONE]);
   world.origins[ONE] = { ...deb(T, "a"), [`${SUITE}/Release`]: release({ date: T - 5, files: {} }) };
-  expect(await world.repository().resolve(`${SUITE}/InRelease`)).toMatchObject({ kind: "failure", status: 503, retryAfterSeconds: 60 });
+  const repository = world.repository();
+  const answer = repository.resolve(`${SUITE}/InRelease`);
+  await world.waitFor(2 * SECOND);
+  world.origins[ONE] = deb(T + 5, "b");
+  await world.pass(2 * SECOND);
+  expect(await answer).toMatchObject({ kind: "object", state: "revalidated" });
+  expect(await world.read(repository, `${SUITE}/Release`)).toBe(deb(T + 5, "b")[`${SUITE}/Release`]);
 });
 
 test("a repository with Release and Release.gpg but no InRelease is rooted in its Release", async () => {
@@ -543,6 +553,24 @@ test("a repomd.xml.asc of the version before, caught between the two, holds the 
   await published(world, 2);
   expect(await world.read(repository, ROOT)).toBe(next[ROOT]);
   expect(await repository.resolve(`${ROOT}.asc`)).toMatchObject({ object: { sha256: sha256(signed(String(next[ROOT]))) } });
+});
+
+test("a signature that never fits is the upstream's own: a client without a repository is not kept waiting for a better one", async () => {
+  const world = createWorld([ONE]);
+  const bad = signatureInForm("another file");
+  world.origins[ONE] = { ...whole, [`${ROOT}.asc`]: bad };
+  const repository = world.repository();
+  const first = repository.resolve(ROOT);
+  await world.waitFor(2 * SECOND);
+  await world.pass(2 * SECOND);
+  expect(await first).toMatchObject({ kind: "object", state: "revalidated" });
+  expect(await repository.resolve(`${ROOT}.asc`)).toMatchObject({ object: { sha256: sha256(bad) } });
+  // And taken back as soon as it does fit.
+  const good = signatureInForm(String(whole[ROOT]));
+  world.origins[ONE] = { ...whole, [`${ROOT}.asc`]: good };
+  world.now += 61 * SECOND;
+  await repository.resolve(ROOT);
+  expect(await repository.resolve(`${ROOT}.asc`)).toMatchObject({ object: { sha256: sha256(good) } });
 });
 
 test("a database of many slices is stored in slices", async () => {

@@ -31,6 +31,8 @@ export interface World {
   gate: Promise<void>;
   /** Runs the timers that are due once `ms` have passed. */
   pass(ms: number): Promise<void>;
+  /** Resolves as soon as something waits for exactly `ms` from now. */
+  waitFor(ms: number): Promise<void>;
   readonly upstreams: Upstreams;
   readonly ensureStored: EnsureStored;
   readonly timer: (ms: number, run: () => void) => () => void;
@@ -69,6 +71,9 @@ export function createWorld(upstreamUrls: readonly string[] = [ONE, TWO]): World
         timer.run();
       }
       await settle();
+    },
+    async waitFor(ms) {
+      while (![...timers.values()].some(({ at }) => at === world.now + ms)) await new Promise((resolve) => setImmediate(resolve));
     },
     upstreams: { open: (request) => open(world, request) },
     async ensureStored({ candidates, key, expectation }) {
