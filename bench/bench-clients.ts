@@ -1,4 +1,4 @@
-import { cpSync } from "node:fs";
+import { cpSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { openAptRepository } from "../test/support/apt-repository.ts";
 import { openApt } from "../test/support/clients/apt.ts";
@@ -21,10 +21,12 @@ export async function measureClients(bench: Bench): Promise<readonly Row[]> {
   for (const name of NAMES(rpms)) await rpm.add({ name, version: "1.0", bytes: PACKAGE_BYTES });
   await apt.publish();
   await rpm.publish();
-  return [
+  const rows = [
     ...(await measureClient(bench, `apt, ${debs} packages`, apt.folder, NAMES(debs), (url) => openApt(url, apt.key))),
     ...(await measureClient(bench, `dnf, ${rpms} packages`, rpm.folder, NAMES(rpms), (url) => openDnf(url))),
   ];
+  for (const { folder } of [apt, rpm]) rmSync(folder, { recursive: true });
+  return rows;
 }
 
 async function measureClient(
