@@ -18,6 +18,12 @@ const NOISE = [
   // A client tried CONNECT: it was refused, and that is all.
   /Received a connect event but we lack a handler/i,
   /Handler does not export a connect\(\) function/i,
+  // What workerd hides from the Worker as an internal error, such as a name without address: the Worker logs it as a fault of the upstream.
+  /^e = rust\//,
+  /^workerd\/\S+: e = /,
+  /^stack: .*workerd@/,
+  // A body that we abort so that the client sees the failure.
+  /\bUncaught exception: .*\b(?:DeliveryError|BadBytes)\b/,
 ];
 
 /**

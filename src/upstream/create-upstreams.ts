@@ -135,7 +135,7 @@ export function createUpstreams(deps: UpstreamsDeps): MonitoredUpstreams {
     ];
     const told = faults.map((fault) => `${fault.upstream} ${fault.detail}`);
     const asked = held.filter((upstream) => faults.every((fault) => fault.upstream !== upstream.url));
-    const detail = `Cannot fetch ${request.path}: ${[...told, ...asked.map((upstream) => `${upstream.url} asked to wait`)].join("; ")}`;
+    const detail = `Cannot fetch /${request.path}${request.query}: ${[...told, ...asked.map((upstream) => `${upstream.url} asked to wait`)].join("; ")}`;
     if (!isAbsentSomewhere && faults.every((fault) => fault.kind === "busy")) {
       return { kind: "failure", status: 503, detail, retryAfterSeconds: Math.max(1, Math.min(...waits)) };
     }

@@ -123,7 +123,7 @@ async function followRedirects(question: Question, deps: ExchangeDeps, abort: Ab
         encodeResponseBody: "manual",
       });
     } catch (error) {
-      return { kind: "connection", detail: `could not be reached (${error instanceof Error ? error.message : String(error)})` };
+      return { kind: "connection", detail: `could not be reached (${explain(error)})` };
     }
     if (![301, 302, 303, 307, 308].includes(response.status)) return { kind: "response", response };
     void response.body?.cancel().catch(() => {});
@@ -132,6 +132,12 @@ async function followRedirects(question: Question, deps: ExchangeDeps, abort: Ab
     url = next.url;
   }
   return { kind: "wrong", detail: `redirects more than ${MAX_REDIRECTS} times` };
+}
+
+/** workerd hides why: the name has no address, mostly; the reference is of use to Cloudflare only, and reads as if the mirror were broken. */
+function explain(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  return message.startsWith("internal error; reference = ") ? "its name could not be looked up, or the connection failed" : message;
 }
 
 /** All that an upstream gets to see: nothing of the client's request but the lazy mirrors that it has passed. */

@@ -33,6 +33,10 @@ describe("a line of the Worker's log", () => {
   test.each([
     "workerd/io/worker.c++:1: warning: Received a connect event but we lack a handler, ignoring",
     "Uncaught exception: workerd/api/global-scope.c++:308: failed: remote.jsg.Error: Handler does not export a connect() function.",
+    "e = rust/worker/ffi.rs:110: failed: failed to lookup address information: Name or service not known",
+    "workerd/io/worker.c++:2: e = kj/async.c++:3: failed: disconnected",
+    "stack: /x/bin/workerd@28a3c60 /x/bin/workerd@3ac7580; sentryErrorContext = jsgInternalError; wdErrId = abc",
+    "Uncaught exception: workerd/io/io-context.c++:9: failed: remote.jsg.Error: DeliveryError: the upstream broke off",
   ])("that is workerd's noise is left out: %s", (noise) => {
     expect(formatLogLine(noise, NOW)).toBeNull();
   });

@@ -228,6 +228,13 @@ describe("when no upstream has an answer, the client gets", () => {
     expect(await bench({ [A]: lost, [B]: reply(404) }).open([A, B])).toMatchObject({ kind: "failure", status: 502 });
   });
 
+  test("the path as the upstream was asked for it, and what workerd hides in words that help", async () => {
+    const hidden = (): Error => new Error("internal error; reference = abc123");
+    const answer = await bench({ [A]: hidden }).open([A], { path: "", query: "?a=1" });
+    const why = "could not be reached (its name could not be looked up, or the connection failed)";
+    expect(answer).toHaveProperty("detail", `Cannot fetch /?a=1: ${A} ${why}`);
+  });
+
   test("an answer, not an exception, when the request was given up before", async () => {
     expect(await bench({ [A]: whole }).open([A], { signal: AbortSignal.abort() })).toMatchObject({ kind: "failure" });
   });
