@@ -1,4 +1,5 @@
 import { formatCacheStatus } from "../http/cache-status.ts";
+import type { Target } from "../route/target.ts";
 import type { UpstreamFailure } from "../upstream/upstream.ts";
 
 /** A refusal as text. It always has a body: apt does not retry a 502 without one. */
@@ -21,6 +22,9 @@ export function refuseFailure({ status, detail, retryAfterSeconds }: UpstreamFai
   });
 }
 
-export function refuseAbsent(status: 404 | 410, key: string): Response {
-  return refuse(status, `The upstream has no ${key}`, { "Cache-Status": formatCacheStatus({ kind: "forwarded", reason: "miss", status }) });
+/** Names the path as the upstream was asked for it: without the mirror's name. */
+export function refuseAbsent(status: 404 | 410, { path, query }: Pick<Target, "path" | "query">): Response {
+  return refuse(status, `The upstream has no /${path}${query}`, {
+    "Cache-Status": formatCacheStatus({ kind: "forwarded", reason: "miss", status }),
+  });
 }

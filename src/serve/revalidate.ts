@@ -33,7 +33,7 @@ export async function revalidate(client: Client, target: Target, found: StoredBo
       if (target.class !== "volatile") return answer(found, { kind: "hit", detail: "the upstream has removed it" }, ageSeconds);
       await found.body?.cancel();
       await forget(key, object, deps);
-      return refuseAbsent(checked.status, key);
+      return refuseAbsent(checked.status, target);
     case "changed": {
       const response = await serveMiss(client, target, deps, { opened: checked.answer });
       // Whatever the upstream has now (a web page, half a file) is no file: the stored one is.

@@ -33,7 +33,7 @@ export async function serveResolution(
       return answerStored(client, { target, key, found, status: statusOf(resolution, deps.config.metadataTtlSeconds), ageSeconds }, deps);
     }
     case "absent":
-      return refuseAbsent(resolution.status, target.key);
+      return refuseAbsent(resolution.status, target);
     case "failure": {
       // Nothing is published; but what nobody could parse is stored under its own name, and old is better than nothing.
       const found = await lookUp(client, target.key, deps);

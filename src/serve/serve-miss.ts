@@ -8,7 +8,7 @@ import type { Representation, UpstreamAnswer } from "../upstream/upstream.ts";
 import { answer, answerHead } from "./answer.ts";
 import { deliverFrom, streamBody } from "./body.ts";
 import { createCheckedSink } from "./checked-sink.ts";
-import type { Client } from "./client.ts";
+import { type Client, isLengthBlind } from "./client.ts";
 import { passNatively, rangeToPass } from "./pass-natively.ts";
 import { refuse, refuseAbsent, refuseFailure } from "./failure.ts";
 import type { ServeDependencies } from "./dependencies.ts";
@@ -48,7 +48,7 @@ async function answerEnd(client: Client, target: Target, end: FillEnd, deps: Ser
       return response ?? serveMiss(client, target, deps, { looked: true });
     }
     case "absent":
-      return refuseAbsent(end.status, target.key);
+      return refuseAbsent(end.status, target);
     case "failure":
       return refuseFailure(end);
     case "unsatisfiable":
@@ -120,7 +120,7 @@ async function serveHead(client: Client, target: Target, deps: ServeDependencies
   const { mirror, path, query } = target;
   const upstream = await deps.upstreams.open({ mirror, path, query, class: target.class, method: "HEAD" });
   client.onBody(0, null);
-  if (upstream.kind === "absent") return refuseAbsent(upstream.status, target.key);
+  if (upstream.kind === "absent") return refuseAbsent(upstream.status, target);
   if (upstream.kind === "failure") return refuseFailure(upstream);
   if (upstream.kind !== "head") return refuse(502, `The upstream answered HEAD with ${upstream.kind}`);
   return new Response(null, { headers: passedHeaders(upstream.representation) });
@@ -131,7 +131,7 @@ async function passThrough(client: Client, target: Target, deps: ServeDependenci
   const { mirror, path, query } = target;
   const range = deps.native === null ? undefined : rangeToPass(client);
   const upstream = await deps.upstreams.open({ mirror, path, query, class: target.class, ...(range === undefined ? {} : { range }) });
-  if (upstream.kind === "absent") return refuseAbsent(upstream.status, target.key);
+  if (upstream.kind === "absent") return refuseAbsent(upstream.status, target);
   if (upstream.kind === "failure") return refuseFailure(upstream);
   if (upstream.kind === "unsatisfiable") return answerEnd(client, target, upstream, deps);
   if (upstream.kind !== "body") return refuse(502, `The upstream answered with ${upstream.kind}`);
@@ -142,7 +142,8 @@ async function passThrough(client: Client, target: Target, deps: ServeDependenci
     for (const [name, value] of Object.entries(passed.headers)) headers.set(name, value);
     return new Response(passed.body, { status: passed.status, headers });
   }
-  const body = streamBody(client, { length: representation.size ?? null, isChunked: representation.size === undefined }, async (sink) => {
+  const isChunked = representation.size === undefined || isLengthBlind(client);
+  const body = streamBody(client, { length: representation.size ?? null, isChunked }, async (sink) => {
     try {
       // What is known of a file is known of its bytes, not of an encoding.
       const isPlain = representation.contentEncoding === undefined;
@@ -153,8 +154,10 @@ async function passThrough(client: Client, target: Target, deps: ServeDependenci
       source.cancel("the client has been served");
     }
   });
+  const headers = passedHeaders(representation);
+  if (isChunked) headers.delete("Content-Length");
   return new Response(body, {
-    headers: passedHeaders(representation),
+    headers,
     ...(representation.contentEncoding === undefined ? {} : { encodeBody: "manual" }),
   });
 }
