@@ -6,7 +6,7 @@ const REFUSED_CHARACTERS = /[\p{Cc}\\?]/u;
 
 /**
  * The one spelling of a raw request path: percent-decoded once, `//` and `/./` removed, without leading slash, a trailing one kept. Clients ask
- * for one file as `%2b`, `%2B` and `+` (CLIENTS.md): all give the same path. `..` is refused in any encoding, never resolved: what leads up
+ * for one file as `%2b`, `%2B` and `+`: all give the same path. `..` is refused in any encoding, never resolved: what leads up
  * is an attack, and a server in between may have seen another path than we do. So is an encoded slash, which would join two names into a third.
  */
 export function canonicalPath(raw: string): CanonicalPath {

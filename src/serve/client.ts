@@ -21,7 +21,7 @@ export function wantedOf({ method, headers }: Client): Wanted | undefined {
   return range.last === undefined ? { offset: range.first } : { offset: range.first, length: range.last - range.first + 1 };
 }
 
-/** Agents that take a body shorter than its Content-Length for whole (CLIENTS.md): a cut in chunked framing raises there too. */
+/** Agents that take a body shorter than its Content-Length for whole: a cut in chunked framing raises there too. */
 const LENGTH_BLIND_AGENTS = /python-requests|python-urllib|koji/i;
 
 export function isLengthBlind({ headers }: Client): boolean {
