@@ -8,9 +8,9 @@ const command = new Command("npm run cost --")
   .requiredOption("--requests <number>", "requests a month, such as 500M", parseAmount)
   .requiredOption("--gb <number>", "GB (10⁹ bytes) sent a month, such as 1M for a petabyte", parseAmount)
   .option("--stored-gb <number>", "GB at rest", parseAmount, 9)
-  .option("--metadata <percent>", "requests for repositories' metadata", parseShare, 0.3)
-  .option("--cold <percent>", "package requests that are the first for their file", parseShare, 0.02)
-  .option("--cached <percent>", "warm requests that a data centre's cache answers; 0 on workers.dev", parseShare, 0)
+  .addOption(share("--metadata <percent>", "requests for repositories' metadata", 30))
+  .addOption(share("--cold <percent>", "package requests that are the first for their file", 2))
+  .addOption(share("--cached <percent>", "warm requests that a data centre's cache answers; 0 on workers.dev", 0))
   .addOption(new Option("--plan <plan>", "the Cloudflare plan").choices(["free", "paid"]).default("paid"))
   .allowExcessArguments(false)
   .parse();
@@ -23,6 +23,10 @@ function parseAmount(text: string): number {
   const [, digits, suffix = ""] = /^(\d+(?:\.\d+)?)([kMG]?)$/.exec(text) ?? [];
   if (digits === undefined) throw new InvalidArgumentError("It must be a number, such as 30000, 30k, 1.5M or 2G.");
   return Number(digits) * (FACTORS[suffix] ?? 1);
+}
+
+function share(flags: string, description: string, percent: number): Option {
+  return new Option(flags, description).argParser(parseShare).default(percent / 100, `${percent} %`);
 }
 
 function parseShare(text: string): number {
