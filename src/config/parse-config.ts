@@ -27,6 +27,8 @@ const scalars = table({
   VERIFY: v.optional(oneOf(["index", "structure"])),
   PLAN: v.optional(oneOf(["free", "paid"]), "paid"),
   CONTACT_URL: v.optional(text(parseContactUrl)),
+  /** Parsed by itself, never found here: it is named so that `MIRROR` is told what it should be. */
+  MIRRORS: v.optional(v.never()),
 });
 
 const checkedScalars = v.pipe(

@@ -3,7 +3,7 @@ import * as v from "valibot";
 import type { Config } from "../config/config.ts";
 import { oversizedVariables } from "../config/oversized-variables.ts";
 import { parseConfig } from "../config/parse-config.ts";
-import { readToml } from "./project-file.ts";
+import { readToml, readVars } from "./project-file.ts";
 import { done, refused, type Step } from "./step.ts";
 
 /** What deploying does, as the wrangler.toml says. */
@@ -40,34 +40,52 @@ export interface LifecycleRule {
 /** The ledger deletes by RETENTION_DAYS; the rule is its backstop, and must never be quicker. */
 const EXPIRY_MARGIN_DAYS = 7;
 
-const FileSchema = v.object({
-  name: v.string(),
-  account_id: v.optional(v.string()),
-  r2_buckets: v.array(v.object({ binding: v.string(), bucket_name: v.string(), jurisdiction: v.optional(v.string()) })),
-  route: v.optional(v.unknown()),
-  routes: v.optional(v.array(v.unknown()), []),
-  vars: v.optional(v.record(v.string(), v.unknown()), {}),
-});
+const text = v.string("write a text in quotes");
+
+const FileSchema = v.object(
+  {
+    name: text,
+    account_id: v.optional(text),
+    r2_buckets: v.array(
+      v.object({ binding: text, bucket_name: text, jurisdiction: v.optional(text) }, "this key has to be given"),
+      "write [[r2_buckets]] before its keys",
+    ),
+    route: v.optional(v.unknown()),
+    routes: v.optional(v.array(v.unknown(), "write a list, even of one: [ … ]"), []),
+  },
+  "this key has to be given; the project's own wrangler.toml shows how",
+);
 
 /** Reads what is to be deployed, or says everything that would be refused, before anything is touched. */
 export function readDeployPlan(path: string): Step<DeployPlan> {
   const table = readToml(path);
   if (!table.ok) return table;
   const file = v.safeParse(FileSchema, table.value);
-  if (!file.success) return refused(...file.issues.map((issue) => `Cannot use ${v.getDotPath(issue)} of "${path}": ${issue.message}.`));
-  const { name, r2_buckets: buckets, route, routes, vars } = file.output;
-  const bucket = buckets.find(({ binding }) => binding === "BUCKET");
-  const parsed = parseConfig(vars);
+  const bucket = file.success ? file.output.r2_buckets.find(({ binding }) => binding === "BUCKET") : undefined;
+  const config = readConfig(path);
   const problems = [
-    ...(bucket === undefined ? [`Cannot use r2_buckets of "${path}": one must have binding = "BUCKET".`] : []),
-    ...(parsed.ok ? [] : parsed.problems),
-    ...oversizedVariables(vars),
+    ...(file.issues ?? []).map((issue) => `Cannot use ${v.getDotPath(issue)} of "${path}": ${issue.message}.`),
+    ...(file.success && bucket === undefined ? [`Cannot use r2_buckets of "${path}": one must have binding = "BUCKET".`] : []),
+    ...(config.ok ? [] : config.problems),
   ];
-  if (bucket === undefined || !parsed.ok || problems.length > 0) return refused(...problems);
-  const { config } = parsed;
+  if (!file.success || bucket === undefined || !config.ok) return refused(...problems);
+  return done(createPlan(file.output, bucket, config.value));
+}
+
+function readConfig(path: string): Step<Config> {
+  const vars = readVars(path);
+  if (!vars.ok) return vars;
+  const parsed = parseConfig(vars.value);
+  const problems = [...(parsed.ok ? [] : parsed.problems), ...oversizedVariables(vars.value)];
+  return parsed.ok && problems.length === 0 ? done(parsed.config) : refused(...problems);
+}
+
+type File = v.InferOutput<typeof FileSchema>;
+
+function createPlan({ name, account_id: account, route, routes }: File, bucket: File["r2_buckets"][number], config: Config): DeployPlan {
   const hosts = [...config.mirrors.values()].flatMap((mirror) => mirror.hosts);
   const exact = hosts.flatMap((host) => (host.kind === "exact" ? [host.host] : []));
-  return done({
+  return {
     worker: name,
     bucket: { name: bucket.bucket_name, jurisdiction: bucket.jurisdiction },
     rules: lifecycleRules(config),
@@ -77,10 +95,10 @@ export function readDeployPlan(path: string): Step<DeployPlan> {
       ...hosts.flatMap((host) => (host.kind === "label" ? [`${host.label}.*`] : [])),
     ],
     hasRoutes: route !== undefined || routes.length > 0,
-    hasAccount: file.output.account_id !== undefined,
+    hasAccount: account !== undefined,
     mirrors: [...config.mirrors.keys()],
     plan: config.plan,
-  });
+  };
 }
 
 function lifecycleRules({ retentionDays }: Config): readonly LifecycleRule[] {

@@ -195,6 +195,10 @@ describe("the whole", () => {
     expect(problems).toContain("Cannot use METADATA_TTL_SECOND 1: did you mean METADATA_TTL_SECONDS?");
   });
 
+  it("knows what a table of mirrors should be called", () => {
+    expect(refuse({ MIRROR: MIRRORS })).toContain("Cannot use MIRROR (a table): did you mean MIRRORS?");
+  });
+
   it("refuses to mirror nothing", () => {
     for (const vars of [{}, { MIRRORS: {} }, { MIRROR: MIRRORS }]) expect(refuse(vars).join()).toContain("MIRRORS");
   });

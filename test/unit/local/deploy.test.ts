@@ -199,6 +199,13 @@ describe("before anything is asked of Cloudflare", () => {
     expect(stderr).toContain("Cannot use SLICE_MIB");
   });
 
+  test("what the file lacks does not hide what is wrong with its variables", async () => {
+    writeFileSync(join(folder, "wrangler.toml"), "[vars]\nBUDGET_GB = 0\n[vars.MIRROR.x]\n");
+    const { stderr } = await deploy([], "--dry-run");
+    for (const told of ["Cannot use name of", "Cannot use r2_buckets of", "Cannot use BUDGET_GB", "did you mean MIRRORS?"])
+      expect(stderr).toContain(told);
+  });
+
   test("a variable over 5 KB is refused with the way out", async () => {
     write(
       `${ONE_MIRROR}classes = [${Array.from({ length: 40 }, (_, n) => `{ pattern = "^${"x".repeat(120)}${n}$", class = "package" }`).join(", ")}]`,
