@@ -11,12 +11,21 @@ export interface RestDependencies {
   readonly onUnstored: (key: string, reason: string) => void;
 }
 
-/** Stores one slice of a sliced object, and its head with the first. What the store refuses is passed on unstored: the fill goes on. */
-export async function restSlice(fill: Fill, object: StoredObject, buffer: SliceBuffer, deps: RestDependencies): Promise<void> {
+/**
+ * Stores one slice of a sliced object, and its head with the first; where an older version would lose its head by that, with the last one,
+ * judged (`isLast`). What the store refuses is passed on unstored: the fill goes on.
+ */
+export async function restSlice(
+  fill: Fill,
+  object: StoredObject,
+  buffer: SliceBuffer,
+  isLast: boolean,
+  deps: RestDependencies,
+): Promise<void> {
   await attempt(fill, deps, async () => {
     await retried(deps, () => deps.store.putSlice(object.version, buffer.index, buffer.bytes));
     buffer.atRest = true;
-    if (fill.published) return;
+    if (fill.published || (fill.replaces && !isLast)) return;
     fill.published = true;
     const put = await retried(deps, () => deps.store.put(fill.key, object, EMPTY, { ifAbsent: !fill.replaces }));
     // Another leader was quicker with its own version. Ours is whole for our readers, and its slices go with the next reconciliation.

@@ -35,13 +35,13 @@ export interface CutOptions {
 /** Cuts one body into slices: the loop that every byte of a miss goes through. Throws `SourceError` where the body cannot be completed. */
 export async function cut(options: CutOptions, deps: PumpDependencies & RestDependencies): Promise<Cut> {
   const { fill, run, lease, representation, body } = options;
-  const { sliceBytes } = deps.config;
+  const { sliceBytes } = fill;
   const { size } = body;
   const fromStart = run.slice === 0;
   const expected = fromStart ? await options.expected(0) : NOTHING_EXPECTED;
   const check = fromStart ? createCheckFor(fill, representation, size, expected, deps) : null;
   const final = lastSlice(size, sliceBytes);
-  const room = () => takeBuffer(fill, deps.memory, run, run.slice * sliceBytes, Math.min(sliceBytes, size - run.slice * sliceBytes));
+  const room = () => takeBuffer(fill, deps, run, run.slice * sliceBytes, Math.min(sliceBytes, size - run.slice * sliceBytes));
 
   if (fill.object === null && fill.storable) fill.storable = await deps.admit(fill.key, size);
   let buffer = await room();
@@ -69,7 +69,7 @@ export async function cut(options: CutOptions, deps: PumpDependencies & RestDepe
       const object = describe();
       fill.changed.notify();
       await resting;
-      resting = restSlice(fill, object, buffer, deps);
+      resting = restAndCommit(fill, lease, object, buffer, deps);
       const next = await nextSlice(options, buffer, deps);
       if (next === null) {
         await resting;
@@ -122,12 +122,12 @@ async function finish(
   if (!body.proven && object.verified === "length") fill.storable = false;
   fill.object = object;
   if (object.sliceBytes === undefined) await restWhole(fill, object, buffer, deps);
-  else await restSlice(fill, object, buffer, deps);
+  else await restSlice(fill, object, buffer, true, deps);
   buffer.released = true;
   fill.changed.notify();
   if (fill.storable) deps.onStored(fill.target, object);
   if (object.sliceBytes !== undefined && check !== null) await restVerdict(fill, object, deps);
-  await lease.advance(buffer.index, null);
+  if (buffer.atRest) lease.commit(buffer.index);
   return { kind: "done" };
 }
 
@@ -148,7 +148,7 @@ async function nextSlice({ fill, run, lease, asked }: CutOptions, done: SliceBuf
   const isAbandoned = run.abandoned && (fill.storable || fill.readers.size === 0);
   // Whoever else has them: a body that begins too early only gets there through the slices before.
   if (next <= asked && !isAbandoned) {
-    await lease.advance(done.index, next);
+    await lease.take(next);
     return next;
   }
   let wanted = (run.last === null || next <= run.last) && !isAbandoned;
@@ -159,8 +159,19 @@ async function nextSlice({ fill, run, lease, asked }: CutOptions, done: SliceBuf
     await stored?.cancel();
     wanted = stored === null;
   }
-  const granted = await lease.advance(done.index, wanted ? next : null);
-  return wanted && granted ? next : null;
+  return wanted && (await lease.take(next)) ? next : null;
+}
+
+/** Others are told of a slice once it is there to be read. */
+async function restAndCommit(
+  fill: Fill,
+  lease: SliceLease,
+  object: StoredObject,
+  buffer: SliceBuffer,
+  deps: RestDependencies,
+): Promise<void> {
+  await restSlice(fill, object, buffer, false, deps);
+  if (buffer.atRest) lease.commit(buffer.index);
 }
 
 function describeFill(

@@ -89,11 +89,13 @@ class LeaseTarget extends RpcTarget {
     this.#apply({ kind: "progress", holder: this.#holder, bytes });
   }
 
-  advance(slice: number, next: number | null): boolean {
+  take(slice: number): boolean {
     const holder = this.#holder;
-    const granted = next === null || this.#apply({ kind: "claim", holder, slice: next }).leases.get(next)?.holder === holder;
-    this.#apply({ kind: "commit", holder, slice });
-    return granted;
+    return this.#apply({ kind: "claim", holder, slice }).leases.get(slice)?.holder === holder;
+  }
+
+  commit(slice: number): void {
+    this.#apply({ kind: "commit", holder: this.#holder, slice });
   }
 
   fail(failure: UpstreamFailure): void {
@@ -135,9 +137,10 @@ export function createLeases(namespace: DurableObjectNamespace<FillCoordinator>,
           lease: {
             describe: (object) => quietly(lease.describe(object)),
             progress: (bytes) => quietly(lease.progress(bytes)),
-            advance: async (done, next) => {
+            commit: (done) => quietly(lease.commit(done)),
+            take: async (next) => {
               try {
-                return await lease.advance(done, next);
+                return await lease.take(next);
               } catch (error) {
                 onError(error);
                 return true;
@@ -168,4 +171,4 @@ export function createLeases(namespace: DurableObjectNamespace<FillCoordinator>,
   };
 }
 
-const NO_LEASE = { describe() {}, progress() {}, advance: async () => true, fail: async () => {}, end() {} };
+const NO_LEASE = { describe() {}, progress() {}, take: async () => true, commit() {}, fail: async () => {}, end() {} };

@@ -16,6 +16,8 @@ export interface Fill {
   readonly target: Target;
   /** Key in the store. */
   readonly key: string;
+  /** Length of its slices: the stored object's own, which may be older than the configuration. */
+  sliceBytes: number;
   /** Set once the upstream has described the object and its beginning did not contradict that. */
   object: StoredObject | null;
   /** Why there is no object, or why there will be no more bytes. Final. */
@@ -82,14 +84,17 @@ export interface Run {
 }
 
 export interface Reader {
+  /** It kept an unstored fill waiting for too long, and was left behind. */
+  isDropped: boolean;
   /** Next byte wanted; what lies before may be dropped. */
   position: number;
 }
 
-export function createFill(target: Target, key: string, head: StoredObject | null, replaces: boolean): Fill {
+export function createFill(target: Target, key: string, head: StoredObject | null, replaces: boolean, sliceBytes: number): Fill {
   return {
     target,
     key,
+    sliceBytes: head?.sliceBytes ?? sliceBytes,
     object: head,
     end: null,
     promised: head !== null,

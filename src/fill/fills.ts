@@ -1,7 +1,7 @@
 import type { Target } from "../route/target.ts";
 import type { StoredObject } from "../store/stored-object.ts";
 import type { UpstreamAnswer } from "../upstream/upstream.ts";
-import { createFill, type Fill, type FillEnd } from "./fill.ts";
+import { createFill, type Fill, type FillEnd, isComing } from "./fill.ts";
 import type { PumpDependencies } from "./pump.ts";
 import { Reading, type ReadingOptions } from "./reading.ts";
 import { dropBuffers, dropStoredBuffers } from "./slice-buffers.ts";
@@ -42,12 +42,19 @@ export function createFills(deps: PumpDependencies): Fills {
       present.end === null &&
       !present.spoiled &&
       opened === undefined &&
+      isReadable(present, request.first) &&
       (head === undefined || present.object === null || present.object.version === head.version);
     if (present !== undefined && current) return present;
-    const fill = createFill(target, key, head ?? null, opened !== undefined);
+    const fill = createFill(target, key, head ?? null, opened !== undefined, deps.config.sliceBytes);
     fills.set(key, fill);
     all.add(fill);
     return fill;
+  }
+
+  /** What is not stored can be read only by who is there in time: others fetch it for themselves, apart from that fill's buffers. */
+  function isReadable(fill: Fill, first: number): boolean {
+    const slice = Math.floor(first / fill.sliceBytes);
+    return fill.storable || fill.buffers.has(slice) || isComing(fill, slice, deps.now());
   }
 
   function leave(fill: Fill): void {
@@ -70,7 +77,7 @@ export function createFills(deps: PumpDependencies): Fills {
       try {
         const end = await reading.describe(
           request.first,
-          request.last === undefined ? null : Math.floor(request.last / deps.config.sliceBytes),
+          request.last === undefined ? null : Math.floor(request.last / fill.sliceBytes),
           request.opened,
         );
         // Where another request leads, the answer at hand is one too many.

@@ -3,10 +3,10 @@ import type { KnownBytes } from "../upstream/upstream.ts";
 import type { Fill } from "./fill.ts";
 
 /** Bytes of the fill's version that are at hand, in memory or at rest: what another upstream's copy is compared with. */
-export function createKnownBytes(fill: Fill, store: ObjectStore, sliceBytes: number): KnownBytes {
+export function createKnownBytes(fill: Fill, store: ObjectStore): KnownBytes {
   return {
     async read(from, to) {
-      const { object } = fill;
+      const { object, sliceBytes } = fill;
       if (object === null) return null;
       const bytes = new Uint8Array(to - from);
       for (let position = from; position < to;) {

@@ -26,8 +26,10 @@ export type Claim =
 export interface SliceLease {
   describe(object: StoredObject): void;
   progress(bytes: number): void;
-  /** Marks `slice` as stored and takes `next`: false where another holds it. */
-  advance(slice: number, next: number | null): Promise<boolean>;
+  /** Takes one slice more: false where another holds it. */
+  take(slice: number): Promise<boolean>;
+  /** Tells the others that the slice can be read from the store. */
+  commit(slice: number): void;
   fail(failure: UpstreamFailure): Promise<void>;
   end(): void;
 }

@@ -109,7 +109,7 @@ async function tryOnce(
   avoid: readonly string[],
   deps: PumpDependencies,
 ): Promise<Failed | null> {
-  const { sliceBytes } = deps.config;
+  const { sliceBytes } = fill;
   const { run, lease, expected } = options;
   const answer = opened ?? (await deps.upstreams.open(requestFor(fill, run, avoid, deps)));
   if (answer.kind === "failure") return { failure: answer, again: null, spoils: false };
@@ -196,7 +196,7 @@ async function unpublish(fill: Fill, object: StoredObject | null, { store, onUns
 }
 
 function requestFor(fill: Fill, run: Run, avoid: readonly string[], deps: PumpDependencies): UpstreamRequest {
-  const { sliceBytes } = deps.config;
+  const { sliceBytes } = fill;
   const { mirror, path, query, class: pathClass } = fill.target;
   const { object } = fill;
   const ranged = run.slice > 0 || run.last !== null;
@@ -221,6 +221,6 @@ function requestFor(fill: Fill, run: Run, avoid: readonly string[], deps: PumpDe
             upstream: object.upstream,
           },
         }),
-    known: createKnownBytes(fill, deps.store, sliceBytes),
+    known: createKnownBytes(fill, deps.store),
   };
 }

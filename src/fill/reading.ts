@@ -41,7 +41,7 @@ export class Reading {
   readonly #fill: Fill;
   readonly #deps: PumpDependencies;
   readonly #options: ReadingOptions;
-  readonly #reader: Reader = { position: 0 };
+  readonly #reader: Reader = { position: 0, isDropped: false };
   readonly #runs: Run[] = [];
   #primed: Piece | null = null;
   #wanted: { readonly slice: number; readonly last: number | null } = { slice: 0, last: null };
@@ -96,7 +96,7 @@ export class Reading {
   /** Waits until the object is described, fetching it where nobody does. */
   async describe(first: number, last: number | null, opened?: UpstreamAnswer): Promise<FillEnd | null> {
     const fill = this.#fill;
-    this.#wanted = { slice: Math.floor(first / this.#deps.config.sliceBytes), last };
+    this.#wanted = { slice: Math.floor(first / this.#fill.sliceBytes), last };
     this.#reader.position = first;
     this.collapsed = opened === undefined && fill.runs.size + fill.claiming.size > 0;
     return this.#describe(opened);
@@ -130,7 +130,7 @@ export class Reading {
       await this.#describe();
       if (fill.end !== null) return fill.end;
       if (fill.object === null) continue;
-      const last = fill.buffers.get(lastSlice(fill.object.size, this.#deps.config.sliceBytes));
+      const last = fill.buffers.get(lastSlice(fill.object.size, fill.sliceBytes));
       const left = until - this.#deps.now();
       if (last?.released === true || left <= 0 || fill.runs.size === 0) {
         this.promise();
@@ -171,16 +171,17 @@ export class Reading {
   /** The next bytes from `position` on, from memory or the store, fetched where nobody does. */
   async #next(position: number, to: number, wanted = to): Promise<Piece> {
     const fill = this.#fill;
-    const { store, config, now } = this.#deps;
+    const { store, now } = this.#deps;
+    const { sliceBytes } = fill;
     const object = this.promise();
-    const slice = Math.floor(position / config.sliceBytes);
-    const last = wanted === object.size ? null : Math.floor((wanted - 1) / config.sliceBytes);
+    const slice = Math.floor(position / sliceBytes);
+    const last = wanted === object.size ? null : Math.floor((wanted - 1) / sliceBytes);
     this.#reader.position = position;
     for (;;) {
+      if (this.#reader.isDropped) throw new DeliveryError({ kind: "failure", status: 503, detail: "the client reads too slowly" });
       if (fill.spoiled) throw new DeliveryError({ kind: "failure", status: 502, detail: "the upstream's bytes turned out bad" });
       const buffer = fill.buffers.get(slice);
-      const readable =
-        buffer === undefined ? position : Math.min(to, readableEnd(object, config.sliceBytes, buffer), position + PIECE_BYTES);
+      const readable = buffer === undefined ? position : Math.min(to, readableEnd(object, sliceBytes, buffer), position + PIECE_BYTES);
       if (buffer !== undefined && readable > position) {
         const bytes = buffer.bytes.slice(position - buffer.start, readable - buffer.start);
         return { position, length: bytes.length, bytes, stream: null };
@@ -190,8 +191,8 @@ export class Reading {
         await fill.changed.wait(STALLED_MS);
         continue;
       }
-      const offset = position - slice * config.sliceBytes;
-      const length = Math.min(to, (slice + 1) * config.sliceBytes) - position;
+      const offset = position - slice * sliceBytes;
+      const length = Math.min(to, (slice + 1) * sliceBytes) - position;
       const stream = await getStored(store, fill.key, object, slice, offset, length);
       if (stream !== null) return { position, length, stream };
       if (fill.end !== null) throw new DeliveryError(fill.end);
@@ -258,6 +259,7 @@ export class Reading {
 
   #adopt(object: StoredObject): void {
     this.#fill.object = object;
+    this.#fill.sliceBytes = object.sliceBytes ?? this.#fill.sliceBytes;
     this.#fill.promised = true;
     this.#fill.begun = true;
     // Its leader publishes the head.

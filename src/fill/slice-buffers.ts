@@ -1,4 +1,4 @@
-import type { Fill, Run, SliceBuffer } from "./fill.ts";
+import type { Fill, Reader, Run, SliceBuffer } from "./fill.ts";
 import type { Memory } from "./memory.ts";
 
 /** Slices in memory for one fill: the one under way, the one being stored, and one for readers close behind. */
@@ -6,9 +6,15 @@ const MAX_BUFFERS = 3;
 /** A fill that cannot be stored goes at the pace of its readers; one that reads nothing for this long is left behind. */
 const READER_STALL_MS = 60_000;
 
-/** Room for the next slice of `run`; null when the isolate's memory is taken, or the readers of an unstored fill stopped reading. */
-export async function takeBuffer(fill: Fill, memory: Memory, run: Run, start: number, length: number): Promise<SliceBuffer | null> {
-  if (!(await makeRoom(fill))) return null;
+/** Room for the next slice of `run`; null when the isolate's memory is taken, or nobody is left to read an unstored fill. */
+export async function takeBuffer(
+  fill: Fill,
+  { memory, now }: { readonly memory: Memory; readonly now: () => number },
+  run: Run,
+  start: number,
+  length: number,
+): Promise<SliceBuffer | null> {
+  if (!(await makeRoom(fill, now))) return null;
   const room = await memory.take(length);
   if (room === null) return null;
   // A second run may have taken over this slice from a stalled one; what both bring is the same.
@@ -18,14 +24,31 @@ export async function takeBuffer(fill: Fill, memory: Memory, run: Run, start: nu
   return buffer;
 }
 
-async function makeRoom(fill: Fill): Promise<boolean> {
-  for (let waits = 0; fill.buffers.size >= MAX_BUFFERS; waits++) {
+async function makeRoom(fill: Fill, now: () => number): Promise<boolean> {
+  let slowest = slowestReader(fill);
+  let [position, movedAt] = [slowest?.position, now()];
+  while (fill.buffers.size >= MAX_BUFFERS) {
     const done = [...fill.buffers.values()].find((buffer) => buffer.atRest || (!fill.storable && isRead(fill, buffer)));
-    if (done !== undefined) dropBuffer(fill, done.index);
-    else if (waits * 1_000 >= READER_STALL_MS) return false;
-    else await fill.changed.wait(1_000);
+    if (done !== undefined) {
+      dropBuffer(fill, done.index);
+      continue;
+    }
+    await fill.changed.wait(1_000);
+    const reader = slowestReader(fill);
+    if (reader !== slowest || reader?.position !== position) [slowest, position, movedAt] = [reader, reader?.position, now()];
+    else if (now() - movedAt >= READER_STALL_MS) {
+      // It holds up all the others, and the upstream with them.
+      if (reader === undefined) return false;
+      reader.isDropped = true;
+      fill.readers.delete(reader);
+      fill.changed.notify();
+    }
   }
   return true;
+}
+
+function slowestReader(fill: Fill): Reader | undefined {
+  return [...fill.readers].toSorted((a, b) => a.position - b.position)[0];
 }
 
 function isRead(fill: Fill, buffer: SliceBuffer): boolean {

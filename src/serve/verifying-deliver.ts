@@ -4,7 +4,7 @@ import type { Target } from "../route/target.ts";
 import { SLICE_PREFIX } from "../store/keys.ts";
 import type { ObjectStore } from "../store/object-store.ts";
 import type { StoredObject } from "../store/stored-object.ts";
-import type { Deliver } from "./body.ts";
+import { type Deliver, readInto } from "./body.ts";
 import { BadBytes, createCheckedSink } from "./checked-sink.ts";
 import type { Client } from "./client.ts";
 import type { ServeDependencies } from "./dependencies.ts";
@@ -104,14 +104,12 @@ async function judge({ client, target, reading, object }: Unjudged, from: number
 /** Lets only the bytes from `from` on through. */
 function skipping(sink: Sink, from: number): Sink {
   let position = 0;
-  return {
-    async write(bytes) {
-      const wanted = bytes.subarray(Math.max(0, from - position));
-      position += bytes.length;
-      if (wanted.length > 0) await sink.write(wanted);
-    },
-    pipe: (stream, length) => sink.pipe(stream, length),
+  const write = async (bytes: Uint8Array): Promise<void> => {
+    const wanted = bytes.subarray(Math.max(0, from - position));
+    position += bytes.length;
+    if (wanted.length > 0) await sink.write(wanted);
   };
+  return { write, pipe: (stream) => readInto(stream, write) };
 }
 
 async function noteVerdict(key: string, object: StoredObject, { store, log }: ServeDependencies): Promise<void> {

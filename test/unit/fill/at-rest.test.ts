@@ -47,7 +47,7 @@ function createWorld({ errors = [], taken }: { errors?: StoreErrorKind[]; taken?
     head: async () => taken ?? null,
   } as unknown as ObjectStore;
   const target = { key: "any/a.rpm", path: "a.rpm", class: "package" } as unknown as Target;
-  const fill = createFill(target, target.key, null, false);
+  const fill = createFill(target, target.key, null, false, 8 * 1024 * 1024);
   const buffer: SliceBuffer = { index: 0, start: 0, bytes: new Uint8Array(10), filled: 10, atRest: false, released: false, free: () => {} };
   return {
     fill,
@@ -62,15 +62,15 @@ function createWorld({ errors = [], taken }: { errors?: StoreErrorKind[]; taken?
 describe("storing a slice", () => {
   it("publishes the head once, behind the first slice", async () => {
     const { fill, buffer, deps, calls } = createWorld();
-    await restSlice(fill, OBJECT, buffer, deps);
-    await restSlice(fill, OBJECT, { ...buffer, index: 1 }, deps);
+    await restSlice(fill, OBJECT, buffer, false, deps);
+    await restSlice(fill, OBJECT, { ...buffer, index: 1 }, false, deps);
     expect(calls).toEqual(["slice-0", "put-if-absent", "slice-1"]);
     expect(buffer.atRest).toBe(true);
   });
 
   it("tries again while the store is busy, with longer and longer waits", async () => {
     const { fill, buffer, deps, calls, slept } = createWorld({ errors: ["busy", "busy"] });
-    await restSlice(fill, OBJECT, buffer, deps);
+    await restSlice(fill, OBJECT, buffer, false, deps);
     expect(calls).toEqual(["slice-0", "slice-0", "slice-0", "put-if-absent"]);
     expect(slept).toEqual(slept.toSorted((a, b) => a - b));
     expect(fill.storable).toBe(true);
@@ -80,24 +80,24 @@ describe("storing a slice", () => {
     "passes the fill on unstored when the store is %s, without another try",
     async (kind) => {
       const { fill, buffer, deps, calls, unstored } = createWorld({ errors: [kind] });
-      await restSlice(fill, OBJECT, buffer, deps);
+      await restSlice(fill, OBJECT, buffer, false, deps);
       expect(fill.storable).toBe(false);
       expect(buffer.atRest).toBe(false);
       expect(unstored).toHaveLength(1);
-      await restSlice(fill, OBJECT, { ...buffer, index: 1 }, deps);
+      await restSlice(fill, OBJECT, { ...buffer, index: 1 }, false, deps);
       expect(calls).toEqual(["slice-0"]);
     },
   );
 
   it("gives up on a store that stays busy", async () => {
     const { fill, buffer, deps } = createWorld({ errors: ["busy", "busy", "busy", "busy"] });
-    await restSlice(fill, OBJECT, buffer, deps);
+    await restSlice(fill, OBJECT, buffer, false, deps);
     expect(fill.storable).toBe(false);
   });
 
   it("leaves the head of a quicker leader alone", async () => {
     const { fill, buffer, deps } = createWorld({ taken: { ...OBJECT, version: "b".repeat(32) } });
-    await restSlice(fill, OBJECT, buffer, deps);
+    await restSlice(fill, OBJECT, buffer, false, deps);
     expect(fill.storable).toBe(false);
     expect(buffer.atRest).toBe(true);
   });

@@ -5,10 +5,11 @@ import { dropBuffers, dropStoredBuffers, takeBuffer } from "../../../src/fill/sl
 import type { Target } from "../../../src/route/target.ts";
 
 const LENGTH = 1_048_576;
+const clock = { now: 0 };
 
 function fillOf(): Fill {
   const target = { key: "any/a.rpm", path: "a.rpm", class: "package" } as unknown as Target;
-  return createFill(target, target.key, null, false);
+  return createFill(target, target.key, null, false, 8 * 1024 * 1024);
 }
 
 function runAt(slice: number): Run {
@@ -18,7 +19,7 @@ function runAt(slice: number): Run {
 describe("the buffers of a fill", () => {
   const memory = () => createMemory(100 * LENGTH, async () => {});
   async function take(fill: Fill, room: ReturnType<typeof memory>, slice: number): Promise<SliceBuffer> {
-    const buffer = await takeBuffer(fill, room, runAt(slice), slice * LENGTH, LENGTH);
+    const buffer = await takeBuffer(fill, { memory: room, now: () => clock.now }, runAt(slice), slice * LENGTH, LENGTH);
     if (buffer === null) throw new Error("Cannot take a buffer");
     return buffer;
   }
@@ -34,7 +35,7 @@ describe("the buffers of a fill", () => {
   it("wait for a slow reader where nothing is stored, and go once all have read them", async () => {
     const [fill, room] = [fillOf(), memory()];
     fill.storable = false;
-    const reader = { position: 0 };
+    const reader = { position: 0, isDropped: false };
     fill.readers.add(reader);
     for (const slice of [0, 1, 2]) (await take(fill, room, slice)).filled = LENGTH;
     const next = take(fill, room, 3);
@@ -47,6 +48,29 @@ describe("the buffers of a fill", () => {
     fill.changed.notify();
     expect((await next).index).toBe(3);
     expect(fill.buffers.has(0)).toBe(false);
+  });
+
+  it("wait as long as the slowest reader moves, however often it does, and leave it behind once it has stood still for a minute", async () => {
+    const [fill, room] = [fillOf(), memory()];
+    fill.storable = false;
+    const [slow, quick] = [
+      { position: 0, isDropped: false },
+      { position: 3 * LENGTH, isDropped: false },
+    ];
+    fill.readers.add(slow).add(quick);
+    for (const slice of [0, 1, 2]) (await take(fill, room, slice)).filled = LENGTH;
+    const next = take(fill, room, 3);
+    for (let piece = 1; piece <= 100; piece++) {
+      clock.now += 30_000;
+      slow.position = piece;
+      fill.changed.notify();
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect(slow.isDropped).toBe(false);
+    clock.now += 60_001;
+    fill.changed.notify();
+    expect((await next).index).toBe(3);
+    expect([slow.isDropped, quick.isDropped]).toEqual([true, false]);
   });
 
   it("of a slice that another run took over count once", async () => {
@@ -70,6 +94,6 @@ describe("the buffers of a fill", () => {
   it("are refused where memory is taken by others", async () => {
     const room = createMemory(LENGTH, async () => {});
     await take(fillOf(), room, 0);
-    expect(await takeBuffer(fillOf(), room, runAt(0), 0, LENGTH)).toBeNull();
+    expect(await takeBuffer(fillOf(), { memory: room, now: () => clock.now }, runAt(0), 0, LENGTH)).toBeNull();
   });
 });
