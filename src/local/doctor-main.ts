@@ -5,10 +5,13 @@ import { diagnose, type Finding } from "./doctor.ts";
 
 const MARKS: Readonly<Record<Finding["verdict"], string>> = { good: "good", bad: "BAD ", unsure: "?   " };
 
+const EXAMPLE = "http://localhost:8787/debian/dists/stable/Release";
+
 const command = new Command("npm run doctor --")
   .description("Look at a mirror as its clients do, and say what is wrong and what helps. Ends with 1 when something is.")
-  .argument("<url>", "a file of the mirror, such as http://localhost:8787/debian/dists/stable/Release", parseUrl)
+  .argument("<url>", `a file of a mirror, such as ${EXAMPLE}`, parseUrl)
   .option("--user <name:password>", "for a mirror that asks who it is")
+  .showHelpAfterError(`Usage: npm run doctor -- <url of a file of a mirror>, such as\n  npm run doctor -- ${EXAMPLE}`)
   .parse();
 
 process.exitCode = await main(command.processedArgs[0] as URL, command.opts<{ user?: string }>().user);
@@ -29,5 +32,10 @@ async function main(url: URL, user: string | undefined): Promise<number> {
 
 function parseUrl(text: string): URL {
   if (!URL.canParse(text) || !/^https?:/.test(text)) throw new InvalidArgumentError("It must be an http or https URL.");
-  return new URL(text);
+  const url = new URL(text);
+  if (url.pathname.startsWith("/-/") || url.pathname.endsWith("/"))
+    throw new InvalidArgumentError(
+      `It must be a file of a mirror, neither a folder nor a page, such as ${new URL(EXAMPLE).pathname} there.`,
+    );
+  return url;
 }

@@ -19,6 +19,8 @@ export interface DoctorPorts {
 }
 
 const MAX_SKEW_SECONDS = 30;
+/** The causes of all upstreams stand in one line. */
+const MAX_QUOTED_CHARACTERS = 2000;
 /** As they present themselves: bot checks go by that. */
 const AGENTS: Readonly<Record<string, string>> = {
   apt: "Debian APT-HTTP/1.3 (2.6.1)",
@@ -60,15 +62,25 @@ export async function* diagnose(url: URL, ports: DoctorPorts): AsyncGenerator<Fi
   yield lookAtClock(whole, ports.now());
   yield* lookAtAgents(url, ports.ask);
   if (whole.status !== 200) {
-    const remedy =
-      whole.status === 401
-        ? "Give --user name:password."
-        : "Name the URL of a file that its upstream has; /-/why/<mirror>/<path> tells more.";
-    yield bad("GET", `the answer is ${whole.status}: ${firstLine(whole.body)}`, remedy);
+    yield lookAtRefusal(whole);
     return;
   }
   yield* lookAtWhole(whole);
   yield* lookAtParts(url, whole, ports.ask);
+}
+
+function lookAtRefusal({ status, body }: Reply): Finding {
+  const cause = firstLine(body);
+  if (status === 502 || status === 504) {
+    return bad(
+      "GET",
+      `the answer is ${status}, the mirror's upstream is unreachable: ${cause}`,
+      "Look from the mirror's machine whether that upstream answers; correct its URL in wrangler.toml, or add a second one.",
+    );
+  }
+  const remedy =
+    status === 401 ? "Give --user name:password." : "Name the URL of a file that its upstream has; /-/why/<mirror>/<path> tells more.";
+  return bad("GET", `the answer is ${status}: ${cause}`, remedy);
 }
 
 /** Clients that were set up by http must not be sent to https: many follow no redirect there, and apt warns of it. */
@@ -244,5 +256,5 @@ function messageOf(error: unknown): string {
 
 /** What a server says in its own words, without what would move the cursor. */
 function firstLine(body: Buffer): string {
-  return (body.toString("utf8").split("\n", 1)[0] ?? "").replaceAll(/\p{Cc}/gu, "?").slice(0, 120);
+  return (body.toString("utf8").split("\n", 1)[0] ?? "").replaceAll(/\p{Cc}/gu, "?").slice(0, MAX_QUOTED_CHARACTERS);
 }
