@@ -1,4 +1,4 @@
-import type { Config, Distro, Mirror } from "../config/config.ts";
+import type { Config, Distro, HostPattern, Mirror } from "../config/config.ts";
 import type { Endpoint } from "./command-line.ts";
 import { formatEndpoint } from "./free-port.ts";
 
@@ -15,11 +15,39 @@ export function describeServer(config: Config, endpoints: readonly Endpoint[], h
   return [
     `Lazy Mirror listens on ${endpoints.map(formatEndpoint).join(", ")}. Ctrl-C ends it.`,
     "",
-    ...mirrors.map(({ name, upstreams }) => `  ${name.padEnd(width)}  ${base}/${name}/  ← ${upstreams[0]?.url ?? ""}`),
+    ...mirrors.flatMap(({ name, upstreams, hosts }) => [
+      `  ${name.padEnd(width)}  ${base}/${name}/  ← ${upstreams[0]?.url ?? ""}`,
+      ...hosts.map((host) => `  ${"".padEnd(width)}  http://${formatHost(host)}:${first.port}/  where that name leads here`),
+    ]),
     "",
     ...describeClients(mirrors, base),
     `Setup for each client: ${base}/-/setup/   Health: ${base}/-/health`,
   ].join("\n");
+}
+
+/** How the operator's verbs reach this server from its own machine: what their defaults are is left out. */
+export function describeOperator(state: string, endpoints: readonly Endpoint[]): string {
+  const [first] = endpoints;
+  const isDefault = endpoints.some(({ host, port }) => port === 8787 && ["127.0.0.1", "0.0.0.0", "::"].includes(host));
+  const options = [
+    ...(first === undefined || isDefault ? [] : ["--server", `http://${formatEndpoint({ ...first, host: resolveOwnHost(first.host) })}`]),
+    ...(state === ".lazy-mirror" ? [] : ["--state", quote(state)]),
+  ];
+  return ["npm run mirror --", ...options, "status"].join(" ");
+}
+
+function resolveOwnHost(host: string): string {
+  if (host === "0.0.0.0") return "127.0.0.1";
+  return host === "::" ? "::1" : host;
+}
+
+/** For a shell. */
+function quote(text: string): string {
+  return /^[\w./:=@+-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`;
+}
+
+function formatHost(host: HostPattern): string {
+  return host.kind === "exact" ? host.host : `${host.label}.<domain>`;
 }
 
 /** How to point apt and dnf at it, one line for the first mirror of each kind. */

@@ -1,6 +1,6 @@
 import { hostname, networkInterfaces } from "node:os";
 import { parseConfig } from "../config/parse-config.ts";
-import { describeServer } from "./announcement.ts";
+import { describeOperator, describeServer } from "./announcement.ts";
 import { bundleWorker } from "./bundle-worker.ts";
 import { adminTokenPath, readAdminToken } from "./admin-token.ts";
 import type { Endpoint, StartOptions } from "./command-line.ts";
@@ -93,7 +93,7 @@ export async function startServer(options: StartOptions, project: Project, print
   });
   return done({
     endpoints: endpoints.value,
-    description: `${describeServer(parsed.config, endpoints.value, hostname())}\nThe operator's token (npm run mirror -- status): ${adminTokenPath(options.state)}`,
+    description: `${describeServer(parsed.config, endpoints.value, hostname())}\nThe operator's token (${describeOperator(options.state, endpoints.value)}): ${adminTokenPath(options.state)}`,
     runtime: runtime.value,
   });
 }
