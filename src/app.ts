@@ -36,6 +36,7 @@ export function createApp(deps: SiteDependencies): Hono {
       visit,
       site: shown,
       isKnownHost: site !== null,
+      hasStatus: (deps.operator.token ?? "") !== "",
       entries: mirrors.map((mirror) => ({ setup: setupOf(mirror, visit, own), site: shown })),
     };
   }
@@ -50,8 +51,8 @@ export function createApp(deps: SiteDependencies): Hono {
   app.get("/-", (context) => page(context, LandingPage(view(context))));
 
   app.get("/-/setup", (context) => {
-    const { entries, isKnownHost, site } = view(context);
-    if (isBrowser(context)) return page(context, SetupOverview({ entries, isKnownHost }));
+    const { entries, isKnownHost, hasStatus, site } = view(context);
+    if (isBrowser(context)) return page(context, SetupOverview({ entries, isKnownHost, hasStatus }));
     return text(context, entries.map(({ setup }) => `${site}/-/setup/${setup.mirror.name}\n`).join(""));
   });
   app.get("/-/setup/:file{.+\\.sh}", (context) => {
@@ -72,7 +73,7 @@ export function createApp(deps: SiteDependencies): Hono {
     return script(context, formatSetupScript(setup.setup, setup.places, site));
   });
   app.get("/-/setup/:mirror", (context) => {
-    const { visit, site, isKnownHost } = view(context);
+    const { visit, site, isKnownHost, hasStatus } = view(context);
     const mirror = own.mirrors.get(context.req.param("mirror"));
     if (mirror === undefined) return text(context, "There is no such mirror; /-/setup/ lists them\n", 404);
     const setup = setupOf(mirror, visit, own);
@@ -80,7 +81,7 @@ export function createApp(deps: SiteDependencies): Hono {
     const release = context.req.query("release");
     if (release !== undefined && !/^[\w.-]{1,40}$/.test(release))
       return text(context, "Cannot use release: name one such as trixie or 15.6\n", 400);
-    if (asked === undefined && isBrowser(context)) return page(context, SetupPage({ setup, site, isKnownHost }));
+    if (asked === undefined && isBrowser(context)) return page(context, SetupPage({ setup, site, isKnownHost, hasStatus }));
     const snippets = snippetsOf(setup, release);
     const wanted = asked ?? clientOfAgent(context.req.header("user-agent") ?? "");
     const snippet = wanted === undefined ? snippets[0] : snippets.find(({ client }) => client === wanted);

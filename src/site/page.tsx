@@ -1,7 +1,15 @@
 import type { Child } from "hono/jsx";
 
+interface PageProps {
+  readonly title: string;
+  /** The operator's pages are there: without a token they are not. */
+  readonly hasStatus: boolean;
+  readonly script?: string;
+  readonly children?: Child;
+}
+
 /** A whole page: heading, navigation, content. */
-export function Page({ title, script, children }: { readonly title: string; readonly script?: string; readonly children?: Child }) {
+export function Page({ title, hasStatus, script, children }: PageProps) {
   return (
     <html lang="en">
       <head>
@@ -17,7 +25,7 @@ export function Page({ title, script, children }: { readonly title: string; read
           <nav aria-label="Pages">
             <a href="/-/">Mirrors</a>
             <a href="/-/setup/">Client setup</a>
-            <a href="/-/status">Status</a>
+            {hasStatus && <a href="/-/status">Status</a>}
           </nav>
         </header>
         <main>

@@ -8,10 +8,17 @@ interface Entry {
   readonly site: string;
 }
 
+/** How the site presents itself to this visitor. */
+interface View {
+  readonly isKnownHost: boolean;
+  /** The operator's pages are there. */
+  readonly hasStatus: boolean;
+}
+
 /** The landing page: every mirror, and what its clients paste. */
-export function LandingPage({ entries, isKnownHost }: { readonly entries: readonly Entry[]; readonly isKnownHost: boolean }) {
+export function LandingPage({ entries, isKnownHost, hasStatus }: View & { readonly entries: readonly Entry[] }) {
   return (
-    <Page title="Lazy Mirror">
+    <Page title="Lazy Mirror" hasStatus={hasStatus}>
       <p>
         Complete mirrors of {entries.length === 1 ? "one Linux tree" : `${entries.length} Linux trees`}, as far as anyone is concerned who
         installs from them. A file is fetched when somebody first asks for it, checked, and kept.
@@ -34,9 +41,9 @@ export function LandingPage({ entries, isKnownHost }: { readonly entries: readon
 }
 
 /** What to do for one mirror. */
-export function SetupPage({ setup, site, isKnownHost }: Entry & { readonly isKnownHost: boolean }) {
+export function SetupPage({ setup, site, isKnownHost, hasStatus }: View & Entry) {
   return (
-    <Page title={`Setting up ${setup.mirror.name}`}>
+    <Page title={`Setting up ${setup.mirror.name}`} hasStatus={hasStatus}>
       <p>
         The mirror is at <a href={`${setup.base}/`}>{setup.base}/</a>.
       </p>
@@ -48,9 +55,9 @@ export function SetupPage({ setup, site, isKnownHost }: Entry & { readonly isKno
 }
 
 /** The mirrors and what sets each up. */
-export function SetupOverview({ entries, isKnownHost }: { readonly entries: readonly Entry[]; readonly isKnownHost: boolean }) {
+export function SetupOverview({ entries, isKnownHost, hasStatus }: View & { readonly entries: readonly Entry[] }) {
   return (
-    <Page title="Client setup">
+    <Page title="Client setup" hasStatus={hasStatus}>
       {!isKnownHost && <UnknownHost />}
       <div class="wide" tabindex={0} role="region" aria-label="Mirrors">
         <table>

@@ -7,7 +7,7 @@ import type { Status, UpstreamLine } from "./status.ts";
 export function StatusPage({ status, isLocal }: { readonly status: Status; readonly isLocal: boolean }) {
   const { storage } = status;
   return (
-    <Page title="Status" script="/-/status.js">
+    <Page title="Status" hasStatus script="/-/status.js">
       <p class="soft">
         {isLocal ? "Counts of this server" : "Counts of the one of Cloudflare's isolates that answered this"} since{" "}
         {formatTime(status.since)}.{" "}

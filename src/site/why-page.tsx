@@ -15,7 +15,7 @@ export function WhyPage({ why, now }: { readonly why: Why; readonly now: number 
   const { stored, expected, generation } = why;
   const since = (ms: number) => `${formatTime(ms)} (${formatSeconds((now - ms) / 1_000)} ago)`;
   return (
-    <Page title={`Why ${why.path === "" ? why.mirror : why.path}`}>
+    <Page title={`Why ${why.path === "" ? why.mirror : why.path}`} hasStatus>
       <p>{why.next}</p>
       <dl>
         <Fact name="Mirror">{why.mirror}</Fact>

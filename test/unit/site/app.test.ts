@@ -37,6 +37,16 @@ describe("the pages", () => {
   });
 });
 
+describe("the navigation", () => {
+  it.each(["/", "/-/setup/", "/-/setup/debian"])("of %s leads to the status only where there is one", async (path) => {
+    expect(await (await get(path, BROWSER)).text()).not.toContain('href="/-/status"');
+    const deps = siteDependencies();
+    const open = createApp({ ...deps, operator: { ...deps.operator, token: "secret" } });
+    const shown = await open.fetch(new Request(`http://127.0.0.1${path}`, { headers: { host: "127.0.0.1:8787", ...BROWSER } }));
+    expect(await shown.text()).toContain('href="/-/status"');
+  });
+});
+
 describe("client set-up", () => {
   it.each([
     ["Debian APT-HTTP/1.3 (2.6.1)", "debian", "URIs: http://127.0.0.1:8787/debian\n"],
