@@ -188,20 +188,28 @@ export function createRepository(deps: RepositoryDependencies): Repository {
     const companion = generation.companions.find((file) => file.path === path);
     if (companion !== undefined && companion.key !== lost) return describe(companion, state, confirmedAt, detail);
     if (!companionFiles(place.kind, generation.root.path).includes(path)) return { kind: "absent", status: 404 };
-    return lookAgain(path, current, companion !== undefined);
+    return lookAgain(path, current, companion);
   }
 
-  /** A companion that the generation lacks may have come since; it serves this request, and stays with the next generation. */
-  async function lookAgain(path: string, current: Held, isLost: boolean): Promise<Resolution> {
+  /**
+   * A companion that the generation lacks may have come since: it serves this request, and stays with the next generation. Of the deb ones,
+   * which sign each other, only a new generation brings any; one that the store lost must be what it was.
+   */
+  async function lookAgain(path: string, current: Held, had: StoredFile | undefined): Promise<Resolution> {
     const { generation } = current;
     const askedAt = Math.max(absentSince.get(path) ?? 0, generation.adoptedAt);
     const restMs = Math.min(deps.limits.metadataTtlSeconds * 1000, MAX_ABSENT_MS);
-    if (!isLost && now() - askedAt < restMs) return { kind: "absent", status: 404 };
+    const mayCome = had !== undefined || !/(^|\/)Release(\.gpg)?$/.test(path);
+    if (!mayCome || (had === undefined && now() - askedAt < restMs)) return { kind: "absent", status: 404 };
     absentSince.set(path, now());
-    const answer = await fetchFile(deps, { mirror, path, avoid: [] });
+    const others = mirror.upstreams.map(({ url }) => url).filter((url) => url !== generation.root.object.upstream);
+    const answer = await fetchFile(deps, { mirror, path, avoid: others });
     if (answer.kind === "failure" || answer.kind === "absent") return answer;
     if (answer.kind !== "fetched") return { kind: "absent", status: 404 };
     absentSince.delete(path);
+    if (had !== undefined && answer.file.object.sha256 !== had.object.sha256) {
+      return { kind: "failure", status: 503, detail: `the upstream has another ${path} by now`, retryAfterSeconds: 10 };
+    }
     const root = await deps.store.get(generation.root.key);
     const document = root?.body === null || root === null ? null : new Uint8Array(await new Response(root.body).arrayBuffer());
     const isOther =

@@ -83,6 +83,27 @@ export function createDiskStore(disk: Fetcher, { memory = ISOLATE_MEMORY }: { re
     if ((await files.stat(body)) !== null) await files.remove(body, signal);
   }
 
+  async function writeBody(place: Place, bytes: Uint8Array, signal: AbortSignal): Promise<void> {
+    try {
+      await files.write(place.body, bytes, signal);
+    } catch (error) {
+      if (!(await clearWay(place.key))) throw error;
+      await files.write(place.body, bytes, signal);
+    }
+  }
+
+  /** A listing stored under a folder's name without its slash would keep all that is below out of the store: it goes. */
+  async function clearWay(key: string): Promise<boolean> {
+    let isCleared = false;
+    for (let slash = key.indexOf("/"); slash > 0; slash = key.indexOf("/", slash + 1)) {
+      const above = key.slice(0, slash);
+      if ((await files.stat(bodyPath(above))) === null) continue;
+      await deleteObject(above);
+      isCleared = true;
+    }
+    return isCleared;
+  }
+
   async function deleteObject(key: string): Promise<void> {
     const place = placeOf(key);
     await change(place, async (signal) => {
@@ -141,7 +162,7 @@ export function createDiskStore(disk: Fetcher, { memory = ISOLATE_MEMORY }: { re
       return change(place, async (signal) => {
         if (options.ifAbsent && (await load(place)) !== null) return "exists";
         await files.remove(place.meta, signal);
-        if (object.sliceBytes === undefined) await files.write(place.body, bytes, signal);
+        if (object.sliceBytes === undefined) await writeBody(place, bytes, signal);
         else await removeBody(place, signal);
         await files.write(place.meta, text, signal);
         memory.learn(place.name, { key, object });

@@ -312,13 +312,18 @@ describe("the disk store", () => {
   });
 
   describe("where a file stands in the way", () => {
-    it("of a folder, or a folder in that of a file, refuses the put and keeps the others", async () => {
+    it("of a folder, the file goes: it was a listing under the folder's name", async () => {
       await put(TEXT);
-      await expect(store.put(`${key}/below`, describedAs(1), bytesOf("x"))).rejects.toMatchObject({ kind: "unavailable" });
-      await expectMiss(store, `${key}/below`);
+      await put("below", {}, `${key}/below`);
+      expect(await textOf(await newStore().get(`${key}/below`))).toBe("below");
+      await expectMiss(store, key);
+    });
+
+    it("or rather a folder in that of a file, refuses the put and keeps the others", async () => {
+      await put(TEXT);
       await expect(store.put(folder, describedAs(1), bytesOf("x"))).rejects.toMatchObject({ kind: "unavailable" });
       await expectMiss(store, folder);
-      await store.delete([folder, `${key}/below`]);
+      await store.delete([folder]);
       expect(await textOf(await newStore().get(key))).toBe(TEXT);
     });
 

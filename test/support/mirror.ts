@@ -24,8 +24,8 @@ export interface MirrorProcess {
   stop(): Promise<void>;
   /** Ends it at once, as a power cut does. */
   kill(): Promise<void>;
-  /** Starts it again over the same state, on the same port. */
-  start(): Promise<void>;
+  /** Starts it again over the same state, on the same port; with other `[vars]` where they are given. */
+  start(vars?: MirrorSetup["vars"]): Promise<void>;
   /** Ends it and removes its folders. */
   remove(): Promise<void>;
 }
@@ -66,13 +66,13 @@ export async function startMirror(setup: MirrorSetup): Promise<MirrorProcess> {
     ),
   );
   const stateFolder = join(folder, "state");
-  writeFileSync(join(folder, "wrangler.toml"), formatConfig(setup, hosts));
   const listen = ["127.0.0.1", ...hosts.values()].flatMap((host) => ["--listen", `${host}:${port}`]);
   const args = [join(ROOT, "src/local/main.ts"), "--config", join(folder, "wrangler.toml"), "--state", stateFolder, ...listen];
   let output = "";
   let child: ChildProcess | undefined;
 
-  async function start(): Promise<void> {
+  async function start(vars: MirrorSetup["vars"] = setup.vars ?? {}): Promise<void> {
+    writeFileSync(join(folder, "wrangler.toml"), formatConfig({ ...setup, vars }, hosts));
     const [command = "", ...all] = [...(setup.launcher ?? []), join(ROOT, "node_modules/.bin/node"), ...args];
     const env = { ...process.env, ...setup.env, STATE: stateFolder };
     const started = spawn(command, all, { cwd: ROOT, env, stdio: ["ignore", "pipe", "pipe"] });
