@@ -28,8 +28,6 @@ export interface CutOptions {
   readonly body: SizedSource;
   /** The slice that was asked for: the body begins before it where the upstream ignores Range. */
   readonly asked: number;
-  /** The question already under way, where the beginning was asked for. */
-  readonly early: Promise<Expected> | null;
   /** Asked before the first byte, and again at the end while an index is still being read. */
   readonly expected: (waitMs: number) => Promise<Expected>;
 }
@@ -40,7 +38,7 @@ export async function cut(options: CutOptions, deps: PumpDependencies & RestDepe
   const { sliceBytes } = fill;
   const { size } = body;
   const fromStart = run.slice === 0;
-  const expected = fromStart ? await (options.early ?? options.expected(0)) : NOTHING_EXPECTED;
+  const expected = fromStart ? await options.expected(0) : NOTHING_EXPECTED;
   const check = fromStart ? createCheckFor(fill, representation, size, expected, deps) : null;
   const final = lastSlice(size, sliceBytes);
   const room = () => takeBuffer(fill, deps, run, run.slice * sliceBytes, Math.min(sliceBytes, size - run.slice * sliceBytes));

@@ -111,9 +111,6 @@ async function tryOnce(
 ): Promise<Failed | null> {
   const { sliceBytes } = fill;
   const { run, lease, expected } = options;
-  // Looked up while the upstream is being asked.
-  const early = run.slice === 0 ? expected(0) : null;
-  early?.catch(() => {});
   const answer = opened ?? (await deps.upstreams.open(requestFor(fill, run, avoid, deps)));
   if (answer.kind === "failure") return { failure: answer, again: null, spoils: false };
   if (answer.kind === "not-modified" || answer.kind === "head") throw new Error(`the upstream's answer was ${answer.kind}, unasked for`);
@@ -139,7 +136,7 @@ async function tryOnce(
     // An upstream that ignores Range starts at 0: what comes first is filled on the way.
     const asked = run.slice;
     run.slice = Math.floor(first / sliceBytes);
-    const result = await cut({ fill, run, lease, representation, body, asked, early, expected }, deps);
+    const result = await cut({ fill, run, lease, representation, body, asked, expected }, deps);
     switch (result.kind) {
       case "done":
         return null;
