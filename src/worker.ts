@@ -47,6 +47,9 @@ interface Env {
 /** What this isolate has seen. */
 const counters = createCounters();
 
+/** Coordinators of single flight on one machine, where each is a file of its own. */
+const LOCAL_COORDINATORS = 16;
+
 /** Built once per isolate: the environment does not change under it. */
 let core: Core | undefined;
 let handler: HandlerDependencies | undefined;
@@ -128,7 +131,10 @@ function buildCore(env: Env): Core {
   if (!parsed.ok) throw new ConfigError(`This mirror is not configured rightly:\n${parsed.problems.join("\n")}`);
   const log = (message: string) => console.warn(message);
   const store = env.DISK === undefined ? createR2Store(env.BUCKET as R2Bucket) : createDiskStore(env.DISK);
-  const leases = createLeases(env.FLIGHTS, (error) => log(`A fill's coordinator failed: ${String(error)}`));
+  const leases = createLeases(env.FLIGHTS, {
+    onError: (error) => log(`A fill's coordinator failed: ${String(error)}`),
+    ...(LOCAL === true ? { shards: LOCAL_COORDINATORS } : {}),
+  });
   return composeCore(parsed.config, store, leases, {
     isLocal: LOCAL === true,
     ledger: createLedgerPort((name) => ledgerStub(env, name)),

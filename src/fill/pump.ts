@@ -171,8 +171,9 @@ async function tryOnce(
 /** Bytes went out, or were stored, that turned out bad: nothing may ever be resumed onto them. */
 async function spoil(fill: Fill, deps: PumpDependencies): Promise<void> {
   fill.storable = false;
-  fill.spoiled = true;
+  // Before any reader learns of it: its client may come back at once, and must not be believed by its date.
   if (fill.object !== null) await deps.leases.taint(fill.key, fill.object.version);
+  fill.spoiled = true;
   await unpublish(fill, fill.object, deps);
 }
 

@@ -94,8 +94,8 @@ async function judge({ client, target, reading, object }: Unjudged, from: number
   } catch (error) {
     if (!(error instanceof BadBytes)) throw error;
     deps.log(error.message);
-    reading.spoil();
     await deps.taint(key, object.version);
+    reading.spoil();
     await forget(key, object, deps);
     throw error;
   }

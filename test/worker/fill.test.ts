@@ -111,7 +111,7 @@ function createWorld(upstreams: Upstreams, change: (store: ObjectStore) => Parti
         config: CONFIG,
         store,
         upstreams,
-        leases: createLeases(FLIGHTS, (error) => log.push(String(error))),
+        leases: createLeases(FLIGHTS, { onError: (error) => log.push(String(error)) }),
         memory: createMemory(64 * SLICE, sleep),
         now: () => Date.now(),
         sleep,
@@ -253,7 +253,7 @@ describe("two isolates over one store and one coordinator", () => {
 
 describe("the coordinator", () => {
   it("ends a lease with its stub, and lets the next one lead at once", async () => {
-    const leases = createLeases(FLIGHTS, () => {});
+    const leases = createLeases(FLIGHTS, { onError: () => {} });
     const first = await leases.claim("any/lease", 0, { recheck: true });
     expect(first.kind).toBe("lead");
     const second = await leases.claim("any/lease", 0, { recheck: true });
@@ -265,26 +265,38 @@ describe("the coordinator", () => {
   });
 
   it("remembers over a restart that a version went bad", async () => {
-    const leases = createLeases(FLIGHTS, () => {});
+    const leases = createLeases(FLIGHTS, { onError: () => {} });
     await leases.taint("any/tainted", "0".repeat(32));
     const stub = FLIGHTS.get(FLIGHTS.idFromName("any/tainted"));
     await evictDurableObject(stub);
     expect(await leases.claim("any/tainted", 0, { recheck: true })).toMatchObject({ kind: "lead", tainted: true });
-    await runInDurableObject(stub, async (_instance, state) => expect(await state.storage.get("tainted")).toBe(true));
+    await runInDurableObject(stub, async (_instance, state) => expect(await state.storage.get("tainted:any/tainted")).toBe(true));
   });
 
   it("tells a reader of another isolate that the version it is sending went bad", async () => {
-    const leases = createLeases(FLIGHTS, () => {});
+    const leases = createLeases(FLIGHTS, { onError: () => {} });
     const [bad, good] = ["b".repeat(32), "a".repeat(32)];
     await leases.taint("any/spoiled", bad);
     expect(await leases.claim("any/spoiled", 3, { recheck: false, version: bad })).toEqual({ kind: "spoiled" });
     expect((await leases.claim("any/spoiled", 3, { recheck: false, version: good })).kind).toBe("lead");
   });
 
+  it("is one of a few for all objects where each costs a file, and keeps them apart", async () => {
+    const leases = createLeases(FLIGHTS, { onError: () => {}, shards: 1 });
+    const [one, other] = [await leases.claim("any/one", 0, { recheck: true }), await leases.claim("any/other", 0, { recheck: true })];
+    expect([one.kind, other.kind]).toEqual(["lead", "lead"]);
+    await leases.taint("any/one", "c".repeat(32));
+    expect((await leases.claim("any/one", 0, { recheck: true })).kind).toBe("follow");
+    for (const claim of [one, other]) if (claim.kind === "lead") claim.lease.end();
+    await evictDurableObject(FLIGHTS.get(FLIGHTS.idFromName("shard-0")));
+    expect(await leases.claim("any/one", 0, { recheck: true })).toMatchObject({ kind: "lead", tainted: true });
+    expect(await leases.claim("any/other", 0, { recheck: true })).toMatchObject({ kind: "lead", tainted: false });
+  });
+
   it("that cannot be reached makes everyone a leader", async () => {
     const errors: unknown[] = [];
     const broken = { idFromName: () => "x", get: () => ({ claim: () => Promise.reject(new Error("overloaded")) }) };
-    const leases = createLeases(broken as unknown as DurableObjectNamespace<FillCoordinator>, (error) => errors.push(error));
+    const leases = createLeases(broken as unknown as DurableObjectNamespace<FillCoordinator>, { onError: (error) => errors.push(error) });
     const claim = await leases.claim("any/x", 0, { recheck: true });
     expect(claim.kind).toBe("lead");
     expect(errors).toHaveLength(1);
