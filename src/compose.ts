@@ -80,6 +80,10 @@ export function composeCore(
       log(JSON.stringify(event));
     },
   });
+  const onStored = (target: Target, object: StoredObject) => {
+    observer.stored(target, object);
+    retention.count(target.mirror.name, { fetched: object.size });
+  };
   const onUnstored = (key: string, reason: string) => log(`Passed ${key} on unstored: ${reason}`);
   const fills = createFills({
     config,
@@ -92,9 +96,10 @@ export function composeCore(
     createDigest: createStreamDigest,
     admit: retention.admit,
     maxPumpBytes: streamPut === null ? Infinity : FREE_PUMP_BYTES,
-    onStored: (target, object) => observer.stored(target, object),
+    onStored,
     onBroken: (target, upstream, reason) => {
       observer.refused(target, upstream, reason);
+      retention.count(target.mirror.name, { refused: 1 });
       log(`Refused ${target.key} from ${upstream}: ${reason}`);
     },
     onUnstored,
@@ -104,7 +109,7 @@ export function composeCore(
     (put: StreamPut): StreamPut =>
     (key, object, body) =>
       retention.watch({ ...bareStore, put: () => put(key, object, body) }).put(key, object, EMPTY);
-  const native = streamPut && createNativeStore({ admit: retention.admit, put: putTold(streamPut), now, onUnstored });
+  const native = streamPut && createNativeStore({ admit: retention.admit, put: putTold(streamPut), now, onStored, onUnstored });
   return { config, store, bareStore, retention, upstreams, via, leases, fills, native, now, log };
 }
 

@@ -42,25 +42,16 @@ export async function handle(request: Request, deps: HandlerDependencies, waitUn
   }
   switch (routed.kind) {
     case "refused":
-      deps.logRequest({
-        method: request.method,
-        mirror: null,
-        path: request.url,
-        status: routed.status,
-        bytes: 0,
-        cache: null,
-        ms: now() - began,
-      });
-      return refuse(routed.status, routed.detail);
+      return turnAway(null, request.url, refuse(routed.status, routed.detail));
     case "site":
       return deps.app.fetch(new Request(`${isSecure ? "https" : "http"}://${host || "localhost"}${routed.path}`, request));
     case "mirror": {
       const { target } = routed;
       const refused = await refuseClient(request, target.mirror, deps);
-      if (refused !== null) return refused;
+      if (refused !== null) return turnAway(target.mirror.name, target.path, refused);
       const via = request.headers.get("via");
       const loop = deps.via.refuse(via);
-      if (loop !== null) return refuse(508, loop);
+      if (loop !== null) return turnAway(target.mirror.name, target.path, refuse(508, loop));
       let body: { bytes: number; cut: string | null } | null = null;
       let response: Response | null = null;
       // The body may end before or after the head is known; the line needs both.
@@ -100,6 +91,13 @@ export async function handle(request: Request, deps: HandlerDependencies, waitUn
       else log();
       return response;
     }
+  }
+
+  /** Logged and counted too: an operator is to see who knocks. */
+  function turnAway(mirror: string | null, path: string, answer: Response): Response {
+    const { method } = request;
+    deps.logRequest({ method, mirror, path, status: answer.status, bytes: 0, cache: null, ms: now() - began, turnedAway: true });
+    return answer;
   }
 }
 

@@ -11,4 +11,6 @@ export interface RequestRecord {
   readonly ms: number;
   /** Why the body ended before its end. */
   readonly cut?: string;
+  /** Kept out before anything was looked up: by a mirror's access, a limit, a path that is none, a loop. */
+  readonly turnedAway?: true;
 }

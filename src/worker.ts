@@ -13,10 +13,11 @@ import { RepositoryObjectBase, type RepositoryObjectDependencies } from "./metad
 import { observe } from "./observe.ts";
 import { BOOK_SHARD, shardOf } from "./retention/batch.ts";
 import { createLedgerPort, LedgerObjectBase, type LedgerObjectDependencies } from "./retention/ledger-object.ts";
+import type { RootStanding } from "./root-standing.ts";
 import { createChecks } from "./serve/checks.ts";
 import { createEnsureStored } from "./serve/ensure-stored.ts";
 import { refuse } from "./serve/failure.ts";
-import { createCounters } from "./site/counters.ts";
+import { createCounters, tallyOf } from "./site/counters.ts";
 import { createDiskStore } from "./store/disk-store.ts";
 import { createEdgeCacheStore } from "./store/edge-cache-store.ts";
 import type { ObjectStore } from "./store/object-store.ts";
@@ -84,6 +85,7 @@ export class RepositoryObject extends RepositoryObjectBase<Env> {
       ensureStored: createEnsureStored(fills, store, (work) => this.ctx.waitUntil(work)),
       log: (level, message) => console[level](message),
       onPublished: (keys) => this.ctx.waitUntil(nameInLedger(this.env, this.ctx.id.name ?? "", keys)),
+      onStanding: (...standing) => this.ctx.waitUntil(standInLedger(this.env, ...standing)),
       directory: (mirror) => repositoryStub(this.env, mirror),
     };
   }
@@ -103,6 +105,15 @@ async function nameInLedger(env: Env, repository: string, keys: readonly string[
     await ledgerStub(env, BOOK_SHARD).nameKeys(repository, keys);
   } catch (error) {
     console.warn(`Cannot tell the ledger what ${repository} names: ${String(error)}`);
+  }
+}
+
+/** How a root stands, for the status page. Best effort: the next change tells it again. */
+async function standInLedger(env: Env, mirror: string, root: string, standing: RootStanding | null): Promise<void> {
+  try {
+    await ledgerStub(env, BOOK_SHARD).stand(mirror, root, standing);
+  } catch (error) {
+    console.warn(`Cannot tell the ledger how ${mirror}/${root} stands: ${String(error)}`);
   }
 }
 
@@ -205,7 +216,12 @@ function buildHandler({ config, store, upstreams, via, leases, fills, native, re
           now,
           fills: () => fills.list().map((fill) => describeFill(fill, config.sliceBytes)),
           upstreams: upstreams.snapshot,
-          storage: () => book().view(),
+          storage: async () => {
+            // What happened a moment ago is to be seen too.
+            await retention.flush();
+            return book().view();
+          },
+          history: () => book().history(),
         },
         why: {
           config,
@@ -224,6 +240,7 @@ function buildHandler({ config, store, upstreams, via, leases, fills, native, re
     ownHosts,
     logRequest: (record) => {
       counters.answered(record, now());
+      if (record.mirror !== null) retention.count(record.mirror, tallyOf(record));
       if (env.LOG !== "off") writeLine(JSON.stringify(record));
     },
   };

@@ -20,13 +20,14 @@ export interface NativeStoreDependencies {
   readonly admit: NativeStore["admit"];
   readonly put: StreamPut;
   readonly now: () => number;
+  readonly onStored: (target: Target, object: StoredObject) => void;
   readonly onUnstored: (key: string, reason: string) => void;
 }
 
-export function createNativeStore({ admit, put, now, onUnstored }: NativeStoreDependencies): NativeStore {
+export function createNativeStore({ admit, put, now, onStored, onUnstored }: NativeStoreDependencies): NativeStore {
   return {
     admit,
-    async put({ key }, { size, contentType, etag, lastModified, upstream }, body) {
+    async put(target, { size, contentType, etag, lastModified, upstream }, body) {
       const object: StoredObject = {
         version: newVersion(),
         size,
@@ -38,9 +39,9 @@ export function createNativeStore({ admit, put, now, onUnstored }: NativeStoreDe
         verified: "length",
       };
       try {
-        await put(key, object, body);
+        if ((await put(target.key, object, body)) === "stored") onStored(target, object);
       } catch (error) {
-        onUnstored(key, String(error));
+        onUnstored(target.key, String(error));
         // An unread branch would hold up the client's.
         await body.cancel().catch(() => {});
       }

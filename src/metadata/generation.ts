@@ -35,6 +35,8 @@ export interface Standing {
   readonly halfWay: boolean;
   /** Since when every reachable upstream has shown an older root, or none. */
   readonly doubtSince: number | null;
+  /** Since when an upstream has shown another root that could not be taken over. */
+  readonly behindSince: number | null;
 }
 
-export const NEVER_TRIED: Standing = { confirmedAt: 0, triedAt: 0, trouble: null, halfWay: false, doubtSince: null };
+export const NEVER_TRIED: Standing = { confirmedAt: 0, triedAt: 0, trouble: null, halfWay: false, doubtSince: null, behindSince: null };

@@ -1,6 +1,7 @@
 import { DurableObject } from "cloudflare:workers";
 import type { Config, Mirror } from "../config/config.ts";
 import type { ObjectStore } from "../store/object-store.ts";
+import type { RootStanding } from "../root-standing.ts";
 import type { Upstreams } from "../upstream/upstream.ts";
 import type { Expectation } from "../verify/expectation.ts";
 import { createIndexTables, type DirectoryPort } from "./index-tables.ts";
@@ -17,6 +18,8 @@ export interface RepositoryObjectDependencies {
   readonly log: Log;
   /** The keys that this object's published generations name, after each swap. */
   readonly onPublished: (keys: readonly string[]) => void;
+  /** How a published root stands to its upstreams, whenever that changes. */
+  readonly onStanding: (mirror: string, root: string, standing: RootStanding | null) => void;
   /** The object of this class named `mirror`, which keeps that mirror's directory of digest tables. */
   readonly directory: (mirror: string) => {
     building(base: string): Promise<void>;
@@ -77,7 +80,7 @@ export abstract class RepositoryObjectBase<Env> extends DurableObject<Env> {
 
   #repositoryOf(name: string): Repository {
     if (this.#repository !== null) return this.#repository;
-    const { config, store, upstreams, ensureStored, log, directory, onPublished } = this.dependencies();
+    const { config, store, upstreams, ensureStored, log, directory, onPublished, onStanding } = this.dependencies();
     const mirror = config.mirrors.get(name);
     if (mirror === undefined) throw new Error(`Cannot open a repository of "${name}": no mirror has that name`);
     const shared = { mirror, store, kept: this.#kept, sliceBytes: config.sliceBytes, now: Date.now, log };
@@ -86,6 +89,7 @@ export abstract class RepositoryObjectBase<Env> extends DurableObject<Env> {
       upstreams,
       ensureStored,
       onPublished,
+      onStanding: (root, standing) => onStanding(mirror.name, root, standing),
       timer,
       limits: config,
       retentionDays: config.retentionDays,

@@ -1,5 +1,6 @@
 import type { Config, Mirror } from "../config/config.ts";
 import type { ObjectStore } from "../store/object-store.ts";
+import type { RootStanding } from "../root-standing.ts";
 import type { UpstreamFailure } from "../upstream/upstream.ts";
 import type { Timer } from "../upstream/timer.ts";
 import { type HeldRoot, isBelieved, judgeRoot } from "./adopt.ts";
@@ -27,6 +28,8 @@ export interface KeeperDependencies extends FileFetcher {
    */
   readonly beforeSwap: (place: Place, next: RootContent, held: Generation | null) => Promise<void>;
   readonly afterSwap: (place: Place, next: Generation) => void;
+  /** How the held generation stands to its upstreams, whenever that changes; null where there is none any more. */
+  readonly onStanding: (root: string, standing: RootStanding | null) => void;
 }
 
 /** With nothing held, a signature of another version is looked at once more after this long: a sync swaps the two files within it. */
@@ -58,6 +61,8 @@ export function createRootKeeper(deps: KeeperDependencies, place: Place): RootKe
   const { kept, limits, log, mirror, now } = deps;
   let generation = readKept(kept, `root:${place.root}`) as Generation | null;
   let standing = (readKept(kept, `standing:${place.root}`) as Standing | null) ?? NEVER_TRIED;
+  /** What was last told of the standing. */
+  let told = "";
   let opaqueSince: number | null = null;
   let flight: Promise<Outcome> | null = null;
   const ttlMs = limits.metadataTtlSeconds * 1000;
@@ -99,7 +104,7 @@ export function createRootKeeper(deps: KeeperDependencies, place: Place): RootKe
     const patience = untilPatienceEnds();
     const avoid: string[] = [];
     const reasons: string[] = [];
-    let [doubts, halfWay, isOpaque, isMismatch] = [0, false, false, false];
+    let [doubts, halfWay, isOpaque, isMismatch, isBehind] = [0, false, false, false, false];
     try {
       while (avoid.length < mirror.upstreams.length) {
         const validators = generation === null || isLost ? undefined : conditions(generation);
@@ -131,6 +136,7 @@ export function createRootKeeper(deps: KeeperDependencies, place: Place): RootKe
         if (result.kind === "adopted") return { kind: "confirmed" };
         reasons.push(`${answer.representation.upstream}: ${result.reason}`);
         if (result.kind === "doubt") doubts++;
+        else isBehind = true;
         halfWay ||= result.kind === "half-way" || result.isMismatch === true;
         isMismatch ||= result.isMismatch === true;
         isOpaque ||= result.kind === "opaque";
@@ -150,7 +156,10 @@ export function createRootKeeper(deps: KeeperDependencies, place: Place): RootKe
     function trouble(): Outcome {
       const detail = reasons.join("; ");
       const allDoubt = doubts > 0 && doubts >= avoid.length;
-      setStanding({ ...standing, triedAt: now(), trouble: detail, halfWay, doubtSince: allDoubt ? (standing.doubtSince ?? now()) : null });
+      const doubtSince = allDoubt ? (standing.doubtSince ?? now()) : null;
+      // One that cannot be reached now is still ahead of what is held.
+      const behindSince = standing.behindSince ?? (isBehind ? now() : null);
+      setStanding({ ...standing, triedAt: now(), trouble: detail, halfWay, doubtSince, behindSince });
       report(detail);
       if (generation === null && isOpaque && !halfWay) {
         opaqueSince = now();
@@ -231,7 +240,7 @@ export function createRootKeeper(deps: KeeperDependencies, place: Place): RootKe
       generation = next;
       kept.save(`root:${place.root}`, JSON.stringify(next));
     }
-    setStanding({ confirmedAt: now(), triedAt: now(), trouble: null, halfWay: false, doubtSince: null });
+    setStanding({ confirmedAt: now(), triedAt: now(), trouble: null, halfWay: false, doubtSince: null, behindSince: null });
     return { kind: "confirmed" };
   }
 
@@ -241,12 +250,19 @@ export function createRootKeeper(deps: KeeperDependencies, place: Place): RootKe
     kept.remove(`root:${place.root}`);
     kept.remove(`standing:${place.root}`);
     standing = NEVER_TRIED;
+    deps.onStanding(place.root, null);
     return answer;
   }
 
   function setStanding(next: Standing): void {
     standing = next;
-    if (generation !== null) kept.save(`standing:${place.root}`, JSON.stringify(next));
+    if (generation === null) return;
+    kept.save(`standing:${place.root}`, JSON.stringify(next));
+    const { confirmedAt, behindSince, trouble } = next;
+    const change = [generation.adoptedAt, behindSince, trouble === null].join(" ");
+    if (change === told) return;
+    told = change;
+    deps.onStanding(place.root, { adoptedAt: generation.adoptedAt, confirmedAt, behindSince, trouble });
   }
 
   function report(detail: string): void {

@@ -1,3 +1,5 @@
+import type { DayCount } from "./history.ts";
+
 /** What the ledger is told of one object that was stored. */
 export interface StoredRecord {
   readonly key: string;
@@ -26,6 +28,8 @@ export type News =
 export interface Batch {
   readonly news: readonly News[];
   readonly uses: readonly UseRecord[];
+  /** What happened since the last batch, in one of a delivery's batches: for the book. Absent: nothing. */
+  readonly days?: readonly DayCount[];
 }
 
 /** The shard of content-addressed objects, which also keeps the books of the whole budget. */

@@ -1,4 +1,5 @@
 import type { ObjectStore } from "../store/object-store.ts";
+import { createHistory, type DayCount, type History } from "./history.ts";
 import type { Ledger, LedgerRow, Totals } from "./ledger.ts";
 import {
   bytesToEvict,
@@ -54,8 +55,8 @@ export interface BookDependencies {
 
 /** The budget over all shards: who may store, and who goes. */
 export interface Book {
-  /** A shard's totals, with the keys that have arrived: their reservations end. */
-  report(shard: string, totals: Totals, arrived: readonly string[]): BudgetView;
+  /** A shard's totals, with the keys that have arrived: their reservations end. `days`: what else its batch tells. */
+  report(shard: string, totals: Totals, arrived: readonly string[], days?: readonly DayCount[]): BudgetView;
   /**
    * Room for one fill; makes it where it must. Never above the budget, what is reserved and what is on its way out included. `untold`: bytes
    * that the asker has admitted and not told of.
@@ -67,6 +68,7 @@ export interface Book {
   sweep(): Promise<readonly (SweepReport & { readonly shard: string })[]>;
   view(): BudgetView & { readonly reserved: number; readonly shards: readonly (Totals & { readonly shard: string })[] };
   shardNames(): readonly string[];
+  readonly history: History;
 }
 
 export function createBook(deps: BookDependencies): Book {
@@ -74,6 +76,7 @@ export function createBook(deps: BookDependencies): Book {
   sql.exec("CREATE TABLE IF NOT EXISTS shards (name TEXT PRIMARY KEY, objects INTEGER, live INTEGER, dead INTEGER) WITHOUT ROWID");
   sql.exec("CREATE TABLE IF NOT EXISTS reserved (key TEXT PRIMARY KEY, size INTEGER NOT NULL, at INTEGER NOT NULL) WITHOUT ROWID");
   for (const name of deps.shardNames) sql.exec("INSERT OR IGNORE INTO shards VALUES (?, 0, 0, 0)", name);
+  const history = createHistory(sql, now);
   let ageFactor = Number(ledger.notes.get("ageFactor") ?? 0);
   /** One at a time: two fills that make room at once would evict twice. */
   let making: Promise<void> | null = null;
@@ -147,8 +150,9 @@ export function createBook(deps: BookDependencies): Book {
   }
 
   return {
-    report(shard, totals, arrived) {
+    report(shard, totals, arrived, days = []) {
       note(shard, totals);
+      history.count(days);
       for (const key of arrived) sql.exec("DELETE FROM reserved WHERE key = ?", key);
       return view();
     },
@@ -184,6 +188,7 @@ export function createBook(deps: BookDependencies): Book {
       shards: rowsOf<Totals & { shard: string }>(sql, "SELECT name AS shard, objects, live, dead FROM shards ORDER BY name"),
     }),
     shardNames,
+    history,
   };
 
   async function known(versions: readonly string[]): Promise<ReadonlySet<string>> {

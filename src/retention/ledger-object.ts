@@ -5,6 +5,8 @@ import { BOOK_SHARD, type Batch } from "./batch.ts";
 import { createBook, type Book, type BudgetView, type Reservation, type ShardPort } from "./book.ts";
 import { classifyKeys } from "./classify-keys.ts";
 import { parseKeyPattern } from "./glob.ts";
+import type { RootStanding } from "../root-standing.ts";
+import type { DayCount, RootLine } from "./history.ts";
 import { createLedger, type Ledger, type LedgerRow, type Totals } from "./ledger.ts";
 import type { LedgerPort } from "./retention.ts";
 import { createShard, type LedgerPage, type Shard, type SweepReport } from "./shard.ts";
@@ -37,14 +39,14 @@ export abstract class LedgerObjectBase<Env> extends DurableObject<Env> {
     const totals = this.#shard().record(batch, Number(this.#ledger.notes.get("ageSeen") ?? 0));
     const arrived = batch.news.flatMap(({ kind, key }) => (kind === "stored" ? [key] : []));
     const view = await (this.#name === BOOK_SHARD
-      ? this.#book().report(this.#name, totals, arrived)
-      : this.dependencies().ledger(BOOK_SHARD).report(this.#name, totals, arrived));
+      ? this.#book().report(this.#name, totals, arrived, batch.days)
+      : this.dependencies().ledger(BOOK_SHARD).report(this.#name, totals, arrived, batch.days));
     this.#ledger.notes.set("ageSeen", String(view.ageFactor));
     return { used: view.used, ageFactor: view.ageFactor };
   }
 
-  report(shard: string, totals: Totals, arrived: readonly string[]): BudgetView {
-    return this.#book().report(shard, totals, arrived);
+  report(shard: string, totals: Totals, arrived: readonly string[], days: readonly DayCount[] = []): BudgetView {
+    return this.#book().report(shard, totals, arrived, days);
   }
 
   reserve(key: string, size: number, untold: number): Promise<Reservation> {
@@ -82,6 +84,17 @@ export abstract class LedgerObjectBase<Env> extends DurableObject<Env> {
 
   view(): ReturnType<Book["view"]> {
     return this.#book().view();
+  }
+
+  /** The days and repositories of all mirrors, on the book's object. */
+  history(): { readonly days: readonly DayCount[]; readonly roots: readonly RootLine[] } {
+    const { history } = this.#book();
+    return { days: history.days(), roots: history.roots() };
+  }
+
+  /** How a repository's root stands, on the book's object; null where it is no longer published. */
+  stand(mirror: string, root: string, standing: RootStanding | null): void {
+    this.#book().history.stand(mirror, root, standing);
   }
 
   /** Rows whose key matches; null for what is no pattern. */

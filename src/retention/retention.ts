@@ -1,7 +1,8 @@
 import type { ObjectStore } from "../store/object-store.ts";
 import type { StoredObject } from "../store/stored-object.ts";
-import { shardOf, type Batch, type News, type UseRecord } from "./batch.ts";
+import { BOOK_SHARD, shardOf, type Batch, type News, type UseRecord } from "./batch.ts";
 import type { BudgetView, Reservation } from "./book.ts";
+import { addDays, dayOf, emptyDay, type DayCount } from "./history.ts";
 import { isStorableSize } from "./policy.ts";
 
 /** The first use of a batch waits this long for company … */
@@ -41,6 +42,8 @@ export interface Retention {
   use(key: string, bytes: number): void;
   /** Whether a fill of this size may be stored. Asks the ledger only near the limit, or when it has not heard from it for a minute. */
   admit(key: string, size: number): Promise<boolean>;
+  /** Something happened at a mirror, for the history of its days. Never waits. */
+  count(mirror: string, what: Partial<Omit<DayCount, "mirror" | "day">>): void;
   /** An object was stored by other means than the watched store. */
   stored(key: string, object: StoredObject): void;
   /** The store, with everything stored and deleted told to the ledger. */
@@ -54,6 +57,7 @@ export function createRetention(deps: RetentionDependencies): Retention {
   /** By what they tell, oldest first: of each version the latest. */
   let news = new Map<string, News>();
   let uses = new Map<string, UseRecord>();
+  let days = new Map<string, DayCount>();
   let collected = 0;
   /** When the wait of this batch began; 0: not yet. */
   let armedAt = 0;
@@ -63,6 +67,10 @@ export function createRetention(deps: RetentionDependencies): Retention {
 
   function collect(): void {
     if (++collected >= FLUSH_USES) return waitUntil(flush());
+    arm();
+  }
+
+  function arm(): void {
     // The request that armed the wait may have died with it.
     if (now() - armedAt < 2 * FLUSH_MS) return;
     armedAt = now();
@@ -70,18 +78,21 @@ export function createRetention(deps: RetentionDependencies): Retention {
   }
 
   async function flush(): Promise<void> {
-    const all = { news: [...news.values()], uses: [...uses.values()] };
+    const all = { news: [...news.values()], uses: [...uses.values()], days: [...days.values()] };
     news = new Map();
     uses = new Map();
+    days = new Map();
     collected = 0;
     armedAt = 0;
     const shards = new Set([...all.news, ...all.uses].map(({ key }) => shardOf(key)));
-    await Promise.all([...shards].map((shard) => deliver(shard, all)));
+    if (shards.size === 0 && all.days.length > 0) shards.add(BOOK_SHARD);
+    // The days go along with the first: they cost no call of their own.
+    await Promise.all([...shards].map((shard, at) => deliver(shard, at === 0 ? all : { ...all, days: [] })));
   }
 
-  async function deliver(shard: string, all: Batch): Promise<void> {
+  async function deliver(shard: string, all: Required<Batch>): Promise<void> {
     const isOurs = ({ key }: { readonly key: string }) => shardOf(key) === shard;
-    const batch = { news: all.news.filter(isOurs), uses: all.uses.filter(isOurs) };
+    const batch = { news: all.news.filter(isOurs), uses: all.uses.filter(isOurs), days: all.days };
     try {
       const view = await ledger.record(shard, batch);
       for (const { kind, key } of batch.news) if (kind === "stored") pending.delete(key);
@@ -93,12 +104,18 @@ export function createRetention(deps: RetentionDependencies): Retention {
   }
 
   /** What could not be delivered waits for the next batch, before what has happened since. */
-  function keep(batch: Batch): void {
+  function keep(batch: Required<Batch>): void {
+    for (const day of batch.days) addDay(day);
     if (news.size + uses.size > MAX_ENTRIES) return;
     const since = news;
     news = new Map();
     for (const one of [...batch.news, ...since.values()]) addNews(one);
     for (const record of batch.uses) addUse(record);
+  }
+
+  function addDay(one: DayCount): void {
+    const name = `${one.day} ${one.mirror}`;
+    days.set(name, addDays(days.get(name), one));
   }
 
   function addNews(one: News): void {
@@ -135,6 +152,10 @@ export function createRetention(deps: RetentionDependencies): Retention {
     use(key, bytes) {
       addUse({ key, uses: 1, served: bytes, lastUsedAt: now() });
       collect();
+    },
+    count(mirror, what) {
+      addDay({ ...emptyDay(mirror, dayOf(now())), ...what });
+      arm();
     },
     async admit(key, size) {
       if (!isStorableSize(size, budget)) return false;

@@ -1,10 +1,11 @@
 import type { RequestRecord } from "../request-record.ts";
+import type { DayCount } from "../retention/history.ts";
 
 /** One answered request, as the request log has it. */
 export type Answered = Omit<RequestRecord, "method">;
 
 /** How an answer came about, for a person who counts. */
-export type Outcome = "hit" | "stale" | "collapsed" | "miss" | "error";
+export type Outcome = "hit" | "stale" | "collapsed" | "miss" | "error" | "turned-away";
 
 /** Something that went wrong, and why. */
 export interface Trouble {
@@ -57,7 +58,7 @@ export interface Counters {
 
 export const DURATION_BOUNDS_SECONDS = [0.005, 0.02, 0.1, 0.5, 2, 10, 60] as const;
 
-const OUTCOMES = ["hit", "stale", "collapsed", "miss", "error"] as const satisfies readonly Outcome[];
+const OUTCOMES = ["hit", "stale", "collapsed", "miss", "error", "turned-away"] as const satisfies readonly Outcome[];
 const MAX_TROUBLES = 30;
 /** Paths that are counted: a crawler must not fill the memory. */
 const MAX_PATHS = 2_000;
@@ -114,7 +115,7 @@ export function createCounters(): Counters {
       const { mirror, path, status, bytes, cache, ms, cut } = request;
       if (mirror === null) return;
       const counts = of(mirror);
-      const outcome = outcomeOf(status, cache);
+      const outcome = outcomeOf(request);
       counts.requests[outcome]++;
       counts.bytes[outcome] += bytes;
       counts.seconds.sum += ms / 1_000;
@@ -125,7 +126,9 @@ export function createCounters(): Counters {
       if (status < 400) countPath({ ...request, mirror });
       if (cut !== undefined) counts.cut++;
       if (cut !== undefined) trouble({ at: now, where: `${mirror}/${path}`, kind: "cut", cause: cut });
-      if (status >= 500) trouble({ at: now, where: `${mirror}/${path}`, kind: "answer", cause: `${status}: ${cache ?? "no detail"}` });
+      // A flood of these would wash away what an operator can do something about.
+      if (status >= 500 && outcome !== "turned-away")
+        trouble({ at: now, where: `${mirror}/${path}`, kind: "answer", cause: `${status}: ${cache ?? "no detail"}` });
     },
     stored(mirror, bytes) {
       of(mirror).storedBytes += bytes;
@@ -139,13 +142,29 @@ export function createCounters(): Counters {
 }
 
 /** By RFC 9211: `hit`, `fwd=miss; collapsed`, `fwd=stale; fwd-status=304`. */
-function outcomeOf(status: number, cache: string | null): Outcome {
+function outcomeOf({ status, cache, turnedAway }: Answered): Outcome {
+  if (turnedAway === true) return "turned-away";
   if (status >= 400) return "error";
   if (cache === null) return "miss";
   if (/^hit\b/.test(cache)) return /ttl=-/.test(cache) ? "stale" : "hit";
   // The upstream was asked, and sent nothing: the bytes are the store's.
   if (/fwd-status=304/.test(cache)) return "hit";
   return /\bcollapsed\b/.test(cache) ? "collapsed" : "miss";
+}
+
+/** What one answer adds to its mirror's day. */
+export function tallyOf(request: Answered): Omit<DayCount, "mirror" | "day" | "refused"> {
+  const { bytes, cache, cut } = request;
+  const outcome = outcomeOf(request);
+  return {
+    requests: 1,
+    served: bytes,
+    saved: outcome === "hit" || outcome === "stale" || outcome === "collapsed" ? bytes : 0,
+    // What is stored is counted as it is stored.
+    fetched: outcome === "miss" && !/; stored\b/.test(cache ?? "") ? bytes : 0,
+    cut: cut === undefined ? 0 : 1,
+    turnedAway: outcome === "turned-away" ? 1 : 0,
+  };
 }
 
 function zeros(): Record<Outcome, number> {

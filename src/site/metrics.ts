@@ -13,6 +13,7 @@ export async function formatMetrics(sources: StatusSources): Promise<string> {
   const mirrors = [...counters.mirrors()];
   const upstreams = sources.upstreams();
   const storage = await sources.storage().catch(() => null);
+  const roots = (await sources.history().catch(() => null))?.roots ?? [];
   const shards = storage?.shards ?? [];
   const byOutcome = (what: "requests" | "bytes") =>
     mirrors.flatMap(([mirror, counts]) => Object.entries(counts[what]).map(([result, value]): Sample => [{ mirror, result }, value]));
@@ -86,6 +87,21 @@ export async function formatMetrics(sources: StatusSources): Promise<string> {
       upstreams.map(({ upstream, bodies }) => [{ upstream }, bodies]),
     ),
     family("fills", "gauge", "Files being fetched.", [[{}, sources.fills().length]]),
+    family(
+      "repository_behind_seconds",
+      "gauge",
+      "How long an upstream has shown another root of a repository than could be taken over; 0: none does.",
+      roots.map(({ mirror, root, behindSince }) => [
+        { mirror, root },
+        behindSince === null ? 0 : Math.max(0, sources.now() - behindSince) / 1_000,
+      ]),
+    ),
+    family(
+      "repository_confirmed",
+      "gauge",
+      "1 where an upstream confirmed a repository's root when last asked, 0 where none could.",
+      roots.map(({ mirror, root, trouble }) => [{ mirror, root }, trouble === null ? 1 : 0]),
+    ),
     family(
       "storage_objects",
       "gauge",

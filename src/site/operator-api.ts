@@ -1,5 +1,6 @@
 import { type Context, Hono } from "hono";
 import * as v from "valibot";
+import { isSameSecret } from "../http/credentials.ts";
 import { BOOK_SHARD, shardOf } from "../retention/batch.ts";
 import type { Book } from "../retention/book.ts";
 import { parseKeyPattern } from "../retention/glob.ts";
@@ -52,7 +53,7 @@ export function createOperatorApi({ token, budget, retentionDays, ledger, flush 
   api.use("*", async (context, next) => {
     if (token === undefined || token === "") return answer(context, { error: "There is no such page" }, 404);
     const given = /^Bearer +(\S+)$/i.exec(context.req.header("authorization") ?? "")?.[1] ?? "";
-    if (!(await isSame(given, token))) {
+    if (!(await isSameSecret(given, token))) {
       context.header("WWW-Authenticate", 'Bearer realm="lazy-mirror"');
       return answer(context, { error: "Cannot let you in: send the admin token as Authorization: Bearer <token>" }, 401);
     }
@@ -143,12 +144,4 @@ function refuse(context: Context, issues: readonly v.BaseIssue<unknown>[]): Resp
 
 function answer(context: Context, body: object, status: 200 | 400 | 401 | 404 = 200): Response {
   return context.json(body, status, NO_STORE);
-}
-
-/** Digests of equal length, compared whole: how long it takes says nothing of where they differ. */
-async function isSame(given: string, wanted: string): Promise<boolean> {
-  const [one, other] = await Promise.all(
-    [given, wanted].map(async (text) => new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text)))),
-  );
-  return one !== undefined && other !== undefined && one.reduce((differs, byte, at) => differs | (byte ^ (other[at] ?? 0)), 0) === 0;
 }

@@ -1,4 +1,5 @@
 import type { Child } from "hono/jsx";
+import { DayChart } from "./day-chart.tsx";
 import { formatBytes, formatPercent, formatSeconds, formatTime } from "./format.ts";
 import { Page } from "./page.tsx";
 import type { Status, UpstreamLine } from "./status.ts";
@@ -20,7 +21,7 @@ export function StatusPage({ status, isLocal }: { readonly status: Status; reado
         <Section id="mirrors" title="Mirrors">
           <Table
             label="Mirrors"
-            head={["Mirror", "Requests", "Served", "Saved", "Byte hits", "Fetched", "Holds", "Bad bodies caught", "Cut off"]}
+            head={["Mirror", "Requests", "Served", "Saved", "Byte hits", "Fetched", "Holds", "Bad bodies caught", "Cut off", "Turned away"]}
             rows={status.mirrors.map((one) => [
               one.name,
               one.requests,
@@ -31,8 +32,15 @@ export function StatusPage({ status, isLocal }: { readonly status: Status; reado
               `${formatBytes(one.held)} in ${one.objects}`,
               one.refused,
               one.cut,
+              one.turnedAway,
             ])}
           />
+        </Section>
+        <Section id="days" title="By day">
+          <Days status={status} />
+        </Section>
+        <Section id="roots" title="Repositories">
+          <Roots status={status} />
         </Section>
         <Section id="storage" title="Storage">
           {storage === null ? (
@@ -48,6 +56,7 @@ export function StatusPage({ status, isLocal }: { readonly status: Status; reado
           )}
         </Section>
         <Section id="fills" title="Being fetched">
+          {!isLocal && <p class="soft">By this isolate: others may fetch other files.</p>}
           {status.fills.length === 0 && <p class="soft">Nothing.</p>}
           {status.fills.length > 0 && (
             <Table
@@ -110,6 +119,69 @@ export function StatusPage({ status, isLocal }: { readonly status: Status; reado
         </Section>
       </div>
     </Page>
+  );
+}
+
+function Days({ status: { days, dayNames } }: { readonly status: Status }) {
+  if (days === null) return <p>The ledger does not answer.</p>;
+  if (days.length === 0) return <p class="soft">Nothing has been asked for yet.</p>;
+  return (
+    <>
+      <p class="soft">
+        Bytes served: <span class="key bar-held">from the store</span> and <span class="key bar-fetched">fetched for it</span>. All isolates
+        together; each mirror has a scale of its own.
+      </p>
+      <div class="charts">
+        {[...Map.groupBy(days, ({ mirror }) => mirror)].map(([mirror, counts]) => (
+          <DayChart mirror={mirror} days={dayNames} counts={counts} />
+        ))}
+      </div>
+      <details>
+        <summary>The same as a table</summary>
+        <Table
+          label="Mirrors by day"
+          head={["Day", "Mirror", "Requests", "Served", "Saved", "Byte hits", "Fetched", "Bad bodies caught", "Cut off", "Turned away"]}
+          rows={days
+            .toReversed()
+            .map((one) => [
+              one.day,
+              one.mirror,
+              one.requests,
+              formatBytes(one.served),
+              formatBytes(one.saved),
+              one.byteHitRatio === null ? "–" : formatPercent(one.byteHitRatio),
+              formatBytes(one.fetched),
+              one.refused,
+              one.cut,
+              one.turnedAway,
+            ])}
+        />
+      </details>
+    </>
+  );
+}
+
+function Roots({ status: { roots, now } }: { readonly status: Status }) {
+  if (roots === null) return <p>The ledger does not answer.</p>;
+  if (roots.length === 0) return <p class="soft">None has been asked for yet.</p>;
+  const ago = (at: number) => `${formatSeconds((now - at) / 1_000)} ago`;
+  return (
+    <Table
+      label="Repositories"
+      head={["Repository", "State", "Taken over", "Cause"]}
+      rows={roots.map(({ mirror, root, adoptedAt, confirmedAt, behindSince, trouble }) => [
+        `${mirror}/${root}`,
+        behindSince !== null ? (
+          <span class="bad">{`behind for ${formatSeconds((now - behindSince) / 1_000)}`}</span>
+        ) : trouble !== null ? (
+          <span class="bad">{`confirmed last ${ago(confirmedAt)}`}</span>
+        ) : (
+          <span class="good">newest</span>
+        ),
+        ago(adoptedAt),
+        trouble ?? "–",
+      ])}
+    />
   );
 }
 

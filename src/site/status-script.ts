@@ -15,6 +15,8 @@ async function update() {
       if (next === null || next.innerHTML === section.innerHTML) continue;
       // What holds the focus or a selection is being read: it waits.
       if (section.contains(document.activeElement) || (!getSelection().isCollapsed && section.contains(getSelection().anchorNode))) continue;
+      // So does a table that somebody opened.
+      if (section.querySelector("details[open]") !== null) continue;
       section.innerHTML = next.innerHTML;
     }
     state.textContent = "Live";

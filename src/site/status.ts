@@ -1,3 +1,5 @@
+import { dayOf, HISTORY_DAYS, type DayCount, type RootLine } from "../retention/history.ts";
+import { DAY_MS } from "../retention/times.ts";
 import type { Counters, MirrorCounts, PathCount, Trouble } from "./counters.ts";
 
 /** One file being fetched, as far as a page tells. */
@@ -35,6 +37,7 @@ export interface StatusSources {
   readonly fills: () => readonly FillLine[];
   readonly upstreams: () => readonly UpstreamLine[];
   readonly storage: () => Promise<StorageView>;
+  readonly history: () => Promise<{ readonly days: readonly DayCount[]; readonly roots: readonly RootLine[] }>;
 }
 
 export interface MirrorLine {
@@ -48,16 +51,30 @@ export interface MirrorLine {
   readonly byteHitRatio: number | null;
   readonly refused: number;
   readonly cut: number;
+  readonly turnedAway: number;
   readonly objects: number;
   readonly held: number;
 }
 
-/** All that the status page shows. Counts are of one isolate since `since`; storage is of the whole mirror, null where the ledger does not answer. */
+/** One mirror's day, with what follows from its counts. */
+export interface DayLine extends DayCount {
+  /** `saved` of `served`, 0 to 1; null before the first byte. */
+  readonly byteHitRatio: number | null;
+}
+
+/**
+ * All that the status page shows. Counts, fills, upstreams and troubles are of one isolate since `since`; storage, days and roots are of the whole
+ * mirror, and null where the ledger does not answer.
+ */
 export interface Status {
   readonly now: number;
   readonly since: number;
   readonly mirrors: readonly MirrorLine[];
   readonly storage: { readonly used: number; readonly reserved: number; readonly budget: number } | null;
+  /** The days that are remembered, the oldest first: those without a request too. */
+  readonly dayNames: readonly string[];
+  readonly days: readonly DayLine[] | null;
+  readonly roots: readonly RootLine[] | null;
   readonly fills: readonly FillLine[];
   readonly upstreams: readonly UpstreamLine[];
   readonly top: readonly PathCount[];
@@ -69,11 +86,15 @@ const TOP = 15;
 export async function gatherStatus(sources: StatusSources): Promise<Status> {
   const { counters, now, budget } = sources;
   const storage = await sources.storage().catch(() => null);
+  const history = await sources.history().catch(() => null);
   return {
     now: now(),
     since: counters.since() || now(),
     mirrors: sources.mirrors.map((name) => lineOf(name, counters.mirrors().get(name), storage)),
     storage: storage && { used: storage.used, reserved: storage.reserved, budget },
+    dayNames: Array.from({ length: HISTORY_DAYS }, (_, at) => dayOf(now() - (HISTORY_DAYS - 1 - at) * DAY_MS)),
+    days: history && history.days.map((one) => ({ ...one, byteHitRatio: ratio(one) })),
+    roots: history && history.roots,
     fills: sources.fills(),
     upstreams: sources.upstreams(),
     top: counters.top(TOP),
@@ -85,7 +106,7 @@ function lineOf(name: string, counts: MirrorCounts | undefined, storage: Storage
   const shard = storage?.shards.find((one) => one.shard === name);
   const held = { objects: shard?.objects ?? 0, held: shard?.live ?? 0 };
   if (counts === undefined) {
-    return { name, requests: 0, served: 0, saved: 0, stored: 0, byteHitRatio: null, refused: 0, cut: 0, ...held };
+    return { name, requests: 0, served: 0, saved: 0, stored: 0, byteHitRatio: null, refused: 0, cut: 0, turnedAway: 0, ...held };
   }
   const { requests, bytes, storedBytes, refused, cut } = counts;
   const served = sum(bytes);
@@ -96,11 +117,16 @@ function lineOf(name: string, counts: MirrorCounts | undefined, storage: Storage
     served,
     saved,
     stored: storedBytes,
-    byteHitRatio: served === 0 ? null : saved / served,
+    byteHitRatio: ratio({ served, saved }),
     refused,
     cut,
+    turnedAway: requests["turned-away"],
     ...held,
   };
+}
+
+function ratio({ served, saved }: { readonly served: number; readonly saved: number }): number | null {
+  return served === 0 ? null : saved / served;
 }
 
 function sum(counts: Readonly<Record<string, number>>): number {

@@ -1,11 +1,11 @@
 /** The one style sheet: light and dark by the visitor's choice, one column on a phone. */
 export const STYLE = `
-:root { color-scheme: light dark; --ink: #1c2128; --soft: #57606a; --paper: #ffffff; --card: #f6f8fa; --line: #d0d7de; --link: #0a58ca; --good: #116329; --bad: #b3261e; }
+:root { color-scheme: light dark; --ink: #1c2128; --soft: #57606a; --paper: #ffffff; --card: #f6f8fa; --line: #d0d7de; --link: #0a58ca; --good: #116329; --bad: #b3261e; --held: #2f6fde; --fetched: #b35900; }
 @media (prefers-color-scheme: dark) {
-  :root { --ink: #e6edf3; --soft: #9aa4af; --paper: #0d1117; --card: #161b22; --line: #30363d; --link: #79b8ff; --good: #56d364; --bad: #ff8a80; }
+  :root { --ink: #e6edf3; --soft: #9aa4af; --paper: #0d1117; --card: #161b22; --line: #30363d; --link: #79b8ff; --good: #56d364; --bad: #ff8a80; --held: #6ea8ff; --fetched: #f0a050; }
 }
 * { box-sizing: border-box; }
-body { margin: 0 auto; max-width: 58rem; padding: 1.5rem 1rem 4rem; font: 1rem/1.55 system-ui, sans-serif; color: var(--ink); background: var(--paper); }
+body { margin: 0 auto; max-width: 64rem; padding: 1.5rem 1rem 4rem; font: 1rem/1.55 system-ui, sans-serif; color: var(--ink); background: var(--paper); }
 header nav { display: flex; flex-wrap: wrap; gap: .25rem 1.25rem; margin-bottom: 1.5rem; }
 h1 { font-size: 1.7rem; line-height: 1.2; margin: 0 0 .5rem; overflow-wrap: anywhere; }
 h2 { font-size: 1.2rem; margin: 2.25rem 0 .5rem; }
@@ -26,7 +26,17 @@ pre code { overflow-wrap: normal; }
 table { border-collapse: collapse; width: 100%; }
 caption { text-align: left; color: var(--soft); }
 th, td { text-align: left; padding: .35rem .75rem .35rem 0; border-bottom: 1px solid var(--line); vertical-align: top; }
+#mirrors td, #days tbody th, #days td { white-space: nowrap; }
 td { font-variant-numeric: tabular-nums; }
+.charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(15rem, 1fr)); gap: 1rem 1.5rem; margin-bottom: 1rem; }
+figure { margin: 0; }
+svg { display: block; width: 100%; }
+svg text { fill: var(--soft); font-size: 11px; }
+.axis { stroke: var(--line); }
+rect.bar-held { fill: var(--held); }
+rect.bar-fetched { fill: var(--fetched); }
+.key::before { content: ""; display: inline-block; width: .8em; height: .8em; margin-right: .35em; border-radius: .15em; background: var(--held); }
+.key.bar-fetched::before { background: var(--fetched); }
 meter, progress { width: 100%; }
 dl { display: grid; grid-template-columns: minmax(8rem, max-content) 1fr; gap: .35rem 1rem; }
 dt { color: var(--soft); }

@@ -49,6 +49,12 @@ function basic(user: string, password: string): string {
   return `Basic ${Buffer.from(`${user}:${password}`).toString("base64")}`;
 }
 
+async function turnedAway(): Promise<number> {
+  const response = await fetch(`${mirror.url}/-/status.json`, { headers: { authorization: `Bearer ${token}` } });
+  const { mirrors } = await response.json<{ mirrors: { name: string; turnedAway: number }[] }>();
+  return mirrors.find(({ name }) => name === "closed")?.turnedAway ?? NaN;
+}
+
 /** One request with bytes as given, and all that came back. */
 async function raw(request: string): Promise<string> {
   const socket = connect(mirror.port, "127.0.0.1");
@@ -75,6 +81,13 @@ describe("a mirror with users", () => {
     expect([response.status, (await response.text()) === SECRET]).toEqual([status, status === 200]);
     expect(response.headers.get("cache-control")).toContain("no-store");
     if (status === 401) expect(response.headers.get("www-authenticate")).toMatch(/^Basic realm=/);
+  });
+
+  it("shows who was kept out, in the log and in the counts", async () => {
+    const before = await turnedAway();
+    await (await fetch(`${mirror.url}/closed/who-knocks`)).text();
+    expect(await turnedAway()).toBe(before + 1);
+    await expect.poll(() => mirror.output()).toMatch(/401 .*closed:who-knocks/);
   });
 
   it.each([

@@ -60,6 +60,15 @@ describe("the counts", () => {
     expect(await runTool("promtool", ["check", "metrics"], { input: text })).toEqual({ code: 0, stdout: "", stderr: "" });
   });
 
+  it("are kept by the day, over a restart", async () => {
+    const days = async () => (await (await get("/-/status.json")).json<{ days: unknown }>()).days;
+    const day = { mirror: "debian", requests: 4, served: 4 * BYTES, saved: 3 * BYTES, fetched: BYTES, byteHitRatio: 0.75 };
+    expect(await days()).toEqual([expect.objectContaining(day)]);
+    await mirror.stop();
+    await mirror.start();
+    expect(await days()).toEqual([expect.objectContaining(day)]);
+  });
+
   it("tell of an upstream that is gone, and why", async () => {
     await origin.close();
     expect((await fetch(`${mirror.url}/debian/pool/c_1.0.tar.gz`)).status).toBe(502);

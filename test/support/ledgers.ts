@@ -70,7 +70,7 @@ export function createLedgers({ store, now, budget, mirrors = ["fedora"] }: Ledg
     async record(name, batch) {
       const totals = need(running.shards, name).record(batch, running.book.view().ageFactor);
       const arrived = batch.news.flatMap(({ kind, key }) => (kind === "stored" ? [key] : []));
-      return running.book.report(name, totals, arrived);
+      return running.book.report(name, totals, arrived, batch.days);
     },
     reserve: (key, size, untold) => running.book.reserve(key, size, untold),
   };

@@ -74,6 +74,7 @@ describe("on the free plan a file that 10 ms cannot pump", () => {
       admit: async () => true,
       put: createR2StreamPut(bucket),
       now: () => 0,
+      onStored: () => {},
       onUnstored: (at) => unstored.push(at),
     });
     const { readable, writable } = new FixedLengthStream(1_000_000);

@@ -1,3 +1,4 @@
+import type { RootStanding } from "../../../src/root-standing.ts";
 import type { Mirror } from "../../../src/config/config.ts";
 import type { EnsureStored, KeptState } from "../../../src/metadata/ports.ts";
 import type { IndexTables } from "../../../src/metadata/index-tables.ts";
@@ -26,6 +27,8 @@ export interface World {
   readonly logs: string[];
   /** What the ledger was last told that live generations name. */
   published: readonly string[];
+  /** What was told of how roots stand. */
+  readonly standings: [root: string, standing: RootStanding | null][];
   now: number;
   /** Answers of the upstreams wait for it. */
   gate: Promise<void>;
@@ -61,6 +64,7 @@ export function createWorld(upstreamUrls: readonly string[] = [ONE, TWO]): World
     requests: [],
     logs: [],
     published: [],
+    standings: [],
     now: Date.UTC(2026, 0, 1),
     gate: Promise.resolve(),
     async pass(ms) {
@@ -112,6 +116,7 @@ export function createWorld(upstreamUrls: readonly string[] = [ONE, TWO]): World
         ensureStored: world.ensureStored,
         tables: options.tables ?? null,
         onPublished: (keys) => (world.published = keys),
+        onStanding: (root, standing) => world.standings.push([root, standing]),
         timer: world.timer,
         now: () => world.now,
         log: (level, message) => world.logs.push(`${level}: ${message}`),

@@ -25,6 +25,7 @@ export function siteDependencies(vars: Record<string, unknown> = {}): SiteDepend
         fills: () => [],
         upstreams: () => [],
         storage: () => Promise.reject(new Error("no ledger")),
+        history: () => Promise.reject(new Error("no ledger")),
       },
       why: {} as never,
     },

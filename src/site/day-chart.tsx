@@ -1,0 +1,56 @@
+import type { DayCount } from "../retention/history.ts";
+import { formatBytes } from "./format.ts";
+
+const WIDTH = 280;
+const HEIGHT = 72;
+const GAP = 4;
+/** What is there at all is to be seen. */
+const MIN_BAR = 1.5;
+
+/** One mirror's days as bars of what was served: below what came from the store, above what had to be fetched for it. `days` are all the days to show, in order. */
+export function DayChart({
+  mirror,
+  days,
+  counts,
+}: {
+  readonly mirror: string;
+  readonly days: readonly string[];
+  readonly counts: readonly DayCount[];
+}) {
+  const most = Math.max(1, ...counts.map(({ served }) => served));
+  const scale = (bytes: number) => (bytes === 0 ? 0 : Math.max(MIN_BAR, (bytes / most) * HEIGHT));
+  const step = WIDTH / days.length;
+  const served = counts.reduce((sum, one) => sum + one.served, 0);
+  const saved = counts.reduce((sum, one) => sum + one.saved, 0);
+  const label = `${mirror}: ${formatBytes(served)} served in ${days.length} days, ${formatBytes(saved)} of it from the store`;
+  return (
+    <figure>
+      <svg viewBox={`0 0 ${WIDTH} ${HEIGHT + 16}`} role="img" aria-label={label}>
+        <line class="axis" x1="0" x2={WIDTH} y1={HEIGHT + 0.5} y2={HEIGHT + 0.5} />
+        {days.map((day, at) => {
+          const one = counts.find((count) => count.day === day);
+          if (one === undefined) return null;
+          const held = scale(one.saved);
+          const fetched = scale(one.served - one.saved);
+          const bar = { x: at * step + GAP / 2, width: step - GAP };
+          return (
+            <g>
+              <title>{`${day}: ${formatBytes(one.served)} served, ${formatBytes(one.saved)} of it from the store`}</title>
+              <rect class="bar-held" {...bar} y={HEIGHT - held} height={held} />
+              <rect class="bar-fetched" {...bar} y={HEIGHT - held - fetched} height={fetched} />
+            </g>
+          );
+        })}
+        <text x="0" y={HEIGHT + 13}>
+          {days[0]?.slice(5)}
+        </text>
+        <text x={WIDTH} y={HEIGHT + 13} text-anchor="end">
+          {days.at(-1)?.slice(5)}
+        </text>
+      </svg>
+      <figcaption>
+        <strong>{mirror}</strong> <span class="soft">{formatBytes(served)} served</span>
+      </figcaption>
+    </figure>
+  );
+}
