@@ -1,4 +1,3 @@
-import { contentKey } from "./content-address.ts";
 import { isReadable } from "./decompress.ts";
 import { usedName } from "./gather.ts";
 import type { RootContent } from "./generation.ts";
@@ -26,7 +25,7 @@ export function chooseIndexes(place: Place, { root, parsed }: RootContent, membe
   }
   const entries =
     parsed === null ? [] : place.kind === "rpm-md" ? parsed.entries.filter(isPrimary) : chooseDeb(place, parsed.entries, members);
-  return entries.map((entry) => ({ path: entry.path, key: contentKey(entry), id: entry.digest, entry }));
+  return entries.map((entry) => ({ path: entry.path, key: members.keyOf(entry), id: entry.digest, entry }));
 }
 
 function isPrimary({ type, path }: Entry): boolean {

@@ -1,3 +1,4 @@
+import type { Mirror } from "../config/config.ts";
 import type { Expectation } from "../verify/expectation.ts";
 
 export type NamedDigest = Pick<Expectation, "algorithm" | "digest">;
@@ -15,9 +16,12 @@ export const BY_HASH_FOLDER: Readonly<Partial<Record<Expectation["algorithm"], s
   md5: "MD5Sum",
 };
 
-/** The key under which bytes of this digest lie, whatever repository named them. */
-export function contentKey({ algorithm, digest }: NamedDigest): string {
-  return `-/${algorithm}/${digest}`;
+/**
+ * The key under which bytes of this digest lie, whatever repository named them. A mirror that does not let everyone in has a space of its own: who
+ * knows a digest of its metadata could read it through an open mirror. Not below the mirror's name, where an upstream's paths lie.
+ */
+export function contentKey({ name, access }: Pick<Mirror, "name" | "access">, { algorithm, digest }: NamedDigest): string {
+  return `${access === undefined ? "-" : `-/closed/${name}`}/${algorithm}/${digest}`;
 }
 
 /** Reads `sha256` (rpm-md also says `sha` for SHA-1) and hex digits of the right number; null for anything else. */

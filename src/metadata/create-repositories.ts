@@ -69,7 +69,7 @@ export function createRepositories({ store, now, repository, lookUp }: Repositor
     const place = resolvePlace(target.path);
     if (place === null) return { kind: "opaque" };
     if (place.digest !== undefined) {
-      const key = hashedKey(target.path) ?? "";
+      const key = hashedKey(target) ?? "";
       const object = key === lost ? null : await store.head(key);
       if (object !== null)
         return { kind: "object", key, object, state: "fresh", ageSeconds: Math.max(0, Math.floor((now() - object.storedAt) / 1000)) };
@@ -118,9 +118,9 @@ export function createRepositories({ store, now, repository, lookUp }: Repositor
 }
 
 /** The key of a file whose name carries its digest, stored or not; null for any other path. Asks nobody. */
-function hashedKey(path: string): string | null {
+function hashedKey({ mirror, path }: Target): string | null {
   const digest = resolvePlace(path)?.digest;
-  return digest === undefined ? null : contentKey(digest);
+  return digest === undefined ? null : contentKey(mirror, digest);
 }
 
 /** A Durable Object that restarts or is overrun is an upstream trouble like any other: the client is to try again. */

@@ -66,7 +66,7 @@ export async function fetchFile(fetcher: FileFetcher, request: FetchFileRequest)
   try {
     const start = await readUpTo(source, wholeLimit + 1);
     if (start.length <= wholeLimit) {
-      return { kind: "fetched", representation, bytes: start, file: await storeWhole(fetcher, path, representation, start) };
+      return { kind: "fetched", representation, bytes: start, file: await storeWhole(fetcher, request, representation, start) };
     }
     if (request.slicedUpTo === undefined) return unfit(`is longer than ${wholeLimit} bytes`);
     const file = await storeSliced(fetcher, path, representation, start, source, request.slicedUpTo);
@@ -89,10 +89,15 @@ async function hexSha256(bytes: Uint8Array): Promise<string> {
   return [...new Uint8Array(digest)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-async function storeWhole(fetcher: FileFetcher, path: string, representation: Representation, bytes: Uint8Array): Promise<StoredFile> {
+async function storeWhole(
+  fetcher: FileFetcher,
+  { mirror, path }: FetchFileRequest,
+  representation: Representation,
+  bytes: Uint8Array,
+): Promise<StoredFile> {
   const sha256 = await hexSha256(bytes);
   const object: StoredObject = { ...describe(fetcher, representation, bytes.length), version: sha256.slice(0, 32), sha256 };
-  const key = contentKey({ algorithm: "sha256", digest: sha256 });
+  const key = contentKey(mirror, { algorithm: "sha256", digest: sha256 });
   await fetcher.store.put(key, object, bytes);
   return { path, key, object };
 }

@@ -16,6 +16,8 @@ export interface MemberFile extends NamedDigest {
 
 /** The files that roots name: which of them lie in the store, and which of them clients asked for. */
 export interface Members {
+  /** Where the content of this digest lies, for this mirror. */
+  keyOf(this: void, digest: NamedDigest): string;
   /** In the store after this, verified; at once where it is known to be there. */
   ensure(member: MemberFile, candidates: readonly string[]): Promise<EnsureStoredAnswer>;
   /** The store lost it, or nothing names it any more. */
@@ -38,9 +40,11 @@ export interface MembersDependencies {
 
 export function createMembers({ mirror, ensureStored, kept, now, usedForMs }: MembersDependencies): Members {
   const stored = new Map<string, StoredObject>();
+  const keyOf = (digest: NamedDigest) => contentKey(mirror, digest);
   return {
+    keyOf,
     async ensure(member, candidates) {
-      const key = contentKey(member);
+      const key = keyOf(member);
       const known = stored.get(key) ?? parseStoredObjectText(kept.load(OBJECT + key) ?? "");
       if (known !== null) {
         stored.set(key, known);

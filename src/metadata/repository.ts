@@ -1,5 +1,4 @@
 import type { Expectation } from "../verify/expectation.ts";
-import { contentKey } from "./content-address.ts";
 import { fetchFile } from "./fetch-file.ts";
 import { usedName } from "./gather.ts";
 import type { Generation, RootContent, StoredFile } from "./generation.ts";
@@ -108,7 +107,7 @@ export function createRepository(deps: RepositoryDependencies): Repository {
 
   function liveKeys(): ReadonlySet<string> {
     const entries = [...keepers.values()].flatMap((keeper) => keeper.held()?.parsed?.entries ?? []);
-    return new Set(entries.map(contentKey));
+    return new Set(entries.map(members.keyOf));
   }
 
   function publishedFiles(): readonly string[] {
@@ -135,7 +134,7 @@ export function createRepository(deps: RepositoryDependencies): Repository {
     if (entry === undefined || (entry.size ?? 0) > deps.limits.prefetchBytes) return { kind: "opaque" };
     await noteUse(place, entry);
     const candidates = entry.path === path ? [path] : [path, entry.path];
-    return answerMember(await members.ensure(entry, candidates), contentKey(place.digest), "fresh", now());
+    return answerMember(await members.ensure(entry, candidates), members.keyOf(place.digest), "fresh", now());
   }
 
   async function resolveMember(path: string, place: Place, current: Held): Promise<Resolution> {
@@ -144,7 +143,7 @@ export function createRepository(deps: RepositoryDependencies): Repository {
     if (entry === undefined || (entry.size ?? 0) > deps.limits.prefetchBytes) return { kind: "opaque" };
     await noteUse(place, entry);
     const candidates = memberCandidates(entry, generation.parsed?.byHash ?? false);
-    return answerMember(await members.ensure(entry, candidates), contentKey(entry), state, confirmedAt, detail);
+    return answerMember(await members.ensure(entry, candidates), members.keyOf(entry), state, confirmedAt, detail);
   }
 
   function answerMember(

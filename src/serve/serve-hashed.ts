@@ -14,7 +14,7 @@ import { lookUp } from "./stored.ts";
 export async function serveHashed(client: Client, target: Target, deps: ServeDependencies): Promise<Response> {
   const named = parseHashName(target.path);
   if (named === null) return servePackage(client, target, deps);
-  const keyed = { ...target, key: contentKey(named) };
+  const keyed = { ...target, key: contentKey(target.mirror, named) };
   const found = await lookUp(client, keyed.key, deps);
   if (found !== null) {
     await deps.repositories.noteUse(target);

@@ -87,7 +87,7 @@ async function resolve(target: Target, repositories: Repositories): Promise<Reso
 
 function keyOf(target: Target): string {
   const named = target.class === "hashed" ? parseHashName(target.path) : null;
-  return named === null ? target.key : contentKey(named);
+  return named === null ? target.key : contentKey(target.mirror, named);
 }
 
 function describeGeneration(resolution: Resolution): NonNullable<Why["generation"]> {

@@ -1,4 +1,5 @@
 import { Buffer } from "node:buffer";
+import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
@@ -24,6 +25,8 @@ beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), "lazy-mirror-access-"));
   mkdirSync(join(folder, "pool/x"), { recursive: true });
   writeFileSync(join(folder, PATH), SECRET);
+  mkdirSync(join(folder, "pool/x/by-hash/SHA256"), { recursive: true });
+  writeFileSync(join(folder, "pool/x/by-hash/SHA256", createHash("sha256").update(SECRET).digest("hex")), SECRET);
   origin = await startOrigin(folder);
   const closed = {
     upstreams: [origin.url],
@@ -66,6 +69,15 @@ async function raw(request: string): Promise<string> {
 }
 
 describe("a mirror with users", () => {
+  it("keeps what it holds by its digest to itself: a digest that got about opens nothing", async () => {
+    const byHash = `by-hash/SHA256/${createHash("sha256").update(SECRET).digest("hex")}`;
+    const closed = await fetch(`${mirror.url}/closed/${PATH.replace(/[^/]+$/, byHash)}`, {
+      headers: { authorization: basic("alice", "correct horse") },
+    });
+    expect(await closed.text()).toBe(SECRET);
+    expect((await fetch(`${mirror.url}/open/elsewhere/${byHash}`)).status).toBe(404);
+  });
+
   it.each([
     ["alice", "correct horse", 200],
     ["bob b", "battery: staple", 200],
