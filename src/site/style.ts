@@ -15,8 +15,8 @@ a { color: var(--link); }
 .good { color: var(--good); }
 .bad { color: var(--bad); }
 .notice { border-left: 4px solid var(--bad); padding: .5rem 1rem; background: var(--card); }
-details { border: 1px solid var(--line); border-radius: .5rem; margin: .5rem 0; background: var(--card); }
-summary { cursor: pointer; padding: .65rem 1rem; overflow-wrap: anywhere; }
+details { border: 1px solid var(--line); border-radius: .5rem; margin: .35rem 0; background: var(--card); }
+summary { cursor: pointer; padding: .4rem 1rem; overflow-wrap: anywhere; }
 summary strong { margin-right: .75rem; }
 details > div { padding: 0 1rem 1rem; }
 pre { margin: .25rem 0 .75rem; padding: .75rem; overflow-x: auto; border: 1px solid var(--line); border-radius: .4rem; background: var(--paper); font-size: .875rem; line-height: 1.45; user-select: all; -webkit-user-select: all; }
@@ -26,8 +26,9 @@ pre code { overflow-wrap: normal; }
 table { border-collapse: collapse; width: 100%; }
 caption { text-align: left; color: var(--soft); }
 th, td { text-align: left; padding: .35rem .75rem .35rem 0; border-bottom: 1px solid var(--line); vertical-align: top; }
-#mirrors td, #days tbody th, #days td { white-space: nowrap; }
+#mirrors tbody th, #mirrors td, #days tbody th, #days td { white-space: nowrap; }
 td { font-variant-numeric: tabular-nums; }
+#top td { white-space: nowrap; }
 .charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(15rem, 1fr)); gap: 1rem 1.5rem; margin-bottom: 1rem; }
 figure { margin: 0; }
 svg { display: block; width: 100%; }
