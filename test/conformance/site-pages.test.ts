@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -78,6 +79,37 @@ describe("the counts", () => {
       expect.objectContaining({ kind: "fault", where: origin.url, cause: expect.stringContaining("pool/c_1.0.tar.gz") }),
     );
     expect(troubles).toContainEqual(expect.objectContaining({ kind: "answer", where: "debian/pool/c_1.0.tar.gz" }));
+  });
+});
+
+describe("a repository", () => {
+  const release = (packages: string, date: string) => {
+    const digest = createHash("sha256").update(packages).digest("hex");
+    return `Suite: stable\nDate: ${date}\nSHA256:\n ${digest} ${packages.length} main/binary-amd64/Packages\n`;
+  };
+  const RELEASE = "dists/stable/Release";
+  const roots = async () => (await (await get("/-/status.json")).json<{ roots: unknown }>()).roots;
+
+  it("is said to be behind from when its upstream shows a root that cannot be taken over, and why", async () => {
+    mkdirSync(join(folder, "dists/stable/main/binary-amd64"), { recursive: true });
+    writeFileSync(join(folder, "dists/stable/main/binary-amd64/Packages"), "Package: a\n");
+    writeFileSync(join(folder, RELEASE), release("Package: a\n", "Sun, 22 Nov 2026 10:00:00 UTC"));
+    await mirror.stop();
+    await mirror.start({ METADATA_TTL_SECONDS: 1 });
+    const ask = async () => (await fetch(`${mirror.url}/debian/${RELEASE}`)).text();
+    await ask();
+    await (await fetch(`${mirror.url}/debian/dists/stable/main/binary-amd64/Packages`)).text();
+    await expect
+      .poll(roots)
+      .toEqual([expect.objectContaining({ mirror: "debian", root: "dists/stable", behindSince: null, trouble: null })]);
+    writeFileSync(join(folder, RELEASE), release("Package: b\n", "Sun, 22 Nov 2026 11:00:00 UTC"));
+    await expect
+      .poll(async () => (await ask(), roots()), { timeout: 15_000 })
+      .toEqual([expect.objectContaining({ behindSince: expect.any(Number), trouble: expect.stringContaining("Packages") })]);
+    writeFileSync(join(folder, "dists/stable/main/binary-amd64/Packages"), "Package: b\n");
+    await expect
+      .poll(async () => (await ask(), roots()), { timeout: 15_000 })
+      .toEqual([expect.objectContaining({ behindSince: null, trouble: null })]);
   });
 });
 
