@@ -62,8 +62,8 @@ export function createRetention(deps: RetentionDependencies): Retention {
   /** When the wait of this batch began; 0: not yet. */
   let armedAt = 0;
   let known: { readonly used: number; readonly at: number } | null = null;
-  /** Admitted here, and not yet in what the ledger told. */
-  const pending = new Map<string, { readonly size: number; readonly at: number }>();
+  /** Admitted here, and not yet in what the ledger told; each version of a key takes room of its own. */
+  const pending = new Set<{ readonly key: string; readonly size: number; readonly at: number }>();
 
   function collect(): void {
     if (++collected >= FLUSH_USES) return waitUntil(flush());
@@ -95,7 +95,7 @@ export function createRetention(deps: RetentionDependencies): Retention {
     const batch = { news: all.news.filter(isOurs), uses: all.uses.filter(isOurs), days: all.days };
     try {
       const view = await ledger.record(shard, batch);
-      for (const { kind, key } of batch.news) if (kind === "stored") pending.delete(key);
+      for (const one of batch.news) if (one.kind === "stored") settle(one.record);
       known = { used: view.used, at: now() };
     } catch (error) {
       log(`Cannot tell the ledger of ${shard}: ${String(error)}`);
@@ -139,13 +139,16 @@ export function createRetention(deps: RetentionDependencies): Retention {
     collect();
   }
 
-  function untold(exceptKey: string): number {
-    let bytes = 0;
-    for (const [key, { size, at }] of pending) {
-      if (now() - at >= PENDING_MS) pending.delete(key);
-      else if (key !== exceptKey) bytes += size;
-    }
-    return bytes;
+  /** The ledger knows of an object now: what was admitted for it counts there. */
+  function settle({ key, size }: { readonly key: string; readonly size: number }): void {
+    const own = [...pending].find((one) => one.key === key && one.size === size);
+    if (own !== undefined) pending.delete(own);
+  }
+
+  /** What the ledger has not been told of, but for one. */
+  function untold(except?: object): number {
+    for (const one of pending) if (now() - one.at >= PENDING_MS) pending.delete(one);
+    return [...pending].reduce((bytes, one) => (one === except ? bytes : bytes + one.size), 0);
   }
 
   return {
@@ -159,20 +162,22 @@ export function createRetention(deps: RetentionDependencies): Retention {
     },
     async admit(key, size) {
       if (!isStorableSize(size, budget)) return false;
-      const isFar = known !== null && now() - known.at < KNOWN_MS && known.used + untold(key) + size <= budget * ASK_SHARE;
-      pending.set(key, { size, at: now() });
+      const isFar = known !== null && now() - known.at < KNOWN_MS && known.used + untold() + size <= budget * ASK_SHARE;
+      const own = { key, size, at: now() };
+      // From here on others are to count it.
+      pending.add(own);
       if (isFar) return true;
       // The ledger cannot weigh what it has not been told of.
       await flush();
       try {
-        const { admitted, used } = await ledger.reserve(key, size, untold(key));
+        const { admitted, used } = await ledger.reserve(key, size, untold(own));
         known = { used, at: now() };
         // Told, it counts there; refused, nowhere.
-        pending.delete(key);
+        pending.delete(own);
         return admitted;
       } catch (error) {
         log(`Cannot reserve ${size} bytes for ${key}: ${String(error)}`);
-        pending.delete(key);
+        pending.delete(own);
         return false;
       }
     },

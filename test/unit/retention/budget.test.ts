@@ -86,6 +86,14 @@ describe("the budget", () => {
     );
   });
 
+  it("holds where one file is replaced again and again: the bytes of each version stay for a while", async () => {
+    const world = createWorld();
+    for (const size of [68, 80, 53, 60, 70]) {
+      await fill(world, "same", size);
+      expect(world.store.bytes()).toBeLessThanOrEqual(BUDGET);
+    }
+  });
+
   it("passes an object over half of it on unstored, without asking", async () => {
     const world = createWorld();
     expect(await fill(world, "large", BUDGET / 2 + 1)).toBe(false);
