@@ -1,3 +1,4 @@
+import type { Generation } from "./generation.ts";
 import type { ParsedRoot, RootParse } from "./parsed-root.ts";
 
 /** For how long every reachable upstream must show an older root (or none, or one without its signature) before it is believed. */
@@ -5,6 +6,11 @@ export const DOUBT_MS = 60 * 60 * 1000;
 
 /** What is held of a repository: a parsed root, an opaque one, or nothing yet. */
 export type HeldRoot = { readonly kind: "parsed"; readonly root: ParsedRoot } | { readonly kind: "opaque" } | { readonly kind: "nothing" };
+
+export function heldRoot(generation: Generation | null): HeldRoot {
+  if (generation === null) return { kind: "nothing" };
+  return generation.parsed === null ? { kind: "opaque" } : { kind: "parsed", root: generation.parsed };
+}
 
 export type Judgement =
   | { readonly kind: "adopt" }

@@ -1,9 +1,8 @@
 import type { Config, Mirror } from "../config/config.ts";
-import type { ObjectStore } from "../store/object-store.ts";
 import type { RootStanding } from "../root-standing.ts";
 import type { UpstreamFailure } from "../upstream/upstream.ts";
 import type { Timer } from "../upstream/timer.ts";
-import { type HeldRoot, isBelieved, judgeRoot } from "./adopt.ts";
+import { heldRoot, isBelieved, judgeRoot } from "./adopt.ts";
 import { type FetchedFile, fetchFile, type FetchFileAnswer, type FileFetcher } from "./fetch-file.ts";
 import { gatherCompanions, gatherMembers } from "./gather.ts";
 import { type Generation, NEVER_TRIED, type RootContent, type Standing } from "./generation.ts";
@@ -11,6 +10,7 @@ import type { Members } from "./members.ts";
 import { parseRoot } from "./parse-root.ts";
 import type { KeptState, Log } from "./ports.ts";
 import { type Place, rootFiles } from "./repository-root.ts";
+import { conditions, validatorsOf, withOwnDate } from "./root-validators.ts";
 
 /** Trouble is reported as an error when a held Valid-Until is nearer than this: clients refuse it soon. */
 const NEAR_EXPIRY_MS = 24 * 60 * 60 * 1000;
@@ -297,30 +297,4 @@ export function createRootKeeper(deps: KeeperDependencies, place: Place): RootKe
 function readKept(kept: KeptState, key: string): unknown {
   const text = kept.load(key);
   return text === null ? null : JSON.parse(text);
-}
-
-function heldRoot(generation: Generation | null): HeldRoot {
-  if (generation === null) return { kind: "nothing" };
-  return generation.parsed === null ? { kind: "opaque" } : { kind: "parsed", root: generation.parsed };
-}
-
-function validatorsOf({ representation: { etag, lastModified } }: FetchedFile): Generation["validators"] {
-  return { ...(etag === undefined ? {} : { etag }), ...(lastModified === undefined ? {} : { lastModified }) };
-}
-
-/** A date alone tells nothing of changes within its second (RFC 9110 §8.8.2.2): then the root is fetched and compared by digest. */
-function conditions(generation: Generation): Generation["validators"] | undefined {
-  if (generation.mismatched === true) return undefined;
-  const { etag, lastModified } = generation.validators;
-  if (etag !== undefined) return { etag };
-  const isStrong = lastModified !== undefined && generation.root.object.storedAt - Date.parse(lastModified) >= 60_000;
-  return isStrong ? { lastModified } : undefined;
-}
-
-/** apt compares dates only: a new root with the date of the old one must not look unchanged. */
-async function withOwnDate(store: ObjectStore, { file, bytes }: FetchedFile, held: Generation | null): Promise<Generation["root"]> {
-  const { lastModified, ...object } = file.object;
-  if (lastModified === undefined || lastModified !== held?.validators.lastModified || bytes === null) return file;
-  await store.put(file.key, object, bytes);
-  return { ...file, object };
 }

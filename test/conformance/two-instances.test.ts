@@ -1,14 +1,13 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { DNF_TOOLS, openDnf } from "../support/clients/dnf.ts";
 import { download } from "../support/download.ts";
 import { sha256 } from "../support/fixture.ts";
-import { startMirror } from "../support/mirror.ts";
+import { findFreePort, startMirror } from "../support/mirror.ts";
 import type { MirrorProcess } from "../support/mirror.ts";
 import { startOrigin } from "../support/origin.ts";
 import type { Origin } from "../support/origin.ts";
@@ -185,12 +184,3 @@ describe.runIf(requireTools(...DNF_TOOLS, "haproxy", "python3"))("two instances 
     expect(failures).toEqual([]);
   });
 });
-
-async function findFreePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
-}

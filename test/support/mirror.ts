@@ -136,7 +136,7 @@ function formatConfig(setup: MirrorSetup, hosts: ReadonlyMap<string, string>): s
   return `${lines.join("\n")}\n`;
 }
 
-async function findFreePort(): Promise<number> {
+export async function findFreePort(): Promise<number> {
   const server = createServer().listen(0, "127.0.0.1");
   await once(server, "listening");
   const { port } = server.address() as AddressInfo;
