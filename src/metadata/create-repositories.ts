@@ -34,17 +34,7 @@ export function createRepositories({ store, now, repository, lookUp }: Repositor
 
   return {
     resolve: (target, lost) => answering(target, () => resolve(target, lost)),
-    async noteUse(target) {
-      if (!/\/by-hash\/|\.zck$/.test(target.path) || now() - (told.get(target.key) ?? -Infinity) < TOLD_MS) return;
-      if (told.size >= MAX_TOLD) told.clear();
-      told.set(target.key, now());
-      const base = resolvePlace(target.path)?.base;
-      // One that cannot be told now is told by the next client.
-      if (base !== undefined)
-        await repository(target.mirror.name, base)
-          .resolve(target.path)
-          .catch(() => told.delete(target.key));
-    },
+    noteUse,
     async expected(target, waitMs = 0) {
       try {
         return await expected(target, waitMs);
@@ -65,14 +55,32 @@ export function createRepositories({ store, now, repository, lookUp }: Repositor
     },
   };
 
+  /** Tells the repository that its clients use this file, once a day: it may be stored without having been asked for here. */
+  async function noteUse(target: Target): Promise<void> {
+    if (!/\/by-hash\/|\.zck$/.test(target.path) || now() - (told.get(target.key) ?? -Infinity) < TOLD_MS) return;
+    if (told.size >= MAX_TOLD) told.clear();
+    told.set(target.key, now());
+    const base = resolvePlace(target.path)?.base;
+    if (base === undefined) return;
+    try {
+      await repository(target.mirror.name, base).resolve(target.path);
+    } catch {
+      // One that cannot be told now is told by the next client.
+      told.delete(target.key);
+    }
+  }
+
   async function resolve(target: Target, lost: string | undefined): Promise<Resolution> {
     const place = resolvePlace(target.path);
     if (place === null) return { kind: "opaque" };
     if (place.digest !== undefined) {
       const key = hashedKey(target) ?? "";
       const object = key === lost ? null : await store.head(key);
-      if (object !== null)
+      if (object !== null) {
+        // Another mirror stored the same content since: this one's repository is to learn of the use all the same.
+        await noteUse(target);
         return { kind: "object", key, object, state: "fresh", ageSeconds: Math.max(0, Math.floor((now() - object.storedAt) / 1000)) };
+      }
     }
     return repository(target.mirror.name, place.base).resolve(target.path, lost);
   }

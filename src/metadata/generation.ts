@@ -11,8 +11,8 @@ export interface StoredFile {
 /** A root and what moves together with it, published by one swap. */
 export interface Generation {
   readonly root: StoredFile;
-  /** The upstream's validators of the root, verbatim. */
-  readonly validators: { readonly etag?: string; readonly lastModified?: string };
+  /** The upstream's validators of the root, verbatim, and when it last gave them (milliseconds since the epoch). */
+  readonly validators: { readonly etag?: string; readonly lastModified?: string; readonly receivedAt?: number };
   readonly companions: readonly StoredFile[];
   /** Null for a root that stands alone (pacman, Alpine). */
   readonly parsed: ParsedRoot | null;

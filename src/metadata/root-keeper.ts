@@ -130,7 +130,7 @@ export function createRootKeeper(deps: KeeperDependencies, place: Place): RootKe
         }
         avoid.push(answer.representation.upstream);
         if (answer.file.key === generation?.root.key && generation.mismatched !== true)
-          return confirm({ ...generation, validators: validatorsOf(answer) });
+          return confirm({ ...generation, validators: validatorsOf(answer, now()) });
         // oxlint-disable-next-line no-await-in-loop
         const result = await consider(answer, patience.ended, isSecondLook || generation?.mismatched === true);
         if (result.kind === "adopted") return { kind: "confirmed" };
@@ -169,7 +169,7 @@ export function createRootKeeper(deps: KeeperDependencies, place: Place): RootKe
     }
   }
 
-  async function fetchRoot(avoid: readonly string[], conditional: Generation["validators"] | undefined): Promise<FetchFileAnswer> {
+  async function fetchRoot(avoid: readonly string[], conditional: ReturnType<typeof conditions>): Promise<FetchFileAnswer> {
     const canSlice = place.kind === "pacman" || place.kind === "apk";
     let answer: FetchFileAnswer = { kind: "absent", status: 404 };
     for (const path of rootFiles(place)) {
@@ -216,7 +216,7 @@ export function createRootKeeper(deps: KeeperDependencies, place: Place): RootKe
     }
     await deps.beforeSwap(place, { root: fetched.file, parsed }, generation);
     const root = await withOwnDate(deps.store, fetched, generation);
-    const validators = validatorsOf(fetched);
+    const validators = validatorsOf(fetched, now());
     swap({ root, validators, companions: files, parsed, adoptedAt: now(), ...(mismatch === null ? {} : { mismatched: true }) });
     return { kind: "adopted" };
   }

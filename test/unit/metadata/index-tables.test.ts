@@ -424,3 +424,17 @@ test("an index that another mirror stored first is known to be used all the same
   expect(world.store.objects.has("m/pool/a.deb")).toBe(false);
   expect(await repositories.expected(target(world, "pool/a.deb"))).toEqual(known("bbb"));
 });
+
+test("an index that another mirror stores between two looks at the store is known to be used too", async () => {
+  const { world, repository, repositories, idle } = setUp();
+  world.origins[ONE] = suite("sid", T, { "pool/a.deb": "aaa" });
+  const index = world.origins[ONE]["dists/sid/main/binary-amd64/Packages.gz"] as Uint8Array;
+  await repository.resolve("dists/sid/InRelease");
+  // Looked up in vain before; there now.
+  const object = { version: "v", size: index.length, contentType: "x/y", upstream: TWO, storedAt: world.now, verified: "digest" } as const;
+  await world.store.put(`-/sha256/${sha256(index)}`, object, index);
+  const hashed = target(world, `dists/sid/main/binary-amd64/by-hash/SHA256/${sha256(index)}`, "hashed");
+  expect(await repositories.resolve(hashed)).toMatchObject({ kind: "object" });
+  await idle();
+  expect(await repositories.expected(target(world, "pool/a.deb"))).toEqual(known("aaa"));
+});

@@ -30,6 +30,8 @@ export interface World {
   /** What was told of how roots stand. */
   readonly standings: [root: string, standing: RootStanding | null][];
   now: number;
+  /** Set: upstreams give this Last-Modified, and an entity tag made of it and the size, as servers do. */
+  changedAt: string | undefined;
   /** Answers of the upstreams wait for it. */
   gate: Promise<void>;
   /** Runs the timers that are due once `ms` have passed. */
@@ -66,6 +68,7 @@ export function createWorld(upstreamUrls: readonly string[] = [ONE, TWO]): World
     published: [],
     standings: [],
     now: Date.UTC(2026, 0, 1),
+    changedAt: undefined,
     gate: Promise.resolve(),
     async pass(ms) {
       world.now += ms;
@@ -150,12 +153,12 @@ async function open(world: World, request: UpstreamRequest): Promise<UpstreamAns
     const content = files[request.path];
     if (content === undefined) continue;
     const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
-    const etag = `"${sha256(bytes).slice(0, 8)}"`;
+    const etag = world.changedAt === undefined ? `"${sha256(bytes).slice(0, 8)}"` : `"${world.changedAt}-${bytes.length}"`;
     if (request.conditional?.etag === etag) return { kind: "not-modified", upstream: url };
     const representation: Representation = {
       size: bytes.length,
       etag,
-      lastModified: undefined,
+      lastModified: world.changedAt,
       contentType: bytes[0] === 60 && bytes[1] === 104 ? "text/html" : "text/plain",
       contentEncoding: undefined,
       upstream: url,
