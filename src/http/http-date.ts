@@ -45,3 +45,15 @@ export function isSameDate(a: string | null | undefined, b: string | null | unde
   const time = parseHttpDate(a);
   return time !== null && time === parseHttpDate(b);
 }
+
+/** Servers make entity tags of date and size too, and dates have whole seconds; clocks differ. */
+const UNSETTLED_MS = 60_000;
+
+/**
+ * Whether validators that came with this Last-Modified may stand for the next change too: they were received right after the last one
+ * (RFC 9110 §8.8.2.2, with its 60 seconds). `receivedAt` in milliseconds since the epoch.
+ */
+export function isUnsettled(lastModified: string | undefined, receivedAt: number): boolean {
+  const changedAt = parseHttpDate(lastModified);
+  return changedAt !== null && receivedAt - changedAt < UNSETTLED_MS;
+}

@@ -1,27 +1,20 @@
-import { parseHttpDate } from "../http/http-date.ts";
+import { isUnsettled } from "../http/http-date.ts";
 import type { ObjectStore } from "../store/object-store.ts";
 import type { FetchedFile } from "./fetch-file.ts";
 import type { Generation } from "./generation.ts";
-
-/** Servers make entity tags of date and size too, and dates have whole seconds: within this time of a change neither tells of the next one. */
-const WEAK_MS = 60_000;
 
 /** What the upstream calls this version of the root, verbatim, and when it said so. */
 export function validatorsOf({ representation: { etag, lastModified } }: FetchedFile, receivedAt: number): Generation["validators"] {
   return { ...(etag === undefined ? {} : { etag }), ...(lastModified === undefined ? {} : { lastModified }), receivedAt };
 }
 
-/**
- * What to ask for the root with; undefined where validators cannot tell (RFC 9110 §8.8.2.2: one that was received right after a change may stand
- * for the next one too): then the root is fetched and compared by digest.
- */
+/** What to ask for the root with; undefined where validators cannot tell: then it is fetched and compared by digest. */
 export function conditions(generation: Generation): { readonly etag?: string; readonly lastModified?: string } | undefined {
   if (generation.mismatched === true) return undefined;
   const { etag, lastModified, receivedAt = generation.root.object.storedAt } = generation.validators;
-  const changedAt = parseHttpDate(lastModified);
-  if (changedAt !== null && receivedAt - changedAt < WEAK_MS) return undefined;
+  if (isUnsettled(lastModified, receivedAt)) return undefined;
   if (etag !== undefined) return { etag };
-  return lastModified === undefined || changedAt === null ? undefined : { lastModified };
+  return lastModified === undefined ? undefined : { lastModified };
 }
 
 /** apt compares dates only: a new root with the date of the old one must not look unchanged. */

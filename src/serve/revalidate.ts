@@ -1,4 +1,5 @@
 import type { CacheStatus } from "../http/cache-status.ts";
+import { isUnsettled } from "../http/http-date.ts";
 import type { Target } from "../route/target.ts";
 import type { StoredBody } from "../store/object-store.ts";
 import type { StoredObject } from "../store/stored-object.ts";
@@ -58,20 +59,22 @@ type Checked =
 
 async function check(target: Target, object: StoredObject, deps: ServeDependencies): Promise<Checked> {
   const { mirror, path, query, key } = target;
+  // Of a file that may change, and had just done so when it was fetched, its validators do not tell: it is fetched again.
+  const isTold = target.class !== "volatile" || !isUnsettled(object.lastModified, object.storedAt);
   // An entity tag belongs to the upstream that gave it; the date is the mirrors' common one.
   const conditional = {
     ...(object.etag === undefined ? {} : { etag: object.etag }),
     ...(object.lastModified === undefined ? {} : { lastModified: object.lastModified }),
     upstream: object.upstream,
   };
-  const answer = await deps.upstreams.open({ mirror, path, query, class: target.class, conditional });
+  const answer = await deps.upstreams.open({ mirror, path, query, class: target.class, ...(isTold ? { conditional } : {}) });
   switch (answer.kind) {
     case "not-modified":
       deps.checks.note(key, deps.now());
       await renew(key, object, deps);
       return { kind: "same" };
     case "body": {
-      if (!isSame(object, answer.representation)) {
+      if (!isTold || !isSame(object, answer.representation)) {
         // Not yet checked: what comes may be broken. But until it is there, one fetch of it is enough.
         deps.checks.noteFailure(key, deps.now());
         return { kind: "changed", answer };
