@@ -38,6 +38,8 @@ export interface Core {
 
 export interface CoreOptions {
   readonly isLocal: boolean;
+  /** Asks upstreams. */
+  readonly fetch: (url: string, init: RequestInit) => Promise<Response>;
   readonly ledger: LedgerPort;
   /** Puts a cache in front of the store, where there is one. */
   readonly cached: (store: ObjectStore) => ObjectStore;
@@ -60,7 +62,7 @@ export function composeCore(
   config: Config,
   bareStore: ObjectStore,
   leases: Leases,
-  { isLocal, ledger, cached, streamPut, waitUntil, log, observer }: CoreOptions,
+  { isLocal, fetch, ledger, cached, streamPut, waitUntil, log, observer }: CoreOptions,
 ): Core {
   const now = () => Date.now();
   const budget = config.budgetBytes;
@@ -71,7 +73,7 @@ export function composeCore(
     config,
     via,
     version: VERSION,
-    fetch: (url, init) => fetch(url, init),
+    fetch,
     now,
     random: Math.random,
     after,

@@ -29,6 +29,8 @@ interface Env {
   readonly BUCKET?: R2Bucket;
   /** The state folder's store on one machine, in place of the bucket. */
   readonly DISK?: Fetcher;
+  /** The way to upstreams on one machine. */
+  readonly NETWORK?: Fetcher;
   /** Names this deployment of the Worker, at the edge. */
   readonly CF_VERSION_METADATA?: WorkerVersionMetadata;
   readonly FLIGHTS: DurableObjectNamespace<FillCoordinator>;
@@ -47,9 +49,6 @@ interface Env {
 
 /** What this isolate has seen. */
 const counters = createCounters();
-
-/** Coordinators of single flight on one machine, where each is a file of its own. */
-const LOCAL_COORDINATORS = 16;
 
 /** Built once per isolate: the environment does not change under it. */
 let core: Core | undefined;
@@ -144,10 +143,11 @@ function buildCore(env: Env): Core {
   const store = env.DISK === undefined ? createR2Store(env.BUCKET as R2Bucket) : createDiskStore(env.DISK);
   const leases = createLeases(env.FLIGHTS, {
     onError: (error) => log(`A fill's coordinator failed: ${String(error)}`),
-    ...(LOCAL === true ? { shards: LOCAL_COORDINATORS } : {}),
+    isLocal: LOCAL === true,
   });
   return composeCore(parsed.config, store, leases, {
     isLocal: LOCAL === true,
+    fetch: (url, init) => (env.NETWORK ?? globalThis).fetch(url, init),
     ledger: createLedgerPort((name) => ledgerStub(env, name)),
     cached: (bare) => (env.DISK === undefined ? edgeCached(bare, parsed.config, env) : bare),
     streamPut: env.DISK === undefined && parsed.config.plan === "free" ? createR2StreamPut(env.BUCKET as R2Bucket) : null,

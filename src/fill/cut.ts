@@ -38,6 +38,9 @@ export async function cut(options: CutOptions, deps: PumpDependencies & RestDepe
   const { sliceBytes } = fill;
   const { size } = body;
   const fromStart = run.slice === 0;
+  // What is known of the file is looked up while its first bytes come.
+  let reading = body.source.read();
+  reading.catch(() => {});
   const expected = fromStart ? await options.expected(0) : NOTHING_EXPECTED;
   const check = fromStart ? createCheckFor(fill, representation, size, expected, deps) : null;
   const final = lastSlice(size, sliceBytes);
@@ -53,7 +56,7 @@ export async function cut(options: CutOptions, deps: PumpDependencies & RestDepe
   if (check === null) describe();
 
   for (;;) {
-    const chunk = await body.source.read();
+    const chunk = await reading;
     if (chunk === null) break;
     if (position + chunk.length > size) return { kind: "broken", reason: `it goes on past its length of ${size} bytes` };
     await check?.feed(chunk);
@@ -90,6 +93,7 @@ export async function cut(options: CutOptions, deps: PumpDependencies & RestDepe
       reportedAt = run.progressAt;
     }
     fill.changed.notify();
+    reading = body.source.read();
   }
   await resting;
   if (position < size) return { kind: "short", at: position };

@@ -1,103 +1,44 @@
 import { DurableObject, RpcTarget } from "cloudflare:workers";
 import type { StoredObject } from "../store/stored-object.ts";
 import type { UpstreamFailure } from "../upstream/upstream.ts";
-import { createSignal, type Signal } from "./signal.ts";
-import { isHeld, NO_LEASES, RECENT_COMMIT_MS, reduceLeases, takeoverIn, type LeaseEvent, type LeaseState } from "./lease-state.ts";
+import { Coordinator, type Decision } from "./coordinator.ts";
+import type { LeaseEvent, LeaseState } from "./lease-state.ts";
 import type { Claim, Followed, Leases } from "./leases.ts";
 
 const TAINT_PREFIX = "tainted:";
-/** Objects that one coordinator knows of before it forgets those that nothing happens to. */
-const MAX_IDLE = 1_000;
 
-/** What a coordinator knows of one object, in memory: a restart forgets it, which does no harm. */
-interface Coordinated {
-  state: LeaseState;
-  readonly changed: Signal;
-  /** Versions that went bad, for readers that are in the middle of one. */
-  readonly spoiled: Set<string>;
-}
-
-/**
- * The Durable Object that keeps the leases of an object's slices: one an object at the edge, on one machine a few for all (each costs a file).
- * In storage is only which objects ever had a version that went bad.
- */
+/** The coordinator of one object's leases, as a Durable Object. In storage is only which objects ever had a version that went bad. */
 export class FillCoordinator extends DurableObject<unknown> {
-  readonly #objects = new Map<string, Coordinated>();
-  readonly #tainted = new Set<string>();
+  readonly #coordinator = new Coordinator();
 
   constructor(ctx: DurableObjectState, env: unknown) {
     super(ctx, env);
     void ctx.blockConcurrencyWhile(async () => {
       const tainted = await ctx.storage.list({ prefix: TAINT_PREFIX });
-      for (const name of tainted.keys()) this.#tainted.add(name.slice(TAINT_PREFIX.length));
+      for (const name of tainted.keys()) this.#coordinator.tainted.add(name.slice(TAINT_PREFIX.length));
     });
   }
 
   claim(key: string, slice: number, recheck: boolean, version?: string): ClaimAnswer {
-    const object = this.#objectOf(key);
-    if (version !== undefined && object.spoiled.has(version)) return { kind: "spoiled" };
-    if (recheck && isRecent(object.state, Date.now())) return { kind: "stored" };
-    const holder = crypto.randomUUID();
-    const { leases, object: described, failures } = change(object, { kind: "claim", holder, slice });
-    if (leases.get(slice)?.holder !== holder) return { kind: "follow", object: described, seen: failures };
-    return { kind: "lead", lease: new LeaseTarget((event) => change(object, event), holder), tainted: this.#tainted.has(key) };
+    return grant(this.#coordinator.claim(key, slice, recheck, version));
   }
 
-  /** Waits (level-triggered, so that no wake-up is lost) until the slice is committed, free or failed; 10 s without progress make it free. */
-  async follow(key: string, slice: number, seen: number, wantObject: boolean): Promise<Followed> {
-    const since = Date.now();
-    const coordinated = this.#objectOf(key);
-    for (;;) {
-      const now = Date.now();
-      const { state, changed } = coordinated;
-      const { committed, failure, failures, object } = state;
-      if (failures > seen && failure !== null) return { kind: "failed", failure };
-      // One that fits in a slice cannot be read before it is stored whole.
-      if (wantObject && object?.sliceBytes !== undefined) return { kind: "described", object };
-      if (committed !== null && committed.slice === slice && committed.at >= since) return { kind: "committed" };
-      if (!isHeld(state, slice, now)) return { kind: "free" };
-      await changed.wait(takeoverIn(state, slice, now));
-    }
+  follow(key: string, slice: number, seen: number, wantObject: boolean): Promise<Followed> {
+    return this.#coordinator.follow(key, slice, seen, wantObject);
   }
 
   async taint(key: string, version: string): Promise<void> {
-    this.#objectOf(key).spoiled.add(version);
-    this.#tainted.add(key);
+    this.#coordinator.taint(key, version);
     await this.ctx.storage.put(TAINT_PREFIX + key, true);
   }
 
-  #objectOf(key: string): Coordinated {
-    if (this.#objects.size > MAX_IDLE) this.#forgetIdle();
-    const known = this.#objects.get(key) ?? { state: NO_LEASES, changed: createSignal(), spoiled: new Set() };
-    this.#objects.set(key, known);
-    return known;
-  }
-
-  #forgetIdle(): void {
-    const now = Date.now();
-    for (const [key, { state, spoiled }] of this.#objects) {
-      if (state.leases.size === 0 && spoiled.size === 0 && !isRecent(state, now)) this.#objects.delete(key);
-    }
+  /** All keys that it was told of. */
+  tainted(): readonly string[] {
+    return [...this.#coordinator.tainted];
   }
 }
 
-function change(object: Coordinated, event: LeaseEvent): LeaseState {
-  object.state = reduceLeases(object.state, event, Date.now());
-  object.changed.notify();
-  return object.state;
-}
-
-function isRecent({ committed }: LeaseState, now: number): boolean {
-  return committed !== null && now - committed.at < RECENT_COMMIT_MS;
-}
-
-type ClaimAnswer =
-  | { kind: "lead"; lease: LeaseTarget; tainted: boolean }
-  | { kind: "stored" }
-  | { kind: "spoiled" }
-  | { kind: "follow"; object: StoredObject | null; seen: number };
-
-/** Lives as long as the leader's request: the runtime disposes it when that ends, for whatever reason, and the lease ends with it. */
+/** Held from afar it lives as long as the leader's request: the runtime disposes it when that ends, for whatever reason, and the lease ends with it. */
 class LeaseTarget extends RpcTarget {
   readonly #apply: (event: LeaseEvent) => LeaseState;
   readonly #holder: string;
@@ -134,28 +75,82 @@ class LeaseTarget extends RpcTarget {
   }
 }
 
+type ClaimAnswer = Exclude<Decision, { kind: "lead" }> | { readonly kind: "lead"; readonly lease: LeaseTarget; readonly tainted: boolean };
+
+function grant(decision: Decision): ClaimAnswer {
+  if (decision.kind !== "lead") return decision;
+  const { apply, holder, tainted } = decision;
+  return { kind: "lead", lease: new LeaseTarget(apply, holder), tainted };
+}
+
+type Stub = DurableObjectStub<FillCoordinator>;
+
+/** A coordinator as it is called, near or far. */
+interface CoordinatorPort {
+  claim(...asked: Parameters<FillCoordinator["claim"]>): Promise<Exclude<ClaimAnswer, { kind: "lead" }> | Granted>;
+  follow(...asked: Parameters<FillCoordinator["follow"]>): Promise<Followed>;
+  taint(key: string, version: string): Promise<void>;
+}
+
+interface Granted {
+  readonly kind: "lead";
+  readonly lease: { [Method in keyof LeaseTarget]: LeaseTarget[Method] | Far<LeaseTarget[Method]> };
+  readonly tainted: boolean;
+}
+
+type Far<Method> = Method extends (...given: infer Given) => infer Result ? (...given: Given) => Promise<Result> : never;
+
+/**
+ * On one machine one isolate answers everybody: its own memory coordinates, and a Durable Object only keeps what must outlive it. (A request
+ * that the runtime drops without a word then holds its lease for the ten seconds after which it may be taken over.)
+ */
+function createLocalCoordinator(kept: () => Stub): CoordinatorPort {
+  const coordinator = new Coordinator();
+  let isLoaded = false;
+  return {
+    async claim(...asked) {
+      if (!isLoaded) for (const key of await kept().tainted()) coordinator.tainted.add(key);
+      isLoaded = true;
+      return grant(coordinator.claim(...asked));
+    },
+    follow: (...asked) => coordinator.follow(...asked),
+    async taint(key, version) {
+      coordinator.taint(key, version);
+      await kept().taint(key, version);
+    },
+  };
+}
+
 export interface LeasesOptions {
   readonly onError: (error: unknown) => void;
-  /** Coordinators for all objects together; absent: one for each. */
-  readonly shards?: number;
+  /** Whether this isolate is the only one. */
+  readonly isLocal?: boolean;
 }
 
 /** The port to the coordinators. A coordinator that cannot be reached makes its caller a leader without a lease. */
-export function createLeases(namespace: DurableObjectNamespace<FillCoordinator>, { onError, shards }: LeasesOptions): Leases {
-  const nameOf = (key: string) => (shards === undefined ? key : `shard-${sumOf(key) % shards}`);
-  const stubOf = (key: string) => namespace.get(namespace.idFromName(nameOf(key)));
+export function createLeases(namespace: DurableObjectNamespace<FillCoordinator>, { onError, isLocal = false }: LeasesOptions): Leases {
+  const named = (name: string): Stub => namespace.get(namespace.idFromName(name));
+  const local = isLocal ? createLocalCoordinator(() => named("local")) : null;
+  const coordinatorOf = (key: string): CoordinatorPort => local ?? named(key);
+  const quietly = async (call: () => unknown): Promise<void> => {
+    try {
+      await call();
+    } catch (error) {
+      onError(error);
+    }
+  };
   return {
     async claim(key, slice, { recheck, version }): Promise<Claim> {
       try {
-        const stub = stubOf(key);
-        const answer = await stub.claim(key, slice, recheck, version);
+        const coordinator = coordinatorOf(key);
+        const answer = await coordinator.claim(key, slice, recheck, version);
         if (answer.kind === "stored") return { kind: "stored" };
         if (answer.kind === "spoiled") return { kind: "spoiled" };
         if (answer.kind === "follow") {
           const { seen, object } = answer;
           const wait = async (want: { object: boolean }): Promise<Followed> => {
             try {
-              return await stub.follow(key, slice, seen, want.object);
+              return await coordinator.follow(key, slice, seen, want.object);
             } catch (error) {
               onError(error);
               return { kind: "free" };
@@ -164,14 +159,13 @@ export function createLeases(namespace: DurableObjectNamespace<FillCoordinator>,
           return { kind: "follow", object, follower: { wait } };
         }
         const lease = answer.lease;
-        const quietly = (call: Promise<unknown>) => void call.catch(onError);
         return {
           kind: "lead",
           tainted: answer.tainted,
           lease: {
-            describe: (object) => quietly(lease.describe(object)),
-            progress: (bytes) => quietly(lease.progress(bytes)),
-            commit: (done) => quietly(lease.commit(done)),
+            describe: (object) => void quietly(() => lease.describe(object)),
+            progress: (bytes) => void quietly(() => lease.progress(bytes)),
+            commit: (done) => void quietly(() => lease.commit(done)),
             take: async (next) => {
               try {
                 return await lease.take(next);
@@ -180,14 +174,8 @@ export function createLeases(namespace: DurableObjectNamespace<FillCoordinator>,
                 return true;
               }
             },
-            fail: async (failure) => {
-              try {
-                await lease.fail(failure);
-              } catch (error) {
-                onError(error);
-              }
-            },
-            end: () => lease[Symbol.dispose](),
+            fail: (failure) => quietly(() => lease.fail(failure)),
+            end: () => void lease[Symbol.dispose](),
           },
         };
       } catch (error) {
@@ -195,21 +183,8 @@ export function createLeases(namespace: DurableObjectNamespace<FillCoordinator>,
         return { kind: "lead", lease: NO_LEASE, tainted: false };
       }
     },
-    async taint(key, version) {
-      try {
-        await stubOf(key).taint(key, version);
-      } catch (error) {
-        onError(error);
-      }
-    },
+    taint: (key, version) => quietly(() => coordinatorOf(key).taint(key, version)),
   };
 }
 
 const NO_LEASE = { describe() {}, progress() {}, take: async () => true, commit() {}, fail: async () => {}, end() {} };
-
-/** Spreads keys evenly enough over a few coordinators. */
-function sumOf(key: string): number {
-  let sum = 0;
-  for (let at = 0; at < key.length; at++) sum = (sum * 31 + key.charCodeAt(at)) >>> 0;
-  return sum;
-}

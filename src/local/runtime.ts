@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { once } from "node:events";
+import { getCACertificates } from "node:tls";
 import { convertV4MiniflareOptions, Miniflare } from "miniflare";
 import type { Endpoint } from "./command-line.ts";
 import type { ProjectFile } from "./project-file.ts";
@@ -86,13 +87,24 @@ function miniflareOptions({ script, project, bindings, state, endpoints, onLog }
         compatibilityDate: project.compatibilityDate,
         compatibilityFlags: [...project.compatibilityFlags],
         bindings: bindings as Record<string, never>,
-        serviceBindings: { DISK: { disk: { path: state.store, writable: true } } },
+        serviceBindings: {
+          DISK: { disk: { path: state.store, writable: true } },
+          // Miniflare's own way to the network leads through a Worker of its own, which adds a header and 0.2 ms to each miss.
+          NETWORK: {
+            network: { allow: ["public", "private"], tlsOptions: { trustBrowserCas: true, trustedCertificates: extraAuthorities() } },
+          },
+        },
         durableObjects: Object.fromEntries(project.durableObjects.map(({ name, className }) => [name, { className, useSQLite: true }])),
         // `proxy` passes the request target as the client sent it, so that an absolute one can be told from a path.
         unsafeDirectSockets: endpoints.map(({ host, port }) => ({ host, port, proxy: true })),
       },
     ],
   };
+}
+
+/** Those of NODE_EXTRA_CA_CERTS: upstreams may be an organisation's own. */
+function extraAuthorities(): string[] {
+  return getCACertificates("extra");
 }
 
 /**

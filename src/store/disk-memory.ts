@@ -14,6 +14,8 @@ const ABORT_MARGIN_MS = 1_000;
 interface Known {
   readonly key: string;
   readonly object: StoredObject | null;
+  /** There was no metadata when it was looked for: none need be removed before a body is written. */
+  readonly isAbsent?: true;
 }
 
 /**

@@ -48,26 +48,24 @@ export function createDiskStore(disk: Fetcher, { memory = ISOLATE_MEMORY }: { re
       let known = memory.recall(name);
       if (known?.key === key && known.object !== null) return known as FoundObject;
       if (known?.key !== key) memory.learn(name, (known = { key, object: null }));
-      const object = await load(place);
+      const file = await readMetaFile(files, place.meta);
       if (!memory.isCurrent(name, known)) continue;
-      if (object === null) return null;
-      const found = { key, object };
+      if (file === null) memory.learn(name, { key, object: null, isAbsent: true });
+      if (file?.key !== key) return null;
+      const found = { key, object: file.object };
       memory.learn(name, found);
       return found;
     }
     throw tooManyWrites(key);
   }
 
-  async function load({ key, meta }: Place): Promise<StoredObject | null> {
-    const found = await readMetaFile(files, meta);
-    return found?.key === key ? found.object : null;
-  }
-
-  /** Runs `write` alone on its place, with nothing known of the place any more. */
-  async function change<T>({ key, name }: Place, write: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  /** Runs `write` alone on its place, with nothing known of the place any more; `isAbsent`: it had no metadata. */
+  async function change<T>({ key, name }: Place, write: (signal: AbortSignal, isAbsent: boolean) => Promise<T>): Promise<T> {
     return alone(name, async (signal) => {
+      const before = memory.recall(name);
+      const isAbsent = before?.key === key && before.isAbsent === true;
       memory.learn(name, { key, object: null });
-      return write(signal);
+      return write(signal, isAbsent);
     });
   }
 
@@ -159,9 +157,9 @@ export function createDiskStore(disk: Fetcher, { memory = ISOLATE_MEMORY }: { re
         throw new StoreError("digest", `Cannot store "${key}": its bytes have another SHA-256 than wanted`);
       }
       const place = placeOf(key);
-      return change(place, async (signal) => {
-        if (options.ifAbsent && (await load(place)) !== null) return "exists";
-        await files.remove(place.meta, signal);
+      return change(place, async (signal, isAbsent) => {
+        if (options.ifAbsent && !isAbsent && (await readMetaFile(files, place.meta))?.key === key) return "exists";
+        if (!isAbsent) await files.remove(place.meta, signal);
         if (object.sliceBytes === undefined) await writeBody(place, bytes, signal);
         else await removeBody(place, signal);
         await files.write(place.meta, text, signal);

@@ -118,6 +118,31 @@ describe("the disk store", () => {
       expect(calls).toEqual([]);
     });
 
+    it("is two disk calls for a put of what was just missed, three where something may lie there", async () => {
+      const calls: string[] = [];
+      const disk = intercept((call, pass) => {
+        calls.push(call);
+        return pass();
+      });
+      const counted = newStore(disk);
+      const write = (): Promise<unknown> => counted.put(key, describedAs(TEXT.length), bytesOf(TEXT));
+      await expectMiss(counted);
+      calls.length = 0;
+      await write();
+      expect(calls.splice(0)).toEqual([`PUT /${body}`, `PUT /${meta}`]);
+      await write();
+      expect(calls.splice(0)).toEqual([`DELETE /${meta}`, `PUT /${body}`, `PUT /${meta}`]);
+      await counted.delete([key]);
+      calls.length = 0;
+      await write();
+      expect(calls.splice(0)).toEqual([`DELETE /${meta}`, `PUT /${body}`, `PUT /${meta}`]);
+      // A key of the same letters is another file where case counts: that it is missing says nothing of this one.
+      expect(await counted.get(`${folder}/X.deb`)).toBeNull();
+      calls.length = 0;
+      await write();
+      expect(calls).toEqual([`DELETE /${meta}`, `PUT /${body}`, `PUT /${meta}`]);
+    });
+
     it("in memory is bounded: what was used longest ago is read again", async () => {
       const calls: string[] = [];
       const disk = intercept((call, pass) => {
