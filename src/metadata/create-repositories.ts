@@ -12,6 +12,8 @@ import type { Lookup, TableRef } from "./table-directory.ts";
 /** A use is told again after this long, so that it is not forgotten while it lasts. */
 const TOLD_MS = 24 * 60 * 60 * 1000;
 const MAX_TOLD = 10_000;
+/** Pages of digest tables in memory: 4 MiB. */
+const MAX_PAGES = 1024;
 
 /** A repository as it is called from afar, wherever it runs. */
 export interface RepositoryPort {
@@ -31,6 +33,7 @@ export interface RepositoriesDependencies {
 /** The repositories of all mirrors, as requests ask them: at most one call to a Durable Object, and none for a file that its own name verifies and that is stored. */
 export function createRepositories({ store, now, repository, lookUp }: RepositoriesDependencies): Repositories {
   const told = new Map<string, number>();
+  const pagesRead = new Map<string, Uint8Array>();
 
   return {
     resolve: (target, lost) => answering(target, () => resolve(target, lost)),
@@ -118,10 +121,18 @@ export function createRepositories({ store, now, repository, lookUp }: Repositor
     return { kind: "known", expectation: { algorithm: "sha256", digest: first.sha256, size: first.size, source: "index" } };
   }
 
+  /** Pages never change under their version. Of a small repository all are at hand soon, and its packages cost no read. */
   async function readPage({ version, pages, sliceBytes }: TableRef, path: string): Promise<Uint8Array | null> {
     const offset = pageOffset(path, pages);
+    const name = `${version}/${offset}`;
+    const known = pagesRead.get(name);
+    if (known !== undefined) return known;
     const body = await store.getSlice(version, Math.floor(offset / sliceBytes), offset % sliceBytes, PAGE_BYTES);
-    return body === null ? null : new Uint8Array(await new Response(body).arrayBuffer());
+    if (body === null) return null;
+    const page = new Uint8Array(await new Response(body).arrayBuffer());
+    if (pagesRead.size >= MAX_PAGES) pagesRead.clear();
+    pagesRead.set(name, page);
+    return page;
   }
 }
 
