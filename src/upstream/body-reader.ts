@@ -3,7 +3,7 @@ import type { Timer } from "./timer.ts";
 /** Below this for the whole stall limit, a body counts as stalled. */
 const FLOOR_BYTES_PER_SECOND = 1_024;
 /** Room for one read: what has arrived comes in one piece, which makes reading cheap (see docs/decisions). */
-const BUFFER_BYTES = 524_288;
+const MAX_BUFFER_BYTES = 524_288;
 const QUICK_MS = 20;
 
 /** Why a body came to an end before its time. */
@@ -36,6 +36,8 @@ interface Flow {
 
 export interface BodyReaderOptions {
   readonly stallMs: number;
+  /** What the body is said to bring: a short one needs no large buffer. */
+  readonly length: number | undefined;
   readonly now: () => number;
   readonly after: Timer;
   readonly onBytes: () => void;
@@ -57,7 +59,8 @@ export function createBodyReader(stream: ReadableStream<Uint8Array>, options: Bo
   const { stallMs, now, after } = options;
   const floorBytes = Math.max(1, Math.floor((FLOOR_BYTES_PER_SECOND * stallMs) / 1000));
   const reader: Byob = stream.getReader({ mode: "byob" });
-  let buffer = new ArrayBuffer(BUFFER_BYTES);
+  // With room for a byte too much, which must be seen.
+  let buffer = new ArrayBuffer(Math.min(MAX_BUFFER_BYTES, (options.length ?? MAX_BUFFER_BYTES) + 1));
   let atLeast = 1;
   let pushedBack: Uint8Array | undefined;
   let closed = false;
@@ -110,7 +113,7 @@ export function createBodyReader(stream: ReadableStream<Uint8Array>, options: Bo
     if (closed) return null;
     begun = true;
     let filled = 0;
-    while (filled < BUFFER_BYTES) {
+    while (filled < buffer.byteLength) {
       const bytes = await readPiece(filled);
       // Cancelled: the stream keeps the buffer.
       if (bytes === null) {

@@ -73,7 +73,7 @@ export async function askUpstream(question: Question, deps: ExchangeDeps): Promi
   );
   recordVerdict(verdict, upstream.url, deps.now() - startedAt, deps);
   if (verdict.kind === "body") {
-    const body = openBody(response, slot, abort, question, deps);
+    const body = openBody(response, verdict, slot, abort, question, deps);
     question.signal?.addEventListener("abort", () => body.close("given up"), { once: true });
     return { ...verdict, body };
   }
@@ -161,9 +161,17 @@ function requestHeaders(question: Question, url: URL, deps: ExchangeDeps): Recor
   return headers;
 }
 
-function openBody(response: Response, slot: Slot, abort: AbortController, question: Question, deps: ExchangeDeps): BodyReader {
+function openBody(
+  response: Response,
+  { first, end }: Extract<Verdict, { kind: "body" }>,
+  slot: Slot,
+  abort: AbortController,
+  question: Question,
+  deps: ExchangeDeps,
+): BodyReader {
   return createBodyReader(response.body ?? emptyStream(), {
     stallMs: deps.config.upstreamStallSeconds * 1000,
+    length: end === undefined ? undefined : end - first,
     now: deps.now,
     after: deps.after,
     onBytes: slot.touch,

@@ -22,6 +22,7 @@ function rig(): Rig {
   const stream = new ReadableStream({ type: "bytes", start: (made) => void (controller = made) });
   const body = createBodyReader(stream, {
     stallMs: STALL_MS,
+    length: undefined,
     now: () => now,
     after(ms, run) {
       limits.push(ms);
@@ -86,7 +87,15 @@ test("no read waits for more than what is missing to the floor", async () => {
     cancel: (): Promise<void> => Promise.resolve(),
   };
   const stream = { getReader: () => reader } as unknown as ReadableStream<Uint8Array>;
-  const options = { stallMs: STALL_MS, now: () => 0, after: () => () => {}, onHandOver: () => {}, onBytes: () => {}, onClose: () => {} };
+  const options = {
+    stallMs: STALL_MS,
+    length: undefined,
+    now: () => 0,
+    after: () => () => {},
+    onHandOver: () => {},
+    onBytes: () => {},
+    onClose: () => {},
+  };
   const body = createBodyReader(stream, options);
   for (let read = 0; read < 30; read++) await body.read();
   expect(asked.slice(0, 4)).toEqual([1, 2, 4, 8]);
@@ -108,6 +117,7 @@ test("what comes at once is joined into views of half a mebibyte, what comes slo
   let msPerRead = 0;
   const options = {
     stallMs: STALL_MS,
+    length: undefined,
     now: () => (now += msPerRead),
     after: () => () => {},
     onHandOver: () => {},
@@ -129,7 +139,15 @@ test("a cancel in the middle of a joined view ends the read", async () => {
     type: "bytes",
     pull: (controller) => (fed++ < 40 ? controller.enqueue(new Uint8Array(8_192)) : undefined),
   });
-  const options = { stallMs: STALL_MS, now: () => 0, after: () => () => {}, onHandOver: () => {}, onBytes: () => {}, onClose: () => {} };
+  const options = {
+    stallMs: STALL_MS,
+    length: undefined,
+    now: () => 0,
+    after: () => () => {},
+    onHandOver: () => {},
+    onBytes: () => {},
+    onClose: () => {},
+  };
   const body = createBodyReader(stream, options);
   let length = 0;
   while (length + 8_192 * 30 < 40 * 8_192) length += (await body.read())!.length;
