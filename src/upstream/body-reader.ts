@@ -26,6 +26,8 @@ export interface BodyReader {
   handOver(): ReadableStream<Uint8Array> | null;
   /** Ends it; safe to call twice. */
   close(reason?: string): void;
+  /** Ends it as one that brought all it should: what it came by is left in peace. */
+  complete(): void;
 }
 
 interface Flow {
@@ -43,7 +45,7 @@ export interface BodyReaderOptions {
   readonly onBytes: () => void;
   readonly onHandOver: () => void;
   /** Called once, unless it was handed over. */
-  readonly onClose: (flow: Flow) => void;
+  readonly onClose: (flow: Flow, isComplete: boolean) => void;
 }
 
 /** `readAtLeast` is workerd's; elsewhere a read brings what is there. */
@@ -97,11 +99,15 @@ export function createBodyReader(stream: ReadableStream<Uint8Array>, options: Bo
     if (bytes > 0) options.onBytes();
   }
 
-  function close(reason = "not wanted any more"): void {
+  function end(reason: string, isComplete: boolean): void {
     if (closed) return;
     closed = true;
     void reader.cancel(reason).catch(() => {});
-    options.onClose(total);
+    options.onClose(total, isComplete);
+  }
+
+  function close(reason = "not wanted any more"): void {
+    end(reason, false);
   }
 
   async function read(): Promise<Uint8Array | null> {
@@ -158,6 +164,7 @@ export function createBodyReader(stream: ReadableStream<Uint8Array>, options: Bo
       return stream;
     },
     close,
+    complete: () => end("complete", true),
   };
 }
 

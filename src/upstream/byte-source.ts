@@ -80,7 +80,8 @@ export function createByteSource(
       }
       // An upstream that ignored Range sends more than the range that is being gone on with.
       const wanted = end === undefined ? chunk : chunk.subarray(0, end - position);
-      evidence.add(wanted);
+      // The last bytes need not be told again.
+      if (position + wanted.length !== end) evidence.add(wanted);
       position += wanted.length;
       return wanted;
     } catch (error) {
@@ -93,7 +94,7 @@ export function createByteSource(
     ended = "whole";
     deps.record(current.upstream, { kind: "success" });
     // At once: what is left to run after the last byte, the runtime may never run.
-    body.close("complete");
+    body.complete();
     return null;
   }
 

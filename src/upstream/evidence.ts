@@ -22,12 +22,15 @@ export interface Evidence extends KnownBytes {
  * @param size of the whole file, where known: less memory for a small one.
  */
 export function createEvidence(first: number, size: number | undefined, known: KnownBytes | undefined): Evidence {
-  const head = new Uint8Array(first === 0 ? headSize({ size }) : 0);
+  const headLength = first === 0 ? headSize({ size }) : 0;
+  let head: Uint8Array = new Uint8Array(0);
   /** Byte `p` lies at `p % TAIL_BYTES`. */
   let ring: Uint8Array | undefined;
   let position = first;
 
   function add(chunk: Uint8Array): void {
+    // Not before there are bytes to keep: most bodies come in one piece and never need any.
+    if (head.length < headLength) head = new Uint8Array(headLength);
     if (position < head.length) head.set(chunk.subarray(0, head.length - position), position);
     const from = Math.max(position, position + chunk.length - TAIL_BYTES);
     ring ??= new Uint8Array(TAIL_BYTES);

@@ -176,9 +176,9 @@ function openBody(
     after: deps.after,
     onBytes: slot.touch,
     onHandOver: () => slot.release(),
-    onClose(flow) {
+    onClose(flow, isComplete) {
       slot.release();
-      abort.abort();
+      if (!isComplete) abort.abort();
       deps.record(question.upstream.url, { kind: "flow", bytes: flow.bytes, waitedMs: flow.waitedMs });
     },
   });
