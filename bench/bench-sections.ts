@@ -2,6 +2,7 @@ import { linkSync, readFileSync, statSync, truncateSync } from "node:fs";
 import { join } from "node:path";
 import { makeDeb, placeFile, placeSparseIso } from "../test/support/large-files.ts";
 import { mustRun } from "../test/support/run-tool.ts";
+import { holdMemory } from "./bench-memory.ts";
 import { downloadAll, downloadOne, hammer, median, metered } from "./bench-measure.ts";
 import { atLeast, atMost, OURS, type Row, type Target } from "./bench-report.ts";
 import type { Peer } from "./peers/peer.ts";
@@ -72,8 +73,10 @@ async function measureLarge(bench: Bench): Promise<readonly Row[]> {
   const bytes = bench.isQuick ? 200 * MB : 1000 * MB;
   const size = bench.isQuick ? "200 MB" : "1 GB";
   const urls = placeTurns(bench, "large", bytes);
+  const memory = await holdMemory(1.5 * bytes * bench.repeats * bench.peers.length);
   const turns = await repeat(bench, bench.peers, async (peer, turn) => {
     const url = peer.url(bench.fast) + urls(turn);
+    await memory.release(1.5 * bytes);
     const cold = await metered(peer.pid, () => downloadOne(url));
     const warm = await metered(peer.pid, () => downloadOne(url));
     const perGb = 1000 / (bytes / MB);
@@ -84,6 +87,7 @@ async function measureLarge(bench: Bench): Promise<readonly Row[]> {
       warmCpu: warm.cpuSeconds * perGb,
     };
   });
+  memory.stop();
   return [
     row("Large file", `cold ${size}`, "ms", turns("cold"), (values) => atMost(values, 0.8, "squid")),
     row("Large file", `cold ${size}: CPU`, "s per GB", turns("coldCpu")),
