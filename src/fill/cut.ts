@@ -125,14 +125,21 @@ async function finish(
   };
   if (!body.proven && object.verified === "length") fill.storable = false;
   fill.object = object;
+  // Clients that wait for the whole have it as soon as it is judged. Where one is being sent it already, its end means that it is stored; and
+  // where an older version is stored, nobody may meet that again.
+  if (!fill.promised && !fill.replaces && object.size <= deps.config.holdBytes) release(fill, buffer);
   if (object.sliceBytes === undefined) await restWhole(fill, object, buffer, deps);
   else await restSlice(fill, object, buffer, true, deps);
-  buffer.released = true;
-  fill.changed.notify();
+  release(fill, buffer);
   if (fill.storable) deps.onStored(fill.target, object);
   if (object.sliceBytes !== undefined && check !== null) await restVerdict(fill, object, deps);
   if (buffer.atRest) lease.commit(buffer.index);
   return { kind: "done" };
+}
+
+function release(fill: Fill, buffer: SliceBuffer): void {
+  buffer.released = true;
+  fill.changed.notify();
 }
 
 /** While the index is being read, the last bytes can wait for it a little. Null: not known in time. */

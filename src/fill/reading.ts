@@ -140,6 +140,11 @@ export class Reading {
     }
   }
 
+  /** Waits until nobody fetches or stores any of it. */
+  async settled(): Promise<void> {
+    while (this.#fill.runs.size > 0) await this.#fill.changed.wait(STALLED_MS);
+  }
+
   /** Waits until the byte at `from` can be delivered, so that what goes wrong before is an answer and no broken body. */
   async prime(from: number, to: number): Promise<FillEnd | null> {
     if (from >= to) return null;

@@ -43,6 +43,7 @@ async function readThrough(reading: Reading): Promise<FillEnd | null> {
     const end = await reading.hold(HOLD_MS);
     if (end !== null) return end;
     await reading.deliver(0, reading.promise().size, DISCARD);
+    await reading.settled();
     return null;
   } catch (error) {
     if (error instanceof DeliveryError) return error.end;

@@ -306,6 +306,53 @@ describe("the coordinator", () => {
   });
 });
 
+describe("a store that is slow", () => {
+  const bytes = rpmOf(29, 50_000);
+
+  /** A world whose store takes nothing before `open` is called. */
+  function createSlow(holdBytes: number) {
+    const gate = Promise.withResolvers<void>();
+    const origin = createOrigin(() => ({ bytes }));
+    const world = createWorld(origin.upstreams, (bare) => ({
+      async put(...args) {
+        await gate.promise;
+        return bare.put(...args);
+      },
+    }));
+    const config = { ...CONFIG, holdBytes, holdMs: 10_000 };
+    return { world, origin, open: gate.resolve, isolate: () => world.isolate({ config }) };
+  }
+
+  async function readHeld(reading: Reading): Promise<Uint8Array> {
+    expect(await reading.hold(10_000)).toBeNull();
+    return readAll(reading);
+  }
+
+  it("keeps no client waiting for a held file, nor makes another fetch it again", async () => {
+    const { world, origin, open, isolate } = createSlow(SLICE);
+    const fills = isolate();
+    expect(isEqual(await readHeld(await world.open(fills)), bytes)).toBe(true);
+    expect(isEqual(await readHeld(await world.open(fills)), bytes)).toBe(true);
+    expect(await world.store.head(world.key)).toBeNull();
+    open();
+    await world.settled();
+    expect(isEqual((await readStored(world.store, world.key)) ?? new Uint8Array(), bytes)).toBe(true);
+    expect(origin.asked).toHaveLength(1);
+  });
+
+  it("keeps back the end of what is being sent already", async () => {
+    const { world, open, isolate } = createSlow(0);
+    let isWhole = false;
+    const reading = await world.open(isolate());
+    const read = readAll(reading).then((all) => ((isWhole = true), all));
+    while (reading.object?.verified !== "structure") await new Promise((resolve) => setTimeout(resolve, 1));
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    expect(isWhole).toBe(false);
+    open();
+    expect(isEqual(await read, bytes)).toBe(true);
+  });
+});
+
 describe("a store that does not take what is fetched", () => {
   it.each(["full", "unavailable", "busy"] as const)("(%s) is no reason not to deliver", async (kind) => {
     const bytes = rpmOf(13, 450_000);
