@@ -2,6 +2,7 @@ import type { PathClass } from "../config/config.ts";
 import type { Verified } from "../store/stored-object.ts";
 import type { Expectation } from "../verify/expectation.ts";
 import { HTML_SNIFF_BYTES, isHtml } from "../verify/html.ts";
+import { toHex } from "../verify/digest-ranges.ts";
 import { createVerifier, type CreateDigest } from "../verify/create-verifier.ts";
 import type { DeclaredLength } from "../verify/verifier.ts";
 
@@ -91,8 +92,4 @@ export function createCheck(options: CheckOptions): Check {
       return { ok: true, verified: verdict.kind === "whole" ? "structure" : "length", ...sha256 };
     },
   };
-}
-
-function toHex(bytes: Uint8Array): string {
-  return [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }

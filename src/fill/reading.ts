@@ -140,6 +140,13 @@ export class Reading {
     }
   }
 
+  /** All bytes, judged, where they are no more than a piece: a stream would only cost time. */
+  whole(): Uint8Array<ArrayBuffer> | null {
+    const { object, buffers } = this.#fill;
+    const buffer = object !== null && object.sliceBytes === undefined && object.size <= PIECE_BYTES ? buffers.get(0) : undefined;
+    return buffer?.released === true ? buffer.bytes.slice() : null;
+  }
+
   /** Waits until nobody fetches or stores any of it. */
   async settled(): Promise<void> {
     while (this.#fill.runs.size > 0) await this.#fill.changed.wait(STALLED_MS);

@@ -81,8 +81,8 @@ export function pageOffset(path: string, pages: number): number {
 export function findInPage(page: Uint8Array, path: string): readonly Digest[] {
   const [high, low] = fingerprint(path);
   const found: Digest[] = [];
-  for (const record of recordsOf(page)) {
-    if (word(record, 0) === high && word(record, 4) === low) found.push(readDigest(record));
+  for (let at = 0; at < RECORDS_PER_PAGE * RECORD_BYTES && !isEmpty(page, at); at += RECORD_BYTES) {
+    if (word(page, at) === high && word(page, at + 4) === low) found.push(readDigest(page.subarray(at, at + RECORD_BYTES)));
   }
   return found;
 }
@@ -101,12 +101,16 @@ export function createTableIndex(parts: readonly Uint8Array[], pages: number): (
 
 function* recordsOf(pages: Uint8Array): Generator<Uint8Array> {
   for (let page = 0; page + PAGE_BYTES <= pages.length; page += PAGE_BYTES) {
-    for (let n = 0; n < RECORDS_PER_PAGE; n++) {
-      const record = pages.subarray(page + n * RECORD_BYTES, page + (n + 1) * RECORD_BYTES);
-      if (record.every((byte) => byte === 0)) break;
-      yield record;
+    for (let at = page; at < page + RECORDS_PER_PAGE * RECORD_BYTES && !isEmpty(pages, at); at += RECORD_BYTES) {
+      yield pages.subarray(at, at + RECORD_BYTES);
     }
   }
+}
+
+/** Whether no record begins there: a page has no more. */
+function isEmpty(pages: Uint8Array, at: number): boolean {
+  for (let n = at; n < at + RECORD_BYTES; n++) if (pages[n] !== 0) return false;
+  return true;
 }
 
 function writeRecord(record: Uint8Array, [high, low]: readonly [number, number], { size, sha256 }: Digest): void {

@@ -84,6 +84,12 @@ async function answerReading(client: Client, target: Target, reading: Reading, d
   }
   deps.onUse(target.key, Number(head.headers.get("Content-Length")));
   const { offset, length } = answered.kind === "partial" ? answered.span : { offset: 0, length: object.size };
+  const whole = answered.kind === "multipart" ? null : reading.whole();
+  if (whole !== null) {
+    reading.close();
+    client.onBody(length, null);
+    return new Response(whole.subarray(offset, offset + length), head);
+  }
   const end = answered.kind === "multipart" ? null : await reading.prime(offset, offset + length);
   if (end === null) {
     const deliver = answered.kind === "multipart" ? deliverFrom(reading) : fillingDeliver({ client, target, reading, object }, deps);

@@ -49,7 +49,8 @@ export function createDiskFiles(disk: Fetcher): DiskFiles {
     const response = await call("GET", path, range && { headers: { Range: `bytes=${range.start}-${range.end - 1}` } });
     const found = describeFile(response);
     if (found && response.body) return { ...found, body: response.body };
-    await response.body?.cancel();
+    // A miss, mostly: its few words go with the response.
+    if (response.status !== 404) await response.body?.cancel();
     return null;
   }
 

@@ -3,6 +3,7 @@ import { broken, type Walk, type WalkedFile } from "./walk.ts";
 /** "!<arch>\n", in the two halves in which the format is recognized. */
 export const AR_MAGIC = [0x21, 0x3c, 0x61, 0x72, 0x63, 0x68, 0x3e, 0x0a];
 
+const LATIN1 = new TextDecoder("latin1");
 const MEMBER_HEADER_BYTES = 60;
 const VERSION_BYTES = 4;
 
@@ -18,7 +19,7 @@ export function* walkDeb(file: WalkedFile, isExpected: boolean): Walk {
   if (start.length < MEMBER_HEADER_BYTES + VERSION_BYTES) {
     return isExpected ? broken("the file ends inside the first member of the deb") : { kind: "unknown" };
   }
-  const text = new TextDecoder("latin1").decode(start);
+  const text = LATIN1.decode(start);
   if (memberName(text) !== "debian-binary" || !text.startsWith("2.", MEMBER_HEADER_BYTES)) return { kind: "unknown" };
   const first = memberLength(text);
   if (first === null) return broken(malformedHeader(AR_MAGIC.length));
@@ -33,7 +34,7 @@ export function* walkDeb(file: WalkedFile, isExpected: boolean): Walk {
         hasData ? `${bytes.length} bytes follow the deb's last member, which ends at ${at}` : "the deb ends before its data.tar",
       );
     }
-    const header = new TextDecoder("latin1").decode(bytes);
+    const header = LATIN1.decode(bytes);
     const length = memberLength(header);
     if (length === null) return broken(malformedHeader(at));
     at += length;
