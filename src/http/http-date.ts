@@ -51,9 +51,10 @@ const UNSETTLED_MS = 60_000;
 
 /**
  * Whether validators that came with this Last-Modified may stand for the next change too: they were received right after the last one
- * (RFC 9110 §8.8.2.2, with its 60 seconds). `receivedAt` in milliseconds since the epoch.
+ * (RFC 9110 §8.8.2.2, with its 60 seconds). A date far ahead is of a server with a wrong clock, and tells nothing of that. `receivedAt` in
+ * milliseconds since the epoch.
  */
 export function isUnsettled(lastModified: string | undefined, receivedAt: number): boolean {
   const changedAt = parseHttpDate(lastModified);
-  return changedAt !== null && receivedAt - changedAt < UNSETTLED_MS;
+  return changedAt !== null && Math.abs(receivedAt - changedAt) < UNSETTLED_MS;
 }

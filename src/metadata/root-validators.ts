@@ -1,4 +1,4 @@
-import { isUnsettled } from "../http/http-date.ts";
+import { isUnsettled, parseHttpDate } from "../http/http-date.ts";
 import type { ObjectStore } from "../store/object-store.ts";
 import type { FetchedFile } from "./fetch-file.ts";
 import type { Generation } from "./generation.ts";
@@ -14,7 +14,8 @@ export function conditions(generation: Generation): { readonly etag?: string; re
   const { etag, lastModified, receivedAt = generation.root.object.storedAt } = generation.validators;
   if (isUnsettled(lastModified, receivedAt)) return undefined;
   if (etag !== undefined) return { etag };
-  return lastModified === undefined ? undefined : { lastModified };
+  // A date ahead would hide every change that is dated rightly.
+  return lastModified === undefined || (parseHttpDate(lastModified) ?? Infinity) > receivedAt ? undefined : { lastModified };
 }
 
 /** apt compares dates only: a new root with the date of the old one must not look unchanged. */

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { isSameDate, parseHttpDate } from "../../../src/http/http-date.ts";
+import { isSameDate, isUnsettled, parseHttpDate } from "../../../src/http/http-date.ts";
 
 const EXAMPLE = Date.UTC(1994, 10, 6, 8, 49, 37);
 
@@ -74,5 +74,24 @@ describe("isSameDate", () => {
   it("holds for no invalid date, not even for two equal ones", () => {
     expect(isSameDate("yesterday", "yesterday")).toBe(false);
     expect(isSameDate(null, undefined)).toBe(false);
+  });
+});
+
+describe("isUnsettled", () => {
+  const DATE = "Sun, 06 Nov 1994 08:49:37 GMT";
+  const AT = Date.UTC(1994, 10, 6, 8, 49, 37);
+  it.each([
+    [0, true],
+    [59_999, true],
+    [60_000, false],
+    // Clocks differ a little, …
+    [-59_999, true],
+    // … or one is wrong.
+    [-3_600_000, false],
+  ])("of what was received %i ms after its date is %s", (after, unsettled) => expect(isUnsettled(DATE, AT + after)).toBe(unsettled));
+
+  it("is false where there is no date", () => {
+    expect(isUnsettled(undefined, AT)).toBe(false);
+    expect(isUnsettled("yesterday", AT)).toBe(false);
   });
 });
