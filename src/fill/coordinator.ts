@@ -63,7 +63,8 @@ export class Coordinator {
   #forgetIdle(): void {
     const now = Date.now();
     for (const [key, { state, spoiled }] of this.#objects) {
-      if (state.leases.size === 0 && spoiled.size === 0 && !isRecent(state, now)) this.#objects.delete(key);
+      const isAtWork = [...state.leases.keys()].some((slice) => isHeld(state, slice, now));
+      if (!isAtWork && spoiled.size === 0 && !isRecent(state, now)) this.#objects.delete(key);
     }
     // Where most are at work, looking through them at each claim would find nothing to forget.
     this.#forgetAbove = Math.max(MAX_IDLE, 2 * this.#objects.size);

@@ -127,7 +127,9 @@ async function finish(
   fill.object = object;
   // Clients that wait for the whole have it as soon as it is judged. Where one is being sent it already, its end means that it is stored; and
   // where an older version is stored, nobody may meet that again.
-  if (!fill.promised && !fill.replaces && object.size <= deps.config.holdBytes) release(fill, buffer);
+  const isHeld = object.sliceBytes === undefined && object.size <= deps.config.holdBytes && !fill.promised;
+  options.run.progressAt = deps.now();
+  if (isHeld && !fill.replaces) release(fill, buffer);
   if (object.sliceBytes === undefined) await restWhole(fill, object, buffer, deps);
   else await restSlice(fill, object, buffer, true, deps);
   release(fill, buffer);

@@ -8,6 +8,13 @@ export const TAIL_BYTES = 16 * 1024;
 /** A run that brought no byte for this long does not keep others from trying. */
 export const STALLED_MS = 10_000;
 
+/** A run that did nothing for this long has lost its request, of which the runtime tells nobody: no write to the store takes longer. */
+const DROPPED_MS = 45_000;
+
+export function isDropped(run: Run, now: number): boolean {
+  return now - run.progressAt >= DROPPED_MS;
+}
+
 /**
  * One object being fetched, as this isolate sees it: the bytes at hand and what became of it. Plain data shared by all requests that read or
  * fetch it; no stream, no connection (those belong to the request that opened them).

@@ -1,7 +1,7 @@
 import type { Target } from "../route/target.ts";
 import type { StoredObject } from "../store/stored-object.ts";
 import type { UpstreamAnswer } from "../upstream/upstream.ts";
-import { createFill, type Fill, type FillEnd, isComing } from "./fill.ts";
+import { createFill, type Fill, type FillEnd, isComing, isDropped } from "./fill.ts";
 import type { PumpDependencies } from "./pump.ts";
 import { Reading, type ReadingOptions } from "./reading.ts";
 import { dropBuffers, dropStoredBuffers } from "./slice-buffers.ts";
@@ -36,6 +36,8 @@ export function createFills(deps: PumpDependencies): Fills {
   function join(request: FillRequest): Fill {
     const { target, head, opened } = request;
     const key = request.key ?? target.key;
+    const known = fills.get(key);
+    if (known !== undefined && isLost(known)) forget(known);
     const present = fills.get(key);
     const current =
       present !== undefined &&
@@ -57,8 +59,17 @@ export function createFills(deps: PumpDependencies): Fills {
     return fill.storable || fill.buffers.has(slice) || isComing(fill, slice, deps.now());
   }
 
+  /** Given out before it was stored, by a request that was dropped before it stored it: it would be given out for ever. */
+  function isLost({ storable, buffers, runs }: Fill): boolean {
+    const isUnstored = storable && [...buffers.values()].some(({ released, atRest }) => released && !atRest);
+    return isUnstored && [...runs].every((run) => isDropped(run, deps.now()));
+  }
+
   function leave(fill: Fill): void {
-    if (fill.readers.size > 0 || fill.runs.size > 0 || fill.claiming.size > 0) return;
+    if (fill.readers.size === 0 && fill.runs.size === 0 && fill.claiming.size === 0) forget(fill);
+  }
+
+  function forget(fill: Fill): void {
     dropBuffers(fill);
     all.delete(fill);
     if (fills.get(fill.key) === fill) fills.delete(fill.key);

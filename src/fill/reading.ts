@@ -1,6 +1,6 @@
 import type { ObjectStore } from "../store/object-store.ts";
 import type { StoredObject } from "../store/stored-object.ts";
-import { isComing, lastSlice, readableEnd, STALLED_MS, type Fill, type FillEnd, type Reader, type Run } from "./fill.ts";
+import { isComing, isDropped, lastSlice, readableEnd, STALLED_MS, type Fill, type FillEnd, type Reader, type Run } from "./fill.ts";
 import type { Follower } from "./leases.ts";
 import { pump, type Expected, type PumpDependencies } from "./pump.ts";
 import type { UpstreamAnswer } from "../upstream/upstream.ts";
@@ -149,7 +149,8 @@ export class Reading {
 
   /** Waits until nobody fetches or stores any of it. */
   async settled(): Promise<void> {
-    while (this.#fill.runs.size > 0) await this.#fill.changed.wait(STALLED_MS);
+    const { runs, changed } = this.#fill;
+    while ([...runs].some((run) => !isDropped(run, this.#deps.now()))) await changed.wait(STALLED_MS);
   }
 
   /** Waits until the byte at `from` can be delivered, so that what goes wrong before is an answer and no broken body. */

@@ -216,7 +216,7 @@ export function createRootKeeper(deps: KeeperDependencies, place: Place): RootKe
     }
     await deps.beforeSwap(place, { root: fetched.file, parsed }, generation);
     const root = await withOwnDate(deps.store, fetched, generation);
-    const validators = validatorsOf(fetched, now());
+    const validators = validatorsOf(fetched, fetched.file.object.storedAt);
     swap({ root, validators, companions: files, parsed, adoptedAt: now(), ...(mismatch === null ? {} : { mismatched: true }) });
     return { kind: "adopted" };
   }

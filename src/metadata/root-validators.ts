@@ -12,7 +12,9 @@ export function validatorsOf({ representation: { etag, lastModified } }: Fetched
 export function conditions(generation: Generation): { readonly etag?: string; readonly lastModified?: string } | undefined {
   if (generation.mismatched === true) return undefined;
   const { etag, lastModified, receivedAt = generation.root.object.storedAt } = generation.validators;
-  if (isUnsettled(lastModified, receivedAt)) return undefined;
+  // A root in slices has no digest to compare by.
+  const isComparable = generation.root.object.sliceBytes === undefined || etag === undefined;
+  if (isComparable && isUnsettled(lastModified, receivedAt)) return undefined;
   if (etag !== undefined) return { etag };
   // A date ahead would hide every change that is dated rightly.
   return lastModified === undefined || (parseHttpDate(lastModified) ?? Infinity) > receivedAt ? undefined : { lastModified };

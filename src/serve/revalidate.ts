@@ -3,6 +3,7 @@ import { isUnsettled } from "../http/http-date.ts";
 import type { Target } from "../route/target.ts";
 import type { StoredBody } from "../store/object-store.ts";
 import type { StoredObject } from "../store/stored-object.ts";
+import { isImmutable } from "../upstream/classify-answer.ts";
 import type { UpstreamAnswer } from "../upstream/upstream.ts";
 import type { Client } from "./client.ts";
 import { refuseAbsent } from "./failure.ts";
@@ -60,7 +61,7 @@ type Checked =
 async function check(target: Target, object: StoredObject, deps: ServeDependencies): Promise<Checked> {
   const { mirror, path, query, key } = target;
   // Of a file that may change, and had just done so when it was fetched, its validators do not tell: it is fetched again.
-  const isTold = target.class !== "volatile" || !isUnsettled(object.lastModified, object.storedAt);
+  const isTold = isImmutable(target.class) || !isUnsettled(object.lastModified, object.storedAt);
   // An entity tag belongs to the upstream that gave it; the date is the mirrors' common one.
   const conditional = {
     ...(object.etag === undefined ? {} : { etag: object.etag }),

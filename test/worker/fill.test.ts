@@ -1,5 +1,5 @@
 import { abortAllDurableObjects, env, evictDurableObject, runInDurableObject } from "cloudflare:test";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import type { Config } from "../../src/config/config.ts";
 import { createLeases, type FillCoordinator } from "../../src/fill/fill-coordinator.ts";
 import { createFills, type Fills } from "../../src/fill/fills.ts";
@@ -338,6 +338,27 @@ describe("a store that is slow", () => {
     await world.settled();
     expect(isEqual((await readStored(world.store, world.key)) ?? new Uint8Array(), bytes)).toBe(true);
     expect(origin.asked).toHaveLength(1);
+  });
+
+  it("and a request that was dropped before it stored what was given out are no reason to give that out for ever", async () => {
+    const origin = createOrigin(() => ({ bytes }));
+    let puts = 0;
+    const world = createWorld(origin.upstreams, (bare) => ({
+      // The first one ends with its request, of which nobody hears again.
+      put: (...args) => (puts++ === 0 ? new Promise<never>(() => {}) : bare.put(...args)),
+    }));
+    let now = Date.now();
+    const fills = world.isolate({ config: { ...CONFIG, holdBytes: SLICE, holdMs: 10_000 }, now: () => now });
+    expect(isEqual(await readHeld(await world.open(fills)), bytes)).toBe(true);
+    const waiting = await world.open(fills);
+    const settled = waiting.settled();
+    now += 46_000;
+    expect(isEqual(await readHeld(await world.open(fills)), bytes)).toBe(true);
+    expect(origin.asked).toHaveLength(2);
+    await vi.waitFor(async () => expect(isEqual((await readStored(world.store, world.key)) ?? new Uint8Array(), bytes)).toBe(true));
+    // Whoever waited for it to be stored goes on as well.
+    waiting.close();
+    await settled;
   });
 
   it("keeps back the end of what is being sent already", async () => {

@@ -82,6 +82,22 @@ test("a root that changes twice in one second, at the same length, is not taken 
   expect(await world.read(repository, ROOT)).toContain(sha256("primary c"));
 });
 
+test("what was received right after a change is known for that also when its adoption took long", async () => {
+  const world = createWorld([ONE]);
+  const { ensureStored } = world;
+  const slow: typeof ensureStored = (request) => {
+    world.now += 120 * SECOND;
+    return ensureStored(request);
+  };
+  const repository = Object.assign(world, { ensureStored: slow }).repository();
+  world.changedAt = new Date(world.now).toUTCString();
+  world.origins[ONE] = rpm(T, "a");
+  await repository.resolve(ROOT);
+  world.origins[ONE] = rpm(T + 1, "b");
+  world.now += 61 * SECOND;
+  expect(await world.read(repository, ROOT)).toContain(sha256("primary b"));
+});
+
 test("TTL 0 revalidates each time", async () => {
   const world = createWorld([ONE]);
   world.origins[ONE] = rpm(T, "a");
