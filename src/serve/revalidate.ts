@@ -1,9 +1,9 @@
 import type { CacheStatus } from "../http/cache-status.ts";
+import type { PathClass } from "../config/config.ts";
 import { isUnsettled } from "../http/http-date.ts";
 import type { Target } from "../route/target.ts";
 import type { StoredBody } from "../store/object-store.ts";
 import type { StoredObject } from "../store/stored-object.ts";
-import { isImmutable } from "../upstream/classify-answer.ts";
 import type { UpstreamAnswer } from "../upstream/upstream.ts";
 import type { Client } from "./client.ts";
 import { refuseAbsent } from "./failure.ts";
@@ -11,6 +11,9 @@ import type { ServeDependencies } from "./dependencies.ts";
 import { serveMiss } from "./serve-miss.ts";
 import { answerStored, lookUp } from "./stored.ts";
 import { forget } from "./stored-answer.ts";
+
+/** Files that stay what they are. */
+const LASTING: ReadonlySet<PathClass> = new Set<PathClass>(["package", "unstable-package", "hashed"]);
 
 /** Asks the upstream whether the stored copy is still its own, once for all who wonder at the same time, and answers. */
 export async function revalidate(client: Client, target: Target, found: StoredBody, deps: ServeDependencies): Promise<Response> {
@@ -61,7 +64,7 @@ type Checked =
 async function check(target: Target, object: StoredObject, deps: ServeDependencies): Promise<Checked> {
   const { mirror, path, query, key } = target;
   // Of a file that may change, and had just done so when it was fetched, its validators do not tell: it is fetched again.
-  const isTold = isImmutable(target.class) || !isUnsettled(object.lastModified, object.storedAt);
+  const isTold = LASTING.has(target.class) || !isUnsettled(object.lastModified, object.storedAt);
   // An entity tag belongs to the upstream that gave it; the date is the mirrors' common one.
   const conditional = {
     ...(object.etag === undefined ? {} : { etag: object.etag }),

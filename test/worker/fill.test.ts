@@ -10,6 +10,7 @@ import { createStreamDigest } from "../../src/fill/stream-digest.ts";
 import type { Target } from "../../src/route/target.ts";
 import { createChecks } from "../../src/serve/checks.ts";
 import type { ServeDependencies } from "../../src/serve/dependencies.ts";
+import { serveChecked } from "../../src/serve/serve-checked.ts";
 import { servePackage } from "../../src/serve/serve-package.ts";
 import { StoreError, type ObjectStore } from "../../src/store/object-store.ts";
 import { createR2Store } from "../../src/store/r2-store.ts";
@@ -480,7 +481,7 @@ describe("memory", () => {
 describe("a package that a client doubts", () => {
   const MINUTE_MS = 60_000;
 
-  function createMirror(origin: ReturnType<typeof createOrigin>) {
+  function createMirror(origin: ReturnType<typeof createOrigin>, serve: typeof servePackage = servePackage) {
     const world = createWorld(origin.upstreams);
     let clock = Date.now();
     const now = (): number => clock;
@@ -502,7 +503,7 @@ describe("a package that a client doubts", () => {
       pass: (ms: number) => void (clock += ms),
       async get(headers: Record<string, string> = {}) {
         const client = { method: "GET", headers: new Headers(headers), waitUntil: () => {}, onBody: () => {} };
-        const response = await servePackage(client, world.target, deps);
+        const response = await serve(client, world.target, deps);
         return { status: response.status, bytes: new Uint8Array(await response.arrayBuffer()) };
       },
     };
@@ -537,6 +538,22 @@ describe("a package that a client doubts", () => {
     isDown = false;
     mirror.pass(MINUTE_MS);
     await expectServed(5);
+  });
+
+  it("and that may change is fetched again where its date is as young as the stored copy, and asked about from then on", async () => {
+    const [one, two] = [rpmOf(53, 50_000), rpmOf(59, 50_000)];
+    let served: Served = { bytes: one, lastModified: new Date().toUTCString() };
+    const origin = createOrigin(() => served);
+    const mirror = createMirror(origin, (client, target, deps) =>
+      serveChecked(client, { ...target, class: "volatile" }, deps, { ttlSeconds: 30 }),
+    );
+    expect(isEqual((await mirror.get()).bytes, one)).toBe(true);
+    served = { ...served, bytes: two };
+    mirror.pass(MINUTE_MS);
+    expect(isEqual((await mirror.get()).bytes, two)).toBe(true);
+    mirror.pass(MINUTE_MS);
+    await mirror.get();
+    expect(origin.asked.map(({ conditional }) => conditional?.lastModified)).toEqual([undefined, undefined, served.lastModified]);
   });
 
   it.each([50_000, 450_000])("is replaced by a new one of %d bytes, but not by a broken one", async (size) => {
