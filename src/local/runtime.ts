@@ -29,7 +29,11 @@ export interface Runtime {
 /** Runs the Worker in workerd. Miniflare writes its configuration; clients talk to workerd's own sockets, not to Miniflare's entry. */
 export async function startRuntime(options: RuntimeOptions): Promise<Step<Runtime>> {
   const children: ChildProcess[] = [];
-  const collect = (message: unknown): void => void children.push((message as { process: ChildProcess }).process);
+  const collect = (message: unknown): void => {
+    const { process: child } = message as { process: ChildProcess };
+    // The first is workerd, which is guarded as soon as it runs: we may be killed before it is ready. The guard is a process too.
+    if (children.push(child) === 1) child.once("spawn", () => guardAgainstOrphan(child));
+  };
   subscribe("child_process", collect);
   const miniflare = new Miniflare(convertV4MiniflareOptions(miniflareOptions(options)));
   // Miniflare's own handlers would kill workerd, and every download with it, before ours could let them end.
@@ -44,10 +48,8 @@ export async function startRuntime(options: RuntimeOptions): Promise<Step<Runtim
   }
   const [workerd] = children;
   if (workerd?.pid === undefined) throw new Error("Miniflare started no process of its own: cannot watch over workerd.");
-  const guard = guardAgainstOrphan(workerd.pid);
   let told = false;
   const ended = once(workerd, "exit").then(async () => {
-    guard.kill();
     // At once, in the turn of the exit event: a Miniflare that is not disposed of starts another workerd.
     await miniflare.dispose().catch(() => {});
     if (workerd.exitCode === 0 || workerd.signalCode === "SIGINT" || workerd.signalCode === "SIGTERM" || told) return null;
@@ -111,8 +113,8 @@ function extraAuthorities(): string[] {
  * workerd does not notice that its parent was killed, and would hold the port for ever. This shell reads a pipe that only we hold open;
  * when we are gone it ends workerd.
  */
-function guardAgainstOrphan(pid: number): ChildProcess {
-  const guard = spawn("sh", ["-c", `read -r _; kill -9 ${pid}`], { stdio: ["pipe", "ignore", "ignore"], detached: true });
+function guardAgainstOrphan(workerd: ChildProcess): void {
+  const guard = spawn("sh", ["-c", `read -r _; kill -9 ${workerd.pid}`], { stdio: ["pipe", "ignore", "ignore"], detached: true });
   guard.unref();
-  return guard;
+  workerd.once("exit", () => guard.kill());
 }

@@ -47,6 +47,17 @@ function rig(): Rig {
   };
 }
 
+/** No clock runs, and nobody wants to know. */
+const UNWATCHED = {
+  stallMs: STALL_MS,
+  length: undefined,
+  now: () => 0,
+  after: () => () => {},
+  onHandOver: () => {},
+  onBytes: () => {},
+  onClose: () => {},
+};
+
 test("a body just above the floor of 1 KiB a second goes on for ever", async () => {
   const { feed } = rig();
   for (let second = 0; second < 100; second++) expect(await feed(1_100, 990)).toBe(1_100);
@@ -87,16 +98,7 @@ test("no read waits for more than what is missing to the floor", async () => {
     cancel: (): Promise<void> => Promise.resolve(),
   };
   const stream = { getReader: () => reader } as unknown as ReadableStream<Uint8Array>;
-  const options = {
-    stallMs: STALL_MS,
-    length: undefined,
-    now: () => 0,
-    after: () => () => {},
-    onHandOver: () => {},
-    onBytes: () => {},
-    onClose: () => {},
-  };
-  const body = createBodyReader(stream, options);
+  const body = createBodyReader(stream, UNWATCHED);
   for (let read = 0; read < 30; read++) await body.read();
   expect(asked.slice(0, 4)).toEqual([1, 2, 4, 8]);
   const sum = (counts: readonly number[]): number => counts.reduce((total, count) => total + count, 0);
@@ -115,16 +117,7 @@ test("what comes at once is joined into views of half a mebibyte, what comes slo
   const stream = new ReadableStream({ type: "bytes", pull: (controller) => controller.enqueue(new Uint8Array(8_192)) });
   let now = 0;
   let msPerRead = 0;
-  const options = {
-    stallMs: STALL_MS,
-    length: undefined,
-    now: () => (now += msPerRead),
-    after: () => () => {},
-    onHandOver: () => {},
-    onBytes: () => {},
-    onClose: () => {},
-  };
-  const body = createBodyReader(stream, options);
+  const body = createBodyReader(stream, { ...UNWATCHED, now: () => (now += msPerRead) });
   let longest = 0;
   for (let read = 0; read < 30; read++) longest = Math.max(longest, (await body.read())!.length);
   expect(longest).toBe(524_288);
@@ -139,16 +132,7 @@ test("a cancel in the middle of a joined view ends the read", async () => {
     type: "bytes",
     pull: (controller) => (fed++ < 40 ? controller.enqueue(new Uint8Array(8_192)) : undefined),
   });
-  const options = {
-    stallMs: STALL_MS,
-    length: undefined,
-    now: () => 0,
-    after: () => () => {},
-    onHandOver: () => {},
-    onBytes: () => {},
-    onClose: () => {},
-  };
-  const body = createBodyReader(stream, options);
+  const body = createBodyReader(stream, UNWATCHED);
   let length = 0;
   while (length + 8_192 * 30 < 40 * 8_192) length += (await body.read())!.length;
   const rest = (async () => {
