@@ -10,7 +10,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { convertV4MiniflareOptions, Miniflare } from "miniflare";
-import { bundleWorker } from "../src/local/bundle-worker.ts";
+import { bundleWorker } from "../src/local/server/bundle-worker.ts";
 import type { Download } from "../test/support/download.ts";
 import { download } from "../test/support/download.ts";
 import { makeDeb, placeFile } from "../test/support/large-files.ts";

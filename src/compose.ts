@@ -1,9 +1,9 @@
 import type { Config } from "./config/config.ts";
 import { createFills, type Fills } from "./fill/fills.ts";
-import { createMemory } from "./fill/memory.ts";
+import { createMemory } from "./fill/shared/memory.ts";
 import { createNativeStore, FREE_PUMP_BYTES, type NativeStore, type StreamPut } from "./fill/native-store.ts";
-import type { Leases } from "./fill/leases.ts";
-import { createStreamDigest } from "./fill/stream-digest.ts";
+import type { Leases } from "./fill/flight/leases.ts";
+import { createStreamDigest } from "./fill/pump/stream-digest.ts";
 import { classifyKeys } from "./retention/classify-keys.ts";
 import { createRetention, type LedgerPort, type Retention } from "./retention/retention.ts";
 import type { Target } from "./route/target.ts";

@@ -1,8 +1,8 @@
 import type { Mirror } from "./config/config.ts";
 import { judgeAccess } from "./route/access.ts";
-import type { RequestRecord } from "./request-record.ts";
+import type { RequestRecord } from "./watch/request-record.ts";
 import { routeRequest } from "./route/route-request.ts";
-import { refuse } from "./serve/failure.ts";
+import { refuse } from "./serve/answer/failure.ts";
 import type { ServeDependencies } from "./serve/dependencies.ts";
 import { serve } from "./serve/serve.ts";
 import type { Via } from "./upstream/via.ts";

@@ -1,29 +1,29 @@
 import { waitUntil } from "cloudflare:workers";
 import { createApp } from "./app.ts";
-import { batchLines } from "./batch-lines.ts";
+import { batchLines } from "./watch/batch-lines.ts";
 import { composeCore, type Core } from "./compose.ts";
 import type { Config } from "./config/config.ts";
 import { parseConfig } from "./config/parse-config.ts";
-import { createLeases, type FillCoordinator } from "./fill/fill-coordinator.ts";
-import { describeFill } from "./fill/fill.ts";
+import { createLeases, type FillCoordinator } from "./fill/flight/fill-coordinator.ts";
+import { describeFill } from "./fill/shared/fill.ts";
 import { handle, refuseClient, type HandlerDependencies } from "./handle.ts";
 import { createRepositories } from "./metadata/create-repositories.ts";
-import { rememberTables, type LookUp } from "./metadata/remember-tables.ts";
+import { rememberTables, type LookUp } from "./metadata/digests/remember-tables.ts";
 import { RepositoryObjectBase, type RepositoryObjectDependencies } from "./metadata/repository-object.ts";
-import { observe } from "./observe.ts";
+import { observe } from "./watch/observe.ts";
 import { BOOK_SHARD, shardOf } from "./retention/batch.ts";
 import { createLedgerPort, LedgerObjectBase, type LedgerObjectDependencies } from "./retention/ledger-object.ts";
-import type { RootStanding } from "./root-standing.ts";
+import type { RootStanding } from "./watch/root-standing.ts";
 import { createChecks } from "./serve/checks.ts";
 import { createEnsureStored } from "./serve/ensure-stored.ts";
-import { refuse } from "./serve/failure.ts";
-import { createCounters, tallyOf } from "./site/counters.ts";
+import { refuse } from "./serve/answer/failure.ts";
+import { createCounters, tallyOf } from "./watch/counters.ts";
 import { createDiskStore } from "./store/disk-store.ts";
 import { createEdgeCacheStore } from "./store/edge-cache-store.ts";
 import type { ObjectStore } from "./store/object-store.ts";
 import { createR2Store, createR2StreamPut } from "./store/r2-store.ts";
 
-export { FillCoordinator } from "./fill/fill-coordinator.ts";
+export { FillCoordinator } from "./fill/flight/fill-coordinator.ts";
 
 interface Env {
   readonly BUCKET?: R2Bucket;

@@ -11,7 +11,7 @@ export const startLazyMirror: StartPeer = async (folder, origins) => {
   const config = join(folder, "wrangler.toml");
   const mirrors = origins.map((origin) => `[vars.MIRRORS.o${origin}]\nupstreams = ["http://127.0.0.1:${origin}"]\n`);
   writeFileSync(config, `[vars]\nBUDGET_GB = 10\n${mirrors.join("")}`);
-  const args = [join(ROOT, "src/local/main.ts"), "--config", config, "--state", join(folder, "state"), "--port", String(port)];
+  const args = [join(ROOT, "src/local/server/main.ts"), "--config", config, "--state", join(folder, "state"), "--port", String(port)];
   const isReady = async (): Promise<boolean> => {
     const health = await fetch(`http://127.0.0.1:${port}/-/health`).catch(() => null);
     await health?.body?.cancel();

@@ -1,10 +1,10 @@
 import type { Target } from "../route/target.ts";
 import type { StoredObject } from "../store/stored-object.ts";
 import type { UpstreamAnswer } from "../upstream/upstream.ts";
-import { createFill, type Fill, type FillEnd, isComing, isDropped } from "./fill.ts";
-import type { PumpDependencies } from "./pump.ts";
+import { createFill, type Fill, type FillEnd, isComing, isDropped } from "./shared/fill.ts";
+import type { PumpDependencies } from "./pump/pump.ts";
 import { Reading, type ReadingOptions } from "./reading.ts";
-import { dropBuffers, dropStoredBuffers } from "./slice-buffers.ts";
+import { dropBuffers, dropStoredBuffers } from "./shared/slice-buffers.ts";
 
 export interface FillRequest extends ReadingOptions {
   readonly target: Target;

@@ -1,8 +1,8 @@
 import type { ObjectStore } from "../store/object-store.ts";
 import type { StoredObject } from "../store/stored-object.ts";
-import { isComing, isDropped, lastSlice, readableEnd, STALLED_MS, type Fill, type FillEnd, type Reader, type Run } from "./fill.ts";
-import type { Follower } from "./leases.ts";
-import { pump, type Expected, type PumpDependencies } from "./pump.ts";
+import { isComing, isDropped, lastSlice, readableEnd, STALLED_MS, type Fill, type FillEnd, type Reader, type Run } from "./shared/fill.ts";
+import type { Follower } from "./flight/leases.ts";
+import { pump, type Expected, type PumpDependencies } from "./pump/pump.ts";
 import type { UpstreamAnswer } from "../upstream/upstream.ts";
 
 /** Bytes go out in pieces, copied: a client that stalls holds one piece, not a slice. */

@@ -2,12 +2,12 @@ import type { ObjectStore } from "../store/object-store.ts";
 import type { Target } from "../route/target.ts";
 import type { Expectation } from "../verify/expectation.ts";
 import { contentKey } from "./content-address.ts";
-import { findInPage, PAGE_BYTES, pageOffset } from "./digest-table.ts";
-import { formatMetalink, formatMirrorlist } from "./metalink.ts";
+import { findInPage, PAGE_BYTES, pageOffset } from "./digests/digest-table.ts";
+import { formatMetalink, formatMirrorlist } from "./formats/metalink.ts";
 import type { Expected, Repositories, Resolution } from "./repositories.ts";
-import type { Repository } from "./repository.ts";
+import type { Repository } from "./generations/repository.ts";
 import { resolvePlace } from "./repository-root.ts";
-import type { Lookup, TableRef } from "./table-directory.ts";
+import type { Lookup, TableRef } from "./digests/table-directory.ts";
 
 /** A use is told again after this long, so that it is not forgotten while it lasts. */
 const TOLD_MS = 24 * 60 * 60 * 1000;

@@ -1,14 +1,14 @@
 import { DurableObject } from "cloudflare:workers";
 import type { Config, Mirror } from "../config/config.ts";
 import type { ObjectStore } from "../store/object-store.ts";
-import type { RootStanding } from "../root-standing.ts";
+import type { RootStanding } from "../watch/root-standing.ts";
 import type { Upstreams } from "../upstream/upstream.ts";
 import type { Expectation } from "../verify/expectation.ts";
-import { createIndexTables, type DirectoryPort } from "./index-tables.ts";
+import { createIndexTables, type DirectoryPort } from "./digests/index-tables.ts";
 import type { EnsureStored, KeptState, Log } from "./ports.ts";
 import type { Resolution } from "./repositories.ts";
-import { createRepository, type Repository } from "./repository.ts";
-import { createTableDirectory, type Listed, type Lookup, type TableDirectory, type TableRef } from "./table-directory.ts";
+import { createRepository, type Repository } from "./generations/repository.ts";
+import { createTableDirectory, type Listed, type Lookup, type TableDirectory, type TableRef } from "./digests/table-directory.ts";
 
 export interface RepositoryObjectDependencies {
   readonly config: Config;

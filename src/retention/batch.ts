@@ -1,4 +1,4 @@
-import type { DayCount } from "./history.ts";
+import type { DayCount } from "../watch/history.ts";
 
 /** What the ledger is told of one object that was stored. */
 export interface StoredRecord {

@@ -1,5 +1,5 @@
 import type { ObjectStore } from "../store/object-store.ts";
-import { createHistory, type DayCount, type History } from "./history.ts";
+import { createHistory, type DayCount, type History } from "../watch/history.ts";
 import type { Ledger, LedgerRow, Totals } from "./ledger.ts";
 import {
   bytesToEvict,

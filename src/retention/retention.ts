@@ -2,7 +2,7 @@ import type { ObjectStore } from "../store/object-store.ts";
 import type { StoredObject } from "../store/stored-object.ts";
 import { BOOK_SHARD, shardOf, type Batch, type News, type UseRecord } from "./batch.ts";
 import type { BudgetView, Reservation } from "./book.ts";
-import { addDays, dayOf, emptyDay, type DayCount } from "./history.ts";
+import { addDays, dayOf, emptyDay, type DayCount } from "../watch/history.ts";
 import { isStorableSize } from "./policy.ts";
 
 /** The first use of a batch waits this long for company … */

@@ -1,4 +1,4 @@
-import { createSignal, type Signal } from "../fill/signal.ts";
+import { createSignal, type Signal } from "../fill/shared/signal.ts";
 
 /** Objects whose last check is remembered; the oldest are forgotten, which costs a check too many at worst. */
 const REMEMBERED = 20_000;

@@ -1,6 +1,6 @@
 import type { EnsureStored } from "../metadata/ports.ts";
 import type { ObjectStore } from "../store/object-store.ts";
-import type { FillEnd } from "../fill/fill.ts";
+import type { FillEnd } from "../fill/shared/fill.ts";
 import type { Fills } from "../fill/fills.ts";
 import { DeliveryError, type Reading, type Sink } from "../fill/reading.ts";
 

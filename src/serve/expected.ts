@@ -1,4 +1,4 @@
-import type { Expected } from "../fill/pump.ts";
+import type { Expected } from "../fill/pump/pump.ts";
 import type { Repositories } from "../metadata/repositories.ts";
 import type { Target } from "../route/target.ts";
 

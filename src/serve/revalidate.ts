@@ -6,7 +6,7 @@ import type { StoredBody } from "../store/object-store.ts";
 import type { StoredObject } from "../store/stored-object.ts";
 import type { UpstreamAnswer } from "../upstream/upstream.ts";
 import type { Client } from "./client.ts";
-import { refuseAbsent } from "./failure.ts";
+import { refuseAbsent } from "./answer/failure.ts";
 import type { ServeDependencies } from "./dependencies.ts";
 import { serveMiss } from "./serve-miss.ts";
 import { answerStored, lookUp } from "./stored.ts";

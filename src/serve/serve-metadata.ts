@@ -2,7 +2,7 @@ import type { CacheStatus } from "../http/cache-status.ts";
 import type { Resolution } from "../metadata/repositories.ts";
 import type { Target } from "../route/target.ts";
 import type { Client } from "./client.ts";
-import { refuse, refuseAbsent, refuseFailure } from "./failure.ts";
+import { refuse, refuseAbsent, refuseFailure } from "./answer/failure.ts";
 import type { ServeDependencies } from "./dependencies.ts";
 import { serveChecked } from "./serve-checked.ts";
 import { answerStored, lookUp } from "./stored.ts";

@@ -1,20 +1,20 @@
 import { parseRange } from "../http/byte-ranges.ts";
 import { formatCacheStatus } from "../http/cache-status.ts";
 import { formatUnsatisfiedRange } from "../http/content-range.ts";
-import type { FillEnd } from "../fill/fill.ts";
+import type { FillEnd } from "../fill/shared/fill.ts";
 import type { Reading } from "../fill/reading.ts";
 import type { Target } from "../route/target.ts";
 import type { Representation, UpstreamAnswer } from "../upstream/upstream.ts";
-import { answer, answerHead } from "./answer.ts";
-import { deliverFrom, streamBody } from "./body.ts";
-import { createCheckedSink } from "./checked-sink.ts";
+import { answer, answerHead } from "./answer/answer.ts";
+import { deliverFrom, streamBody } from "./answer/body.ts";
+import { createCheckedSink } from "./judge/checked-sink.ts";
 import { type Client, isLengthBlind } from "./client.ts";
-import { passNatively, rangeToPass } from "./pass-natively.ts";
-import { refuse, refuseAbsent, refuseFailure } from "./failure.ts";
+import { passNatively, rangeToPass } from "./pass/pass-natively.ts";
+import { refuse, refuseAbsent, refuseFailure } from "./answer/failure.ts";
 import type { ServeDependencies } from "./dependencies.ts";
 import { answerStored, fillRequest, hasBody, lookUp, streamReading } from "./stored.ts";
 import { forget } from "./stored-answer.ts";
-import { fillingDeliver } from "./verifying-deliver.ts";
+import { fillingDeliver } from "./judge/verifying-deliver.ts";
 
 export interface MissOptions {
   /** The answer of a revalidation that found another version. */

@@ -2,7 +2,7 @@ import { parseRequestCacheControl } from "../http/cache-control.ts";
 import type { Target } from "../route/target.ts";
 import type { StoredBody } from "../store/object-store.ts";
 import type { Client } from "./client.ts";
-import { passesIndex } from "./provisional.ts";
+import { passesIndex } from "./judge/provisional.ts";
 import { revalidate } from "./revalidate.ts";
 import type { ServeDependencies } from "./dependencies.ts";
 import { serveMiss } from "./serve-miss.ts";

@@ -3,14 +3,14 @@ import { formatCacheStatus } from "../http/cache-status.ts";
 import type { Target } from "../route/target.ts";
 import { StoreError, type StoredBody } from "../store/object-store.ts";
 import type { StoredObject } from "../store/stored-object.ts";
-import { answer, answerHead, type Answer } from "./answer.ts";
-import { deliverAnswer, deliverFrom, streamBody, type Deliver } from "./body.ts";
+import { answer, answerHead, type Answer } from "./answer/answer.ts";
+import { deliverAnswer, deliverFrom, streamBody, type Deliver } from "./answer/body.ts";
 import { isLengthBlind, wantedOf, type Client } from "./client.ts";
 import { expectedOf } from "./expected.ts";
-import { refuseFailure } from "./failure.ts";
+import { refuseFailure } from "./answer/failure.ts";
 import type { ServeDependencies } from "./dependencies.ts";
 import { forget, type StoredAnswer } from "./stored-answer.ts";
-import { verifyingDeliver } from "./verifying-deliver.ts";
+import { verifyingDeliver } from "./judge/verifying-deliver.ts";
 
 /** The stored copy, with the bytes that the client asks for where one read gives them. A store that fails is a miss. */
 export async function lookUp(client: Client, key: string, deps: ServeDependencies): Promise<StoredBody | null> {

@@ -1,4 +1,4 @@
-import type { DayCount } from "../retention/history.ts";
+import type { DayCount } from "../watch/history.ts";
 import { formatBytes } from "./format.ts";
 
 const WIDTH = 280;

@@ -1,4 +1,4 @@
-import { DURATION_BOUNDS_SECONDS } from "./counters.ts";
+import { DURATION_BOUNDS_SECONDS } from "../watch/counters.ts";
 import type { StatusSources } from "./status.ts";
 
 type Labels = Readonly<Record<string, string>>;

@@ -1,6 +1,6 @@
-import { dayOf, HISTORY_DAYS, type DayCount, type RootLine } from "../retention/history.ts";
+import { dayOf, HISTORY_DAYS, type DayCount, type RootLine } from "../watch/history.ts";
 import { DAY_MS } from "../retention/times.ts";
-import type { Counters, MirrorCounts, PathCount, Trouble } from "./counters.ts";
+import type { Counters, MirrorCounts, PathCount, Trouble } from "../watch/counters.ts";
 
 /** One file being fetched, as far as a page tells. */
 export interface FillLine {

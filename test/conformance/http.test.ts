@@ -12,7 +12,7 @@ import type { MirrorProcess } from "../support/mirror.ts";
 import { findWorkerds } from "../support/process-figures.ts";
 import { startOrigin } from "../support/origin.ts";
 import type { Origin } from "../support/origin.ts";
-import { readByteranges } from "../unit/serve/byteranges-reader.ts";
+import { readByteranges } from "../unit/serve/answer/byteranges-reader.ts";
 
 const MIB = 1_048_576;
 

@@ -136,7 +136,7 @@ describe("npm run mirror", () => {
     const list = join(mirror.stateFolder, "list");
     writeFileSync(list, `files/pool/small-0.tar.gz\n${mirror.prefixUrl("files")}/pool/large-0.tar.gz\nfiles/pool/none.tar.gz\n`);
     const command = async (...given: readonly string[]) => {
-      const args = ["src/local/mirror-command.ts", "--server", mirror.url, "--state", mirror.stateFolder, "--json", ...given];
+      const args = ["src/local/operator/mirror-command.ts", "--server", mirror.url, "--state", mirror.stateFolder, "--json", ...given];
       const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: join(import.meta.dirname, "../..") }).catch(
         (error: { stdout: string }) => error,
       );

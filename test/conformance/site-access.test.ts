@@ -153,7 +153,7 @@ describe("a mirror with users", () => {
 it("a mirror for networks stops the start on one machine, where no address is known", async () => {
   const config = join(folder, "networks.toml");
   writeFileSync(config, `[vars.MIRRORS.lan]\nupstreams = ["${origin.url}"]\naccess = { networks = ["192.0.2.0/24"] }\n`);
-  const args = [join(ROOT, "src/local/main.ts"), "--config", config, "--port", "0", "--state", join(folder, "state")];
+  const args = [join(ROOT, "src/local/server/main.ts"), "--config", config, "--port", "0", "--state", join(folder, "state")];
   const run = await runTool(join(ROOT, "node_modules/.bin/node"), args, { cwd: ROOT });
   expect(run).toMatchObject({ code: 1, stdout: "" });
   expect(run.stderr).toContain("Cannot use MIRRORS.lan.access.networks on one machine");

@@ -2,8 +2,8 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { ask } from "../../src/local/ask.ts";
-import { diagnose, type Finding } from "../../src/local/doctor.ts";
+import { ask } from "../../src/local/doctor/ask.ts";
+import { diagnose, type Finding } from "../../src/local/doctor/doctor.ts";
 import { makeNoise } from "../support/fixture.ts";
 import { startMirror } from "../support/mirror.ts";
 import type { MirrorProcess } from "../support/mirror.ts";
@@ -42,7 +42,7 @@ async function examine(url: string, now = Date.now): Promise<Map<string, Finding
 }
 
 function doctor(...args: readonly string[]): ReturnType<typeof runTool> {
-  return runTool(join(ROOT, "node_modules/.bin/node"), [join(ROOT, "src/local/doctor-main.ts"), ...args], { cwd: ROOT });
+  return runTool(join(ROOT, "node_modules/.bin/node"), [join(ROOT, "src/local/doctor/doctor-main.ts"), ...args], { cwd: ROOT });
 }
 
 describe("the doctor", () => {

@@ -141,7 +141,7 @@ describe("a running server", () => {
     const cold = await fetch(`${server.url}/fedora${FILE}`);
     expect(await cold.text()).toBe("an rpm, or so");
     const processes = server.processes();
-    const node = processes.find(({ command }) => command.includes("src/local/main.ts") && !command.startsWith("npm"));
+    const node = processes.find(({ command }) => command.includes("src/local/server/main.ts") && !command.startsWith("npm"));
     if (node === undefined) throw new Error(`no server among ${JSON.stringify(processes)}`);
     process.kill(node.pid, "SIGKILL");
     await hasExited(server.npm);

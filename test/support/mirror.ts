@@ -67,7 +67,7 @@ export async function startMirror(setup: MirrorSetup): Promise<MirrorProcess> {
   );
   const stateFolder = join(folder, "state");
   const listen = ["127.0.0.1", ...hosts.values()].flatMap((host) => ["--listen", `${host}:${port}`]);
-  const args = [join(ROOT, "src/local/main.ts"), "--config", join(folder, "wrangler.toml"), "--state", stateFolder, ...listen];
+  const args = [join(ROOT, "src/local/server/main.ts"), "--config", join(folder, "wrangler.toml"), "--state", stateFolder, ...listen];
   let output = "";
   let child: ChildProcess | undefined;
 

@@ -1,12 +1,12 @@
 import { abortAllDurableObjects, env, evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { describe, expect, it, vi } from "vitest";
 import type { Config } from "../../src/config/config.ts";
-import { createLeases, type FillCoordinator } from "../../src/fill/fill-coordinator.ts";
+import { createLeases, type FillCoordinator } from "../../src/fill/flight/fill-coordinator.ts";
 import { createFills, type Fills } from "../../src/fill/fills.ts";
-import { createMemory } from "../../src/fill/memory.ts";
-import type { PumpDependencies } from "../../src/fill/pump.ts";
+import { createMemory } from "../../src/fill/shared/memory.ts";
+import type { PumpDependencies } from "../../src/fill/pump/pump.ts";
 import type { Reading, Sink } from "../../src/fill/reading.ts";
-import { createStreamDigest } from "../../src/fill/stream-digest.ts";
+import { createStreamDigest } from "../../src/fill/pump/stream-digest.ts";
 import type { Target } from "../../src/route/target.ts";
 import { createChecks } from "../../src/serve/checks.ts";
 import type { ServeDependencies } from "../../src/serve/dependencies.ts";

@@ -1,8 +1,8 @@
-import type { RootStanding } from "../../../src/root-standing.ts";
+import type { RootStanding } from "../../../src/watch/root-standing.ts";
 import type { Mirror } from "../../../src/config/config.ts";
 import type { EnsureStored, KeptState } from "../../../src/metadata/ports.ts";
-import type { IndexTables } from "../../../src/metadata/index-tables.ts";
-import { createRepository, type Repository } from "../../../src/metadata/repository.ts";
+import type { IndexTables } from "../../../src/metadata/digests/index-tables.ts";
+import { createRepository, type Repository } from "../../../src/metadata/generations/repository.ts";
 import type { ObjectStore } from "../../../src/store/object-store.ts";
 import type { StoredObject } from "../../../src/store/stored-object.ts";
 import type { ByteSource, Representation, UpstreamAnswer, UpstreamRequest, Upstreams } from "../../../src/upstream/upstream.ts";

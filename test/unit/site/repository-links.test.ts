@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { createApp } from "../../../src/app.ts";
-import { formatMetalink, formatMirrorlist } from "../../../src/metadata/metalink.ts";
+import { formatMetalink, formatMirrorlist } from "../../../src/metadata/formats/metalink.ts";
 import type { Resolution } from "../../../src/metadata/repositories.ts";
 import { siteDependencies } from "./site.ts";
 

@@ -1,5 +1,5 @@
 import type { SiteDependencies } from "../../../src/app.ts";
-import { createCounters } from "../../../src/site/counters.ts";
+import { createCounters } from "../../../src/watch/counters.ts";
 import { parseConfig } from "../../../src/config/parse-config.ts";
 
 /** A site of one mirror of each kind. */

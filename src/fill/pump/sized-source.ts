@@ -1,0 +1,35 @@
+import type { ByteSource } from "../../upstream/upstream.ts";
+import { createVerifier } from "../../verify/create-verifier.ts";
+
+/** A body with a length: as the upstream said, as the file declares, or as it turned out. */
+export interface SizedSource {
+  readonly size: number;
+  /** False when the length is only what arrived: a cut would not have shown. */
+  readonly proven: boolean;
+  readonly source: ByteSource;
+}
+
+/** Finds the length of a body that came without one: from the file's own structure, else by reading it, up to `limit` bytes. Null: too long. */
+export async function sizeSource(source: ByteSource, path: string, limit: number): Promise<SizedSource | null> {
+  const verifier = createVerifier(path, {});
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for (;;) {
+    const chunk = await source.read();
+    if (chunk === null) return { size: length, proven: false, source: replay(chunks, null) };
+    chunks.push(chunk.slice());
+    length += chunk.length;
+    await verifier.feed(chunk);
+    const declared = verifier.declared();
+    if (declared.kind === "exact" && declared.bytes >= length)
+      return { size: declared.bytes, proven: true, source: replay(chunks, source) };
+    if (length > limit) return null;
+  }
+}
+
+function replay(chunks: Uint8Array[], rest: ByteSource | null): ByteSource {
+  return {
+    read: async () => chunks.shift() ?? (await rest?.read()) ?? null,
+    cancel: (reason) => rest?.cancel(reason),
+  };
+}

@@ -1,0 +1,122 @@
+import { isIP } from "node:net";
+import * as v from "valibot";
+import type { Config } from "../../config/config.ts";
+import { oversizedVariables } from "../../config/oversized-variables.ts";
+import { parseConfig } from "../../config/parse-config.ts";
+import { readToml, readVars } from "../project-file.ts";
+import { done, refused, type Step } from "../step.ts";
+
+/** What deploying does, as the wrangler.toml says. */
+export interface DeployPlan {
+  readonly worker: string;
+  readonly bucket: Bucket;
+  readonly rules: readonly LifecycleRule[];
+  /** Hosts of the mirrors that can be custom domains: public names, exact. */
+  readonly domains: readonly string[];
+  /** Hosts that cannot: labels such as `fedora.*`, addresses, names of a private network. */
+  readonly otherHosts: readonly string[];
+  /** The file has routes of its own, such as the wildcard that labels need. */
+  readonly hasRoutes: boolean;
+  /** The file says which account. */
+  readonly hasAccount: boolean;
+  readonly mirrors: readonly string[];
+  readonly plan: Config["plan"];
+}
+
+export interface Bucket {
+  readonly name: string;
+  readonly jurisdiction: string | undefined;
+}
+
+export interface LifecycleRule {
+  readonly name: string;
+  /** The option of `wrangler r2 bucket lifecycle add`. */
+  readonly option: "--expire-days" | "--abort-multipart-days";
+  readonly days: number;
+  /** How `wrangler r2 bucket lifecycle list` tells of it. */
+  readonly action: string;
+}
+
+/** The ledger deletes by RETENTION_DAYS; the rule is its backstop, and must never be quicker. */
+const EXPIRY_MARGIN_DAYS = 7;
+
+const text = v.string("write a text in quotes");
+
+const FileSchema = v.object(
+  {
+    name: text,
+    account_id: v.optional(text),
+    r2_buckets: v.array(
+      v.object({ binding: text, bucket_name: text, jurisdiction: v.optional(text) }, "this key has to be given"),
+      "write [[r2_buckets]] before its keys",
+    ),
+    route: v.optional(v.unknown()),
+    routes: v.optional(v.array(v.unknown(), "write a list, even of one: [ … ]"), []),
+  },
+  "this key has to be given; the project's own wrangler.toml shows how",
+);
+
+/** Reads what is to be deployed, or says everything that would be refused, before anything is touched. */
+export function readDeployPlan(path: string): Step<DeployPlan> {
+  const table = readToml(path);
+  if (!table.ok) return table;
+  const file = v.safeParse(FileSchema, table.value);
+  const bucket = file.success ? file.output.r2_buckets.find(({ binding }) => binding === "BUCKET") : undefined;
+  const config = readConfig(path);
+  const problems = [
+    ...(file.issues ?? []).map((issue) => `Cannot use ${v.getDotPath(issue)} of "${path}": ${issue.message}.`),
+    ...(file.success && bucket === undefined ? [`Cannot use r2_buckets of "${path}": one must have binding = "BUCKET".`] : []),
+    ...(config.ok ? [] : config.problems),
+  ];
+  if (!file.success || bucket === undefined || !config.ok) return refused(...problems);
+  return done(createPlan(file.output, bucket, config.value));
+}
+
+function readConfig(path: string): Step<Config> {
+  const vars = readVars(path);
+  if (!vars.ok) return vars;
+  const parsed = parseConfig(vars.value);
+  const problems = [...(parsed.ok ? [] : parsed.problems), ...oversizedVariables(vars.value)];
+  return parsed.ok && problems.length === 0 ? done(parsed.config) : refused(...problems);
+}
+
+type File = v.InferOutput<typeof FileSchema>;
+
+function createPlan({ name, account_id: account, route, routes }: File, bucket: File["r2_buckets"][number], config: Config): DeployPlan {
+  const hosts = [...config.mirrors.values()].flatMap((mirror) => mirror.hosts);
+  const exact = hosts.flatMap((host) => (host.kind === "exact" ? [host.host] : []));
+  return {
+    worker: name,
+    bucket: { name: bucket.bucket_name, jurisdiction: bucket.jurisdiction },
+    rules: lifecycleRules(config),
+    domains: exact.filter(isPublicName),
+    otherHosts: [
+      ...exact.filter((host) => !isPublicName(host)),
+      ...hosts.flatMap((host) => (host.kind === "label" ? [`${host.label}.*`] : [])),
+    ],
+    hasRoutes: route !== undefined || routes.length > 0,
+    hasAccount: account !== undefined,
+    mirrors: [...config.mirrors.keys()],
+    plan: config.plan,
+  };
+}
+
+function lifecycleRules({ retentionDays }: Config): readonly LifecycleRule[] {
+  const days = Math.ceil(retentionDays) + EXPIRY_MARGIN_DAYS;
+  return [
+    { name: "lazy-mirror-expire", option: "--expire-days", days, action: `Expire objects after ${days} days` },
+    {
+      name: "lazy-mirror-abort-multipart",
+      option: "--abort-multipart-days",
+      days: 1,
+      action: "Abort incomplete multipart uploads after 1 days",
+    },
+  ];
+}
+
+/** RFC 6761, RFC 6762, RFC 8375 and what networks at home use: no zone of these can be in an account. */
+const PRIVATE_NAME = /(^|\.)(localhost|local|lan|internal|intranet|home|test|invalid|example|home\.arpa|workers\.dev)$/;
+
+function isPublicName(host: string): boolean {
+  return host.includes(".") && isIP(host.replace(/^\[|\]$/g, "")) === 0 && !PRIVATE_NAME.test(host);
+}

@@ -1,0 +1,227 @@
+import { readFileSync } from "node:fs";
+import { Command, InvalidArgumentError } from "commander";
+import { adminTokenPath } from "../admin-token.ts";
+import { createMirrorClient, type MirrorClient } from "./mirror-client.ts";
+import { findPackages } from "./package-paths.ts";
+import { createProgress } from "./progress.ts";
+import { parseWarmList, type WarmTarget } from "./warm-list.ts";
+
+interface CommonOptions {
+  readonly server: string;
+  readonly state: string;
+  readonly token?: string;
+  readonly json?: true;
+}
+
+/** Files of `warm` under way at once, unless told otherwise. */
+const PARALLEL = 4;
+
+const program = new Command("npm run mirror --")
+  .description("The operator's verbs of a running mirror. A pattern is of stored keys: * stands for any characters, also /, and ? for one.")
+  .option("--server <url>", "the mirror", "http://127.0.0.1:8787")
+  .option("--state <folder>", "the server's state folder, where its admin token lies", ".lazy-mirror")
+  .option("--token <token>", "the admin token; default: $ADMIN_TOKEN, else the state folder's")
+  .option("--json", "print JSON, one value a line")
+  .showHelpAfterError();
+
+program
+  .command("status")
+  .description("what is stored, by mirror, and the budget")
+  .action(() =>
+    run(async (client, print) => {
+      const status = await client.verb("GET", "/");
+      if (print.isJson) return print.value(status);
+      const { used, budget, reserved, retentionDays, pins, shards } = status as unknown as Status;
+      print.text(
+        `${size(used)} of ${size(budget)} (${((used / budget) * 100).toFixed(1)} %), ${size(reserved)} of it reserved; kept ${retentionDays} days`,
+      );
+      for (const { shard, objects, live, dead } of shards) {
+        const name = shard === "-" ? "(by content)" : shard;
+        print.text(
+          `  ${name.padEnd(20)} ${String(objects).padStart(8)} objects ${size(live).padStart(10)}, on their way out ${size(dead)}`,
+        );
+      }
+      if (pins.length > 0) print.text(`pinned: ${pins.join("  ")}`);
+    }),
+  );
+
+program
+  .command("ls")
+  .description("stored objects that match")
+  .argument("[pattern]", "such as 'fedora/*.iso'", "*")
+  .action((pattern: string) =>
+    run(async (client, print) => {
+      const rows = client.rows((after) => client.verb("GET", `/objects?${query({ pattern, after, limit: "200" })}`));
+      for await (const row of rows)
+        print.row(row, `${Number(row["uses"])} uses, stored ${date(row["storedAt"])}, used ${date(row["lastUsedAt"])}`);
+    }),
+  );
+
+program
+  .command("purge")
+  .description("delete stored objects that match; the next request fetches them anew")
+  .argument("<pattern>", "such as 'fedora/updates/*'")
+  .option("--dry-run", "only print what would be deleted")
+  .action((pattern: string, { dryRun = false }: { dryRun?: boolean }) =>
+    run(async (client, print) => {
+      const rows = client.rows((after) => client.verb("POST", "/purge", { pattern, dryRun, after }));
+      for await (const row of rows) print.row(row, dryRun ? "would be deleted" : "deleted");
+    }),
+  );
+
+program
+  .command("pin")
+  .description("never evict what matches, whatever its age and use")
+  .argument("<pattern>")
+  .action((pattern: string) =>
+    run(async (client, print) => print.done(await client.verb("POST", "/pins", { pattern }), `pinned ${pattern}`)),
+  );
+
+program
+  .command("unpin")
+  .argument("<pattern>", "as it was pinned")
+  .description("take a pin back")
+  .action((pattern: string) =>
+    run(async (client, print) => print.done(await client.verb("DELETE", `/pins?${query({ pattern })}`), `unpinned ${pattern}`)),
+  );
+
+program
+  .command("evict")
+  .description("one run of the housekeeping that cron does: age, budget, what has no head")
+  .option("--dry-run", "print what would go next, and why")
+  .option("--limit <count>", "how many of them", "20")
+  .action(({ dryRun = false, limit }: { dryRun?: boolean; limit: string }) =>
+    run(async (client, print) => {
+      if (!dryRun) return print.done(await client.verb("POST", "/sweep"), "one run is done; see status");
+      const { rows } = await client.verb("GET", `/next?${query({ limit })}`);
+      for (const row of rows as readonly Record<string, unknown>[]) print.row(row, String(row["why"]));
+    }),
+  );
+
+program
+  .command("warm")
+  .description("fetch files ahead")
+  .argument(
+    "<what...>",
+    "a file of paths, URLs of package managers, or another machine's log, one a line (- reads the input); or packages by name",
+  )
+  .option(
+    "--repository <path>",
+    "the arguments are packages of this one: fedora/updates/43/Everything/x86_64, debian/dists/trixie/main/binary-amd64",
+  )
+  .option("--parallel <count>", "files at once", parseParallel, PARALLEL)
+  .action((what: readonly string[], { repository, parallel }: { repository?: string; parallel: number }) =>
+    run(async (client, print) => {
+      const { targets, missing } = repository === undefined ? readLists(what) : await readRepository(client, repository, what);
+      for (const name of missing) process.stderr.write(`There is no package ${name}\n`);
+      const failed = await warm(client, targets, parallel, print);
+      if (failed + missing.length > 0) throw new Error(`Cannot warm ${failed + missing.length} of what was asked for: see above`);
+    }),
+  );
+
+await program.parseAsync();
+
+interface WarmPlan {
+  readonly targets: readonly WarmTarget[];
+  readonly missing: readonly string[];
+}
+
+function readLists(files: readonly string[]): WarmPlan {
+  return { targets: files.flatMap((file) => parseWarmList(readFileSync(file === "-" ? 0 : file, "utf8"))), missing: [] };
+}
+
+async function readRepository(client: MirrorClient, repository: string, names: readonly string[]): Promise<WarmPlan> {
+  const { paths, missing } = await findPackages(repository, names, client.read);
+  return { targets: paths.map((path) => ({ path: `/${path}` })), missing };
+}
+
+async function warm(client: MirrorClient, targets: readonly WarmTarget[], parallel: number, print: Printer): Promise<number> {
+  const left = [...targets];
+  const progress = createProgress(targets.length, process.stderr);
+  let failed = 0;
+  const worker = async () => {
+    for (let target = left.shift(); target !== undefined; target = left.shift()) {
+      // oxlint-disable-next-line no-await-in-loop -- one file after the other, `parallel` of them
+      const { status, bytes, detail } = await client.warm(target);
+      progress.step(bytes);
+      const isWarm = status === 200;
+      if (!isWarm) failed++;
+      if (print.isJson) print.value({ ...target, status, bytes, detail });
+      else if (!isWarm) progress.say(`${target.path}: ${status} ${detail}`);
+    }
+  };
+  await Promise.all(Array.from({ length: parallel }, worker));
+  progress.end();
+  return failed;
+}
+
+interface Status {
+  readonly used: number;
+  readonly budget: number;
+  readonly reserved: number;
+  readonly retentionDays: number;
+  readonly pins: readonly string[];
+  readonly shards: readonly { readonly shard: string; readonly objects: number; readonly live: number; readonly dead: number }[];
+}
+
+interface Printer {
+  readonly isJson: boolean;
+  value(value: object): void;
+  text(line: string): void;
+  /** A row of the ledger. */
+  row(row: Readonly<Record<string, unknown>>, note: string): void;
+  done(answer: object, line: string): void;
+}
+
+async function run(verb: (client: MirrorClient, print: Printer) => Promise<unknown>): Promise<void> {
+  const { server, state, token, json } = program.opts<CommonOptions>();
+  const isJson = json === true;
+  const text = (line: string) => void process.stdout.write(`${line}\n`);
+  const value = (one: object) => text(JSON.stringify(one));
+  try {
+    await verb(
+      createMirrorClient(server, () => token ?? readToken(state)),
+      {
+        isJson,
+        value,
+        text,
+        row: (row, note) => (isJson ? value(row) : text(`${size(Number(row["size"])).padStart(10)}  ${String(row["key"])}  (${note})`)),
+        done: (answer, line) => (isJson ? value(answer) : text(line)),
+      },
+    );
+  } catch (error) {
+    process.stderr.write(`${(error as Error).message}\n`);
+    process.exitCode = 1;
+  }
+}
+
+function readToken(state: string): string {
+  const given = process.env["ADMIN_TOKEN"];
+  if (given !== undefined && given !== "") return given;
+  const path = adminTokenPath(state);
+  try {
+    return readFileSync(path, "utf8").trim();
+  } catch {
+    throw new Error(`Cannot read the admin token "${path}": name the server's folder with --state, or the token with --token`);
+  }
+}
+
+function parseParallel(text: string): number {
+  const count = Number(text);
+  if (!/^\d+$/.test(text) || count < 1 || count > 64) throw new InvalidArgumentError("It must be a number from 1 to 64.");
+  return count;
+}
+
+function query(fields: Readonly<Record<string, string>>): string {
+  return String(new URLSearchParams(fields));
+}
+
+/** Decimal, as budgets are. */
+function size(bytes: number): string {
+  if (bytes >= 1e9) return `${(bytes / 1e9).toFixed(2)} GB`;
+  return bytes >= 1e6 ? `${(bytes / 1e6).toFixed(1)} MB` : `${Math.ceil(bytes / 1e3)} kB`;
+}
+
+function date(value: unknown): string {
+  return new Date(Number(value)).toISOString().slice(0, 10);
+}

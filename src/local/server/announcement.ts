@@ -1,0 +1,66 @@
+import type { Config, Distro, HostPattern, Mirror } from "../../config/config.ts";
+import type { Endpoint } from "./command-line.ts";
+import { formatEndpoint } from "./free-port.ts";
+
+const APT: ReadonlySet<Distro | undefined> = new Set<Distro>(["debian", "debian-security", "ubuntu"]);
+const DNF: ReadonlySet<Distro | undefined> = new Set<Distro>(["fedora", "epel", "centos-stream", "rocky", "almalinux"]);
+
+/** What is printed once the server answers: where it listens, and the URL that each mirror's clients are given. */
+export function describeServer(config: Config, endpoints: readonly Endpoint[], hostname: string): string {
+  const mirrors = [...config.mirrors.values()];
+  const [first] = endpoints;
+  if (first === undefined) return "";
+  const base = `http://${formatEndpoint({ host: resolvePublicHost(first.host, hostname), port: first.port })}`;
+  const width = Math.max(...mirrors.map(({ name }) => name.length), 0);
+  return [
+    `Lazy Mirror listens on ${endpoints.map(formatEndpoint).join(", ")}. Ctrl-C ends it.`,
+    "",
+    ...mirrors.flatMap(({ name, upstreams, hosts }) => [
+      `  ${name.padEnd(width)}  ${base}/${name}/  ← ${upstreams[0]?.url ?? ""}`,
+      ...hosts.map((host) => `  ${"".padEnd(width)}  http://${formatHost(host)}:${first.port}/  where that name leads here`),
+    ]),
+    "",
+    ...describeClients(mirrors, base),
+    `Setup for each client: ${base}/-/setup/   Health: ${base}/-/health`,
+  ].join("\n");
+}
+
+/** How the operator's verbs reach this server from its own machine: what their defaults are is left out. */
+export function describeOperator(state: string, endpoints: readonly Endpoint[]): string {
+  const [first] = endpoints;
+  const isDefault = endpoints.some(({ host, port }) => port === 8787 && ["127.0.0.1", "0.0.0.0", "::"].includes(host));
+  const options = [
+    ...(first === undefined || isDefault ? [] : ["--server", `http://${formatEndpoint({ ...first, host: resolveOwnHost(first.host) })}`]),
+    ...(state === ".lazy-mirror" ? [] : ["--state", quote(state)]),
+  ];
+  return ["npm run mirror --", ...options, "status"].join(" ");
+}
+
+function resolveOwnHost(host: string): string {
+  if (host === "0.0.0.0") return "127.0.0.1";
+  return host === "::" ? "::1" : host;
+}
+
+/** For a shell. */
+function quote(text: string): string {
+  return /^[\w./:=@+-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`;
+}
+
+function formatHost(host: HostPattern): string {
+  return host.kind === "exact" ? host.host : `${host.label}.<domain>`;
+}
+
+/** How to point apt and dnf at it, one line for the first mirror of each kind. */
+function describeClients(mirrors: readonly Mirror[], base: string): readonly string[] {
+  const apt = mirrors.find(({ distro }) => APT.has(distro));
+  const dnf = mirrors.find(({ distro }) => DNF.has(distro));
+  return [
+    ...(apt ? [`apt:  deb ${base}/${apt.name} <suite> main`] : []),
+    ...(dnf ? [`dnf:  baseurl=${base}/${dnf.name}/… in the .repo file, with metalink and mirrorlist commented out`] : []),
+  ];
+}
+
+/** A server on every address is reached by this machine's name. */
+function resolvePublicHost(host: string, hostname: string): string {
+  return host === "0.0.0.0" || host === "::" ? hostname : host;
+}

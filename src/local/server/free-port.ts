@@ -1,0 +1,51 @@
+import { createServer, isIPv4 } from "node:net";
+import { setTimeout as wait } from "node:timers/promises";
+import type { Endpoint } from "./command-line.ts";
+import { done, refused, type Step } from "../step.ts";
+
+/** A server that was killed a moment ago may still be letting go of its port. */
+const TRIES = 8;
+const RETRY_MS = 250;
+
+/** Makes sure that the port can be listened on, and gives it back as a number that is not 0. */
+export async function resolveEndpoint(endpoint: Endpoint): Promise<Step<Endpoint>> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return done({ host: endpoint.host, port: await tryToListen(endpoint) });
+    } catch (error) {
+      const { code, message } = error as NodeJS.ErrnoException;
+      if (code === "EADDRINUSE" && tries < TRIES) await wait(RETRY_MS);
+      else return refused(`Cannot listen on ${formatEndpoint(endpoint)}: ${explain(code, message)}`);
+    }
+  }
+}
+
+/** Without those that another one answers for: `::` takes every address of its port, IPv4's too, and `0.0.0.0` every one of IPv4. */
+export function dropCovered(endpoints: readonly Endpoint[]): readonly Endpoint[] {
+  const covers = (wide: Endpoint, { host, port }: Endpoint): boolean =>
+    wide.port === port && port !== 0 && wide.host !== host && (wide.host === "::" || (wide.host === "0.0.0.0" && isIPv4(host)));
+  return endpoints.filter((endpoint) => !endpoints.some((wide) => covers(wide, endpoint)));
+}
+
+/** `127.0.0.1:8787`, `[::1]:8787`: as it stands in a URL. */
+export function formatEndpoint({ host, port }: Endpoint): string {
+  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+function tryToListen({ host, port }: Endpoint): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once("error", reject);
+    server.listen({ host, port }, () => {
+      const address = server.address();
+      server.close(() => resolve(typeof address === "object" && address !== null ? address.port : port));
+    });
+  });
+}
+
+function explain(code: string | undefined, message: string): string {
+  if (code === "EADDRINUSE") return "another program uses that port; stop it or choose another with --port.";
+  if (code === "EACCES") return "ports below 1024 need root (or CAP_NET_BIND_SERVICE); choose another with --port.";
+  if (code === "EADDRNOTAVAIL") return "this machine has no such address; choose one of its own with --ip.";
+  return message;
+}

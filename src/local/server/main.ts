@@ -1,0 +1,62 @@
+import { join } from "node:path";
+import { parseCommandLine } from "./command-line.ts";
+import { startServer } from "./server.ts";
+
+const PARENT = process.ppid;
+const ROOT = join(import.meta.dirname, "../../..");
+
+/** npm passes a Ctrl-C on that the terminal has already sent us: only a signal later than this means "at once". */
+const IMPATIENT_MS = 1000;
+
+/** How often we look whether the npm that started us is still there: one that was killed passes no signal on. */
+const PARENT_CHECK_MS = 1000;
+
+// Whoever read our output may be gone (`npm start | head`): no reason to end the mirror.
+process.stdout.on("error", () => {});
+process.stderr.on("error", () => {});
+
+process.exitCode = await main();
+
+async function main(): Promise<number> {
+  const commandLine = parseCommandLine(process.argv.slice(2));
+  if (!commandLine.ok) {
+    (commandLine.exitCode === 0 ? process.stdout : process.stderr).write(commandLine.text);
+    return commandLine.exitCode;
+  }
+  const { options } = commandLine;
+  const project = { entry: join(ROOT, "src/worker.ts"), file: join(ROOT, "wrangler.toml") };
+  const server = await startServer(options, project, (line) => process.stdout.write(`${line}\n`));
+  if (!server.ok) {
+    for (const problem of server.problems) process.stderr.write(`${problem}\n`);
+    return 1;
+  }
+  const { description, runtime } = server.value;
+  process.stdout.write(`${description}\n`);
+  let stoppedAt: number | null = null;
+  const stop = (): void => {
+    const now = Date.now();
+    if (stoppedAt === null) {
+      stoppedAt = now;
+      process.stdout.write("Ending: requests under way may go on for a moment.\n");
+      void runtime.stop(options.graceMs);
+    } else if (now - stoppedAt > IMPATIENT_MS) {
+      void runtime.stop(0);
+    }
+  };
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, stop);
+  watchParent(stop);
+  const crash = await runtime.ended;
+  if (crash === null) return 0;
+  process.stderr.write(`workerd ended by itself (${crash}): the mirror is down; start it again.\n`);
+  return 1;
+}
+
+function watchParent(gone: () => void): void {
+  if (process.env["npm_lifecycle_event"] === undefined) return;
+  const check = setInterval(() => {
+    if (process.ppid === PARENT) return;
+    clearInterval(check);
+    gone();
+  }, PARENT_CHECK_MS);
+  check.unref();
+}

@@ -1,0 +1,135 @@
+import { hostname, networkInterfaces } from "node:os";
+import { parseConfig } from "../../config/parse-config.ts";
+import { describeOperator, describeServer } from "./announcement.ts";
+import { bundleWorker } from "./bundle-worker.ts";
+import { adminTokenPath, readAdminToken } from "../admin-token.ts";
+import type { Endpoint, StartOptions } from "./command-line.ts";
+import { dropCovered, formatEndpoint, resolveEndpoint } from "./free-port.ts";
+import { formatLogLine } from "./log-line.ts";
+import { describeFewFiles, readOwnLimits } from "./open-files.ts";
+import { readProjectFile, readVars } from "../project-file.ts";
+import { type Runtime, startRuntime } from "./runtime.ts";
+import { openStateFolder } from "./state-folder.ts";
+import { done, refused, type Step } from "../step.ts";
+
+/** Where the Worker's entry and the wrangler.toml that belongs to it lie. */
+export interface Project {
+  readonly entry: string;
+  readonly file: string;
+}
+
+export interface Server {
+  readonly endpoints: readonly Endpoint[];
+  /** What to print: where it listens and how clients use it. */
+  readonly description: string;
+  readonly runtime: Runtime;
+}
+
+/** The Worker's cron handler runs this often, as at the edge. */
+const CRON_MS = 5 * 60_000;
+
+const HEALTH_MS = 20_000;
+
+const GB = 1_000_000_000;
+/** The least that the configuration takes; what then finds no room is passed on unstored. */
+const MIN_BUDGET_GB = 0.001;
+
+/** Starts the one-machine server, or says everything that is in the way. `print` takes one line of the log. */
+export async function startServer(options: StartOptions, project: Project, print: (line: string) => void): Promise<Step<Server>> {
+  const vars = readVars(options.config);
+  if (!vars.ok) return vars;
+  const parsed = parseConfig(vars.value);
+  if (!parsed.ok) return refused(...parsed.problems);
+  const unknowable = [...parsed.config.mirrors.values()].filter(({ access }) => (access?.networks.length ?? 0) > 0);
+  // workerd tells a Worker no address of the client: a list that lets nobody in is not what was meant.
+  if (unknowable.length > 0) return refused(...unknowable.map(({ name }) => describeUnknowable(name)));
+  const file = readProjectFile(project.file);
+  if (!file.ok) return file;
+  const script = await bundleWorker(project.entry);
+  if (!script.ok) return script;
+  const state = openStateFolder(options.state);
+  if (!state.ok) return state;
+  const endpoints = await resolveEndpoints(dropCovered(options.endpoints));
+  if (!endpoints.ok) return endpoints;
+  const fewFiles = describeFewFiles(readOwnLimits());
+  if (fewFiles !== null) print(fewFiles);
+  const { budgetBytes } = parsed.config;
+  const { room } = state.value;
+  if (room < budgetBytes) print(describeShortage(budgetBytes, room));
+  const runtime = await startRuntime({
+    script: script.value,
+    project: file.value,
+    bindings: {
+      ...vars.value,
+      BUDGET_GB: Math.max(Math.min(budgetBytes, room) / GB, MIN_BUDGET_GB),
+      LOCAL: true,
+      LOG: options.quiet ? "off" : "lines",
+      OWN_HOSTS: listOwnHosts(),
+      ADMIN_TOKEN: readAdminToken(options.state),
+    },
+    state: state.value,
+    endpoints: endpoints.value,
+    onLog: (message) => {
+      const now = Date.now();
+      // The Worker hands its lines for requests over some dozens at a time.
+      const lines = message.startsWith("{") ? message.split("\n") : [message];
+      const shown = lines.flatMap((line) => formatLogLine(line, now) ?? []);
+      if (shown.length > 0) print(shown.join("\n"));
+    },
+  });
+  if (!runtime.ok) return runtime;
+  const health = await askHealth(endpoints.value);
+  if (!health.ok) {
+    await runtime.value.stop(0);
+    state.value.release();
+    return health;
+  }
+  const cron = setInterval(() => {
+    runtime.value.runScheduled().catch((error: Error) => print(`Cannot run the cron handler: ${error.message}`));
+  }, CRON_MS);
+  void runtime.value.ended.then(() => {
+    clearInterval(cron);
+    state.value.release();
+  });
+  return done({
+    endpoints: endpoints.value,
+    description: `${describeServer(parsed.config, endpoints.value, hostname())}\nThe operator's token (${describeOperator(options.state, endpoints.value)}): ${adminTokenPath(options.state)}`,
+    runtime: runtime.value,
+  });
+}
+
+/** Whoever reads that we listen may ask at once: so the Worker has answered before we say so. */
+async function askHealth([first]: readonly Endpoint[]): Promise<Step<void>> {
+  if (first === undefined) return done(undefined);
+  const host = first.host === "0.0.0.0" ? "127.0.0.1" : first.host === "::" ? "::1" : first.host;
+  const url = `http://${formatEndpoint({ host, port: first.port })}/-/health`;
+  try {
+    const response = await fetch(url, { signal: AbortSignal.timeout(HEALTH_MS) });
+    const text = (await response.text()).trimEnd();
+    return response.ok ? done(undefined) : refused(`The Worker answers ${response.status} to ${url}, should be 200: ${text}`);
+  } catch (error) {
+    return refused(`The Worker does not answer ${url}: ${String(error)}`);
+  }
+}
+
+function describeShortage(budgetBytes: number, room: number): string {
+  const [wanted, found] = [budgetBytes, room].map((bytes) => (bytes / GB).toFixed(1));
+  return `The disk has room for ${found} GB of BUDGET_GB ${wanted}: keeping no more than that.`;
+}
+
+function describeUnknowable(mirror: string): string {
+  return `Cannot use MIRRORS.${mirror}.access.networks on one machine: addresses of clients are known at the edge only; use access.users, or a firewall.`;
+}
+
+/** Names and addresses of this machine, as they stand in a URL: links may be built from them. */
+function listOwnHosts(): readonly string[] {
+  const addresses = Object.values(networkInterfaces()).flatMap((all) => all ?? []);
+  const urls = addresses.map(({ address, family }) => (family === "IPv6" ? `[${address.replace(/%.*/, "")}]` : address));
+  return [...new Set([hostname().toLowerCase(), ...urls])];
+}
+
+async function resolveEndpoints(wanted: readonly Endpoint[]): Promise<Step<readonly Endpoint[]>> {
+  const steps = await Promise.all(wanted.map(resolveEndpoint));
+  const problems = steps.flatMap((step) => (step.ok ? [] : step.problems));
+  return problems.length > 0 ? refused(...problems) : done(steps.flatMap((step) => (step.ok ? [step.value] : [])));
+}

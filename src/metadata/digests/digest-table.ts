@@ -1,0 +1,205 @@
+import type { NamedPackage } from "../formats/parse-primary.ts";
+
+/**
+ * A compact table path → (size, SHA-256) that one ranged read answers. It is a row of pages of PAGE_BYTES; a path's fingerprint picks the page.
+ * A page holds records of RECORD_BYTES one after the other, zeros behind them:
+ *
+ *     0  fingerprint, two words      8  size, 6 bytes      14  two zeros      16  SHA-256
+ *
+ * All numbers are big-endian. Paths that share a fingerprint (or two suites that name one path with different bytes) have a record each.
+ */
+export const PAGE_BYTES = 4096;
+const RECORD_BYTES = 48;
+const RECORDS_PER_PAGE = Math.floor(PAGE_BYTES / RECORD_BYTES);
+/** Filled on average only so far, no page of a million runs over but for bad luck; then there are twice as many. */
+const AVERAGE_RECORDS = 48;
+const FIRST_RECORDS = 1024;
+/** Debian's main with its sources has about 200,000 files in three architectures; 36 MB of records is what an isolate can spare. */
+export const MAX_RECORDS = 750_000;
+
+export interface Digest {
+  readonly size: number;
+  /** Lower-case hex. */
+  readonly sha256: string;
+}
+
+export interface TableBuilder {
+  /** False where the table is full; the record is then not in it. */
+  add(named: NamedPackage): boolean;
+  /** Adds all records of another table's bytes, in pages as they come. */
+  addPages(pages: Uint8Array): boolean;
+  readonly count: number;
+  /** Number of pages, and the pages in order; each result is at most `maxBytes` long, whole pages, and is the caller's until the next. */
+  finish(maxBytes: number): { readonly pages: number; readonly parts: Iterable<Uint8Array> };
+}
+
+export function createTableBuilder(): TableBuilder {
+  let records = new Uint8Array(FIRST_RECORDS * RECORD_BYTES);
+  let count = 0;
+  const room = (): Uint8Array | null => {
+    if (count >= MAX_RECORDS) return null;
+    if ((count + 1) * RECORD_BYTES > records.length) {
+      const grown = new Uint8Array(Math.min(records.length * 2, MAX_RECORDS * RECORD_BYTES));
+      grown.set(records);
+      records = grown;
+    }
+    return records.subarray(count * RECORD_BYTES, ++count * RECORD_BYTES);
+  };
+  return {
+    add({ path, size, sha256 }) {
+      const record = room();
+      if (record === null) return false;
+      writeRecord(record, fingerprint(path), { size, sha256 });
+      return true;
+    },
+    addPages(pages) {
+      for (const found of recordsOf(pages)) {
+        const record = room();
+        if (record === null) return false;
+        record.set(found);
+      }
+      return true;
+    },
+    get count() {
+      return count;
+    },
+    finish(maxBytes) {
+      const sorted = sortRecords(records, count);
+      let pages = Math.max(1, Math.ceil(sorted.length / AVERAGE_RECORDS));
+      while (!fits(sorted, records, pages)) pages *= 2;
+      return { pages, parts: writePages(records, sorted, pages, Math.max(1, Math.floor(maxBytes / PAGE_BYTES))) };
+    },
+  };
+}
+
+/** Where the one read for a path begins: PAGE_BYTES from this offset. */
+export function pageOffset(path: string, pages: number): number {
+  return pageOf(fingerprint(path)[0], pages) * PAGE_BYTES;
+}
+
+/** What a page says of a path: nothing, one digest, or several. */
+export function findInPage(page: Uint8Array, path: string): readonly Digest[] {
+  const [high, low] = fingerprint(path);
+  const found: Digest[] = [];
+  for (let at = 0; at < RECORDS_PER_PAGE * RECORD_BYTES && !isEmpty(page, at); at += RECORD_BYTES) {
+    if (word(page, at) === high && word(page, at + 4) === low) found.push(readDigest(page.subarray(at, at + RECORD_BYTES)));
+  }
+  return found;
+}
+
+/** A whole table in memory, for comparing: which digests it knows of a path. */
+export function createTableIndex(parts: readonly Uint8Array[], pages: number): (path: string) => readonly Digest[] {
+  return (path) => {
+    let offset = pageOffset(path, pages);
+    for (const part of parts) {
+      if (offset < part.length) return findInPage(part.subarray(offset, offset + PAGE_BYTES), path);
+      offset -= part.length;
+    }
+    return [];
+  };
+}
+
+function* recordsOf(pages: Uint8Array): Generator<Uint8Array> {
+  for (let page = 0; page + PAGE_BYTES <= pages.length; page += PAGE_BYTES) {
+    for (let at = page; at < page + RECORDS_PER_PAGE * RECORD_BYTES && !isEmpty(pages, at); at += RECORD_BYTES) {
+      yield pages.subarray(at, at + RECORD_BYTES);
+    }
+  }
+}
+
+/** Whether no record begins there: a page has no more. */
+function isEmpty(pages: Uint8Array, at: number): boolean {
+  for (let n = at; n < at + RECORD_BYTES; n++) if (pages[n] !== 0) return false;
+  return true;
+}
+
+function writeRecord(record: Uint8Array, [high, low]: readonly [number, number], { size, sha256 }: Digest): void {
+  const view = new DataView(record.buffer, record.byteOffset, record.length);
+  view.setUint32(0, high);
+  view.setUint32(4, low);
+  view.setUint16(8, Math.floor(size / 2 ** 32));
+  view.setUint32(10, size % 2 ** 32);
+  for (let n = 0; n < 32; n++) record[16 + n] = Number.parseInt(sha256.slice(n * 2, n * 2 + 2), 16);
+}
+
+function readDigest(record: Uint8Array): Digest {
+  const size = ((record[8] ?? 0) * 256 + (record[9] ?? 0)) * 2 ** 32 + word(record, 10);
+  return { size, sha256: [...record.subarray(16, 48)].map((byte) => byte.toString(16).padStart(2, "0")).join("") };
+}
+
+function word(bytes: Uint8Array, at: number): number {
+  return (((bytes[at] ?? 0) << 24) | ((bytes[at + 1] ?? 0) << 16) | ((bytes[at + 2] ?? 0) << 8) | (bytes[at + 3] ?? 0)) >>> 0;
+}
+
+/** Positions of the records in the order of their bytes, each distinct one once. */
+function sortRecords(records: Uint8Array, count: number): Uint32Array {
+  const order = Uint32Array.from({ length: count }, (_, index) => index * RECORD_BYTES);
+  order.sort((a, b) => compare(records, a, b));
+  let kept = 0;
+  for (const [index, at] of order.entries()) {
+    if (index > 0 && compare(records, at, order[kept - 1] ?? 0) === 0) continue;
+    order[kept++] = at;
+  }
+  return order.subarray(0, kept);
+}
+
+function compare(records: Uint8Array, a: number, b: number): number {
+  for (let n = 0; n < RECORD_BYTES; n++) {
+    const difference = (records[a + n] ?? 0) - (records[b + n] ?? 0);
+    if (difference !== 0) return difference;
+  }
+  return 0;
+}
+
+function pageOf(high: number, pages: number): number {
+  return Math.floor((high / 2 ** 32) * pages);
+}
+
+function fits(sorted: Uint32Array, records: Uint8Array, pages: number): boolean {
+  let [page, used] = [-1, 0];
+  for (const at of sorted) {
+    const own = pageOf(word(records, at), pages);
+    used = own === page ? used + 1 : 1;
+    page = own;
+    // One path with more records than a page has room for is nobody's repository; the rest of them is dropped.
+    if (used > RECORDS_PER_PAGE && pages < 4 * sorted.length) return false;
+  }
+  return true;
+}
+
+function* writePages(records: Uint8Array, sorted: Uint32Array, pages: number, pagesPerPart: number): Generator<Uint8Array> {
+  let next = 0;
+  for (let first = 0; first < pages; first += pagesPerPart) {
+    const part = new Uint8Array(Math.min(pagesPerPart, pages - first) * PAGE_BYTES);
+    for (let page = first; page < Math.min(first + pagesPerPart, pages); page++) {
+      let at = (page - first) * PAGE_BYTES;
+      const end = at + RECORDS_PER_PAGE * RECORD_BYTES;
+      for (; next < sorted.length && pageOf(word(records, sorted[next] ?? 0), pages) === page; next++) {
+        if (at >= end) continue;
+        part.set(records.subarray(sorted[next] ?? 0, (sorted[next] ?? 0) + RECORD_BYTES), at);
+        at += RECORD_BYTES;
+      }
+    }
+    yield part;
+  }
+}
+
+/**
+ * 64 bits of a path, the same for ever: stored tables depend on it. Two FNV-1a hashes over UTF-16 units with different starts, each stirred so that
+ * high bits depend on all. It need not resist an adversary: a collision only leaves two packages of one repository unverified.
+ */
+function fingerprint(path: string): readonly [number, number] {
+  let [one, two] = [0x811c9dc5, 0x9e3779b9];
+  for (let n = 0; n < path.length; n++) {
+    const unit = path.charCodeAt(n);
+    one = Math.imul(one ^ unit, 0x01000193);
+    two = Math.imul(two ^ (unit + n), 0x01000193);
+  }
+  return [stir(one ^ path.length), stir(two)];
+}
+
+function stir(hash: number): number {
+  let mixed = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
+  mixed = Math.imul(mixed ^ (mixed >>> 13), 0xc2b2ae35);
+  return (mixed ^ (mixed >>> 16)) >>> 0;
+}

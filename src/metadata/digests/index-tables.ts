@@ -1,0 +1,262 @@
+import type { Mirror } from "../../config/config.ts";
+import { newVersion } from "../../store/keys.ts";
+import type { ObjectStore } from "../../store/object-store.ts";
+import { chooseIndexes, type Index } from "./choose-indexes.ts";
+import { decompress } from "../formats/decompress.ts";
+import { createTableBuilder, createTableIndex, type Digest, MAX_RECORDS, PAGE_BYTES, type TableBuilder } from "./digest-table.ts";
+import type { RootContent } from "../generations/generation.ts";
+import { memberCandidates, type Members } from "../generations/members.ts";
+import { parsePackages } from "../formats/parse-packages.ts";
+import { parsePacmanDatabase } from "../formats/parse-pacman-database.ts";
+import { type NamedPackage, parsePrimary } from "../formats/parse-primary.ts";
+import type { KeptState, Log } from "../ports.ts";
+import { readStored } from "./read-stored.ts";
+import { join, type Place, type RepositoryKind } from "../repository-root.ts";
+import type { TableRef } from "./table-directory.ts";
+
+/** The largest index in the wild (a primary.xml of all of Fedora) is below 300 MB. */
+const MAX_INDEX_BYTES = 1024 ** 3;
+/** Heads of changed packages that are deleted in one call. */
+const DELETE_AT_ONCE = 1000;
+/** What the tables' maker says to the mirror's directory, wherever that runs. */
+export interface DirectoryPort {
+  building(base: string): Promise<void>;
+  publish(base: string, table: TableRef | null): Promise<readonly string[]>;
+}
+
+/** Follows the generations with tables of what their indexes say of packages. */
+export interface IndexTables {
+  /**
+   * Brings the table of a root up to what it names: at once where the indexes are those of the table. The heads of packages whose digest changes
+   * are gone when this resolves. Never rejects: a table that cannot be had is a line in the log, and packages go by their structure.
+   */
+  prepare(place: Place, next: RootContent, members: Members): Promise<void>;
+  /** Says at once, where `prepare` will come to build a first table or a larger one, that packages are to wait for it. Never rejects. */
+  announce(place: Place, next: RootContent, members: Members): Promise<void>;
+}
+
+export interface IndexTablesDependencies {
+  readonly mirror: Mirror;
+  readonly store: ObjectStore;
+  readonly kept: KeptState;
+  readonly directory: DirectoryPort;
+  readonly sliceBytes: number;
+  readonly now: () => number;
+  readonly log: Log;
+}
+
+/** The table of one root, and of what it was made. */
+interface OwnTable {
+  readonly table: TableRef;
+  readonly digests: readonly string[];
+}
+
+export function createIndexTables(deps: IndexTablesDependencies): IndexTables {
+  const { directory, kept, log, mirror, now, store } = deps;
+  const sliceBytes = Math.max(PAGE_BYTES, deps.sliceBytes - (deps.sliceBytes % PAGE_BYTES));
+  let queue = Promise.resolve();
+
+  return {
+    prepare(place, next, members) {
+      queue = queue
+        .then(() => follow(place, next, members))
+        .catch((error: unknown) => {
+          log("error", `${mirror.name}: cannot build the digest table of ${place.root}: ${String(error)}`);
+        });
+      return queue;
+    },
+    async announce(place, next, members) {
+      const own = loadOwn(place.root);
+      const count = chooseIndexes(place, next, members).length;
+      if (count <= (own?.digests.length ?? 0)) return;
+      await directory.building(place.base).catch((error: unknown) => {
+        log("error", `${mirror.name}: cannot announce the digest table of ${place.root}: ${String(error)}`);
+      });
+    },
+  };
+
+  async function follow(place: Place, next: RootContent, members: Members): Promise<void> {
+    const indexes = chooseIndexes(place, next, members);
+    const digests = indexes.map(({ id }) => id).toSorted();
+    const own = loadOwn(place.root);
+    const isSame = own !== null && digests.join() === own.digests.join();
+    if ((isSame && (await isStored(own.table))) || (own === null && indexes.length === 0)) return;
+    // Not before a swap: the published generation is known until then, and what the next one adds is nobody's business yet.
+    if (digests.length > (own?.digests.length ?? 0)) await directory.building(place.base);
+    const built = await build(place, next, indexes, members, own?.table ?? null);
+    if (built === null) kept.remove(`table:${place.root}`);
+    else kept.save(`table:${place.root}`, JSON.stringify({ table: built.table, digests } satisfies OwnTable));
+    const merged = await merge(place);
+    const asked = await directory.publish(place.base, merged);
+    const changed = built === null ? [] : await stillChanged(built.changed, merged, built.table);
+    await deleteHeads(
+      changed.map(({ path }) => path),
+      place.base,
+    );
+    await settleProvisional(asked, place.base, merged);
+    if (own !== null) await store.delete([tableKey(own.table)]);
+  }
+
+  interface Changed {
+    readonly path: string;
+    readonly old: readonly Digest[];
+  }
+
+  /** Null where an index cannot be had or read. */
+  async function build(place: Place, root: RootContent, indexes: readonly Index[], members: Members, old: TableRef | null) {
+    const builder = createTableBuilder();
+    const changed: Changed[] = [];
+    const lookUpOld = old === null ? null : await loadIndex(old);
+    let isFull = false;
+    const add = (named: NamedPackage): void => {
+      isFull ||= !builder.add(named);
+      const before = lookUpOld?.(named.path) ?? [];
+      const isChanged = before.length > 0 && !before.some(({ sha256 }) => sha256 === named.sha256);
+      if (isChanged) changed.push({ path: named.path, old: before });
+    };
+    for (const index of indexes) {
+      // oxlint-disable-next-line no-await-in-loop -- one index in flight keeps memory flat
+      const reason = await readIndex(place, root, index, members, add);
+      const why = isFull ? `it names more than ${MAX_RECORDS} packages` : reason;
+      if (why === null) continue;
+      log("error", `${mirror.name}: no digest table of ${place.root}: ${index.path}: ${why}`);
+      return null;
+    }
+    return { table: await storeTable(builder), changed };
+  }
+
+  async function readIndex(
+    place: Place,
+    root: RootContent,
+    index: Index,
+    members: Members,
+    add: (named: NamedPackage) => void,
+  ): Promise<string | null> {
+    const { entry, key } = index;
+    if (entry !== null) {
+      const answer = await members.ensure(entry, memberCandidates(entry, root.parsed?.byHash ?? false));
+      if (answer.kind !== "stored") return answer.kind === "failure" ? answer.detail : `upstream has it not as named (${answer.kind})`;
+    }
+    try {
+      const limit = Math.min(entry?.openSize ?? MAX_INDEX_BYTES, MAX_INDEX_BYTES);
+      await parserOf(place.kind)(decompress(readStored(store, key), limit), add);
+      return null;
+    } catch (error) {
+      return error instanceof Error ? error.message : String(error);
+    }
+  }
+
+  async function storeTable(builder: TableBuilder): Promise<TableRef> {
+    const version = newVersion();
+    const { pages, parts } = builder.finish(sliceBytes);
+    let index = 0;
+    // oxlint-disable-next-line no-await-in-loop -- one part in memory at a time
+    for (const part of parts) await store.putSlice(version, index++, part);
+    const table = { version, pages, sliceBytes };
+    const object = {
+      version,
+      size: pages * PAGE_BYTES,
+      sliceBytes,
+      contentType: "application/octet-stream",
+      upstream: "",
+      storedAt: now(),
+      verified: "none",
+    } as const;
+    await store.put(tableKey(table), object, new Uint8Array());
+    return table;
+  }
+
+  /** One table for all roots below the base: their own where there is one, else all their records together. */
+  async function merge(place: Place): Promise<TableRef | null> {
+    const roots = kept
+      .keys()
+      .filter((key) => key.startsWith("table:"))
+      .map((key) => loadOwn(key.slice("table:".length))?.table);
+    const tables = roots.filter((table) => table !== undefined);
+    const before = kept.load("merged");
+    kept.remove("merged");
+    if (before !== null) await store.delete([before]);
+    if (tables.length < 2) return tables[0] ?? null;
+    const builder = createTableBuilder();
+    for (const table of tables) {
+      for (const part of await loadParts(table)) {
+        if (builder.addPages(part)) continue;
+        log("error", `${mirror.name}: no digest table below ${place.base}: its roots together name more than ${MAX_RECORDS} packages`);
+        return null;
+      }
+    }
+    const merged = await storeTable(builder);
+    kept.save("merged", tableKey(merged));
+    return merged;
+  }
+
+  /** A package that another live root still names with its old digest is not changed: either is right. */
+  async function stillChanged(changed: readonly Changed[], merged: TableRef | null, own: TableRef): Promise<readonly Changed[]> {
+    if (merged === null || merged.version === own.version || changed.length === 0) return changed;
+    const known = await loadIndex(merged);
+    return changed.filter(({ path, old }) => !known(path).some(({ sha256 }) => old.some((one) => one.sha256 === sha256)));
+  }
+
+  async function deleteHeads(paths: readonly string[], base: string): Promise<void> {
+    if (paths.length > 0) log("info", `${mirror.name}: ${paths.length} packages below ${base} have new digests, e.g. ${paths[0]}`);
+    const keys = paths.map((path) => `${mirror.name}/${join(base, path)}`);
+    for (let at = 0; at < keys.length; at += DELETE_AT_ONCE) {
+      // oxlint-disable-next-line no-await-in-loop -- a store takes so many at once
+      await store.delete(keys.slice(at, at + DELETE_AT_ONCE));
+    }
+  }
+
+  /** Objects that were stored while their table was being built: gone, if they are not what it says. */
+  async function settleProvisional(paths: readonly string[], base: string, table: TableRef | null): Promise<void> {
+    if (table === null || paths.length === 0) return;
+    const known = await loadIndex(table);
+    for (const path of paths) {
+      // oxlint-disable-next-line no-await-in-loop -- few, and behind everything else
+      const object = await store.head(`${mirror.name}/${path}`);
+      const digests = known(base === "" ? path : path.slice(base.length + 1));
+      if (object?.provisional !== true || digests.length === 0) continue;
+      const { size, sha256 } = object;
+      if (digests.some((one) => one.size === size && (sha256 === undefined || sha256 === one.sha256))) continue;
+      log("warn", `${mirror.name}: ${path} was stored before its digest was known and is not the published file: deleted`);
+      // oxlint-disable-next-line no-await-in-loop
+      await store.delete([`${mirror.name}/${path}`]);
+    }
+  }
+
+  /** Whether the store still has the table, and the one that it is merged into. */
+  async function isStored(table: TableRef): Promise<boolean> {
+    const merged = kept.load("merged");
+    return (await store.head(tableKey(table))) !== null && (merged === null || (await store.head(merged)) !== null);
+  }
+
+  function loadOwn(root: string): OwnTable | null {
+    const text = kept.load(`table:${root}`);
+    return text === null ? null : (JSON.parse(text) as OwnTable);
+  }
+
+  async function loadIndex(table: TableRef): Promise<(path: string) => readonly Digest[]> {
+    return createTableIndex(await loadParts(table), table.pages);
+  }
+
+  /** The slices of a table; none where the store lost one. */
+  async function loadParts({ version, pages, sliceBytes: length }: TableRef): Promise<readonly Uint8Array[]> {
+    const parts: Uint8Array[] = [];
+    for (let index = 0; index * length < pages * PAGE_BYTES; index++) {
+      // oxlint-disable-next-line no-await-in-loop -- in order
+      const slice = await store.getSlice(version, index);
+      if (slice === null) return [];
+      // oxlint-disable-next-line no-await-in-loop
+      parts.push(new Uint8Array(await new Response(slice).arrayBuffer()));
+    }
+    return parts;
+  }
+}
+
+/** The head of a table keeps retention from taking its slices for left-overs. */
+function tableKey({ version }: TableRef): string {
+  return `-/table/${version}`;
+}
+
+function parserOf(kind: RepositoryKind): typeof parsePackages {
+  return kind === "rpm-md" ? parsePrimary : kind === "pacman" ? parsePacmanDatabase : parsePackages;
+}

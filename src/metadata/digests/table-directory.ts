@@ -1,0 +1,122 @@
+import * as v from "valibot";
+import { parseJson } from "../../store/keys.ts";
+import type { Timer } from "../../upstream/timer.ts";
+import type { KeptState } from "../ports.ts";
+
+/** Where a digest table lies: `pages` pages of PAGE_BYTES in slices of `sliceBytes` (whole pages) under the version. */
+const TABLE_REF = v.object({ version: v.string(), pages: v.number(), sliceBytes: v.number() });
+export type TableRef = v.InferOutput<typeof TABLE_REF>;
+
+const LISTING = v.object({ table: v.nullable(TABLE_REF), buildingSince: v.nullable(v.number()) });
+type Listing = v.InferOutput<typeof LISTING>;
+
+/** A build that took longer has died with its Durable Object; nobody waits for it any more. */
+const MAX_BUILD_MS = 10 * 60 * 1000;
+const MAX_ASKED = 10_000;
+/** Begins the keys under which folders are kept. */
+const LISTING_KEY = "listing:";
+
+export interface Lookup {
+  /** Folder that the table's paths are relative to; null where no repository covers the path. */
+  readonly base: string | null;
+  readonly table: TableRef | null;
+  readonly building: boolean;
+  /** Not asked of the directory just now. */
+  readonly remembered?: true;
+}
+
+/** What the directory says of one folder. */
+export type Listed = Lookup & { readonly base: string };
+
+/** More folders than this are not told all at once. */
+const MAX_LISTED = 500;
+
+/** Which table knows the packages below which folder: one directory per mirror. */
+export interface TableDirectory {
+  /** A first table for packages below `base` is on its way. */
+  building(base: string): void;
+  /** The table below `base` from now on (null: none). Answers the paths that were looked up in vain while it was built. */
+  publish(base: string, table: TableRef | null): readonly string[];
+  /** The table that covers a path. While one is being built, waits up to `waitMs` for it and notes the path. */
+  lookUp(path: string, waitMs: number): Promise<Lookup>;
+  /** All folders; null where they are too many. */
+  listings(): readonly Listed[] | null;
+}
+
+export function createTableDirectory(deps: {
+  readonly kept: KeptState;
+  readonly timer: Timer;
+  readonly now: () => number;
+}): TableDirectory {
+  const { kept, timer, now } = deps;
+  const asked = new Map<string, Set<string>>();
+  const waiting = new Map<string, Set<() => void>>();
+
+  return {
+    building(base) {
+      save(base, { table: load(base)?.table ?? null, buildingSince: now() });
+    },
+    publish(base, table) {
+      save(base, { table, buildingSince: null });
+      const paths = [...(asked.get(base) ?? [])];
+      asked.delete(base);
+      for (const wake of waiting.get(base) ?? []) wake();
+      waiting.delete(base);
+      return paths;
+    },
+    async lookUp(path, waitMs) {
+      const base = baseOf(path);
+      if (base === null) return { base, table: null, building: false };
+      if (isBuilding(base) && waitMs > 0) await landed(base, waitMs);
+      const building = isBuilding(base);
+      if (building) note(base, path);
+      return { base, table: load(base)?.table ?? null, building };
+    },
+    listings() {
+      const bases = kept.keys().flatMap((key) => (key.startsWith(LISTING_KEY) ? [key.slice(LISTING_KEY.length)] : []));
+      if (bases.length > MAX_LISTED) return null;
+      return bases.map((base) => ({ base, table: load(base)?.table ?? null, building: isBuilding(base) }));
+    },
+  };
+
+  function load(base: string): Listing | null {
+    const parsed = v.safeParse(LISTING, parseJson(kept.load(`${LISTING_KEY}${base}`) ?? ""));
+    return parsed.success ? parsed.output : null;
+  }
+
+  function save(base: string, listing: Listing): void {
+    kept.save(`${LISTING_KEY}${base}`, JSON.stringify(listing));
+  }
+
+  /** The nearest folder above the path that has a listing. */
+  function baseOf(path: string): string | null {
+    for (let slash = path.lastIndexOf("/"); ; slash = path.lastIndexOf("/", slash - 1)) {
+      const base = path.slice(0, Math.max(slash, 0));
+      if (kept.load(`${LISTING_KEY}${base}`) !== null) return base;
+      if (slash <= 0) return base === "" || kept.load(LISTING_KEY) === null ? null : "";
+    }
+  }
+
+  function isBuilding(base: string): boolean {
+    const since = load(base)?.buildingSince ?? null;
+    return since !== null && now() - since < MAX_BUILD_MS;
+  }
+
+  function note(base: string, path: string): void {
+    const paths = asked.get(base) ?? new Set();
+    if (paths.size < MAX_ASKED) asked.set(base, paths.add(path));
+  }
+
+  function landed(base: string, waitMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const wakers = waiting.get(base) ?? new Set();
+      const wake = (): void => {
+        cancel();
+        wakers.delete(wake);
+        resolve();
+      };
+      const cancel = timer(waitMs, wake);
+      waiting.set(base, wakers.add(wake));
+    });
+  }
+}

@@ -1,0 +1,74 @@
+import { isContained } from "../content-address.ts";
+import { MalformedError } from "./parsed-root.ts";
+import type { NamedPackage } from "./parse-primary.ts";
+
+/** The longest real line (a Depends or Built-Using) is some 50 KB. */
+const MAX_LINE_CHARACTERS = 1024 * 1024;
+
+/**
+ * Reads a Packages or Sources file as it flows (deb-src: `Directory` and the lines of `Checksums-Sha256`). Entries without SHA-256 are passed over.
+ * Throws MalformedError.
+ */
+export async function parsePackages(chunks: AsyncIterable<Uint8Array>, found: (named: NamedPackage) => void): Promise<void> {
+  let stanza = emptyStanza();
+  let inChecksums = false;
+  const readLine = (line: string): void => {
+    if (line === "" || line === "\r") {
+      report(stanza, found);
+      [stanza, inChecksums] = [emptyStanza(), false];
+    } else if (line.startsWith(" ")) {
+      if (inChecksums) stanza.sources.push(line);
+    } else {
+      inChecksums = false;
+      // Only lines that count are cut apart: nine of ten are descriptions and dependencies.
+      if (line.startsWith("Filename:")) stanza.path = line.slice(9).trim();
+      else if (line.startsWith("Size:")) stanza.size = line.slice(5).trim();
+      else if (line.startsWith("SHA256:")) stanza.sha256 = line.slice(7).trim();
+      else if (line.startsWith("Directory:")) stanza.folder = line.slice(10).trim();
+      else if (line.startsWith("Checksums-Sha256:")) inChecksums = true;
+      else if (!/^[!-9;-~]+:/.test(line))
+        throw new MalformedError(`line ${JSON.stringify(line.slice(0, 60))} is no field of a Packages file`);
+    }
+  };
+  const decoder = new TextDecoder();
+  let rest = "";
+  for await (const chunk of chunks) {
+    const text = rest + decoder.decode(chunk, { stream: true });
+    let from = 0;
+    for (let end = text.indexOf("\n"); end >= 0; end = text.indexOf("\n", from)) {
+      readLine(text.slice(from, end));
+      from = end + 1;
+    }
+    rest = text.slice(from);
+    if (rest.length > MAX_LINE_CHARACTERS) throw new MalformedError(`a line is longer than ${MAX_LINE_CHARACTERS} characters`);
+  }
+  if (rest !== "") readLine(rest);
+  report(stanza, found);
+}
+
+interface Stanza {
+  path: string | undefined;
+  size: string;
+  sha256: string;
+  folder: string | undefined;
+  sources: string[];
+}
+
+function emptyStanza(): Stanza {
+  return { path: undefined, size: "", sha256: "", folder: undefined, sources: [] };
+}
+
+function report(stanza: Stanza, found: (named: NamedPackage) => void): void {
+  if (stanza.path !== undefined) reportFile(stanza.path, stanza.size, stanza.sha256, found);
+  if (stanza.folder === undefined) return;
+  for (const line of stanza.sources) {
+    const [sha256 = "", size = "", name = ""] = line.trim().split(/\s+/);
+    reportFile(stanza.folder === "." ? name : `${stanza.folder}/${name}`, size, sha256, found);
+  }
+}
+
+function reportFile(written: string, size: string, sha256: string, found: (named: NamedPackage) => void): void {
+  const path = written.replace(/^(\.\/)+/, "");
+  if (!isContained(path)) throw new MalformedError(`path ${JSON.stringify(written.slice(0, 120))} leads out of the repository`);
+  if (/^\d{1,15}$/.test(size) && /^[0-9a-fA-F]{64}$/.test(sha256)) found({ path, size: Number(size), sha256: sha256.toLowerCase() });
+}

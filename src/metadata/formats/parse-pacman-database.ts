@@ -1,0 +1,54 @@
+import { createTarDecoder } from "modern-tar";
+import { isContained } from "../content-address.ts";
+import { toStream } from "./decompress.ts";
+import { MalformedError } from "./parsed-root.ts";
+import type { NamedPackage } from "./parse-primary.ts";
+
+/** Real ones, with all their dependencies, are below 50 KB. */
+const MAX_DESC_BYTES = 1024 * 1024;
+
+/**
+ * Reads a pacman database, a tar archive with a file `<name>-<version>/desc` for each package, as it flows. Paths are relative to the database's folder.
+ * Packages without SHA-256 are passed over. Throws MalformedError.
+ */
+export async function parsePacmanDatabase(chunks: AsyncIterable<Uint8Array>, found: (named: NamedPackage) => void): Promise<void> {
+  const entries = toStream(chunks)
+    .pipeThrough(createTarDecoder({ strict: true }))
+    .getReader();
+  try {
+    for (let next = await entries.read(); !next.done; next = await entries.read()) {
+      const { header, body } = next.value;
+      if (header.type === "file" && header.name.endsWith("/desc")) {
+        if (header.size > MAX_DESC_BYTES) throw new MalformedError(`a desc is longer than ${MAX_DESC_BYTES} bytes`);
+        // oxlint-disable-next-line no-await-in-loop -- the archive's next file comes behind this one
+        report(await new Response(body).text(), found);
+      } else {
+        // oxlint-disable-next-line no-await-in-loop -- a body that nobody reads holds up the archive
+        await body.cancel();
+      }
+    }
+  } catch (error) {
+    if (error instanceof MalformedError) throw error;
+    throw new MalformedError(`it cannot be read as a tar archive: ${error instanceof Error ? error.message : String(error)}`);
+  } finally {
+    await entries.cancel().catch(() => {});
+  }
+}
+
+/** Sections with an empty line between them: `%FIELD%`, then its values, one a line. */
+function report(desc: string, found: (named: NamedPackage) => void): void {
+  const fields = new Map(desc.split(/\n{2,}/).map(readSection));
+  const path = fields.get("%FILENAME%");
+  if (path === undefined) return;
+  // As libalpm, which takes no database that would have it write elsewhere.
+  if (!isContained(path) || path.includes("/") || path.startsWith("."))
+    throw new MalformedError(`file name ${JSON.stringify(path.slice(0, 120))} leads out of the repository`);
+  const size = fields.get("%CSIZE%") ?? "";
+  const sha256 = fields.get("%SHA256SUM%") ?? "";
+  if (/^\d{1,15}$/.test(size) && /^[0-9a-fA-F]{64}$/.test(sha256)) found({ path, size: Number(size), sha256: sha256.toLowerCase() });
+}
+
+function readSection(section: string): [field: string, firstValue: string] {
+  const [field = "", value = ""] = section.trim().split("\n", 2);
+  return [field, value];
+}

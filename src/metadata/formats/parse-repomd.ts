@@ -1,0 +1,86 @@
+import { isContained, parseDigest } from "../content-address.ts";
+import { type Entry, MalformedError, MAX_ROOT_ENTRIES, parsing, type RootParse } from "./parsed-root.ts";
+import { readXml } from "./read-xml.ts";
+import { join } from "../repository-root.ts";
+
+const FIELDS: ReadonlySet<string> = new Set(["checksum", "size", "open-size", "timestamp", "revision"]);
+
+/** Text of a field: the longest real one is a SHA-512 in hex. */
+const MAX_FIELD_CHARACTERS = 1024;
+
+/**
+ * Reads a repomd.xml (https://github.com/rpm-software-management/createrepo_c). `base` is the folder that holds `repodata/`. A `<data>` that lies elsewhere
+ * (xml:base) or carries a digest of no known kind is left out: nothing can be promised of it.
+ */
+export function parseRepomd(bytes: Uint8Array, base: string): Promise<RootParse> {
+  return parsing(async () => {
+    const entries: Entry[] = [];
+    const times: number[] = [];
+    let revision: number | undefined;
+    let data: { type: string; href?: string; algorithm?: string } | null = null;
+    let values = new Map<string, string>();
+    let field: string | null = null;
+    await readXml(one(bytes), "repomd", {
+      open(name, attributes, depth) {
+        field = FIELDS.has(name) ? name : null;
+        if (name === "data" && depth === 2) [data, values] = [{ type: attributes["type"] ?? "" }, new Map<string, string>()];
+        if (data === null) return;
+        if (name === "location" && attributes["xml:base"] === undefined) data.href = attributes["href"] ?? "";
+        if (name === "checksum") data.algorithm = attributes["type"] ?? "";
+      },
+      text(text) {
+        if (field === null) return;
+        const value = (values.get(field) ?? "") + text;
+        if (value.length > MAX_FIELD_CHARACTERS) throw new MalformedError(`<${field}> is longer than ${MAX_FIELD_CHARACTERS} characters`);
+        values.set(field, value);
+      },
+      close(name, depth) {
+        field = null;
+        if (name === "revision") revision = seconds(values.get(name));
+        if (name !== "data" || depth !== 2 || data === null) return;
+        const time = seconds(values.get("timestamp"));
+        if (time !== undefined) times.push(time);
+        const entry = readEntry(base, data, values);
+        if (entry !== null) entries.push(entry);
+        if (entries.length > MAX_ROOT_ENTRIES) throw new MalformedError(`it lists more than ${MAX_ROOT_ENTRIES} files`);
+        data = null;
+      },
+    });
+    const timestamp = times.length === 0 ? undefined : Math.max(...times);
+    return { kind: "parsed", root: { revision, timestamp, validUntil: undefined, byHash: false, entries } };
+  });
+}
+
+function readEntry(
+  base: string,
+  data: { type: string; href?: string; algorithm?: string },
+  values: ReadonlyMap<string, string>,
+): Entry | null {
+  if (data.href === undefined) return null;
+  if (!isContained(data.href)) throw new MalformedError(`href ${JSON.stringify(data.href.slice(0, 120))} leads out of the repository`);
+  const digest = parseDigest(data.algorithm ?? "", (values.get("checksum") ?? "").trim());
+  if (digest === null) return null;
+  const size = count(values.get("size"));
+  const openSize = count(values.get("open-size"));
+  return {
+    path: join(base, data.href),
+    ...digest,
+    type: data.type,
+    ...(size === undefined ? {} : { size }),
+    ...(openSize === undefined ? {} : { openSize }),
+  };
+}
+
+function count(text: string | undefined): number | undefined {
+  return text !== undefined && /^\s*\d{1,15}\s*$/.test(text) ? Number(text) : undefined;
+}
+
+/** Unix seconds, if it looks like them: a revision may be any word or number that the maker of the repository liked. */
+function seconds(text: string | undefined): number | undefined {
+  const value = text !== undefined && /^\s*\d{9,11}(\.\d+)?\s*$/.test(text) ? Number(text) : undefined;
+  return value;
+}
+
+async function* one(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes;
+}

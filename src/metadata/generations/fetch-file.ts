@@ -1,0 +1,169 @@
+import type { Mirror } from "../../config/config.ts";
+import { newVersion } from "../../store/keys.ts";
+import type { ObjectStore } from "../../store/object-store.ts";
+import type { StoredObject } from "../../store/stored-object.ts";
+import { type ByteSource, type Representation, SourceError, type UpstreamFailure, type Upstreams } from "../../upstream/upstream.ts";
+import { contentKey } from "../content-address.ts";
+import type { StoredFile } from "./generation.ts";
+
+/** Roots that are parsed and signatures are held whole in memory: sid's InRelease is 400 KB. */
+const MAX_WHOLE_BYTES = 8 * 1024 * 1024;
+
+export interface FetchFileRequest {
+  readonly mirror: Mirror;
+  readonly path: string;
+  readonly conditional?: { readonly etag?: string; readonly lastModified?: string };
+  /** Configured urls of upstreams to leave out. */
+  readonly avoid: readonly string[];
+  /** Limit for a file that need not be held whole: it is stored in slices beyond one slice. Absent: it must be held whole. */
+  readonly slicedUpTo?: number;
+}
+
+export interface FetchedFile {
+  readonly kind: "fetched";
+  readonly representation: Representation;
+  /** The whole content; null where it was too long to be held and lies in slices. */
+  readonly bytes: Uint8Array | null;
+  readonly file: StoredFile;
+}
+
+export type FetchFileAnswer =
+  | FetchedFile
+  | { readonly kind: "not-modified"; readonly upstream: string }
+  | { readonly kind: "absent"; readonly status: 404 | 410 }
+  /** Longer than the limit, or encoded: nothing that a generation can hold. */
+  | { readonly kind: "unfit"; readonly reason: string; readonly upstream: string }
+  | UpstreamFailure;
+
+export interface FileFetcher {
+  readonly upstreams: Upstreams;
+  readonly store: ObjectStore;
+  readonly sliceBytes: number;
+  readonly now: () => number;
+}
+
+/** Fetches a root or companion as it is at this moment and stores it under its content, where nothing names it yet. Throws StoreError. */
+export async function fetchFile(fetcher: FileFetcher, request: FetchFileRequest): Promise<FetchFileAnswer> {
+  const { mirror, path, conditional, avoid } = request;
+  const answer = await fetcher.upstreams.open({
+    mirror,
+    path,
+    query: "",
+    class: "root",
+    avoid,
+    ...(conditional === undefined ? {} : { conditional }),
+  });
+  if (answer.kind === "not-modified" || answer.kind === "absent" || answer.kind === "failure") return answer;
+  if (answer.kind !== "body")
+    return { kind: "failure", status: 502, detail: `Cannot fetch ${path}: the answer to a plain GET was "${answer.kind}"` };
+  const { representation, source } = answer;
+  const unfit = (reason: string): FetchFileAnswer => ({ kind: "unfit", reason: `${path} ${reason}`, upstream: representation.upstream });
+  if (representation.contentEncoding !== undefined) {
+    source.cancel("encoded");
+    return unfit(`came encoded (${representation.contentEncoding}) though identity was asked for`);
+  }
+  const wholeLimit = Math.min(fetcher.sliceBytes, MAX_WHOLE_BYTES);
+  try {
+    const start = await readUpTo(source, wholeLimit + 1);
+    if (start.length <= wholeLimit) {
+      return { kind: "fetched", representation, bytes: start, file: await storeWhole(fetcher, request, representation, start) };
+    }
+    if (request.slicedUpTo === undefined) return unfit(`is longer than ${wholeLimit} bytes`);
+    const file = await storeSliced(fetcher, path, representation, start, source, request.slicedUpTo);
+    return file === null ? unfit(`is longer than ${request.slicedUpTo} bytes`) : { kind: "fetched", representation, bytes: null, file };
+  } catch (error) {
+    if (error instanceof SourceError) return error.failure;
+    throw error;
+  } finally {
+    source.cancel("done");
+  }
+}
+
+/** Some servers say 200 and "not found", or "busy", in HTML. */
+export function isHtml({ representation }: FetchedFile): boolean {
+  return representation.contentType?.toLowerCase().startsWith("text/html") === true;
+}
+
+async function hexSha256(bytes: Uint8Array): Promise<string> {
+  const digest = await crypto.subtle.digest("SHA-256", bytes);
+  return [...new Uint8Array(digest)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+async function storeWhole(
+  fetcher: FileFetcher,
+  { mirror, path }: FetchFileRequest,
+  representation: Representation,
+  bytes: Uint8Array,
+): Promise<StoredFile> {
+  const sha256 = await hexSha256(bytes);
+  const object: StoredObject = { ...describe(fetcher, representation, bytes.length), version: sha256.slice(0, 32), sha256 };
+  const key = contentKey(mirror, { algorithm: "sha256", digest: sha256 });
+  await fetcher.store.put(key, object, bytes);
+  return { path, key, object };
+}
+
+async function storeSliced(
+  fetcher: FileFetcher,
+  path: string,
+  representation: Representation,
+  start: Uint8Array,
+  source: ByteSource,
+  limit: number,
+): Promise<StoredFile | null> {
+  const { sliceBytes, store } = fetcher;
+  const version = newVersion();
+  let [pending, total, index] = [start, start.length, 0];
+  while (total <= limit) {
+    // oxlint-disable-next-line no-await-in-loop -- one slice in memory at a time
+    const next = await readUpTo(source, sliceBytes, pending.length);
+    total += next.length;
+    const all = concat(pending, next);
+    // oxlint-disable-next-line no-await-in-loop
+    if (all.length > 0) await store.putSlice(version, index++, all.subarray(0, sliceBytes));
+    if (all.length < sliceBytes) break;
+    pending = all.slice(sliceBytes);
+  }
+  if (total > limit) return null;
+  const object: StoredObject = { ...describe(fetcher, representation, total), version, sliceBytes };
+  const key = `-/root/${version}`;
+  await store.put(key, object, new Uint8Array());
+  return { path, key, object };
+}
+
+function describe(fetcher: FileFetcher, representation: Representation, size: number): Omit<StoredObject, "version"> {
+  const { etag, lastModified, contentType, upstream } = representation;
+  return {
+    size,
+    contentType: contentType ?? "application/octet-stream",
+    upstream,
+    storedAt: fetcher.now(),
+    verified: representation.size === size ? "length" : "none",
+    ...(etag === undefined ? {} : { etag }),
+    ...(lastModified === undefined ? {} : { lastModified }),
+  };
+}
+
+/** The source's next bytes until `wanted` (of which `have` are there already) or its end. */
+async function readUpTo(source: ByteSource, wanted: number, have = 0): Promise<Uint8Array> {
+  const parts: Uint8Array[] = [];
+  let total = 0;
+  while (have + total < wanted) {
+    // oxlint-disable-next-line no-await-in-loop -- in order
+    const chunk = await source.read();
+    if (chunk === null) break;
+    // The view is the source's own until its next read.
+    parts.push(chunk.slice());
+    total += chunk.length;
+  }
+  return concat(...parts);
+}
+
+function concat(...parts: readonly Uint8Array[]): Uint8Array {
+  const all = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return all;
+}

@@ -1,0 +1,30 @@
+import { formatCacheStatus } from "../../http/cache-status.ts";
+import type { Target } from "../../route/target.ts";
+import type { UpstreamFailure } from "../../upstream/upstream.ts";
+
+/** A refusal as text. It always has a body: apt does not retry a 502 without one. */
+export function refuse(status: number, detail: string, headers: Readonly<Record<string, string>> = {}): Response {
+  return new Response(`${detail}\n`, {
+    status,
+    headers: {
+      "Content-Type": "text/plain; charset=utf-8",
+      "Cache-Control": "no-store, no-transform",
+      "X-Content-Type-Options": "nosniff",
+      ...headers,
+    },
+  });
+}
+
+export function refuseFailure({ status, detail, retryAfterSeconds }: UpstreamFailure): Response {
+  return refuse(status, detail, {
+    "Cache-Status": formatCacheStatus({ kind: "forwarded", reason: "miss", detail }),
+    ...(status === 503 ? { "Retry-After": String(retryAfterSeconds ?? 5) } : {}),
+  });
+}
+
+/** Names the path as the upstream was asked for it: without the mirror's name. */
+export function refuseAbsent(status: 404 | 410, { path, query }: Pick<Target, "path" | "query">): Response {
+  return refuse(status, `The upstream has no /${path}${query}`, {
+    "Cache-Status": formatCacheStatus({ kind: "forwarded", reason: "miss", status }),
+  });
+}

@@ -1,0 +1,64 @@
+import { createCheck, type Check, type CheckResult } from "../../fill/pump/check.ts";
+import type { Sink } from "../../fill/reading.ts";
+import { createStreamDigest } from "../../fill/pump/stream-digest.ts";
+import type { Target } from "../../route/target.ts";
+import { readInto } from "../answer/body.ts";
+import { expectedOf } from "../expected.ts";
+import type { ServeDependencies } from "../dependencies.ts";
+
+/** The bytes are not what they should be. */
+export class BadBytes extends Error {
+  override readonly name = "BadBytes";
+}
+
+/** A sink that judges what goes through it, in order, and keeps the last chunk back until `finish`. Both throw `BadBytes`. */
+export interface CheckedSink extends Sink {
+  /** The verdict; the last chunk goes out with it. */
+  finish(): Promise<CheckResult & { readonly ok: true }>;
+}
+
+/** What is to be checked of a body that was not judged as it was fetched. */
+export interface Checkable {
+  readonly size: number | undefined;
+  readonly contentType: string | undefined;
+}
+
+/** Checks what goes into `sink`; a body that can never be whole is refused as soon as that shows. */
+export async function createCheckedSink(
+  target: Target,
+  { size, contentType }: Checkable,
+  deps: ServeDependencies,
+  sink: Sink,
+): Promise<CheckedSink> {
+  const expected = await expectedOf(target, deps.repositories, 0);
+  const check: Check = createCheck({
+    path: target.path,
+    class: target.class,
+    contentType,
+    contentLength: size,
+    expected: expected.known,
+    deep: deps.config.verify === "index",
+    fingerprint: expected.provisional,
+    createDigest: createStreamDigest,
+  });
+  let held: Uint8Array | null = null;
+
+  async function write(bytes: Uint8Array): Promise<void> {
+    if (held !== null) await sink.write(held);
+    held = bytes;
+    await check.feed(bytes);
+    const reason = check.broken();
+    if (reason !== null) throw new BadBytes(`Refused ${target.key}: ${reason}`);
+  }
+
+  return {
+    write,
+    pipe: (stream) => readInto(stream, write),
+    async finish() {
+      const verdict = await check.finish();
+      if (!verdict.ok) throw new BadBytes(`Refused ${target.key}: ${verdict.reason}`);
+      if (held !== null) await sink.write(held);
+      return verdict;
+    },
+  };
+}

@@ -1,0 +1,89 @@
+import type { RootStanding } from "./root-standing.ts";
+import { rowsOf, type Sql } from "../retention/sql.ts";
+import { DAY_MS } from "../retention/times.ts";
+
+/** What one mirror did on one day (UTC). Bytes of bodies. */
+export interface DayCount {
+  readonly mirror: string;
+  /** `2026-11-22` */
+  readonly day: string;
+  readonly requests: number;
+  readonly served: number;
+  /** Of what was served, what no upstream had to send for it. */
+  readonly saved: number;
+  /** What upstreams sent: stored, or passed on. */
+  readonly fetched: number;
+  /** Bodies from upstreams whose bytes were not what they should be. */
+  readonly refused: number;
+  /** Answers that ended before their end. */
+  readonly cut: number;
+  /** Requests that a mirror's access, or a limit, kept out. */
+  readonly turnedAway: number;
+}
+
+export interface RootLine extends RootStanding {
+  readonly mirror: string;
+  readonly root: string;
+}
+
+/** What is remembered over restarts and isolates: days, and how repositories stand. */
+export interface History {
+  count(days: readonly DayCount[]): void;
+  /** Null: the root is no longer published. */
+  stand(mirror: string, root: string, standing: RootStanding | null): void;
+  /** The oldest day first. */
+  days(): readonly DayCount[];
+  roots(): readonly RootLine[];
+}
+
+export const HISTORY_DAYS = 14;
+const COUNTS = ["requests", "served", "saved", "fetched", "refused", "cut", "turnedAway"] as const;
+
+export function createHistory(sql: Sql, now: () => number): History {
+  sql.exec(
+    `CREATE TABLE IF NOT EXISTS days (day TEXT, mirror TEXT, ${COUNTS.map((name) => `${name} INTEGER NOT NULL`).join(", ")},
+      PRIMARY KEY (day, mirror)) WITHOUT ROWID`,
+  );
+  sql.exec(
+    `CREATE TABLE IF NOT EXISTS roots (mirror TEXT, root TEXT, adoptedAt INTEGER NOT NULL, confirmedAt INTEGER NOT NULL, behindSince INTEGER,
+      trouble TEXT, PRIMARY KEY (mirror, root)) WITHOUT ROWID`,
+  );
+  return {
+    count(days) {
+      for (const one of days) {
+        sql.exec(
+          `INSERT INTO days (day, mirror, ${COUNTS.join(", ")}) VALUES (?, ?, ${COUNTS.map(() => "?").join(", ")})
+            ON CONFLICT DO UPDATE SET ${COUNTS.map((name) => `${name} = ${name} + excluded.${name}`).join(", ")}`,
+          one.day,
+          one.mirror,
+          ...COUNTS.map((name) => one[name]),
+        );
+      }
+      if (days.length > 0) sql.exec("DELETE FROM days WHERE day <= ?", dayOf(now() - HISTORY_DAYS * DAY_MS));
+    },
+    stand(mirror, root, standing) {
+      if (standing === null) return void sql.exec("DELETE FROM roots WHERE mirror = ? AND root = ?", mirror, root);
+      const { adoptedAt, confirmedAt, behindSince, trouble } = standing;
+      sql.exec("INSERT OR REPLACE INTO roots VALUES (?, ?, ?, ?, ?, ?)", mirror, root, adoptedAt, confirmedAt, behindSince, trouble);
+    },
+    days: () => rowsOf<DayCount>(sql, `SELECT day, mirror, ${COUNTS.join(", ")} FROM days ORDER BY day, mirror`),
+    roots: () =>
+      rowsOf<RootLine>(sql, "SELECT mirror, root, adoptedAt, confirmedAt, behindSince, trouble FROM roots ORDER BY mirror, root LIMIT 200"),
+  };
+}
+
+/** The day of a time, as UTC has it. */
+export function dayOf(ms: number): string {
+  return new Date(ms).toISOString().slice(0, 10);
+}
+
+/** Two counts of one mirror's day as one. */
+export function addDays(one: DayCount | undefined, more: DayCount): DayCount {
+  if (one === undefined) return more;
+  return { ...more, ...Object.fromEntries(COUNTS.map((name) => [name, one[name] + more[name]])) };
+}
+
+/** A day on which nothing happened yet. */
+export function emptyDay(mirror: string, day: string): DayCount {
+  return { mirror, day, requests: 0, served: 0, saved: 0, fetched: 0, refused: 0, cut: 0, turnedAway: 0 };
+}

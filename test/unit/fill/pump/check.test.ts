@@ -1,0 +1,123 @@
+import { createHash } from "node:crypto";
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { createCheck, type Check, type CheckOptions } from "../../../../src/fill/pump/check.ts";
+import type { CreateDigest } from "../../../../src/verify/create-verifier.ts";
+import { HTML_SNIFF_BYTES } from "../../../../src/verify/html.ts";
+import { craftRpm } from "../../../support/crafted-rpm.ts";
+import { makeNoise } from "../../../support/fixture.ts";
+import { makeDeb } from "../../../support/large-files.ts";
+
+const createDigest: CreateDigest = (algorithm) => {
+  const hash = createHash(algorithm.replace("-", "").toLowerCase());
+  return { update: (chunk) => void hash.update(chunk), digest: async () => new Uint8Array(hash.digest()) };
+};
+
+const OPTIONS: CheckOptions = {
+  path: "pool/a.rpm",
+  class: "package",
+  contentType: "application/octet-stream",
+  contentLength: undefined,
+  expected: [],
+  deep: true,
+  fingerprint: false,
+  createDigest,
+};
+const RPM = craftRpm({ payload: makeNoise("check", 20_000), format: "v4" }).bytes;
+const PAGE = Buffer.from(`<!-- ${"x".repeat(300)} -->\n<!DOCTYPE html><html><body>${"Please log in. ".repeat(500)}</body></html>\n`);
+
+async function feed(check: Check, bytes: Uint8Array, cuts: readonly number[]): Promise<void> {
+  let from = 0;
+  for (const cut of [...cuts.map((at) => at % bytes.length).toSorted((a, b) => a - b), bytes.length]) {
+    if (cut > from) await check.feed(bytes.subarray(from, cut));
+    from = Math.max(from, cut);
+  }
+}
+const cuts = fc.array(fc.nat({ max: 30_000 }), { maxLength: 12 });
+
+describe("the check of a body", () => {
+  it("knows a page of HTML in place of a package, however it was cut into chunks", async () => {
+    await fc.assert(
+      fc.asyncProperty(cuts, fc.constantFrom("pool/a.rpm", "pool/a.tar.xz", "pool/a.apk"), async (at, path) => {
+        const check = createCheck({ ...OPTIONS, path });
+        await feed(check, PAGE, at);
+        expect(check.broken()).toContain("HTML");
+        expect(await check.finish()).toMatchObject({ ok: false });
+      }),
+    );
+  });
+
+  it("knows a page that is shorter than what it takes to tell", async () => {
+    const check = createCheck({ ...OPTIONS, path: "pool/a.apk" });
+    await feed(check, Buffer.from("<html></html>"), [1, 2, 3]);
+    expect(await check.finish()).toMatchObject({ ok: false });
+  });
+
+  it("promises nothing before it has seen enough to tell a page by", async () => {
+    const check = createCheck({ ...OPTIONS, path: "pool/a.tar.xz" });
+    await check.feed(makeNoise("tar", HTML_SNIFF_BYTES - 1));
+    expect(check.declared().kind).toBe("pending");
+    await check.feed(makeNoise("tar", 200_000));
+    expect(check.declared().kind).toBe("unknown");
+  });
+
+  it("takes a page for what it is where pages are expected", async () => {
+    const check = createCheck({ ...OPTIONS, path: "dists/", class: "volatile" });
+    await feed(check, PAGE, [3]);
+    expect(await check.finish()).toEqual({ ok: true, verified: "length" });
+  });
+
+  it("finds whole packages whole, and cut ones broken, however they were cut into chunks", async () => {
+    await fc.assert(
+      fc.asyncProperty(cuts, fc.nat(), async (at, end) => {
+        const whole = createCheck(OPTIONS);
+        await feed(whole, RPM, at);
+        expect(await whole.finish()).toEqual({ ok: true, verified: "structure" });
+        const cut = createCheck(OPTIONS);
+        await feed(cut, RPM.subarray(0, end % RPM.length), at);
+        expect(await cut.finish()).toMatchObject({ ok: false });
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  it("finds a flipped byte of an rpm's payload only where it may look that deep", async () => {
+    const bad = RPM.slice();
+    bad[bad.length - 5] = (bad.at(-5) ?? 0) ^ 1;
+    for (const [deep, ok] of [
+      [true, false],
+      [false, true],
+    ] as const) {
+      const check = createCheck({ ...OPTIONS, deep });
+      await feed(check, bad, [100, 5000]);
+      expect((await check.finish()).ok).toBe(ok);
+    }
+  });
+
+  it("holds the declared length against the one that was told", async () => {
+    const check = createCheck({ ...OPTIONS, contentLength: RPM.length + 1 });
+    await check.feed(RPM.subarray(0, 5000));
+    expect(check.broken()).toContain("Content-Length");
+  });
+
+  it("accepts the digest that the content should have, and nothing else", async () => {
+    const bytes = makeDeb("digest", 4_000);
+    const digest = createHash("sha256").update(bytes).digest("hex");
+    const expectation = { algorithm: "sha256", digest, size: bytes.length, source: "index" } as const;
+    const verdict = async (of: Uint8Array, expected = expectation): Promise<unknown> => {
+      const check = createCheck({ ...OPTIONS, path: "pool/a.deb", expected: [expected] });
+      await feed(check, of, [10]);
+      return check.finish();
+    };
+    expect(await verdict(bytes)).toEqual({ ok: true, verified: "digest", sha256: digest });
+    const flipped = bytes.map((byte, index) => (index === 3_000 ? byte ^ 1 : byte));
+    expect(await verdict(flipped)).toMatchObject({ ok: false });
+    expect(await verdict(bytes, { ...expectation, size: bytes.length + 1 })).toMatchObject({ ok: false });
+  });
+
+  it("tells the SHA-256 of what an index will name", async () => {
+    const check = createCheck({ ...OPTIONS, fingerprint: true });
+    await check.feed(RPM);
+    expect(await check.finish()).toEqual({ ok: true, verified: "structure", sha256: createHash("sha256").update(RPM).digest("hex") });
+  });
+});

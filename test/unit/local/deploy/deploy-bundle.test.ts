@@ -1,0 +1,50 @@
+import { execFile } from "node:child_process";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { gzipSync } from "node:zlib";
+import { afterAll, expect, test } from "vitest";
+
+const ROOT = join(import.meta.dirname, "../../../..");
+const WRANGLER = [join(ROOT, "node_modules/.bin/node"), join(ROOT, "node_modules/wrangler/bin/wrangler.js")] as const;
+
+/** Cloudflare takes 3 MB on the free plan; every isolate that starts reads all of it. */
+const MAX_GZIP_BYTES = 400 * 1024;
+/** Cloudflare takes 1 s; here with room for a busy machine. It is about 20 ms on an idle one. */
+const MAX_STARTUP_MS = 400;
+
+const folder = mkdtempSync(join(tmpdir(), "lazy-mirror-bundle-"));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+async function wrangler(...args: readonly string[]): Promise<string> {
+  const [program, script] = WRANGLER;
+  const env = { ...process.env, HOME: folder, WRANGLER_HIDE_BANNER: "true", WRANGLER_SEND_METRICS: "false", NO_COLOR: "1" };
+  const { stdout } = await promisify(execFile)(program, [script, ...args], { cwd: ROOT, env });
+  return stdout;
+}
+
+test("wrangler would deploy the project as it is: a small bundle with every binding", async () => {
+  const out = join(folder, "out");
+  const said = await wrangler("deploy", "--dry-run", "--outdir", out);
+  const scripts = readdirSync(out).filter((name) => /\.(js|wasm)$/.test(name));
+  expect(scripts).toContain("worker.js");
+  const gzipped = gzipSync(Buffer.concat(scripts.map((name) => readFileSync(join(out, name)))));
+  expect(gzipped.length).toBeLessThan(MAX_GZIP_BYTES);
+  for (const binding of [
+    "env.BUCKET (lazy-mirror)",
+    "env.FLIGHTS (FillCoordinator)",
+    "env.REPOSITORIES (RepositoryObject)",
+    "env.MIRRORS",
+  ]) {
+    expect(said).toContain(binding);
+  }
+});
+
+test("the Worker starts within a fraction of the second that Cloudflare gives it", async () => {
+  const profile = join(folder, "startup.cpuprofile");
+  const said = await wrangler("check", "startup", "--outfile", profile);
+  expect(statSync(profile).size).toBeGreaterThan(0);
+  const [, active] = /Active: ([\d.]+) ms/.exec(said) ?? [];
+  expect(Number(active)).toBeLessThan(MAX_STARTUP_MS);
+});

@@ -1,0 +1,69 @@
+import { describe, expect, test } from "vitest";
+import { parseCommandLine, type StartOptions } from "../../../../src/local/server/command-line.ts";
+
+function accept(...args: readonly string[]): StartOptions {
+  const commandLine = parseCommandLine(args);
+  if (!commandLine.ok) throw new Error(commandLine.text);
+  return commandLine.options;
+}
+
+describe("the command line", () => {
+  test("needs nothing", () => {
+    expect(accept()).toEqual({
+      config: "wrangler.toml",
+      state: ".lazy-mirror",
+      endpoints: [{ host: "127.0.0.1", port: 8787 }],
+      quiet: false,
+      graceMs: 8000,
+    });
+  });
+
+  test("takes an address, a port, a state folder and a configuration", () => {
+    const options = accept("--ip", "0.0.0.0", "--port", "80", "--state", "/srv/mirror", "--config", "lan.toml", "--quiet", "--grace", "0");
+    expect(options).toEqual({
+      config: "lan.toml",
+      state: "/srv/mirror",
+      endpoints: [{ host: "0.0.0.0", port: 80 }],
+      quiet: true,
+      graceMs: 0,
+    });
+  });
+
+  test("listens on each --listen, IPv6 in brackets, instead of --ip and --port", () => {
+    expect(accept("--listen", "192.0.2.1:80", "--listen", "[::1]:8080", "--port", "1").endpoints).toEqual([
+      { host: "192.0.2.1", port: 80 },
+      { host: "::1", port: 8080 },
+    ]);
+  });
+
+  test("takes an IPv6 address with or without brackets, and localhost", () => {
+    expect(accept("--ip", "::").endpoints).toEqual([{ host: "::", port: 8787 }]);
+    expect(accept("--ip", "[::1]").endpoints).toEqual([{ host: "::1", port: 8787 }]);
+    expect(accept("--ip", "localhost").endpoints).toEqual([{ host: "127.0.0.1", port: 8787 }]);
+  });
+
+  test("prints its help and ends well", () => {
+    const commandLine = parseCommandLine(["--help"]);
+    expect(commandLine).toMatchObject({ ok: false, exitCode: 0 });
+    expect(commandLine).toMatchObject({ text: expect.stringContaining("--listen <address:port>") });
+  });
+
+  test.each([
+    [["--port", "65536"], "65536", "0 to 65535"],
+    [["--port", "8o"], "8o", "0 to 65535"],
+    [["--port", "-1"], "-1", "0 to 65535"],
+    [["--ip", "example.com"], "example.com", "IPv4 or IPv6 address"],
+    [["--listen", "127.0.0.1"], "127.0.0.1", "address:port"],
+    [["--listen", "::1:80"], "::1:80", "[::]:80"],
+    [["--listen", "[127.0.0.1:80"], "[127.0.0.1:80", "address:port"],
+    [["--grace", "1e9"], "1e9", "at most 3600"],
+    [["--prot", "80"], "--prot", "--port"],
+    [["left.over"], "too many arguments", "Expected 0"],
+  ])("refuses %j, naming the value and what would be right", (args, value, right) => {
+    const commandLine = parseCommandLine(args);
+    expect(commandLine).toMatchObject({ ok: false, exitCode: 1 });
+    if (commandLine.ok) return;
+    expect(commandLine.text).toContain(value);
+    expect(commandLine.text).toContain(right);
+  });
+});

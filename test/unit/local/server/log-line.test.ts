@@ -1,0 +1,51 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { formatLogLine } from "../../../../src/local/server/log-line.ts";
+
+const NOW = Date.UTC(2026, 10, 22, 1, 2, 3);
+
+describe("a line of the Worker's log", () => {
+  test("that is a request becomes columns for a person", () => {
+    const request = { method: "GET", mirror: "debian", path: "/pool/a.deb", status: 200, bytes: 1_572_864, cache: "hit", ms: 2.6 };
+    expect(formatLogLine(JSON.stringify(request), NOW)).toBe("2026-11-22T01:02:03Z  hit   200  GET  debian:/pool/a.deb  1.5 MiB  3 ms");
+  });
+
+  test("leaves out what the request had not", () => {
+    const request = { method: "HEAD", path: "/-/health", status: 200, mirror: null };
+    expect(formatLogLine(JSON.stringify(request), NOW)).toBe("2026-11-22T01:02:03Z  -     200  HEAD  /-/health");
+  });
+
+  test.each([
+    [0, "0 B"],
+    [1023, "1023 B"],
+    [1024, "1.0 KiB"],
+    [4_294_967_296, "4.0 GiB"],
+  ])("counts %d bytes as %s", (bytes, text) => {
+    expect(formatLogLine(JSON.stringify({ method: "GET", path: "/", status: 200, bytes }), NOW)).toContain(`  ${text}`);
+  });
+
+  test("that is anything else is shown as it is", () => {
+    expect(formatLogLine("Cannot reach http://127.0.0.1:1: refused", NOW)).toBe("Cannot reach http://127.0.0.1:1: refused");
+    expect(formatLogLine('{"level":"warn"}', NOW)).toBe('{"level":"warn"}');
+    expect(formatLogLine("{", NOW)).toBe("{");
+  });
+
+  test.each([
+    "workerd/io/worker.c++:1: warning: Received a connect event but we lack a handler, ignoring",
+    "Uncaught exception: workerd/api/global-scope.c++:308: failed: remote.jsg.Error: Handler does not export a connect() function.",
+    "e = rust/worker/ffi.rs:110: failed: failed to lookup address information: Name or service not known",
+    "workerd/io/worker.c++:2: e = kj/async.c++:3: failed: disconnected",
+    "stack: /x/bin/workerd@28a3c60 /x/bin/workerd@3ac7580; sentryErrorContext = jsgInternalError; wdErrId = abc",
+    "Uncaught exception: workerd/io/io-context.c++:9: failed: remote.jsg.Error: DeliveryError: the upstream broke off",
+  ])("that is workerd's noise is left out: %s", (noise) => {
+    expect(formatLogLine(noise, NOW)).toBeNull();
+  });
+
+  test("never lets a path move the cursor or begin a line of its own", () => {
+    fc.assert(
+      fc.property(fc.string({ unit: "binary" }), (path) => {
+        expect(formatLogLine(JSON.stringify({ method: "GET", path, status: 200 }), NOW)).not.toMatch(/\p{Cc}/u);
+      }),
+    );
+  });
+});

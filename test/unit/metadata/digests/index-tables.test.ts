@@ -1,0 +1,440 @@
+import { gzipSync } from "node:zlib";
+import { expect, test } from "vitest";
+import type { Expected, Repositories } from "../../../../src/metadata/repositories.ts";
+import { createIndexTables } from "../../../../src/metadata/digests/index-tables.ts";
+import { createRepositories } from "../../../../src/metadata/create-repositories.ts";
+import type { Repository } from "../../../../src/metadata/generations/repository.ts";
+import { createTableDirectory, type TableDirectory } from "../../../../src/metadata/digests/table-directory.ts";
+import type { Target } from "../../../../src/route/target.ts";
+import type { StoredObject } from "../../../../src/store/stored-object.ts";
+import { clearsigned, packages, pacmanDatabase, primary, release, repomd, sha256 } from "../samples.ts";
+import { createWorld, type Files, HOUR, memoryState, ONE, settle, TWO, type World } from "../world.ts";
+
+const T = Date.UTC(2025, 11, 31) / 1000;
+const ROOT = "os/repodata/repomd.xml";
+const DB = "core/os/x86_64/core.db";
+
+interface Setup {
+  readonly world: World;
+  readonly repository: Repository;
+  readonly repositories: Repositories;
+  readonly directory: TableDirectory;
+  /** Ends when no table is being built any more. */
+  idle(): Promise<void>;
+}
+
+function setUp(): Setup {
+  const world = createWorld([ONE]);
+  const directory = createTableDirectory({ kept: memoryState(), timer: world.timer, now: () => world.now });
+  const tables = createIndexTables({
+    ...sharedOf(world),
+    log: (level, message) => world.logs.push(`${level}: ${message}`),
+    directory: { building: async (base) => directory.building(base), publish: async (base, table) => directory.publish(base, table) },
+  });
+  let last: Promise<void> = Promise.resolve();
+  const watched = { ...tables, prepare: (...args: Parameters<typeof tables.prepare>): Promise<void> => (last = tables.prepare(...args)) };
+  const repository = world.repository({ tables: watched });
+  const repositories = createRepositories({
+    store: world.store,
+    now: () => world.now,
+    repository: () => ({ ...repository, expectation: async (path) => repository.expectation(path) }),
+    lookUp: (_mirror, path, waitMs) => directory.lookUp(path, waitMs),
+  });
+  return { world, repository, repositories, directory, idle: () => last };
+}
+
+const sharedOf = (world: World) => ({
+  mirror: world.mirror,
+  store: world.store,
+  kept: world.kept,
+  sliceBytes: 64 * 1024,
+  now: () => world.now,
+});
+const target = (world: World, path: string, pathClass: Target["class"] = "package"): Target => ({
+  mirror: world.mirror,
+  path,
+  query: "",
+  key: `m/${path}`,
+  class: pathClass,
+  rule: "",
+});
+const known = (content: string): Expected => ({
+  kind: "known",
+  expectation: { algorithm: "sha256", digest: sha256(content), size: content.length, source: "index" },
+});
+
+function rpm(revision: number, files: Readonly<Record<string, string>>): Files {
+  const content = gzipSync(primary(files));
+  const href = `repodata/${sha256(content)}-primary.xml.gz`;
+  return { [ROOT]: repomd({ revision, data: { primary: [href, content] } }), [`os/${href}`]: content };
+}
+
+function suite(name: string, date: number, files: Readonly<Record<string, string>>): Files {
+  const content = packages(files);
+  const gzip = gzipSync(content);
+  const at = `dists/${name}/main/binary-amd64/Packages`;
+  const listed = { "main/binary-amd64/Packages": content, "main/binary-amd64/Packages.gz": gzip, "main/binary-amd64/Packages.xz": "xz" };
+  return { [`dists/${name}/InRelease`]: clearsigned(release({ date, files: listed })), [`${at}.gz`]: gzip, [`${at}.xz`]: "xz" };
+}
+
+async function store(world: World, path: string, content: string, more: Partial<StoredObject> = {}): Promise<void> {
+  const bytes = new TextEncoder().encode(content);
+  const object = {
+    version: "0".repeat(32),
+    size: bytes.length,
+    contentType: "x/y",
+    upstream: ONE,
+    storedAt: 0,
+    verified: "structure",
+    sha256: sha256(content),
+    ...more,
+  } as const;
+  await world.store.put(`m/${path}`, object, bytes);
+}
+
+test("packages of a published rpm repository are known by one page of one read", async () => {
+  const { world, repository, repositories, idle } = setUp();
+  world.origins[ONE] = rpm(T, { "Packages/a.rpm": "aaa", "b.rpm": "b" });
+  await repository.resolve(ROOT);
+  await idle();
+  expect(await repositories.expected(target(world, "os/Packages/a.rpm"))).toEqual(known("aaa"));
+  expect(await repositories.expected(target(world, "os/b.rpm", "unstable-package"))).toEqual(known("b"));
+  expect(await repositories.expected(target(world, "os/c.rpm"))).toEqual({ kind: "none" });
+  expect(await repositories.expected(target(world, "elsewhere/b.rpm"))).toEqual({ kind: "none" });
+});
+
+test("an rpm re-signed under its name, of the same size, loses its stored head before the new root is published; the others stay", async () => {
+  const { world, repository, repositories } = setUp();
+  world.origins[ONE] = rpm(T, { "a.rpm": "unsigned", "b.rpm": "b" });
+  await repository.resolve(ROOT);
+  await store(world, "os/a.rpm", "unsigned");
+  await store(world, "os/b.rpm", "b");
+  world.origins[ONE] = rpm(T + 1, { "a.rpm": "resigned", "b.rpm": "b" });
+  world.now += HOUR;
+  await repository.resolve(ROOT);
+  expect(world.store.objects.has("m/os/a.rpm")).toBe(false);
+  expect(world.store.objects.has("m/os/b.rpm")).toBe(true);
+  expect(await repositories.expected(target(world, "os/a.rpm"))).toEqual(known("resigned"));
+});
+
+test("the table of a deb suite covers the indexes that clients used, read from a form that can be read", async () => {
+  const { world, repository, repositories, idle } = setUp();
+  world.origins[ONE] = suite("sid", T, { "pool/a.deb": "aaa" });
+  await repository.resolve("dists/sid/InRelease");
+  await idle();
+  expect(await repositories.expected(target(world, "pool/a.deb"))).toEqual({ kind: "none" });
+  await repository.resolve("dists/sid/main/binary-amd64/Packages.xz");
+  await idle();
+  expect(await repositories.expected(target(world, "pool/a.deb"))).toEqual(known("aaa"));
+});
+
+test("suites share one pool: each one's packages are known, and one that both name with different bytes is judged by neither", async () => {
+  const { world, repository, repositories, idle } = setUp();
+  world.origins[ONE] = {
+    ...suite("sid", T, { "pool/a.deb": "aaa", "pool/both.deb": "one" }),
+    ...suite("stable", T, { "pool/b.deb": "b", "pool/both.deb": "two" }),
+  };
+  for (const name of ["sid", "stable"]) {
+    await repository.resolve(`dists/${name}/InRelease`);
+    await repository.resolve(`dists/${name}/main/binary-amd64/Packages.gz`);
+  }
+  await idle();
+  expect(await repositories.expected(target(world, "pool/a.deb"))).toEqual(known("aaa"));
+  expect(await repositories.expected(target(world, "pool/b.deb"))).toEqual(known("b"));
+  expect(await repositories.expected(target(world, "pool/both.deb"))).toEqual({ kind: "none" });
+});
+
+test("a package whose old bytes another live suite still names keeps its head", async () => {
+  const { world, repository, idle } = setUp();
+  world.origins[ONE] = { ...suite("sid", T, { "pool/a.deb": "old" }), ...suite("stable", T, { "pool/a.deb": "old" }) };
+  for (const name of ["sid", "stable"]) {
+    await repository.resolve(`dists/${name}/InRelease`);
+    await repository.resolve(`dists/${name}/main/binary-amd64/Packages.gz`);
+  }
+  await idle();
+  await store(world, "pool/a.deb", "old");
+  world.origins[ONE] = { ...world.origins[ONE], ...suite("sid", T + 1, { "pool/a.deb": "new" }) };
+  world.now += HOUR;
+  await repository.resolve("dists/sid/InRelease");
+  await idle();
+  expect(world.store.objects.has("m/pool/a.deb")).toBe(true);
+  world.origins[ONE] = { ...world.origins[ONE], ...suite("stable", T + 1, { "pool/a.deb": "new" }) };
+  await repository.resolve("dists/stable/InRelease");
+  await idle();
+  expect(world.store.objects.has("m/pool/a.deb")).toBe(false);
+});
+
+test("packages of a pacman database are known below its folder; its .files twin and its other names add nothing", async () => {
+  const { world, repository, repositories, idle } = setUp();
+  const files = { "a-1:1.0+1-1-any.pkg.tar.zst": "aaa" };
+  world.origins[ONE] = {
+    [DB]: gzipSync(await pacmanDatabase(files)),
+    "core/os/x86_64/core.files": gzipSync(await pacmanDatabase({ ...files, "only-in-files.pkg.tar.zst": "x" })),
+    "core/os/x86_64/core.db.tar.gz": gzipSync(await pacmanDatabase({ "a-1:1.0+1-1-any.pkg.tar.zst": "of long ago" })),
+  };
+  for (const path of Object.keys(world.origins[ONE])) expect(await repository.resolve(path)).toMatchObject({ kind: "object" });
+  await idle();
+  expect(await repositories.expected(target(world, "core/os/x86_64/a-1:1.0+1-1-any.pkg.tar.zst"))).toEqual(known("aaa"));
+  expect(await repositories.expected(target(world, "core/os/x86_64/only-in-files.pkg.tar.zst"))).toEqual({ kind: "none" });
+  expect(await repositories.expected(target(world, "extra/os/x86_64/a-1:1.0+1-1-any.pkg.tar.zst"))).toEqual({ kind: "none" });
+  expect(world.logs.filter((line) => line.startsWith("error"))).toEqual([]);
+});
+
+test("a pacman database so long that it lies in slices is read from them", async () => {
+  const { world, repository, repositories, idle } = setUp();
+  const files = Object.fromEntries(Array.from({ length: 2000 }, (_, n) => [`p${n}-1-1-any.pkg.tar.zst`, `content ${n}`]));
+  const content = gzipSync(await pacmanDatabase(files));
+  expect(content.length).toBeGreaterThan(64 * 1024);
+  world.origins[ONE] = { [DB]: content };
+  await repository.resolve(DB);
+  await idle();
+  expect(await repositories.expected(target(world, "core/os/x86_64/p1999-1-1-any.pkg.tar.zst"))).toEqual(known("content 1999"));
+});
+
+test("no client has a pacman database before its table is announced", async () => {
+  const world = createWorld([ONE]);
+  world.origins[ONE] = { [DB]: gzipSync(await pacmanDatabase({ "a.pkg.tar.zst": "aaa" })) };
+  const announced: string[] = [];
+  let allow = (): void => {};
+  const allowed = new Promise<void>((resolve) => (allow = resolve));
+  const tables = createIndexTables({
+    ...sharedOf(world),
+    log: () => {},
+    directory: { building: (base) => (announced.push(base), allowed), publish: async () => [] },
+  });
+  let isAnswered = false;
+  const answer = world
+    .repository({ tables })
+    .resolve(DB)
+    .finally(() => (isAnswered = true));
+  while (announced.length === 0) await settle();
+  expect({ announced, isAnswered }).toEqual({ announced: ["core/os/x86_64"], isAnswered: false });
+  allow();
+  expect(await answer).toMatchObject({ kind: "object" });
+});
+
+test("a directory that cannot be told of a table is a line in the log; the root is published all the same", async () => {
+  const world = createWorld([ONE]);
+  world.origins[ONE] = { [DB]: gzipSync(await pacmanDatabase({ "a.pkg.tar.zst": "aaa" })) };
+  const tables = createIndexTables({
+    ...sharedOf(world),
+    log: (level, message) => world.logs.push(`${level}: ${message}`),
+    directory: {
+      building: async () => {
+        throw new Error("gone");
+      },
+      publish: async () => [],
+    },
+  });
+  expect(await world.repository({ tables }).resolve(DB)).toMatchObject({ kind: "object" });
+  expect(world.logs).toContain(`error: m: cannot announce the digest table of ${DB}: Error: gone`);
+});
+
+test("a pacman package that is rebuilt under its name loses its stored head before the new database is published", async () => {
+  const { world, repository, repositories } = setUp();
+  world.origins[ONE] = { [DB]: gzipSync(await pacmanDatabase({ "a.pkg.tar.zst": "old", "b.pkg.tar.zst": "b" })) };
+  await repository.resolve(DB);
+  await store(world, "core/os/x86_64/a.pkg.tar.zst", "old");
+  await store(world, "core/os/x86_64/b.pkg.tar.zst", "b");
+  world.origins[ONE] = { [DB]: gzipSync(await pacmanDatabase({ "a.pkg.tar.zst": "new", "b.pkg.tar.zst": "b" })) };
+  world.now += HOUR;
+  await repository.resolve(DB);
+  expect(world.store.objects.has("m/core/os/x86_64/a.pkg.tar.zst")).toBe(false);
+  expect(world.store.objects.has("m/core/os/x86_64/b.pkg.tar.zst")).toBe(true);
+  expect(await repositories.expected(target(world, "core/os/x86_64/a.pkg.tar.zst"))).toEqual(known("new"));
+});
+
+test.each<[string, () => Promise<Uint8Array>, string]>([
+  ["names a path that leads out", () => pacmanDatabase({ "../../etc/passwd": "x" }), "leads out"],
+  ["is no archive", async () => new TextEncoder().encode("no archive ".repeat(100)), "cannot be read as a tar archive"],
+])("a pacman database that %s is handed out all the same, as its clients judge it, and makes no table", async (_name, make, says) => {
+  const { world, repository, repositories, idle } = setUp();
+  world.origins[ONE] = { [DB]: gzipSync(await make()) };
+  expect(await repository.resolve(DB)).toMatchObject({ kind: "object" });
+  await idle();
+  expect(world.logs.join("\n")).toContain(says);
+  expect(await repositories.expected(target(world, "core/os/x86_64/a.pkg.tar.zst"))).toEqual({ kind: "none" });
+});
+
+test("Alpine's index makes no table: its checksums cover only a part of each package", async () => {
+  const { world, repository, repositories, idle } = setUp();
+  world.origins[ONE] = { "main/x86_64/APKINDEX.tar.gz": gzipSync(await pacmanDatabase({ "a.apk": "aaa" })) };
+  expect(await repository.resolve("main/x86_64/APKINDEX.tar.gz")).toMatchObject({ kind: "object" });
+  await idle();
+  expect(await repositories.expected(target(world, "main/x86_64/a.apk"))).toEqual({ kind: "none" });
+});
+
+test("while the first table is being built a fill waits for it, at most as long as it likes, and then is provisional", async () => {
+  const { world, directory, repositories } = setUp();
+  directory.building("os");
+  expect(await repositories.expected(target(world, "os/a.rpm"))).toEqual({ kind: "building" });
+  const waiting = repositories.expected(target(world, "os/a.rpm"), 5000);
+  await settle();
+  await world.pass(5000);
+  expect(await waiting).toEqual({ kind: "building" });
+  const lucky = repositories.expected(target(world, "os/a.rpm"), 5000);
+  await settle();
+  expect(directory.publish("os", null)).toEqual(["os/a.rpm"]);
+  expect(await lucky).toEqual({ kind: "none" });
+});
+
+test("an index that clients begin to use later makes the table building again, and what it knows stays known", async () => {
+  const { world, repository, repositories, idle, directory } = setUp();
+  const other = gzipSync(packages({ "pool/arm.deb": "arm" }));
+  const first = gzipSync(packages({ "pool/a.deb": "aaa" }));
+  const listed = { "main/binary-amd64/Packages.gz": first, "main/binary-arm64/Packages.gz": other };
+  world.origins[ONE] = {
+    "dists/sid/InRelease": clearsigned(release({ date: T, files: listed })),
+    "dists/sid/main/binary-amd64/Packages.gz": first,
+    "dists/sid/main/binary-arm64/Packages.gz": other,
+  };
+  await repository.resolve("dists/sid/main/binary-amd64/Packages.gz");
+  await idle();
+  directory.building("");
+  expect(await repositories.expected(target(world, "pool/a.deb"))).toEqual(known("aaa"));
+  expect(await repositories.expected(target(world, "pool/arm.deb"))).toEqual({ kind: "building" });
+  await repository.resolve("dists/sid/main/binary-arm64/Packages.gz");
+  await idle();
+  expect(await repositories.expected(target(world, "pool/arm.deb"))).toEqual(known("arm"));
+});
+
+test("a build that died is not waited for", async () => {
+  const { world, directory, repositories } = setUp();
+  directory.building("os");
+  world.now += HOUR;
+  expect(await repositories.expected(target(world, "os/a.rpm"), 5000)).toEqual({ kind: "none" });
+});
+
+test("objects stored while the table was being built are checked when it lands", async () => {
+  const { world, repository, directory, idle } = setUp();
+  world.origins[ONE] = rpm(T, { "good.rpm": "good", "bad.rpm": "fine" });
+  directory.building("os");
+  for (const path of ["os/good.rpm", "os/bad.rpm"]) await directory.lookUp(path, 0);
+  await store(world, "os/good.rpm", "good", { provisional: true });
+  await store(world, "os/bad.rpm", "evil", { provisional: true });
+  await repository.resolve(ROOT);
+  await idle();
+  expect(world.store.objects.has("m/os/good.rpm")).toBe(true);
+  expect(world.store.objects.has("m/os/bad.rpm")).toBe(false);
+  expect(world.logs.join("\n")).toContain("os/bad.rpm was stored before its digest was known");
+});
+
+test.each<[string, Readonly<Record<string, string>> | Uint8Array, string]>([
+  ["a path that leads out", { "../../etc/passwd": "x" }, "leads out"],
+  ["a bomb", gzipSync(`<metadata>${" ".repeat(3_000_000)}</metadata>`), "more than 1000 bytes once decompressed"],
+])("an index with %s leaves the packages unknown and says so; the repository goes on", async (_name, content, says) => {
+  const { world, repository, repositories, idle } = setUp();
+  if (content instanceof Uint8Array) {
+    const root = repomd({ revision: T, data: { primary: ["repodata/p.xml.gz", content] } }).replace(
+      "<size>",
+      "<open-size>1000</open-size><size>",
+    );
+    world.origins[ONE] = { [ROOT]: root, "os/repodata/p.xml.gz": content };
+  } else {
+    world.origins[ONE] = rpm(T, content);
+  }
+  expect(await repository.resolve(ROOT)).toMatchObject({ kind: "object" });
+  await idle();
+  expect(world.logs.join("\n")).toContain(says);
+  expect(await repositories.expected(target(world, "os/a.rpm"))).toEqual({ kind: "none" });
+});
+
+test("a table that the store lost is built again when the repository starts anew", async () => {
+  const { world, repository, repositories, idle, directory } = setUp();
+  world.origins[ONE] = rpm(T, { "a.rpm": "aaa" });
+  await repository.resolve(ROOT);
+  await idle();
+  await world.store.delete([...world.store.objects.keys()].filter((key) => key.startsWith("-/table/")));
+  directory.publish("os", null);
+  const port = {
+    building: async (base: string) => directory.building(base),
+    publish: async (base: string, table: Parameters<TableDirectory["publish"]>[1]) => directory.publish(base, table),
+  };
+  world.repository({ tables: createIndexTables({ ...sharedOf(world), log: () => {}, directory: port }) });
+  await expect.poll(() => repositories.expected(target(world, "os/a.rpm"))).toEqual(known("aaa"));
+});
+
+test("a stored file that its name verifies is answered without asking the repository; members and packages get what is known of them", async () => {
+  const { world, repository, repositories, idle } = setUp();
+  world.origins[ONE] = suite("sid", T, { "pool/a.deb": "aaa" });
+  const path = `dists/sid/main/binary-amd64/by-hash/SHA256/${sha256("xz")}`;
+  await repository.resolve("dists/sid/InRelease");
+  await repository.resolve("dists/sid/main/binary-amd64/Packages.xz");
+  await idle();
+  const offline = createRepositories({
+    store: world.store,
+    now: () => world.now,
+    lookUp: null,
+    repository: () => {
+      throw new Error("asked");
+    },
+  });
+  expect(await offline.resolve(target(world, path, "hashed"))).toMatchObject({
+    kind: "object",
+    key: `-/sha256/${sha256("xz")}`,
+    state: "fresh",
+  });
+  expect(await offline.resolve(target(world, "dists/sid/InRelease", "root"))).toMatchObject({ kind: "failure", status: 503 });
+  expect(await offline.resolve(target(world, "README", "root"))).toEqual({ kind: "opaque" });
+  expect(await offline.expected(target(world, "pool/a.deb"))).toEqual({ kind: "none" });
+  expect(await repositories.expected(target(world, path, "hashed"))).toEqual({
+    kind: "known",
+    expectation: { algorithm: "sha256", digest: sha256("xz"), source: "name" },
+  });
+  expect(await repositories.expected(target(world, "dists/sid/main/binary-amd64/Packages.xz", "member"))).toEqual(known("xz"));
+});
+
+test("metalink and mirrorlist name one place and the digest of the published repomd.xml", async () => {
+  const { world, repositories } = setUp();
+  world.origins[ONE] = rpm(T, {});
+  const url = "https://fedora.test/os/repodata/repomd.xml";
+  const metalink = (await repositories.metalink(target(world, ROOT, "root"), `${url}?a&b`)) ?? "";
+  expect(metalink).toContain(`<hash type="sha256">${sha256(String(world.origins[ONE]?.[ROOT]))}</hash>`);
+  expect(metalink).toContain(`<mm0:timestamp>${T}</mm0:timestamp>`);
+  expect(metalink).toContain("repomd.xml?a&amp;b</url>");
+  expect(repositories.mirrorlist(target(world, ROOT, "root"), url)).toBe("https://fedora.test/os/\n");
+  expect(await repositories.metalink(target(world, "os/a.rpm"), url)).toBeNull();
+  world.origins[ONE] = {};
+  expect(await setUp().repositories.metalink(target(world, ROOT, "root"), url)).toBeNull();
+});
+
+test("an index that another mirror stored first is known to be used all the same, and stays so while it is", async () => {
+  const { world, repository, repositories, idle } = setUp();
+  const before = suite("sid", T, { "pool/a.deb": "aaa" });
+  world.origins[ONE] = before;
+  const index = before["dists/sid/main/binary-amd64/Packages.gz"] as Uint8Array;
+  const key = `-/sha256/${sha256(index)}`;
+  const object = { version: "v", size: index.length, contentType: "x/y", upstream: TWO, storedAt: world.now, verified: "digest" } as const;
+  await world.store.put(key, object, index);
+  await repository.resolve("dists/sid/InRelease");
+  const hashed = target(world, `dists/sid/main/binary-amd64/by-hash/SHA256/${sha256(index)}`, "hashed");
+  await repositories.noteUse(hashed);
+  await idle();
+  expect(await repositories.expected(target(world, "pool/a.deb"))).toEqual(known("aaa"));
+
+  // As long as it is asked for, every day of the retention: a later generation still has its table.
+  for (let day = 0; day < 100; day++) {
+    world.now += 24 * HOUR;
+    await repositories.noteUse(hashed);
+  }
+  await store(world, "m/pool/a.deb", "aaa");
+  world.origins[ONE] = suite("sid", T + 100, { "pool/a.deb": "bbb" });
+  await repository.resolve("dists/sid/InRelease");
+  await idle();
+  expect(world.store.objects.has("m/pool/a.deb")).toBe(false);
+  expect(await repositories.expected(target(world, "pool/a.deb"))).toEqual(known("bbb"));
+});
+
+test("an index that another mirror stores between two looks at the store is known to be used too", async () => {
+  const { world, repository, repositories, idle } = setUp();
+  world.origins[ONE] = suite("sid", T, { "pool/a.deb": "aaa" });
+  const index = world.origins[ONE]["dists/sid/main/binary-amd64/Packages.gz"] as Uint8Array;
+  await repository.resolve("dists/sid/InRelease");
+  // Looked up in vain before; there now.
+  const object = { version: "v", size: index.length, contentType: "x/y", upstream: TWO, storedAt: world.now, verified: "digest" } as const;
+  await world.store.put(`-/sha256/${sha256(index)}`, object, index);
+  const hashed = target(world, `dists/sid/main/binary-amd64/by-hash/SHA256/${sha256(index)}`, "hashed");
+  expect(await repositories.resolve(hashed)).toMatchObject({ kind: "object" });
+  await idle();
+  expect(await repositories.expected(target(world, "pool/a.deb"))).toEqual(known("aaa"));
+});

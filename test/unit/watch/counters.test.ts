@@ -1,0 +1,115 @@
+import { describe, expect, it } from "vitest";
+import { createCounters, tallyOf, type Answered } from "../../../src/watch/counters.ts";
+import { formatMetrics } from "../../../src/site/metrics.ts";
+import { gatherStatus, type StatusSources } from "../../../src/site/status.ts";
+
+const answered = (part: Partial<Answered>): Answered => ({ mirror: "m", path: "p", status: 200, bytes: 100, cache: "hit", ms: 1, ...part });
+
+function sources(counters: StatusSources["counters"]): StatusSources {
+  return {
+    counters,
+    mirrors: ["m"],
+    budget: 1_000,
+    now: () => 5_000,
+    fills: () => [],
+    upstreams: () => [{ upstream: 'http://a"b\\c', state: "open", failures: 3, firstByteMs: 20, bytesPerSecond: undefined, bodies: 0 }],
+    storage: async () => ({ used: 500, reserved: 10, shards: [{ shard: "m", objects: 2, live: 450, dead: 50 }] }),
+    history: async () => ({ days: [], roots: [] }),
+  };
+}
+
+describe("counts", () => {
+  it.each([
+    ["hit", 200, "hit"],
+    ["hit; ttl=30", 206, "hit"],
+    ['hit; ttl=-1; detail="stale: gone"', 200, "stale"],
+    ["fwd=stale; fwd-status=304", 200, "hit"],
+    ["fwd=miss; fwd-status=200; stored", 200, "miss"],
+    ["fwd=miss; fwd-status=200; stored; collapsed", 200, "collapsed"],
+    [null, 200, "miss"],
+    ["fwd=miss", 404, "error"],
+    ["fwd=miss", 502, "error"],
+  ] as const)("%s with %i as %s", (cache, status, outcome) => {
+    const counters = createCounters();
+    counters.answered(answered({ cache, status }), 1);
+    expect(counters.mirrors().get("m")?.requests[outcome]).toBe(1);
+    expect(counters.mirrors().get("m")?.bytes[outcome]).toBe(100);
+  });
+
+  it("tell those kept out from those that failed, and let no flood of them hide a trouble", async () => {
+    const counters = createCounters();
+    counters.trouble({ at: 1, where: "m/x", kind: "refused", cause: "short" }, "m");
+    for (let times = 0; times < 100; times++) counters.answered(answered({ status: 503, cache: null, bytes: 0, turnedAway: true }), 1);
+    expect((await gatherStatus(sources(counters))).mirrors[0]).toMatchObject({ requests: 100, turnedAway: 100 });
+    expect(counters.troubles()).toHaveLength(1);
+    expect(await formatMetrics(sources(counters))).toContain('lazy_mirror_requests_total{mirror="m",result="turned-away"} 100\n');
+  });
+
+  it.each([
+    ["hit", 200, { served: 100, saved: 100, fetched: 0 }],
+    ["fwd=miss; fwd-status=200; stored; collapsed", 200, { served: 100, saved: 100, fetched: 0 }],
+    // What is stored is counted when it is: for one client as for a hundred.
+    ["fwd=miss; fwd-status=200; stored", 200, { served: 100, saved: 0, fetched: 0 }],
+    ["fwd=bypass; fwd-status=200", 200, { served: 100, saved: 0, fetched: 100 }],
+    ["fwd=miss", 404, { served: 100, saved: 0, fetched: 0 }],
+  ] as const)("%s with %i add to the day", (cache, status, wanted) => {
+    expect(tallyOf(answered({ cache, status }))).toMatchObject({ requests: 1, cut: 0, turnedAway: 0, ...wanted });
+  });
+
+  it("leave out what led to no mirror: names that clients make up would fill the memory", () => {
+    const counters = createCounters();
+    counters.answered(answered({ mirror: null }), 1);
+    expect(counters.mirrors().size).toBe(0);
+  });
+
+  it("keep the most wanted however many paths there are", () => {
+    const counters = createCounters();
+    for (let path = 0; path < 10_000; path++) {
+      counters.answered(answered({ path: "wanted" }), 1);
+      counters.answered(answered({ path: String(path) }), 1);
+    }
+    expect(counters.top(1)).toEqual([{ mirror: "m", path: "wanted", requests: 10_000, bytes: 1_000_000 }]);
+    expect(counters.top(1e9).length).toBeLessThanOrEqual(2_000);
+  });
+
+  it("keep the latest troubles, and count every one", async () => {
+    const counters = createCounters();
+    for (let at = 0; at < 100; at++) counters.trouble({ at, where: "m/x", kind: "refused", cause: "short" }, "m");
+    expect(counters.troubles().map(({ at }) => at)).toEqual(Array.from({ length: 30 }, (_, index) => 99 - index));
+    expect((await gatherStatus(sources(counters))).mirrors[0]).toMatchObject({ refused: 100, objects: 2, held: 450 });
+  });
+});
+
+describe("metrics", () => {
+  it("escape what labels may not hold, and leave out what is not known", async () => {
+    const text = await formatMetrics(sources(createCounters()));
+    expect(text).toContain(String.raw`lazy_mirror_upstream_ready{upstream="http://a\"b\\c"} 0`);
+    expect(text).not.toContain("upstream_bytes_per_second");
+    expect(text).toContain('lazy_mirror_storage_bytes{mirror="m",state="dead"} 50\n');
+  });
+
+  it("are cumulative by duration, as a histogram is", async () => {
+    const counters = createCounters();
+    for (const ms of [1, 50, 3_000, 100_000]) counters.answered(answered({ ms }), 1);
+    const text = await formatMetrics(sources(counters));
+    const buckets = [...text.matchAll(/_bucket\{mirror="m",le="([^"]+)"\} (\d+)/g)].map(([, le, count]) => `${le}: ${count}`);
+    expect(buckets).toEqual(["0.005: 1", "0.02: 1", "0.1: 2", "0.5: 2", "2: 2", "10: 3", "60: 3", "+Inf: 4"]);
+    expect(text).toContain('_seconds_count{mirror="m"} 4\n');
+  });
+
+  it("tell how far behind a repository is", async () => {
+    const roots = [
+      { mirror: "m", root: "dists/a", adoptedAt: 1, confirmedAt: 1, behindSince: 2_000, trouble: "half-way" },
+      { mirror: "m", root: "dists/b", adoptedAt: 1, confirmedAt: 1, behindSince: null, trouble: null },
+    ];
+    const text = await formatMetrics({ ...sources(createCounters()), history: async () => ({ days: [], roots }) });
+    expect(text).toContain('lazy_mirror_repository_behind_seconds{mirror="m",root="dists/a"} 3\n');
+    expect(text).toContain('lazy_mirror_repository_behind_seconds{mirror="m",root="dists/b"} 0\n');
+    expect(text).toContain('lazy_mirror_repository_confirmed{mirror="m",root="dists/a"} 0\n');
+  });
+
+  it("are there without the ledger too", async () => {
+    const text = await formatMetrics({ ...sources(createCounters()), storage: () => Promise.reject(new Error("away")) });
+    expect(text).toContain("lazy_mirror_storage_budget_bytes 1000\n");
+  });
+});
