@@ -1,6 +1,6 @@
 import * as v from "valibot";
+import { parseHost } from "../http/host.ts";
 import { type Network, parseNetwork } from "../http/network.ts";
-import { parseHost } from "../route/host.ts";
 import type { Access, Distro, HostPattern, Mirror, PathClass, Upstream } from "./config.ts";
 import { list, oneOf, type Parsed, table, text } from "./table-schema.ts";
 

@@ -1,8 +1,9 @@
 import type { Mirror } from "../config/config.ts";
+import { parseHost } from "../http/host.ts";
 import { canonicalPath } from "./canonical-path.ts";
 import { canonicalQuery } from "./canonical-query.ts";
 import { classifyPath } from "./classify-path.ts";
-import { isOwnHost, mirrorOfHost, parseHost } from "./host.ts";
+import { isOwnHost, mirrorOfHost } from "./mirror-of-host.ts";
 import type { Routed } from "./target.ts";
 
 export interface RequestTarget {

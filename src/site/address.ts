@@ -1,5 +1,6 @@
 import type { Mirror } from "../config/config.ts";
-import { isOwnHost, mirrorOfHost, parseHost } from "../route/host.ts";
+import { parseHost } from "../http/host.ts";
+import { isOwnHost, mirrorOfHost } from "../route/mirror-of-host.ts";
 
 /** How a visitor reached us. */
 export interface Visit {
