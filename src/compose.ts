@@ -6,13 +6,11 @@ import type { Leases } from "./fill/flight/leases.ts";
 import { createStreamDigest } from "./fill/pump/stream-digest.ts";
 import { classifyKeys } from "./retention/classify-keys.ts";
 import { createRetention, type LedgerPort, type Retention } from "./retention/retention.ts";
-import type { Target } from "./route/target.ts";
 import type { ObjectStore } from "./store/object-store.ts";
-import type { StoredObject } from "./store/stored-object.ts";
 import { createUpstreams, type MonitoredUpstreams } from "./upstream/create-upstreams.ts";
 import type { Timer } from "./upstream/timer.ts";
-import type { UpstreamEvent } from "./upstream/upstream-event.ts";
 import { createVia, type Via } from "./upstream/via.ts";
+import type { Observer } from "./watch/observe.ts";
 
 /** Bytes in fills at once: at the edge an isolate has 128 MB for everything. */
 const EDGE_FILL_BYTES = 64 * 1024 * 1024;
@@ -51,12 +49,6 @@ export interface CoreOptions {
   readonly observer: Observer;
 }
 
-export interface Observer {
-  upstreamEvent(event: UpstreamEvent): void;
-  stored(target: Target, object: StoredObject): void;
-  refused(target: Target, upstream: string, reason: string): void;
-}
-
 /** Puts the parts together over a store and the coordinators of single flight. */
 export function composeCore(
   config: Config,
@@ -82,7 +74,7 @@ export function composeCore(
       log(JSON.stringify(event));
     },
   });
-  const onStored = (target: Target, object: StoredObject) => {
+  const onStored: Observer["stored"] = (target, object) => {
     observer.stored(target, object);
     retention.count(target.mirror.name, { fetched: object.size });
   };

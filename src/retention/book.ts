@@ -1,4 +1,5 @@
 import type { ObjectStore } from "../store/object-store.ts";
+import { rowsOf, type Sql } from "../store/sql.ts";
 import { createHistory, type DayCount, type History } from "../watch/history.ts";
 import type { Ledger, LedgerRow, Totals } from "./ledger.ts";
 import {
@@ -13,7 +14,6 @@ import {
   type Holdings,
 } from "./policy.ts";
 import { reapOrphans } from "./reconcile.ts";
-import { rowsOf, type Sql } from "./sql.ts";
 import type { Shard, SweepReport } from "./shard.ts";
 
 /** A reservation whose object never came: by now the fill has failed, or has told of its first slice. */

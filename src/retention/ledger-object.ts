@@ -6,11 +6,10 @@ import { createBook, type Book, type BudgetView, type Reservation, type ShardPor
 import { classifyKeys } from "./classify-keys.ts";
 import { parseKeyPattern } from "./glob.ts";
 import type { RootStanding } from "../watch/root-standing.ts";
-import type { DayCount, RootLine } from "../watch/history.ts";
+import { DAY_MS, type DayCount, type RootLine } from "../watch/history.ts";
 import { createLedger, type Ledger, type LedgerRow, type Totals } from "./ledger.ts";
 import type { LedgerPort } from "./retention.ts";
 import { createShard, type LedgerPage, type Shard, type SweepReport } from "./shard.ts";
-import { DAY_MS } from "./times.ts";
 
 export interface LedgerObjectDependencies {
   readonly config: Config;

@@ -1,7 +1,7 @@
+import { createNotes, rowsOf, type Sql } from "../store/sql.ts";
 import type { Batch, StoredRecord } from "./batch.ts";
 import { parseKeyPattern, type KeyPattern } from "./glob.ts";
 import { FREE, LIVE, PINNED, priorityOf } from "./policy.ts";
-import { createNotes, rowsOf, type Sql } from "./sql.ts";
 
 /** What is known of one object. Times in milliseconds since the epoch, sizes in bytes. */
 export interface LedgerRow {

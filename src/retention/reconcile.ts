@@ -1,9 +1,9 @@
 import { parseSliceKey } from "../store/keys.ts";
 import type { ObjectStore } from "../store/object-store.ts";
 import { SLICE_PREFIX } from "../store/keys.ts";
+import { DAY_MS } from "../watch/history.ts";
 import { inParallel } from "./evict.ts";
 import type { Ledger } from "./ledger.ts";
-import { DAY_MS } from "./times.ts";
 
 /** Objects on one page of a listing: each that the ledger does not know costs a read of its head. */
 const PAGE = 500;

@@ -1,5 +1,4 @@
-import { dayOf, HISTORY_DAYS, type DayCount, type RootLine } from "../watch/history.ts";
-import { DAY_MS } from "../retention/times.ts";
+import { DAY_MS, dayOf, HISTORY_DAYS, type DayCount, type RootLine } from "../watch/history.ts";
 import type { Counters, MirrorCounts, PathCount, Trouble } from "../watch/counters.ts";
 
 /** One file being fetched, as far as a page tells. */

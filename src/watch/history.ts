@@ -1,6 +1,5 @@
+import { rowsOf, type Sql } from "../store/sql.ts";
 import type { RootStanding } from "./root-standing.ts";
-import { rowsOf, type Sql } from "../retention/sql.ts";
-import { DAY_MS } from "../retention/times.ts";
 
 /** What one mirror did on one day (UTC). Bytes of bodies. */
 export interface DayCount {
@@ -36,6 +35,7 @@ export interface History {
   roots(): readonly RootLine[];
 }
 
+export const DAY_MS = 86_400_000;
 export const HISTORY_DAYS = 14;
 const COUNTS = ["requests", "served", "saved", "fetched", "refused", "cut", "turnedAway"] as const;
 

@@ -1,7 +1,18 @@
-import type { Observer } from "../compose.ts";
+import type { Target } from "../route/target.ts";
+import type { StoredObject } from "../store/stored-object.ts";
+import type { UpstreamEvent } from "../upstream/upstream-event.ts";
 import type { Counters } from "./counters.ts";
 
-/** Counts what the parts of the core tell. */
+/** What the parts of the core report while they work. Each call returns at once and does no I/O. */
+export interface Observer {
+  upstreamEvent(event: UpstreamEvent): void;
+  /** A fill stored the whole object; an upstream sent its `size` bytes. */
+  stored(target: Target, object: StoredObject): void;
+  /** The bytes that `upstream` sent for the target are not what they should be; `reason` says why. */
+  refused(target: Target, upstream: string, reason: string): void;
+}
+
+/** Counts what the parts of the core report. */
 export function observe(counters: Counters): Observer {
   return {
     upstreamEvent(event) {

@@ -1,5 +1,5 @@
 import { DatabaseSync } from "node:sqlite";
-import type { Sql } from "../../src/retention/sql.ts";
+import type { Sql } from "../../src/store/sql.ts";
 
 /** SQLite with the shape that a Durable Object's storage gives it. */
 export function createMemorySql(database = new DatabaseSync(":memory:")): Sql {
