@@ -1,12 +1,13 @@
 import type { Timer } from "./timer.ts";
 
-/** Below this for the whole stall limit, a body counts as stalled. */
+/** A body that stays below this rate for the whole stall limit counts as stalled. */
 const FLOOR_BYTES_PER_SECOND = 1_024;
-/** Room for one read: what has arrived comes in one piece, which makes reading cheap (see docs/decisions). */
+/** The most bytes that one `read` returns. Few large views cost much less CPU than many small ones. */
 const MAX_BUFFER_BYTES = 524_288;
+/** A read that settles within this time found its bytes already received. */
 const QUICK_MS = 20;
 
-/** Why a body came to an end before its time. */
+/** A body ended early: `stalled`, too slow for the whole stall limit; `broken`, the connection failed or the bytes contradict the headers. */
 export class BodyFault extends Error {
   override readonly name = "BodyFault";
   readonly reason: "stalled" | "broken";
@@ -18,50 +19,53 @@ export class BodyFault extends Error {
 
 /** The body of one response. */
 export interface BodyReader {
-  /** Next bytes, valid until the next call; null at the end. Throws `BodyFault`. */
+  /** Next bytes, valid until the next call; null at the end, and after `close`. Throws `BodyFault`. */
   read(): Promise<Uint8Array | null>;
-  /** Gives back the unread rest of the last view. */
+  /** Gives back the unread rest of the last view: the next `read` returns it. */
   unread(rest: Uint8Array): void;
-  /** The stream itself, for the caller to end; null once anything was read. */
+  /** The stream itself, which the caller must then read or cancel; null once `read` was called or the body was closed. */
   handOver(): ReadableStream<Uint8Array> | null;
-  /** Ends it; safe to call twice. */
+  /** Cancels the stream and aborts the request; may be called more than once. */
   close(reason?: string): void;
-  /** Ends it as one that brought all it should: what it came by is left in peace. */
+  /** Closes a body that brought all its bytes, and does not abort the request: the connection can serve the next one. */
   complete(): void;
 }
 
+/** How fast a body came. */
 interface Flow {
   readonly bytes: number;
-  /** Spent waiting for the upstream, not for whoever reads. */
+  /** Milliseconds in which a read waited for the upstream. Time between reads does not count: a slow client is no slow upstream. */
   readonly waitedMs: number;
 }
 
 export interface BodyReaderOptions {
   readonly stallMs: number;
-  /** What the body is said to bring: a short one needs no large buffer. */
+  /** Bytes that the headers promise, or undefined. A short body gets a small buffer. */
   readonly length: number | undefined;
   readonly now: () => number;
   readonly after: Timer;
   readonly onBytes: () => void;
   readonly onHandOver: () => void;
-  /** Called once, unless it was handed over. */
+  /** Called once, when the body ends or is closed; never for a body that was handed over. */
   readonly onClose: (flow: Flow, isComplete: boolean) => void;
 }
 
-/** `readAtLeast` is workerd's; elsewhere a read brings what is there. */
+/** Only workerd has `readAtLeast`; elsewhere a read returns the bytes that are there. */
 type Byob = ReadableStreamBYOBReader & Partial<Pick<ReadableStreamBYOBReader, "readAtLeast">>;
 
 /**
- * Reads a byte stream in large pieces and gives up when it stalls. The first read returns what is there; then each waits for twice as much as
- * long as the bytes come at once, and for half as much when they do not. The stream is never asked to wait for more than the floor brings
- * within the stall limit, since bytes of a pending read cannot be counted: a flow just above the floor would pass for none. While
- * bytes come at once, such pieces are joined into one view; those of a view that breaks off are lost, and fetched again.
+ * Reads a byte stream in large pieces, and fails with `BodyFault` when it stalls.
+ *
+ * The first read returns the bytes that are there. After a quick read the next one waits for twice as many bytes, after a slow one for half as
+ * many, but never for more than the floor rate brings within the stall limit: the bytes of a pending read cannot be counted, so a flow just above
+ * the floor would look like no flow at all. While pieces of that size come quickly, several are joined into one view. A read that fails loses the
+ * pieces already joined; the byte source fetches them again.
  */
 export function createBodyReader(stream: ReadableStream<Uint8Array>, options: BodyReaderOptions): BodyReader {
   const { stallMs, now, after } = options;
   const floorBytes = Math.max(1, Math.floor((FLOOR_BYTES_PER_SECOND * stallMs) / 1000));
   const reader: Byob = stream.getReader({ mode: "byob" });
-  // With room for a byte too much, which must be seen.
+  // One byte more than promised: an upstream that sends too much must be noticed.
   let buffer = new ArrayBuffer(Math.min(MAX_BUFFER_BYTES, (options.length ?? MAX_BUFFER_BYTES) + 1));
   let atLeast = 1;
   let pushedBack: Uint8Array | undefined;
@@ -76,7 +80,7 @@ export function createBodyReader(stream: ReadableStream<Uint8Array>, options: Bo
     return reader.readAtLeast(Math.min(atLeast, floorBytes - window.bytes, view.length), view);
   }
 
-  /** The read, or `BodyFault` when the window's rest goes by first. */
+  /** One read; throws `BodyFault` when it takes longer than `ms`. */
   async function readWithin(ms: number, filled: number): Promise<ReadableStreamReadResult<Uint8Array>> {
     let callOff = (): void => {};
     const stalled = new Promise<never>((_, reject) => {
@@ -121,7 +125,7 @@ export function createBodyReader(stream: ReadableStream<Uint8Array>, options: Bo
     let filled = 0;
     while (filled < buffer.byteLength) {
       const bytes = await readPiece(filled);
-      // Cancelled: the stream keeps the buffer.
+      // A cancelled stream keeps the buffer.
       if (bytes === null) {
         close();
         return null;
@@ -133,7 +137,7 @@ export function createBodyReader(stream: ReadableStream<Uint8Array>, options: Bo
     return filled === 0 ? null : new Uint8Array(buffer, 0, filled);
   }
 
-  /** Reads behind what the buffer holds already; 0 at the end, null when cancelled. */
+  /** Reads into the buffer from `filled` on. Returns the bytes read: 0 at the end of the body, null when the stream was cancelled. */
   async function readPiece(filled: number): Promise<number | null> {
     const startedAt = now();
     try {
@@ -145,7 +149,7 @@ export function createBodyReader(stream: ReadableStream<Uint8Array>, options: Bo
       return bytes;
     } catch (error) {
       account(0, now() - startedAt);
-      const fault = error instanceof BodyFault ? error : new BodyFault("broken", `lost the connection (${describe(error)})`);
+      const fault = error instanceof BodyFault ? error : new BodyFault("broken", `lost the connection (${messageOf(error)})`);
       close(fault.message);
       throw fault;
     }
@@ -168,6 +172,6 @@ export function createBodyReader(stream: ReadableStream<Uint8Array>, options: Bo
   };
 }
 
-function describe(error: unknown): string {
+function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }

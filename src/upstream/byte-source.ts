@@ -1,7 +1,7 @@
 import type { Upstream } from "../config/config.ts";
 import { BodyFault } from "./body-reader.ts";
-import { HEAD_BYTES, createEvidence, headSize } from "./evidence.ts";
-import type { Outcome, Question } from "./exchange.ts";
+import { COMPARED_HEAD_BYTES, createEvidence, headSize } from "./evidence.ts";
+import type { Exchange, ExchangeRequest, ExchangeResult } from "./exchange.ts";
 import type { HealthEvent } from "./health.ts";
 import type { Joined } from "./join.ts";
 import { joinAt, strongTag } from "./join.ts";
@@ -9,38 +9,44 @@ import type { UpstreamEvent } from "./upstream-event.ts";
 import type { ByteSource, Representation, UpstreamFailure, UpstreamRequest } from "./upstream.ts";
 import { SourceError } from "./upstream.ts";
 
-/** Of one body, whatever progress it makes in between. */
+/** Upstreams that one body may ask to resume it, however much progress it makes in between. */
 const MAX_RESUMES = 10;
-/** So much since the last break makes the next one a new one, which every upstream may try again. */
+/** After this much progress since the last break, the next break counts as the first: every upstream may be asked again. */
 const PROGRESS_BYTES = 1_048_576;
-/** Breaks without progress after which an upstream is not asked again: it gets one more try. */
+/** An upstream with this many breaks since the last progress is not asked again. */
 const MAX_BREAKS = 2;
 
-export interface SourceDeps {
-  readonly ask: (question: Question) => Promise<Outcome>;
-  /** Upstreams in the order of the moment. */
+export interface SourceDependencies {
+  readonly ask: Exchange;
+  /** The mirror's upstreams in the order in which to ask them now. */
   readonly order: (request: UpstreamRequest) => readonly Upstream[];
   readonly record: (upstream: string, event: HealthEvent) => void;
   readonly onEvent: (event: UpstreamEvent) => void;
   readonly random: () => number;
 }
 
-/** The body of an answer, gone on with behind the scenes when it breaks. */
+/**
+ * The body of an upstream's response as a `ByteSource`, which resumes it when it breaks.
+ * @param request what the caller asked of the mirror.
+ * @param exchangeRequest what was asked of the upstream that answered.
+ * @param opened that upstream's response, with its unread body.
+ */
 export function createByteSource(
   request: UpstreamRequest,
-  question: Question,
-  opened: Extract<Outcome, { kind: "body" }>,
-  deps: SourceDeps,
+  exchangeRequest: ExchangeRequest,
+  opened: Extract<ExchangeResult, { kind: "body" }>,
+  deps: SourceDependencies,
 ): ByteSource {
   const first = opened.first;
   const evidence = createEvidence(first, opened.representation.size, request.known);
-  /** By upstream: the strong tag under which it was seen to mean this version. */
+  /** Upstream to the strong entity tag under which it sent this version. */
   const tags = new Map<string, string>();
+  /** Upstream to its breaks since the last progress. */
   const breaks = new Map<string, number>();
   let { body, end } = opened;
-  /** Where the answer under way ends by its own headers. */
+  /** Where the current response ends by its own headers; `end` is where the first one did. */
   let sentEnd = end;
-  /** What the bytes delivered so far belong to, and who sends now. */
+  /** The version whose bytes were delivered, and the representation that the current upstream sends. */
   let version: Representation = opened.representation;
   let current: Representation = opened.representation;
   let position = first;
@@ -52,7 +58,7 @@ export function createByteSource(
 
   function trust(representation: Representation): void {
     const tag = strongTag(representation);
-    // A root changes under a server whose If-Range is broken: lesson of mixed InRelease files. Its bytes must prove it.
+    // Servers whose If-Range is broken have answered with the middle of a newer InRelease: of a root, only equal bytes prove the version.
     if (tag !== undefined && request.class !== "root") tags.set(representation.upstream, tag);
   }
 
@@ -66,7 +72,7 @@ export function createByteSource(
     }
   }
 
-  /** Bytes, null at the true end, or what broke. */
+  /** The next bytes, null at the proven end of the body, or the fault that interrupted it. */
   async function readOnce(): Promise<Uint8Array | BodyFault | null> {
     if (position === end) return finish();
     try {
@@ -78,9 +84,9 @@ export function createByteSource(
       if (sentEnd !== undefined && position + chunk.length > sentEnd) {
         return new BodyFault("broken", `went on past byte ${sentEnd}, where it should end`);
       }
-      // An upstream that ignored Range sends more than the range that is being gone on with.
+      // An upstream that ignored Range sends more than the range that is being resumed.
       const wanted = end === undefined ? chunk : chunk.subarray(0, end - position);
-      // The last bytes need not be told again.
+      // No resume follows the last bytes, so none has to be compared with them.
       if (position + wanted.length !== end) evidence.add(wanted);
       position += wanted.length;
       return wanted;
@@ -93,7 +99,7 @@ export function createByteSource(
   function finish(): null {
     ended = "whole";
     deps.record(current.upstream, { kind: "success" });
-    // At once: what is left to run after the last byte, the runtime may never run.
+    // Now, not after the next read: the runtime may drop the request once its last byte is sent.
     body.complete();
     return null;
   }
@@ -112,7 +118,7 @@ export function createByteSource(
       for (const upstream of candidates(fault)) {
         if (request.signal?.aborted || ended !== undefined || ++resumes > MAX_RESUMES) break;
         const joined = await join(upstream);
-        if (joined.kind === "body") return goOn(joined);
+        if (joined.kind === "body") return continueWith(joined);
         addBreaks(upstream.url, MAX_BREAKS);
         detail += `; ${upstream.url} ${"detail" in joined ? joined.detail : `is ${joined.kind}`}`;
       }
@@ -120,7 +126,7 @@ export function createByteSource(
     fail(status, detail);
   }
 
-  /** A lost connection is taken up where it was; a slow upstream is left. */
+  /** Which upstreams to ask to resume: after a lost connection the same one first, after a stall the others first. */
   function candidates(fault: BodyFault): readonly Upstream[] {
     const same = request.mirror.upstreams.filter((upstream) => upstream.url === current.upstream);
     const others = deps.order(request).filter((upstream) => upstream.url !== current.upstream);
@@ -132,38 +138,38 @@ export function createByteSource(
     breaks.set(upstream, (breaks.get(upstream) ?? 0) + count);
   }
 
-  /** Nothing was delivered, so nothing can be mixed. */
+  /** Whether no byte was delivered and no version prescribed: then any version may be sent, since nothing can be mixed. */
   function isUntouched(): boolean {
     return position === first && request.sameAs === undefined;
   }
 
-  /** Not the one asked for: an upstream may have answered that with the whole. */
-  function remainingRange(): Question["range"] {
+  /** What is still missing of the response, which is more than `exchangeRequest.range` where the upstream ignored that. */
+  function remainingRange(): ExchangeRequest["range"] {
     return end === undefined || end === version.size ? { first: position } : { first: position, last: end - 1 };
   }
 
   function join(upstream: Upstream): Promise<Joined> {
     return joinAt(
       position,
-      { ...question, upstream, range: remainingRange() },
+      { ...exchangeRequest, upstream, range: remainingRange() },
       {
         representation: version,
         trustedTag: tags.get(upstream.url),
         known: isUntouched() ? null : evidence,
-        headBytes: request.sameAs === undefined ? Math.min(HEAD_BYTES, position) : headSize(request.sameAs),
+        headBytes: request.sameAs === undefined ? Math.min(COMPARED_HEAD_BYTES, position) : headSize(request.sameAs),
         isWholeWelcome: false,
       },
       deps.ask,
     );
   }
 
-  function goOn(joined: Extract<Joined, { kind: "body" }>): void {
+  function continueWith(joined: Extract<Joined, { kind: "body" }>): void {
     ({ body, end: sentEnd } = joined);
     if (ended !== undefined) return body.close("cancelled");
     end ??= joined.end;
     current = joined.representation;
     if (isUntouched()) {
-      // A new start: what an upstream's tag meant before says nothing of the bytes to come.
+      // The new upstream may send another version: the tags seen before say nothing of its bytes.
       version = current;
       tags.clear();
     }
@@ -176,7 +182,7 @@ export function createByteSource(
   }
 
   function cancel(reason = "cancelled"): void {
-    // A read under way must not take this for the end of the body.
+    // Before the close: a pending read must throw, not take the closed stream for the end of the body.
     fail(502, reason);
     body.close(reason);
   }

@@ -1,8 +1,8 @@
 import type { Upstream } from "../config/config.ts";
 import { createByteSource } from "./byte-source.ts";
-import { isImmutable } from "./classify-answer.ts";
+import { isImmutable } from "./classify-response.ts";
 import { headSize } from "./evidence.ts";
-import type { ExchangeDeps, Outcome, Question } from "./exchange.ts";
+import type { Exchange, ExchangeDependencies, ExchangeRequest, ExchangeResult } from "./exchange.ts";
 import { askUpstream } from "./exchange.ts";
 import type { Health, HealthEvent } from "./health.ts";
 import { NEW_HEALTH, availability, orderUpstreams, updateHealth } from "./health.ts";
@@ -12,26 +12,31 @@ import { createSlots } from "./slots.ts";
 import type { UpstreamEvent, UpstreamStatus } from "./upstream-event.ts";
 import type { UpstreamAnswer, UpstreamFailure, UpstreamRequest, Upstreams } from "./upstream.ts";
 
-const MAX_TRIES = 3;
-/** Where upstreams say 503 without saying for how long: clients need a Retry-After. */
+/** Upstreams asked for one `open` before it fails. */
+const MAX_UPSTREAMS_ASKED = 3;
+/** Sent to the client where an upstream's 503 came without a Retry-After. */
 const RETRY_AFTER_SECONDS = 10;
 
-export interface UpstreamsDeps extends Omit<ExchangeDeps, "slots" | "record"> {
+export interface UpstreamsDependencies extends Omit<ExchangeDependencies, "slots" | "record"> {
   readonly onEvent: (event: UpstreamEvent) => void;
 }
 
-/** `Upstreams` with what it learned so far. Shared by all requests of an isolate: it keeps plain data only, never a stream or a signal. */
+/**
+ * `Upstreams` that remembers how each upstream fared. All requests of an isolate share one, so it holds plain data only: on Workers a request may
+ * not use another request's stream, signal or promise.
+ */
 export interface MonitoredUpstreams extends Upstreams {
-  /** Every upstream asked so far. */
+  /** The state of every upstream that was asked since the isolate started. */
   snapshot(): readonly UpstreamStatus[];
 }
 
-export function createUpstreams(deps: UpstreamsDeps): MonitoredUpstreams {
+/** Fetches from upstreams over `deps.fetch`: order, breaker, retries and resumes. */
+export function createUpstreams(deps: UpstreamsDependencies): MonitoredUpstreams {
   const { now, random, onEvent } = deps;
   const health = new Map<string, Health>();
   const slots = createSlots(now, deps.after);
-  const exchangeDeps: ExchangeDeps = { ...deps, slots, record };
-  const ask = (question: Question): Promise<Outcome> => askUpstream(question, exchangeDeps);
+  const exchangeDependencies: ExchangeDependencies = { ...deps, slots, record };
+  const ask: Exchange = (exchangeRequest) => askUpstream(exchangeRequest, exchangeDependencies);
 
   function healthOf(upstream: string): Health {
     return health.get(upstream) ?? NEW_HEALTH;
@@ -45,23 +50,23 @@ export function createUpstreams(deps: UpstreamsDeps): MonitoredUpstreams {
     if (before.openUntil !== 0 && after.openUntil === 0) onEvent({ kind: "breaker", upstream, state: "closed", openMs: 0 });
   }
 
-  /** A busy upstream comes after an idle one, an avoided one is left out while there is another. */
+  /** The upstreams to ask, best first. One with all its slots taken comes last; one in `avoid` is left out unless all are. */
   function order(request: UpstreamRequest): readonly Upstream[] {
     const all = request.mirror.upstreams;
     const wanted = all.filter((upstream) => !request.avoid?.includes(upstream.url));
     const ordered = orderUpstreams(wanted.length === 0 ? all : wanted, (upstream) => healthOf(upstream.url), now());
-    const isWaiting = (upstream: Upstream): boolean =>
+    const hasNoSlot = (upstream: Upstream): boolean =>
       slots.isFull(upstream.url) && availability(healthOf(upstream.url), now()) === "ready";
-    return [...ordered.filter((upstream) => !isWaiting(upstream)), ...ordered.filter(isWaiting)];
+    return [...ordered.filter((upstream) => !hasNoSlot(upstream)), ...ordered.filter(hasNoSlot)];
   }
 
-  function askOnce(request: UpstreamRequest, question: Question): Promise<Joined> {
-    const { url } = question.upstream;
+  function askOnce(request: UpstreamRequest, exchangeRequest: ExchangeRequest): Promise<Joined> {
+    const { url } = exchangeRequest.upstream;
     if (availability(healthOf(url), now()) === "probe-due") {
       record(url, { kind: "probe", limitMs: deps.config.upstreamFirstByteSeconds * 1000 });
     }
     const { sameAs } = request;
-    if (sameAs === undefined || question.method === "HEAD") return ask(question);
+    if (sameAs === undefined || exchangeRequest.method === "HEAD") return ask(exchangeRequest);
     const version = {
       representation: sameAs,
       trustedTag: sameAs.upstream === url ? strongTag(sameAs) : undefined,
@@ -69,10 +74,10 @@ export function createUpstreams(deps: UpstreamsDeps): MonitoredUpstreams {
       headBytes: headSize(sameAs),
       isWholeWelcome: true,
     };
-    return joinAt(request.range?.first ?? 0, question, version, ask);
+    return joinAt(request.range?.first ?? 0, exchangeRequest, version, ask);
   }
 
-  /** Where every upstream asked for a little patience, the client's request has it: no longer than it would wait for a first byte. */
+  /** Waits when every upstream sent a Retry-After and the shortest ends within the first-byte limit, so that the client sees no 503. */
   async function outwaitHold({ mirror }: UpstreamRequest): Promise<void> {
     const left = Math.min(...mirror.upstreams.map(({ url }) => Math.max(0, healthOf(url).heldUntil - now())));
     if (left > 0 && left <= deps.config.upstreamFirstByteSeconds * 1000) await new Promise<void>((resolve) => deps.after(left, resolve));
@@ -80,27 +85,27 @@ export function createUpstreams(deps: UpstreamsDeps): MonitoredUpstreams {
 
   async function open(request: UpstreamRequest): Promise<UpstreamAnswer> {
     await outwaitHold(request);
-    const tries = order(request).slice(0, MAX_TRIES);
+    const tries = order(request).slice(0, MAX_UPSTREAMS_ASKED);
     const faults: Fault[] = [];
     let answer: UpstreamAnswer | undefined;
     for (const upstream of tries) {
-      const question = questionFor(request, upstream);
-      let outcome = await askOnce(request, question);
-      // A server that restarts, or a kept connection that it closed: with nobody else to ask, once more.
-      if (outcome.kind === "connection" && tries.length === 1 && !request.signal?.aborted) outcome = await askOnce(request, question);
-      switch (outcome.kind) {
+      const exchangeRequest = exchangeRequestFor(request, upstream);
+      let result = await askOnce(request, exchangeRequest);
+      // The server restarted, or closed a connection that the runtime had kept open. With no other upstream to ask, try this one once more.
+      if (result.kind === "connection" && tries.length === 1 && !request.signal?.aborted) result = await askOnce(request, exchangeRequest);
+      switch (result.kind) {
         case "body": {
-          const source = createByteSource(request, question, outcome, { ask, order, record, onEvent, random });
-          return { kind: "body", representation: outcome.representation, first: outcome.first, source };
+          const source = createByteSource(request, exchangeRequest, result, { ask, order, record, onEvent, random });
+          return { kind: "body", representation: result.representation, first: result.first, source };
         }
         case "not-modified":
           return { kind: "not-modified", upstream: upstream.url };
         case "head":
         case "unsatisfiable":
-          return outcome;
+          return result;
         case "absent":
-          if (!isImmutable(request.class)) return outcome;
-          answer ??= outcome;
+          if (!isImmutable(request.class)) return result;
+          answer ??= result;
           continue;
         case "differs":
           answer = { kind: "changed" };
@@ -110,19 +115,19 @@ export function createUpstreams(deps: UpstreamsDeps): MonitoredUpstreams {
         case "wrong":
         case "timeout":
         case "connection":
-          faults.push({ ...outcome, upstream: upstream.url });
+          faults.push({ ...result, upstream: upstream.url });
       }
-      onEvent({ kind: "fault", upstream: upstream.url, path: request.path, detail: outcome.detail });
+      onEvent({ kind: "fault", upstream: upstream.url, path: request.path, detail: result.detail });
       if (request.signal?.aborted) break;
     }
     if (answer?.kind === "changed") return answer;
     const held = request.mirror.upstreams.filter((upstream) => availability(healthOf(upstream.url), now()) === "held");
-    // Not 404 while another upstream may have it: a client takes that for final.
+    // 404 only when no other upstream may have the file: a client takes a 404 for final.
     if (answer !== undefined && faults.length === 0 && held.length === 0) return answer;
     return conclude(request, faults, held, answer !== undefined);
   }
 
-  /** Nobody could: 503 when all are only busy, 504 when all kept silent, else 502. */
+  /** No upstream could answer: 503 when all are busy, 504 when all timed out, else 502. */
   function conclude(
     request: UpstreamRequest,
     faults: readonly Fault[],
@@ -133,9 +138,9 @@ export function createUpstreams(deps: UpstreamsDeps): MonitoredUpstreams {
       ...faults.map((fault) => (fault.kind === "busy" ? (fault.retryAfterSeconds ?? RETRY_AFTER_SECONDS) : Infinity)),
       ...held.map((upstream) => Math.ceil((healthOf(upstream.url).heldUntil - now()) / 1000)),
     ];
-    const told = faults.map((fault) => `${fault.upstream} ${fault.detail}`);
-    const asked = held.filter((upstream) => faults.every((fault) => fault.upstream !== upstream.url));
-    const detail = `Cannot fetch /${request.path}${request.query}: ${[...told, ...asked.map((upstream) => `${upstream.url} asked to wait`)].join("; ")}`;
+    const failures = faults.map((fault) => `${fault.upstream} ${fault.detail}`);
+    const waiting = held.filter((upstream) => faults.every((fault) => fault.upstream !== upstream.url));
+    const detail = `Cannot fetch /${request.path}${request.query}: ${[...failures, ...waiting.map((upstream) => `${upstream.url} asked to wait`)].join("; ")}`;
     if (!isAbsentSomewhere && faults.every((fault) => fault.kind === "busy")) {
       return { kind: "failure", status: 503, detail, retryAfterSeconds: Math.max(1, Math.min(...waits)) };
     }
@@ -157,13 +162,13 @@ export function createUpstreams(deps: UpstreamsDeps): MonitoredUpstreams {
   return { open, snapshot };
 }
 
-type Fault = Extract<Outcome, { readonly detail: string }> & { readonly upstream: string };
+type Fault = Extract<ExchangeResult, { readonly detail: string }> & { readonly upstream: string };
 
 const NOTHING_KNOWN = { read: (): Promise<null> => Promise.resolve(null) };
 
-function questionFor(request: UpstreamRequest, upstream: Upstream): Question {
+function exchangeRequestFor(request: UpstreamRequest, upstream: Upstream): ExchangeRequest {
   const { mirror, path, query, conditional, signal } = request;
-  // RFC 9110 §14.2: Range is for GET only. A range over the whole is none.
+  // RFC 9110 §14.2: Range is for GET only. A range from 0 to the end is no range.
   const range = request.range !== undefined && (request.range.first > 0 || request.range.last !== undefined) ? request.range : undefined;
   const method = request.method ?? "GET";
   return { mirror, upstream, path, query, class: request.class, method, range: method === "GET" ? range : undefined, conditional, signal };

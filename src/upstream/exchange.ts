@@ -2,8 +2,8 @@ import type { Config, Mirror, PathClass, Upstream } from "../config/config.ts";
 import { upstreamUrl } from "../route/upstream-url.ts";
 import type { BodyReader } from "./body-reader.ts";
 import { createBodyReader } from "./body-reader.ts";
-import type { Verdict } from "./classify-answer.ts";
-import { classifyAnswer } from "./classify-answer.ts";
+import type { ClassifiedResponse } from "./classify-response.ts";
+import { classifyResponse } from "./classify-response.ts";
 import type { HealthEvent } from "./health.ts";
 import { resolveRedirect } from "./redirect.ts";
 import type { Slot, Slots } from "./slots.ts";
@@ -12,8 +12,8 @@ import type { Via } from "./via.ts";
 
 const MAX_REDIRECTS = 5;
 
-/** One question to one upstream. */
-export interface Question {
+/** One request to one upstream. `path`, `query`, `class`, `range` and `conditional` are as in `UpstreamRequest`. */
+export interface ExchangeRequest {
   readonly mirror: Mirror;
   readonly upstream: Upstream;
   readonly path: string;
@@ -21,23 +21,27 @@ export interface Question {
   readonly class: PathClass;
   readonly method: "GET" | "HEAD";
   readonly range?: { readonly first: number; readonly last?: number } | undefined;
-  /** Strong entity tag: the range is wanted only of this version (RFC 9110 §13.1.5). */
+  /** Strong entity tag for If-Range: a server that has another version sends it whole (RFC 9110 §13.1.5). */
   readonly ifRange?: string | undefined;
   readonly conditional?: { readonly etag?: string; readonly lastModified?: string } | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What came of it. A `body` must be closed by whoever takes it. */
-export type Outcome =
-  | (Extract<Verdict, { kind: "body" }> & { readonly body: BodyReader })
-  | Exclude<Verdict, { kind: "body" }>
-  /** No headers in time. */
+/** The classified response, or why there is none. The receiver of a `body` must read it to the end, close it or hand it over. */
+export type ExchangeResult =
+  | (Extract<ClassifiedResponse, { kind: "body" }> & { readonly body: BodyReader })
+  | Exclude<ClassifiedResponse, { kind: "body" }>
+  /** No headers within the first-byte limit. */
   | { readonly kind: "timeout"; readonly detail: string }
+  /** The connection failed before the headers were complete. */
   | { readonly kind: "connection"; readonly detail: string };
 
-export interface ExchangeDeps {
+/** Makes one exchange with one upstream. Never throws. */
+export type Exchange = (request: ExchangeRequest) => Promise<ExchangeResult>;
+
+export interface ExchangeDependencies {
   readonly config: Pick<Config, "upstreamFirstByteSeconds" | "upstreamStallSeconds" | "contactUrl">;
-  /** Of this program, for the User-Agent. */
+  /** The program's version, for the User-Agent. */
   readonly version: string;
   readonly fetch: (url: string, init: RequestInit) => Promise<Response>;
   readonly now: () => number;
@@ -48,82 +52,91 @@ export interface ExchangeDeps {
   readonly record: (upstream: string, event: HealthEvent) => void;
 }
 
-/** Asks once: connect, headers and redirects within the first-byte limit; the outcome is recorded in the upstream's health. Never throws. */
-export async function askUpstream(question: Question, deps: ExchangeDeps): Promise<Outcome> {
-  const { upstream } = question;
+/**
+ * Sends one request and follows its redirects: connecting, headers and redirects together take at most the first-byte limit. Records the result in
+ * the upstream's health. Never throws.
+ */
+export async function askUpstream(request: ExchangeRequest, deps: ExchangeDependencies): Promise<ExchangeResult> {
+  const { upstream } = request;
   const slot = await deps.slots.take(upstream.url);
   const startedAt = deps.now();
   const abort = new AbortController();
-  const onAbort = (): void => abort.abort(question.signal?.reason);
-  question.signal?.addEventListener("abort", onAbort, { once: true });
-  const answer = question.signal?.aborted ? GIVEN_UP : await withinFirstByteLimit(followRedirects(question, deps, abort), abort, deps);
-  if (answer.kind !== "response") {
+  const onAbort = (): void => abort.abort(request.signal?.reason);
+  request.signal?.addEventListener("abort", onAbort, { once: true });
+  const fetched = request.signal?.aborted ? GIVEN_UP : await withinFirstByteLimit(followRedirects(request, deps, abort), abort, deps);
+  if (fetched.kind !== "response") {
     slot.release();
-    question.signal?.removeEventListener("abort", onAbort);
-    if (!question.signal?.aborted) deps.record(upstream.url, { kind: "failure", random: deps.random() });
-    return answer;
+    request.signal?.removeEventListener("abort", onAbort);
+    if (!request.signal?.aborted) deps.record(upstream.url, { kind: "failure", random: deps.random() });
+    return fetched;
   }
-  const { response } = answer;
-  const verdict = classifyAnswer(
+  const { response } = fetched;
+  const classified = classifyResponse(
     response.status,
     response.headers,
-    { method: question.method, class: question.class, range: question.range, isConditional: question.conditional !== undefined },
+    { method: request.method, class: request.class, range: request.range, isConditional: request.conditional !== undefined },
     upstream.url,
     deps.now(),
   );
-  recordVerdict(verdict, upstream.url, deps.now() - startedAt, deps);
-  if (verdict.kind === "body") {
-    const body = openBody(response, verdict, slot, abort, question, deps);
-    question.signal?.addEventListener("abort", () => body.close("given up"), { once: true });
-    return { ...verdict, body };
+  recordResponse(classified, upstream.url, deps.now() - startedAt, deps);
+  if (classified.kind === "body") {
+    const body = openBody(response, classified, slot, abort, request, deps);
+    request.signal?.addEventListener("abort", () => body.close("given up"), { once: true });
+    return { ...classified, body };
   }
   slot.release();
-  question.signal?.removeEventListener("abort", onAbort);
+  request.signal?.removeEventListener("abort", onAbort);
   void response.body?.cancel().catch(() => {});
-  return verdict;
+  return classified;
 }
 
 const GIVEN_UP = { kind: "connection", detail: "was given up by the request" } as const;
 
-type Answer = Extract<Outcome, { kind: "timeout" | "connection" | "wrong" }> | { readonly kind: "response"; readonly response: Response };
+type FetchResult =
+  | Extract<ExchangeResult, { kind: "timeout" | "connection" | "wrong" }>
+  | { readonly kind: "response"; readonly response: Response };
 
-/** An upstream that swallows connections must not hold the request: the limit counts even if fetch ignored its signal. */
-async function withinFirstByteLimit(work: Promise<Answer>, abort: AbortController, deps: ExchangeDeps): Promise<Answer> {
+/** `fetching`, or `timeout` at the first-byte limit: the limit holds even where `fetch` ignores its signal. */
+async function withinFirstByteLimit(
+  fetching: Promise<FetchResult>,
+  abort: AbortController,
+  deps: ExchangeDependencies,
+): Promise<FetchResult> {
   const seconds = deps.config.upstreamFirstByteSeconds;
   let callOff = (): void => {};
-  const timeout = new Promise<Answer>((resolve) => {
+  const timeout = new Promise<FetchResult>((resolve) => {
     callOff = deps.after(seconds * 1000, () => resolve({ kind: "timeout", detail: `sent no headers within ${seconds} s` }));
   });
-  const givenUp = new Promise<Answer>((resolve) => {
+  const givenUp = new Promise<FetchResult>((resolve) => {
     abort.signal.addEventListener("abort", () => resolve(GIVEN_UP), { once: true });
   });
-  const answer = await Promise.race([work, timeout, givenUp]);
+  const fetched = await Promise.race([fetching, timeout, givenUp]);
   callOff();
-  if (answer.kind !== "response") {
+  if (fetched.kind !== "response") {
     abort.abort();
-    // It may still come: its body would hold the connection.
-    void work.then((late) => (late.kind === "response" ? late.response.body?.cancel() : undefined)).catch(() => {});
+    // The response may still come, and its unread body would hold the connection.
+    void fetching.then((late) => (late.kind === "response" ? late.response.body?.cancel() : undefined)).catch(() => {});
   }
-  return answer;
+  return fetched;
 }
 
-async function followRedirects(question: Question, deps: ExchangeDeps, abort: AbortController): Promise<Answer> {
-  const { mirror, upstream } = question;
-  const target = upstreamUrl(upstream, question.path, question.query);
+async function followRedirects(request: ExchangeRequest, deps: ExchangeDependencies, abort: AbortController): Promise<FetchResult> {
+  const { mirror, upstream } = request;
+  const target = upstreamUrl(upstream, request.path, request.query);
   let url = new URL(target);
   for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects++) {
     let response: Response;
     try {
       response = await deps.fetch(redirects === 0 ? target : url.href, {
-        method: question.method,
-        headers: requestHeaders(question, url, deps),
+        method: request.method,
+        headers: requestHeaders(request, url, deps),
         redirect: "manual",
         signal: abort.signal,
-        // workerd's: else it would decode a gzip body while the headers go on to speak of the encoded one.
+        // For workerd, which would otherwise decode a gzip body and leave the headers of the encoded one.
         encodeResponseBody: "manual",
       });
     } catch (error) {
-      return { kind: "connection", detail: `could not be reached (${explain(error)})` };
+      return { kind: "connection", detail: `could not be reached (${explainFetchError(error)})` };
     }
     if (![301, 302, 303, 307, 308].includes(response.status)) return { kind: "response", response };
     void response.body?.cancel().catch(() => {});
@@ -134,24 +147,26 @@ async function followRedirects(question: Question, deps: ExchangeDeps, abort: Ab
   return { kind: "wrong", detail: `redirects more than ${MAX_REDIRECTS} times` };
 }
 
-/** workerd hides why: the name has no address, mostly; the reference is of use to Cloudflare only, and reads as if the mirror were broken. */
-function explain(error: unknown): string {
+/**
+ * workerd hides the reason behind "internal error; reference = …", which reads as if the mirror were broken; mostly the upstream's name has no address.
+ */
+function explainFetchError(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error);
   return message.startsWith("internal error; reference = ") ? "its name could not be looked up, or the connection failed" : message;
 }
 
-/** All that an upstream gets to see: nothing of the client's request but the lazy mirrors that it has passed. */
-function requestHeaders(question: Question, url: URL, deps: ExchangeDeps): Record<string, string> {
-  const { range, conditional, upstream } = question;
+/** All headers that an upstream sees. Of the client's request they hold only the names of the lazy mirrors in its Via. */
+function requestHeaders(request: ExchangeRequest, url: URL, deps: ExchangeDependencies): Record<string, string> {
+  const { range, conditional, upstream } = request;
   const contact = deps.config.contactUrl;
   const headers: Record<string, string> = {
     accept: "*/*",
     "accept-encoding": "identity",
-    via: deps.via.headerFor(`${question.mirror.name}/${question.path}${question.query}`),
+    via: deps.via.headerFor(`${request.mirror.name}/${request.path}${request.query}`),
     "user-agent": `lazy-mirror/${deps.version}${contact === undefined ? "" : ` (+${contact})`}`,
   };
   if (range !== undefined) headers["range"] = `bytes=${range.first}-${range.last ?? ""}`;
-  if (range !== undefined && question.ifRange !== undefined) headers["if-range"] = question.ifRange;
+  if (range !== undefined && request.ifRange !== undefined) headers["if-range"] = request.ifRange;
   // RFC 9110 §13.1.3: a date beside an entity tag is ignored; equal dates hide changes within a second.
   if (conditional?.etag !== undefined) headers["if-none-match"] = conditional.etag;
   else if (conditional?.lastModified !== undefined) headers["if-modified-since"] = conditional.lastModified;
@@ -163,11 +178,11 @@ function requestHeaders(question: Question, url: URL, deps: ExchangeDeps): Recor
 
 function openBody(
   response: Response,
-  { first, end }: Extract<Verdict, { kind: "body" }>,
+  { first, end }: Extract<ClassifiedResponse, { kind: "body" }>,
   slot: Slot,
   abort: AbortController,
-  question: Question,
-  deps: ExchangeDeps,
+  request: ExchangeRequest,
+  deps: ExchangeDependencies,
 ): BodyReader {
   return createBodyReader(response.body ?? emptyStream(), {
     stallMs: deps.config.upstreamStallSeconds * 1000,
@@ -179,24 +194,24 @@ function openBody(
     onClose(flow, isComplete) {
       slot.release();
       if (!isComplete) abort.abort();
-      deps.record(question.upstream.url, { kind: "flow", bytes: flow.bytes, waitedMs: flow.waitedMs });
+      deps.record(request.upstream.url, { kind: "flow", bytes: flow.bytes, waitedMs: flow.waitedMs });
     },
   });
 }
 
-/** A 200 of length 0 may have no body at all. */
+/** A 200 with Content-Length 0 may come without a body. */
 function emptyStream(): ReadableStream<Uint8Array> {
   return new ReadableStream({ type: "bytes", start: (controller) => controller.close() });
 }
 
-/** A body counts as success only once it is whole: the byte source records that. */
-function recordVerdict(verdict: Verdict, upstream: string, firstByteMs: number, deps: ExchangeDeps): void {
-  if (verdict.kind === "busy" && verdict.retryAfterSeconds !== undefined) {
-    deps.record(upstream, { kind: "retry-after", seconds: verdict.retryAfterSeconds });
-  } else if (verdict.kind === "wrong" || verdict.kind === "busy") {
+/** Records the response in the upstream's health. A body is a success only when it ended whole: the byte source records that. */
+function recordResponse(classified: ClassifiedResponse, upstream: string, firstByteMs: number, deps: ExchangeDependencies): void {
+  if (classified.kind === "busy" && classified.retryAfterSeconds !== undefined) {
+    deps.record(upstream, { kind: "retry-after", seconds: classified.retryAfterSeconds });
+  } else if (classified.kind === "wrong" || classified.kind === "busy") {
     deps.record(upstream, { kind: "failure", random: deps.random() });
   } else {
     deps.record(upstream, { kind: "answered", firstByteMs });
-    if (verdict.kind !== "body") deps.record(upstream, { kind: "success" });
+    if (classified.kind !== "body") deps.record(upstream, { kind: "success" });
   }
 }

@@ -1,55 +1,70 @@
-/** What is known of one upstream, as plain data: it outlives requests, so it must hold no stream, signal or promise. */
+/**
+ * What this isolate knows of one upstream. It outlives requests, so it is plain data and holds no stream, signal or promise. Times are milliseconds
+ * since the epoch.
+ */
 export interface Health {
   /** Failures in a row. */
   readonly failures: number;
-  /** The last outcomes, newest last: true for a failure. */
+  /** The last results, newest last: true for a failure. */
   readonly recent: readonly boolean[];
-  /** The breaker is open until then (milliseconds); 0: closed. */
+  /** The breaker is open until this time; 0: closed. */
   readonly openUntil: number;
-  /** A half-open probe is under way; it is taken for lost at `openUntil`. */
+  /** A probe of the open breaker is under way; without a result by `openUntil` it counts as lost. */
   readonly probing: boolean;
-  /** Times the breaker opened since the last success: the exponent of the back-off. */
+  /** How often the breaker opened since the last success: the exponent of the back-off. */
   readonly trips: number;
-  /** The upstream asked not to be asked before then (Retry-After). */
+  /** The upstream's Retry-After ends at this time; 0: it sent none. */
   readonly heldUntil: number;
-  /** Smoothed; undefined while not measured. */
+  /** Moving averages; undefined until measured. */
   readonly firstByteMs: number | undefined;
   readonly bytesPerSecond: number | undefined;
+  /** When an average last changed; 0: never. */
   readonly measuredAt: number;
 }
 
+/** What can happen to an upstream that changes its health. */
 export type HealthEvent =
-  /** Headers came. */
+  /** Usable headers came, `firstByteMs` after the request. */
   | { readonly kind: "answered"; readonly firstByteMs: number }
-  /** The answer was whole. */
+  /** The response ended whole. */
   | { readonly kind: "success" }
+  /** No response, an error of the server, or a body that broke. `random` from [0, 1) spreads the next probes. */
   | { readonly kind: "failure"; readonly random: number }
   | { readonly kind: "retry-after"; readonly seconds: number }
-  /** The one request that may try an open breaker goes out. */
+  /** The one request that may try an upstream whose breaker is open starts; without a result within `limitMs` it counts as lost. */
   | { readonly kind: "probe"; readonly limitMs: number }
+  /** A body ended: its bytes, and the milliseconds spent waiting for them. */
   | { readonly kind: "flow"; readonly bytes: number; readonly waitedMs: number };
 
+/**
+ * `ready`: ask it; `open`: the breaker keeps it last; `probe-due`: the breaker's time is over, the next request tries it; `held`: not to be asked
+ * before its Retry-After ends.
+ */
 export type Availability = "ready" | "probe-due" | "open" | "held";
 
+/** Failures in a row that open the breaker. */
 const TRIP_FAILURES = 3;
+/** Results remembered; with at least RATE_SAMPLES of them, a share of TRIP_RATE failures opens the breaker too. */
 const RECENT = 20;
 const RATE_SAMPLES = 10;
 const TRIP_RATE = 0.5;
 const OPEN_BASE_MS = 5_000;
 const OPEN_MAX_MS = 300_000;
-/** An upstream that asks for more would be lost for a typing error. */
+/** A longer Retry-After is cut to this: a typing error of an operator must not lose us the upstream for good. */
 const HELD_MAX_SECONDS = 3_600;
 /** Weight of the newest measurement. */
 const SMOOTHING = 0.3;
-/** Less says nothing of throughput. */
+/** A body with fewer bytes and less waiting than this says nothing about throughput. */
 const FLOW_MIN_BYTES = 262_144;
 const FLOW_MIN_MS = 1_000;
-/** After this a slow upstream gets another chance. */
+/** Older measurements are ignored, so that a slow upstream is tried again. */
 const MEASUREMENT_LIFE_MS = 300_000;
+/** An upstream is slow when SAMPLE_BYTES would take longer than both SLOW_MS and SLOW_FACTOR times the best upstream. */
 const SLOW_MS = 2_000;
 const SLOW_FACTOR = 3;
 const SAMPLE_BYTES = 1_048_576;
 
+/** The health of an upstream that was never asked. */
 export const NEW_HEALTH: Health = {
   failures: 0,
   recent: [],
@@ -62,7 +77,7 @@ export const NEW_HEALTH: Health = {
   measuredAt: 0,
 };
 
-/** The health after an event. Pure; the breaker's whole arithmetic. */
+/** The health after an event at `now` (milliseconds since the epoch): all arithmetic of the breaker. */
 export function updateHealth(health: Health, event: HealthEvent, now: number): Health {
   switch (event.kind) {
     case "answered":
@@ -87,14 +102,14 @@ function remember(health: Health, failed: boolean): readonly boolean[] {
 }
 
 function trip(health: Health, random: number, now: number): Health {
-  // Requests that set out before the breaker opened may fail after it: only the probe's failure lengthens the back-off.
+  // Requests that started before the breaker opened may still fail: only a failed probe lengthens the back-off.
   if (health.openUntil > now && !health.probing) return health;
   const failed = health.recent.filter(Boolean).length;
   const often = health.recent.length >= RATE_SAMPLES && failed >= health.recent.length * TRIP_RATE;
   if (health.failures < TRIP_FAILURES && !often && !health.probing) return health;
   const trips = health.trips + 1;
   const backOffMs = Math.min(OPEN_BASE_MS * 2 ** (trips - 1), OPEN_MAX_MS);
-  // Jitter, or all isolates would probe at once.
+  // With jitter, so that not all isolates probe at once.
   return { ...health, trips, probing: false, openUntil: now + backOffMs * (0.5 + random / 2) };
 }
 
@@ -109,22 +124,23 @@ function measure(health: Health, now: number, value: { readonly firstByteMs: num
   };
 }
 
+/** Whether to ask the upstream at `now`. */
 export function availability(health: Health, now: number): Availability {
   if (health.heldUntil > now) return "held";
   if (health.openUntil === 0) return "ready";
   return health.openUntil > now ? "open" : "probe-due";
 }
 
-/** Expected milliseconds for a first mebibyte; 0 where nothing is known, which counts in the upstream's favour. */
+/** Expected milliseconds for the first SAMPLE_BYTES of a file; 0 where nothing is known, so that an unknown upstream is tried. */
 function expectedMs(health: Health, now: number): number {
   if (now - health.measuredAt >= MEASUREMENT_LIFE_MS) return 0;
   return (health.firstByteMs ?? 0) + (health.bytesPerSecond ? (SAMPLE_BYTES * 1000) / health.bytesPerSecond : 0);
 }
 
 /**
- * The order in which to ask, from the order of preference: first what works at a fair speed, then what is much slower than the best, last what
- * an open breaker keeps out (asked only when nothing else answered: an origin that healed works at once). Held ones are left out.
- * One whose probe is due keeps its place, or a healed favourite would never be asked again.
+ * Sorts `upstreams`, which come in the order of preference, into the order in which to ask them: first those that work at a fair speed, then those
+ * much slower than the best, last those with an open breaker (asked when no other answered, so that a healed one works at once). Held ones are
+ * left out. One whose probe is due keeps its place: a healed favourite would otherwise never be asked again.
  */
 export function orderUpstreams<T>(upstreams: readonly T[], healthOf: (upstream: T) => Health, now: number): readonly T[] {
   const entries = upstreams

@@ -1,119 +1,121 @@
 import { isStrongMatch, parseEntityTag } from "../http/entity-tag.ts";
 import { BodyFault } from "./body-reader.ts";
 import type { Region } from "./evidence.ts";
-import { HEAD_BYTES, TAIL_BYTES, agreesWith } from "./evidence.ts";
-import type { Outcome, Question } from "./exchange.ts";
+import { COMPARED_HEAD_BYTES, COMPARED_TAIL_BYTES, agreesWith } from "./evidence.ts";
+import type { Exchange, ExchangeRequest, ExchangeResult } from "./exchange.ts";
 import type { KnownBytes, Representation } from "./upstream.ts";
 
-/** A body that begins earlier than wanted is read over up to here; a longer way is not worth its bytes. */
+/** A body that begins at most this far before the offset is read and dropped up to it; beyond that the bytes would be wasted. */
 const SKIP_BYTES = 1_048_576;
 
-/** The version that is to be gone on with. */
+/** The version that the next body must continue. */
 export interface Version {
   readonly representation: Representation;
-  /** Strong entity tag by which the asked upstream is known to mean this version. */
+  /** Strong entity tag under which the asked upstream sent this version before; undefined: none is known. */
   readonly trustedTag: string | undefined;
-  /** Its bytes; null: none were delivered yet, so nothing can be mixed. */
+  /** Its bytes, to compare with; null: none were delivered yet, so nothing can be mixed. */
   readonly known: KnownBytes | null;
-  /** How much of the head must be proven, whatever the offset: other parts of the version may lie behind it. */
+  /** Bytes of the head that must be compared whatever the offset is: slices stored from the version may lie behind the offset. */
   readonly headBytes: number;
-  /** The body may begin at 0 where the upstream ignores Range. */
+  /** Whether the body may begin at 0 where the upstream ignores Range. */
   readonly isWholeWelcome: boolean;
 }
 
+/** A body of the same version, or why the upstream has none. */
 export type Joined =
-  | Outcome
-  /** Another file, or one that could not be proven to be the same. */
+  | ExchangeResult
+  /** The upstream has another version, or nothing proves that it has the same one. */
   | { readonly kind: "differs"; readonly detail: string };
 
-type BodyOutcome = Extract<Outcome, { kind: "body" }>;
-type Ask = (question: Question) => Promise<Outcome>;
+type BodyResult = Extract<ExchangeResult, { kind: "body" }>;
 
 /**
- * Opens a body of the same version at `offset` (or at 0, see `isWholeWelcome`): by an equal strong entity tag of the same upstream, else by the
- * proof that the head of the file and the bytes before the offset are equal.
- * @param question its range says the last byte wanted; its first byte is `offset`.
+ * Opens a body of the same version at `offset` (or at 0, see `isWholeWelcome`). The proof is an equal strong entity tag of the same upstream, else
+ * that the head of the file and the bytes before the offset are equal.
+ * @param request `range.last` is the last byte wanted; `offset` takes the place of `range.first`.
  */
-export async function joinAt(offset: number, question: Question, version: Version, ask: Ask): Promise<Joined> {
+export async function joinAt(offset: number, request: ExchangeRequest, version: Version, ask: Exchange): Promise<Joined> {
   const { trustedTag, representation } = version;
-  if (trustedTag === undefined && version.known !== null) return proveAt(offset, question, version, ask);
-  const outcome = await ask({ ...question, range: rangeFrom(offset, question.range?.last), ifRange: trustedTag });
-  if (outcome.kind !== "body") return checkRefusal(outcome, representation);
-  const isTrusted = version.known === null || isSameTag(outcome.representation.etag, trustedTag);
-  // A total that was never told can only be vouched for by the tag.
-  const isSized = representation.size === undefined ? isTrusted : haveSameSize(outcome.representation, representation);
-  if (!isSized) return refuse(outcome, "has another size");
-  // The reader was told the date: what comes under it must carry it.
-  if (version.known === null && outcome.representation.lastModified !== representation.lastModified)
-    return refuse(outcome, "has another date");
-  if (isTrusted && (outcome.first === offset || version.isWholeWelcome)) return outcome;
-  if (isTrusted && offset <= SKIP_BYTES) return skipTo(offset, outcome, []);
-  outcome.body.close("at another position, or of another version");
+  if (trustedTag === undefined && version.known !== null) return proveAt(offset, request, version, ask);
+  const result = await ask({ ...request, range: rangeFrom(offset, request.range?.last), ifRange: trustedTag });
+  if (result.kind !== "body") return checkRefusal(result, representation);
+  const isTrusted = version.known === null || isSameTag(result.representation.etag, trustedTag);
+  // Where the first upstream stated no size, only the tag proves that the sizes are equal.
+  const isSized = representation.size === undefined ? isTrusted : haveSameSize(result.representation, representation);
+  if (!isSized) return closeAsDifferent(result, "has another size");
+  // The client has a Last-Modified already: bytes of another date must not follow it.
+  if (version.known === null && result.representation.lastModified !== representation.lastModified)
+    return closeAsDifferent(result, "has another date");
+  if (isTrusted && (result.first === offset || version.isWholeWelcome)) return result;
+  if (isTrusted && offset <= SKIP_BYTES) return skipTo(offset, result, []);
+  result.body.close("at another position, or of another version");
   if (version.known === null) return { kind: "differs", detail: "ignores Range" };
-  return proveAt(offset, question, version, ask);
+  return proveAt(offset, request, version, ask);
 }
 
-async function proveAt(offset: number, question: Question, version: Version, ask: Ask): Promise<Joined> {
+async function proveAt(offset: number, request: ExchangeRequest, version: Version, ask: Exchange): Promise<Joined> {
   const { representation, known } = version;
   const head = await readRegion(known, 0, version.headBytes);
-  const tail = await readRegion(known, Math.max(0, offset - TAIL_BYTES), offset);
+  const tail = await readRegion(known, Math.max(0, offset - COMPARED_TAIL_BYTES), offset);
   const regions = [head, tail].filter((region) => region !== null);
   const isComplete = regions.length === 2;
-  const mayBeDated = representation.upstream === question.upstream.url && representation.etag === undefined;
-  if (!isComplete && !mayBeDated) return { kind: "differs", detail: "cannot be compared: no bytes of the version are at hand" };
+  const mayBeDated = representation.upstream === request.upstream.url && representation.etag === undefined;
+  if (!isComplete && !mayBeDated)
+    return { kind: "differs", detail: "cannot be compared: neither memory nor the store has bytes of this version" };
 
-  const start = offset <= HEAD_BYTES + TAIL_BYTES ? 0 : offset - TAIL_BYTES;
-  const body = await ask({ ...question, range: rangeFrom(start, question.range?.last), ifRange: undefined });
+  const start = offset <= COMPARED_HEAD_BYTES + COMPARED_TAIL_BYTES ? 0 : offset - COMPARED_TAIL_BYTES;
+  const body = await ask({ ...request, range: rangeFrom(start, request.range?.last), ifRange: undefined });
   if (body.kind !== "body") return checkRefusal(body, representation);
-  if (!haveSameSize(body.representation, representation)) return refuse(body, "has another size");
-  if (!isComplete && !haveSameDate(body.representation, representation)) return refuse(body, "cannot be told from another version");
+  if (!haveSameSize(body.representation, representation)) return closeAsDifferent(body, "has another size");
+  if (!isComplete && !haveSameDate(body.representation, representation))
+    return closeAsDifferent(body, "may have another version: neither its entity tag nor its date proves the same one");
   if (body.first !== start && offset > SKIP_BYTES) {
-    return version.isWholeWelcome && haveSameDate(body.representation, representation) ? body : refuse(body, "ignores Range");
+    return version.isWholeWelcome && haveSameDate(body.representation, representation) ? body : closeAsDifferent(body, "ignores Range");
   }
   const joined = await skipTo(offset, body, regions);
   const isCompared = head === null || (body.first === 0 && head.bytes.length <= offset);
   if (joined.kind !== "body" || isCompared) return joined;
-  const differs = await compareHead(question, joined.representation, head, ask);
-  if (differs === undefined) return joined;
+  const difference = await compareHead(request, joined.representation, head, ask);
+  if (difference === undefined) return joined;
   joined.body.close("of another version");
-  return differs;
+  return difference;
 }
 
-/** The head was not passed on the way: it is asked for by itself. Undefined: equal. */
-async function compareHead(question: Question, of: Representation, head: Region, ask: Ask): Promise<Joined | undefined> {
-  const outcome = await ask({ ...question, range: { first: 0, last: head.bytes.length - 1 }, ifRange: undefined });
-  if (outcome.kind !== "body") return checkRefusal(outcome, of);
-  const { representation } = outcome;
+/** Fetches the head by itself, where the body to continue with does not contain it. Undefined: it is equal. */
+async function compareHead(request: ExchangeRequest, of: Representation, head: Region, ask: Exchange): Promise<Joined | undefined> {
+  const result = await ask({ ...request, range: { first: 0, last: head.bytes.length - 1 }, ifRange: undefined });
+  if (result.kind !== "body") return checkRefusal(result, of);
+  const { representation } = result;
   if (
-    outcome.first !== 0 ||
+    result.first !== 0 ||
     !haveSameSize(representation, of) ||
     representation.etag !== of.etag ||
     representation.lastModified !== of.lastModified
   ) {
-    return refuse(outcome, "changed while it was compared");
+    return closeAsDifferent(result, "changed while it was compared");
   }
-  const compared = await skipTo(head.bytes.length, outcome, [head]);
+  const compared = await skipTo(head.bytes.length, result, [head]);
   if (compared.kind === "body") compared.body.close("compared");
   return compared.kind === "body" ? undefined : compared;
 }
 
-/** Reads up to `offset`, comparing on the way; the body then goes on there. */
-async function skipTo(offset: number, outcome: BodyOutcome, regions: readonly Region[]): Promise<Joined> {
-  let position = outcome.first;
+/** Reads and drops the bytes before `offset`, and compares those that lie in `regions`. The next read returns the byte at `offset`. */
+async function skipTo(offset: number, result: BodyResult, regions: readonly Region[]): Promise<Joined> {
+  let position = result.first;
   try {
     while (position < offset) {
-      const chunk = await outcome.body.read();
-      if (chunk === null) return refuse(outcome, `ended at byte ${position} of ${outcome.end ?? "an unknown length"}`);
+      const chunk = await result.body.read();
+      if (chunk === null) return closeAsDifferent(result, `ended at byte ${position} of ${result.end ?? "an unknown length"}`);
       const skipped = chunk.subarray(0, offset - position);
-      if (!agreesWith(regions, position, skipped)) return refuse(outcome, "has other bytes in a file of the same name and size");
-      outcome.body.unread(chunk.subarray(skipped.length));
+      if (!agreesWith(regions, position, skipped)) return closeAsDifferent(result, "has other bytes in a file of the same name and size");
+      result.body.unread(chunk.subarray(skipped.length));
       position += skipped.length;
     }
   } catch (error) {
     if (!(error instanceof BodyFault)) throw error;
     return { kind: error.reason === "stalled" ? "timeout" : "connection", detail: error.message };
   }
-  return { ...outcome, first: position };
+  return { ...result, first: position };
 }
 
 async function readRegion(known: KnownBytes | null, from: number, to: number): Promise<Region | null> {
@@ -121,18 +123,18 @@ async function readRegion(known: KnownBytes | null, from: number, to: number): P
   return bytes?.length === to - from ? { from, bytes: bytes.slice() } : null;
 }
 
-function rangeFrom(first: number, last: number | undefined): Question["range"] {
+function rangeFrom(first: number, last: number | undefined): ExchangeRequest["range"] {
   if (first === 0 && last === undefined) return undefined;
   return last === undefined ? { first } : { first, last };
 }
 
-/** 416 where the version says there are bytes: a file that became shorter. */
-function checkRefusal(outcome: Exclude<Outcome, BodyOutcome>, version: Representation): Joined {
-  return outcome.kind === "unsatisfiable" && outcome.size !== version.size ? { kind: "differs", detail: "has another size" } : outcome;
+/** A 416 with another size than the version's: the file became shorter, so it is another version. */
+function checkRefusal(result: Exclude<ExchangeResult, BodyResult>, version: Representation): Joined {
+  return result.kind === "unsatisfiable" && result.size !== version.size ? { kind: "differs", detail: "has another size" } : result;
 }
 
-function refuse(outcome: BodyOutcome, detail: string): Joined {
-  outcome.body.close(detail);
+function closeAsDifferent(result: BodyResult, detail: string): Joined {
+  result.body.close(detail);
   return { kind: "differs", detail };
 }
 
@@ -140,7 +142,7 @@ function haveSameSize(a: Representation, b: Representation): boolean {
   return a.size === b.size && a.contentEncoding === b.contentEncoding;
 }
 
-/** The weakest agreement, for a server that sends no entity tags: of one upstream, both without a tag, with the same date. */
+/** The weakest proof, for servers that send no entity tags: both come from one upstream, without a tag, with the same date. */
 function haveSameDate(a: Representation, b: Representation): boolean {
   const isTagless = a.etag === undefined && b.etag === undefined;
   return a.upstream === b.upstream && isTagless && a.lastModified !== undefined && a.lastModified === b.lastModified;
@@ -151,7 +153,7 @@ function isSameTag(a: string | undefined, b: string | undefined): boolean {
   return left !== null && right !== null && isStrongMatch(left, right);
 }
 
-/** The tag, where it may carry trust: RFC 9110 §8.8.1, a weak one says nothing of bytes. */
+/** The entity tag if it is strong, else undefined: equal weak tags do not prove equal bytes (RFC 9110 §8.8.1). */
 export function strongTag(representation: Representation): string | undefined {
   const tag = parseEntityTag(representation.etag);
   return tag === null || tag.weak ? undefined : representation.etag;

@@ -1,31 +1,32 @@
 import type { Mirror } from "../config/config.ts";
 
+/** The URL to ask next, or why the redirect is not followed; `detail` continues a sentence that begins with the upstream. */
 export type Redirected = { readonly kind: "to"; readonly url: URL } | { readonly kind: "refused"; readonly detail: string };
 
 /**
- * Where a redirect of an upstream leads, if the mirror allows it: to http(s), to a host and port of the mirror's upstreams or of its
- * `redirectHosts`, never from https back to http, never to a private address unless the upstream itself lies there.
- * @param location as in the Location header; may be relative (RFC 9110 §10.2.2).
+ * Decides whether to follow a redirect. Allowed are http and https URLs at a host and port of the mirror's upstreams or of its `redirectHosts`;
+ * never from https to http, and never to a private address unless the configured upstream has one itself.
+ * @param location value of the Location header, which may be relative (RFC 9110 §10.2.2); null: the header is absent.
  * @param from the URL that answered.
- * @param upstream configured URL that the request began with.
+ * @param upstream configured URL of the upstream that the first request went to.
  */
 export function resolveRedirect(location: string | null, from: URL, mirror: Mirror, upstream: string): Redirected {
-  if (location === null) return refused("without a Location");
-  if (!URL.canParse(location, from)) return refused("to something that is no URL");
+  if (location === null) return refusedRedirect("without a Location");
+  if (!URL.canParse(location, from)) return refusedRedirect("to something that is no URL");
   const url = new URL(location, from);
-  if (url.protocol !== "http:" && url.protocol !== "https:") return refused(`to the scheme ${url.protocol}`);
-  // Credentials in a Location would be sent on as Authorization.
-  if (url.username !== "" || url.password !== "") return refused(`to ${url.host} with credentials`);
-  if (from.protocol === "https:" && url.protocol === "http:") return refused(`from https to http at ${url.host}`);
-  if (!isAllowedHost(url, mirror)) return refused(`to ${url.host}, which is none of the mirror's upstreams or redirectHosts`);
+  if (url.protocol !== "http:" && url.protocol !== "https:") return refusedRedirect(`to the scheme ${url.protocol}`);
+  // `fetch` would send credentials in the URL as Authorization.
+  if (url.username !== "" || url.password !== "") return refusedRedirect(`to ${url.host} with credentials`);
+  if (from.protocol === "https:" && url.protocol === "http:") return refusedRedirect(`from https to http at ${url.host}`);
+  if (!isAllowedHost(url, mirror)) return refusedRedirect(`to ${url.host}, which is none of the mirror's upstreams or redirectHosts`);
   if (isPrivateHost(url.hostname) && !isPrivateHost(new URL(upstream).hostname)) {
-    return refused(`to the private address ${url.host}`);
+    return refusedRedirect(`to the private address ${url.host}`);
   }
   url.hash = "";
   return { kind: "to", url };
 }
 
-function refused(what: string): Redirected {
+function refusedRedirect(what: string): Redirected {
   return { kind: "refused", detail: `redirects ${what}` };
 }
 
@@ -33,24 +34,24 @@ function isAllowedHost(url: URL, mirror: Mirror): boolean {
   const isUpstream = mirror.upstreams.some((upstream) => {
     const own = new URL(upstream.url);
     if (own.hostname !== url.hostname) return false;
-    return portOf(own) === portOf(url) || (isDefaultPort(own) && isDefaultPort(url));
+    return effectivePort(own) === effectivePort(url) || (isDefaultPort(own) && isDefaultPort(url));
   });
   return isUpstream || mirror.redirectHosts.some((pattern) => matchesHost(pattern, url));
 }
 
-/** `host`, `host:port`, `*.suffix`, `[v6]:port`; without a port: the scheme's own. */
+/** `pattern` is `host`, `host:port`, `*.suffix` or `[v6]:port`; without a port it stands for the scheme's default port. */
 function matchesHost(pattern: string, url: URL): boolean {
   const [, host = "", port] = /^(.*?)(?::(\d+))?$/.exec(pattern.toLowerCase()) ?? [];
-  if (port === undefined ? !isDefaultPort(url) : portOf(url) !== port) return false;
+  if (port === undefined ? !isDefaultPort(url) : effectivePort(url) !== port) return false;
   return host.startsWith("*.") ? url.hostname.endsWith(host.slice(1)) && !isAddress(url.hostname) : url.hostname === host;
 }
 
-/** URL drops the port where it is the scheme's own. */
+/** `URL` leaves `port` empty where it is the scheme's default. */
 function isDefaultPort(url: URL): boolean {
   return url.port === "";
 }
 
-function portOf(url: URL): string {
+function effectivePort(url: URL): string {
   return url.port || (url.protocol === "https:" ? "443" : "80");
 }
 
@@ -61,8 +62,8 @@ function isAddress(hostname: string): boolean {
 }
 
 /**
- * Whether a host as URL writes it is `localhost` or a literal address outside the public internet (RFC 6890). The spellings of an IPv4 address
- * (`0x7f.1`, `2130706433`) were unified by URL.
+ * Whether a hostname is `localhost` or a literal address outside the public internet (RFC 6890).
+ * @param hostname as `URL.hostname` gives it: with IPv6 in brackets, and one spelling for an IPv4 address written as `0x7f.1` or `2130706433`.
  */
 export function isPrivateHost(hostname: string): boolean {
   const name = hostname.replace(/\.$/, "");
@@ -81,7 +82,7 @@ export function isPrivateHost(hostname: string): boolean {
   );
 }
 
-/** 2000::/3 without 6to4 (2002::/16), which wraps any IPv4 address, and documentation and Teredo (2001:0::/23, 2001:db8::/32). */
+/** Global are 2000::/3 without 6to4 (2002::/16, which wraps any IPv4 address), 2001::/23 (Teredo and others) and 2001:db8::/32 (documentation). */
 function isGlobalIpv6(bracketed: string): boolean {
   const [first = 0, second = 0] = bracketed
     .slice(1, -1)

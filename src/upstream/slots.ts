@@ -1,28 +1,31 @@
 import type { Timer } from "./timer.ts";
 
-/** Bodies fetched at once from one upstream, so that its admins stay friends. */
+/** Bodies fetched at once from one upstream: more would burden a public mirror. */
 const MAX_BODIES = 16;
-/** After this the request goes ahead all the same: a limit out of courtesy must not become an outage. */
+/** How long a request waits for a slot before it goes ahead without: the limit is a courtesy, and must not cause an outage. */
 const WAIT_MS = 2_000;
 const POLL_MS = 50;
-/** A slot not touched for this long counts as free: a request that the runtime ended never gives its slot back. */
+/** A slot not touched for this long counts as free: a request that the runtime ended never releases its slot. */
 const ABANDONED_MS = 60_000;
 
+/** One of an upstream's places for a body under way. */
 export interface Slot {
-  /** Bytes came. */
+  /** Reports that bytes came: the slot is still in use. */
   touch(): void;
-  /** Safe to call twice. */
+  /** Frees the slot; may be called more than once. */
   release(): void;
 }
 
+/** The slots of all upstreams, by configured URL. */
 export interface Slots {
   isFull(upstream: string): boolean;
+  /** Bodies under way. */
   count(upstream: string): number;
-  /** A slot, at once or after a bounded wait; never refused. */
+  /** Takes a slot, at once or after at most WAIT_MS; never refuses. */
   take(upstream: string): Promise<Slot>;
 }
 
-/** Counts the bodies under way per upstream. Waiting polls: on Workers a promise that another request settles must not be awaited. */
+/** Counts the bodies under way for each upstream. A wait polls: on Workers a request must not await a promise that another request settles. */
 export function createSlots(now: () => number, after: Timer): Slots {
   const taken = new Map<string, Map<symbol, number>>();
 

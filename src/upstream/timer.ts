@@ -1,2 +1,2 @@
-/** Runs `run` once after `ms`; the function that comes back calls it off. */
+/** Calls `run` once after `ms` milliseconds, unless the returned function is called before. */
 export type Timer = (ms: number, run: () => void) => () => void;

@@ -1,91 +1,103 @@
 import type { Mirror, PathClass } from "../config/config.ts";
 
-/** What to ask of a mirror's upstreams. */
+/** One request to a mirror's upstreams, whichever of them answers. */
 export interface UpstreamRequest {
   readonly mirror: Mirror;
-  /** Decoded canonical path below the mirror, without leading slash; for a listing it ends with `/`. */
+  /** Decoded canonical path below the mirror, without leading slash; that of a listing ends with `/`. */
   readonly path: string;
-  /** Allowed query with `?`, or empty. */
+  /** The query that the mirror allows, with its `?`, or empty. */
   readonly query: string;
+  /** Decides what a response must look like, and whether the next upstream is asked after a 404. */
   readonly class: PathClass;
+  /** Default: GET. */
   readonly method?: "GET" | "HEAD";
-  /** First and last byte wanted; `last` absent: to the end. Sent as Range only when `first` > 0 or `last` is set. */
+  /** Positions of the first and the last byte wanted; without `last`, to the end. Sent as Range only when `first` > 0 or `last` is set. */
   readonly range?: { readonly first: number; readonly last?: number };
-  /** Validators of a stored copy to make the request conditional (never with `range`). */
+  /**
+   * Validators of a stored copy, verbatim, which make the request conditional (RFC 9110 §13.1.2, §13.1.3); never together with `range`. The date is
+   * sent only where there is no entity tag.
+   */
   readonly conditional?: { readonly etag?: string; readonly lastModified?: string };
-  /** What later slices of the same version must agree with: another answer is a `changed`. */
+  /** The version of which bytes are stored or delivered already. A body must be proven to be of it; where none is, the answer is `changed`. */
   readonly sameAs?: Representation;
-  /** Known bytes of the same version for the proof by equal bytes (DESIGN: first 128 KiB and the 64 KiB before the offset). */
+  /**
+   * Bytes of that version. Where no strong entity tag of the same upstream proves it, a body counts as the same version only if the first 128 KiB of
+   * the file and the 64 KiB before the offset are equal: a re-signed rpm has the same name, size and date.
+   */
   readonly known?: KnownBytes;
-  /** Upstream (by configured url) to leave out on this try: it just gave a broken body. */
+  /** Configured URLs of upstreams to leave out, since their last body was broken; ignored where it names all. */
   readonly avoid?: readonly string[];
   /** Aborts everything, also the body. */
   readonly signal?: AbortSignal;
 }
 
+/** Bytes of one version of a file, by position. */
 export interface KnownBytes {
-  /** Bytes [from, to) if they are at hand (memory or store), else null. */
+  /** The bytes [from, to), or null unless memory or the store has all of them. */
   read(from: number, to: number): Promise<Uint8Array | null>;
 }
 
-/** What an upstream says of the whole representation. */
+/** What the headers of a response say of the whole representation (RFC 9110 §8); entity tag, date and type are verbatim. */
 export interface Representation {
-  /** Length of the whole representation; undefined when the upstream did not say. */
+  /** Bytes of the whole representation, whatever part of it is sent; undefined: the headers do not say. */
   readonly size: number | undefined;
   readonly etag: string | undefined;
   readonly lastModified: string | undefined;
   readonly contentType: string | undefined;
-  /** Set when the body is encoded though identity was asked for. */
+  /** Lower-case Content-Encoding, where the body is encoded although identity was asked for. */
   readonly contentEncoding: string | undefined;
-  /** Configured url of the upstream that answered. */
+  /** Configured URL of the upstream that sent it. */
   readonly upstream: string;
 }
 
-/** The answer to an UpstreamRequest; never thrown, always one of these. */
+/** What a mirror's upstreams have for an `UpstreamRequest`. */
 export type UpstreamAnswer =
-  /** Body from `first` on. `first` may be 0 although a range was asked: the upstream ignored Range. */
+  /** The body from byte `first` on. `first` is 0 where the upstream ignored the Range, whatever was asked. */
   | { readonly kind: "body"; readonly representation: Representation; readonly first: number; readonly source: ByteSource }
-  /** The answer to HEAD. */
+  /** To a HEAD. */
   | { readonly kind: "head"; readonly representation: Representation }
+  /** To a conditional request: the stored copy is this upstream's current one (RFC 9110 §15.4.5). */
   | { readonly kind: "not-modified"; readonly upstream: string }
-  /** Range beyond the end. */
+  /** The range begins behind the end of the `size` bytes (RFC 9110 §15.5.17); undefined: the upstream did not say how many. */
   | { readonly kind: "unsatisfiable"; readonly size: number | undefined }
+  /** Of an immutable file (package, hashed): every upstream asked said so. Of any other: the first one that answered did. */
   | { readonly kind: "absent"; readonly status: 404 | 410 }
-  /** The representation differs from `sameAs` on every upstream that answered. */
+  /** An upstream answered, and none of the answers could be proven to be the version `sameAs`. */
   | { readonly kind: "changed" }
   | UpstreamFailure;
 
-/** Nothing usable from any upstream, as an answer to the client: 502, 504, or 503 with Retry-After. */
+/** No upstream gave a usable response. As status for the client: 503 when all are busy, 504 when all timed out, else 502 (RFC 9110 §15.6). */
 export interface UpstreamFailure {
   readonly kind: "failure";
   readonly status: 502 | 503 | 504;
-  /** One sentence for the log and the client: which upstream, what happened. No credentials. */
+  /** One sentence for the log and the client: what could not be done, which upstream did what. Never holds credentials. */
   readonly detail: string;
+  /** Set with 503: when the client may ask again. */
   readonly retryAfterSeconds?: number;
-  /** Bytes came, but not the right ones: a mirror half-way through a sync, or a broken file. */
+  /** Set where bytes came but were wrong: the file is broken, or the upstream is half-way through a sync. */
   readonly isRefused?: true;
 }
 
 /**
- * The body of an answer, in order, resumed behind the scenes: when a connection ends early, stalls or falls below the floor, the source goes
- * on at the exact offset (same upstream or the next) and the reader notices nothing but a pause.
+ * The bytes of a body, in order. When the connection ends early or stalls, the source resumes at the exact offset, from the same upstream or the next
+ * one, and only with bytes that are proven to be of the same version; the reader notices a pause and nothing else.
  */
 export interface ByteSource {
   /**
-   * Next bytes, at least one, as a view that the caller may use until the next `read`. Null at the end of the body. Throws `SourceError` when
-   * the body cannot be completed. Reads are large (BYOB) once the body flows, and return at once what is there at the beginning.
+   * The next bytes, at least one, as a view that is valid until the next `read`; null at the end of the body. Throws `SourceError` when the body
+   * cannot be completed, or was cancelled. The first reads return at once with the bytes that are there; later ones return large views.
    */
   read(): Promise<Uint8Array | null>;
-  /** Lets the connection go; safe to call at any time, also twice. */
+  /** Closes the connection. May be called at any time, also during a `read` and more than once; `reason` goes into the failure's detail. */
   cancel(reason?: string): void;
   /**
-   * The body as the platform's own stream, for the caller to end; nobody resumes it or watches its pace. Null where it was begun or has ended; only
-   * there where the platform has such streams.
+   * The body as the platform's own stream, which the caller must read or cancel: the source neither resumes it nor watches its pace any more. Null
+   * once `read` was called or the body has ended. Absent where the source has no such stream.
    */
   handOver?(): ReadableStream<Uint8Array> | null;
 }
 
-/** The body ended early, stalled for good, or no upstream could resume it with the same bytes. */
+/** A body broke off, and no upstream could resume it with bytes of the same version; or it was cancelled. */
 export class SourceError extends Error {
   override readonly name = "SourceError";
   readonly failure: UpstreamFailure;
@@ -95,6 +107,8 @@ export class SourceError extends Error {
   }
 }
 
+/** The upstreams of all mirrors, with retries, redirects and resumes behind one call. */
 export interface Upstreams {
+  /** Sends the request to the mirror's upstreams in turn, at most three, until one answers. Failures are answers; it never throws. */
   open(request: UpstreamRequest): Promise<UpstreamAnswer>;
 }

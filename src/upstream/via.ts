@@ -1,20 +1,23 @@
 import type { Config } from "../config/config.ts";
 
-/** Who a request has passed: each lazy mirror adds itself, so that one whose upstreams lead back to it notices (RFC 9110 §7.6.3). */
+/**
+ * The Via header (RFC 9110 §7.6.3). Each lazy mirror adds its name to requests upstream, so that a mirror notices when its upstreams lead back to it.
+ */
 export interface Via {
-  /** What is wrong with a request that came by `header`: it has been here, or it goes from mirror to mirror without end. */
+  /** Why a request with this Via must be refused: it passed this mirror before, or too many mirrors. Null: it is welcome. */
   refuse(header: string | null): string | null;
-  /** Until the returned function is called, requests upstream for `key` are made for this one too, and name whom it has passed. */
+  /** Adds the mirrors that a client's request has passed to the requests upstream for `key`, until the returned function is called. */
   enter(key: string, header: string | null): () => void;
-  /** The Via of a request upstream for `key`. */
+  /** The Via header to send with a request upstream for `key`. */
   headerFor(key: string): string;
 }
 
-/** More mirrors in a row than anyone would want. */
+/** A request that has passed this many mirrors is refused: no sensible chain is longer. */
 const MAX_MIRRORS = 8;
-/** Of a Via, only the names of lazy mirrors go on: an upstream has no business with a client's other proxies. */
+/** Only names of lazy mirrors are passed on: a client's other proxies are none of an upstream's concern. */
 const NAME = /\blazy-mirror-[0-9a-f]{8}\b/g;
 
+/** @param config its mirrors give this mirror its name. */
 export function createVia(config: Pick<Config, "mirrors">): Via {
   const name = nameOf(config);
   const waiting = new Map<string, Set<readonly string[]>>();
@@ -43,8 +46,8 @@ function namesIn(header: string | null): readonly string[] {
 }
 
 /**
- * The same in every isolate, and for every mirror with the same upstreams: for a loop these are one. FNV-1a; chance collisions of a
- * handful of mirrors need no better.
+ * The name of this mirror: equal in every isolate, and for two deployments with the same configuration, which count as one mirror in a loop. FNV-1a
+ * is enough: only a few mirrors can stand in one chain, so names hardly collide.
  */
 function nameOf({ mirrors }: Pick<Config, "mirrors">): string {
   const text = JSON.stringify([...mirrors.values()].map(({ name, hosts, upstreams }) => [name, hosts, upstreams.map(({ url }) => url)]));

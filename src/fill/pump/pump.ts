@@ -2,7 +2,7 @@ import type { Config, PathClass } from "../../config/config.ts";
 import type { Target } from "../../route/target.ts";
 import type { ObjectStore } from "../../store/object-store.ts";
 import type { StoredObject } from "../../store/stored-object.ts";
-import { isImmutable } from "../../upstream/classify-answer.ts";
+import { isImmutable } from "../../upstream/classify-response.ts";
 import { SourceError, type UpstreamAnswer, type UpstreamFailure, type UpstreamRequest, type Upstreams } from "../../upstream/upstream.ts";
 import type { Expectation } from "../../verify/expectation.ts";
 import type { CreateDigest } from "../../verify/create-verifier.ts";

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { HEAD_BYTES, TAIL_BYTES, agreesWith, createEvidence } from "../../../src/upstream/evidence.ts";
+import { COMPARED_HEAD_BYTES, COMPARED_TAIL_BYTES, agreesWith, createEvidence } from "../../../src/upstream/evidence.ts";
 
 const file = Uint8Array.from({ length: 600_000 }, (_, at) => (at * 31 + (at >> 8)) & 255);
 const known = { read: (from: number, to: number): Promise<Uint8Array> => Promise.resolve(file.slice(from, to)) };
@@ -16,8 +16,8 @@ test("the head and the last 64 KiB delivered can be read back, however the bytes
         evidence.add(chunk);
         position += chunk.length;
       }
-      const head = Math.min(position, HEAD_BYTES);
-      const tail = Math.max(0, position - TAIL_BYTES);
+      const head = Math.min(position, COMPARED_HEAD_BYTES);
+      const tail = Math.max(0, position - COMPARED_TAIL_BYTES);
       expect(Buffer.compare((await evidence.read(0, head))!, file.subarray(0, head))).toBe(0);
       expect(Buffer.compare((await evidence.read(tail, position))!, file.subarray(tail, position))).toBe(0);
     }),
@@ -30,9 +30,9 @@ test("bytes before the first delivered one come from what the caller knows, else
   const helped = createEvidence(300_000, undefined, known);
   for (const evidence of [alone, helped]) evidence.add(file.slice(300_000, 310_000));
   expect(await alone.read(250_000, 310_000)).toBeNull();
-  expect(await alone.read(0, HEAD_BYTES)).toBeNull();
+  expect(await alone.read(0, COMPARED_HEAD_BYTES)).toBeNull();
   expect(await helped.read(250_000, 310_000)).toEqual(file.slice(250_000, 310_000));
-  expect(await helped.read(0, HEAD_BYTES)).toEqual(file.slice(0, HEAD_BYTES));
+  expect(await helped.read(0, COMPARED_HEAD_BYTES)).toEqual(file.slice(0, COMPARED_HEAD_BYTES));
 });
 
 test("a chunk agrees only if each byte within a region is equal", () => {

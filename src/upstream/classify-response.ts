@@ -3,74 +3,83 @@ import { parseContentRange } from "../http/content-range.ts";
 import { parseRetryAfter } from "../http/retry-after.ts";
 import type { Representation } from "./upstream.ts";
 
-/** What was asked, as far as it decides what may be answered. */
-export interface Asked {
+/** The parts of the sent request that decide which responses to it are valid. */
+export interface SentRequest {
   readonly method: "GET" | "HEAD";
   readonly class: PathClass;
-  /** Set when a Range was sent. */
+  /** First and last byte of the Range that was sent; undefined: the request had no Range. */
   readonly range?: { readonly first: number; readonly last?: number } | undefined;
+  /** Whether the request carried If-None-Match or If-Modified-Since: only then is a 304 an answer. */
   readonly isConditional: boolean;
 }
 
-/** What one upstream's headers come to. */
-export type Verdict =
-  /** A body with the bytes [first, end) follows; `end` undefined: not told. */
+/** What the status and headers of one final response mean for the request. Each `detail` continues a sentence that begins with the upstream. */
+export type ClassifiedResponse =
+  /** A body with the bytes [first, end) follows; `end` is undefined where the headers state no length. */
   | { readonly kind: "body"; readonly representation: Representation; readonly first: number; readonly end: number | undefined }
   | { readonly kind: "head"; readonly representation: Representation }
   | { readonly kind: "not-modified" }
   | { readonly kind: "unsatisfiable"; readonly size: number | undefined }
   | { readonly kind: "absent"; readonly status: 404 | 410 }
-  /** 429 or 503. */
+  /** 429 or 503; `retryAfterSeconds` is undefined where Retry-After is absent or malformed (RFC 9110 §10.2.3). */
   | { readonly kind: "busy"; readonly detail: string; readonly retryAfterSeconds: number | undefined }
-  /** The upstream works, but not for this path: 403 and the like. */
+  /** The upstream works, but does not serve this path: 403 and the other 4xx, and 508. */
   | { readonly kind: "refused"; readonly detail: string }
-  /** The upstream is at fault. */
+  /** The response breaks HTTP, or is an error of the server (5xx): it counts as a failure of the upstream. */
   | { readonly kind: "wrong"; readonly detail: string };
 
-/** Mirrors lag: what one lacks the next may have, and a second fetch gives the same bytes. */
+/**
+ * Whether the bytes at such a path never change once they are published. An upstream that answers 404 for one may only lag behind, so the next
+ * upstream is asked, and a second fetch gives the same bytes.
+ */
 export function isImmutable(path: PathClass): boolean {
   return path === "package" || path === "unstable-package" || path === "hashed";
 }
 
-/** Judges a final (not redirecting) response by its status and headers alone. */
-export function classifyAnswer(status: number, headers: Headers, asked: Asked, upstream: string, now: number): Verdict {
+/**
+ * Classifies a final response (RFC 9110 §15: neither 1xx nor a redirect) by its status and headers alone.
+ * @param upstream configured URL, for `Representation.upstream`.
+ * @param now milliseconds since the epoch, for a Retry-After date.
+ */
+export function classifyResponse(status: number, headers: Headers, sent: SentRequest, upstream: string, now: number): ClassifiedResponse {
   switch (status) {
     case 200:
-      return classifyWhole(headers, asked, upstream);
+      return classifyWhole(headers, sent, upstream);
     case 206:
-      return classifyPart(headers, asked, upstream);
+      return classifyPart(headers, sent, upstream);
     case 304:
-      return asked.isConditional ? { kind: "not-modified" } : wrong("answered 304 to an unconditional request");
+      return sent.isConditional ? { kind: "not-modified" } : wrong("answered 304 to an unconditional request");
     case 404:
     case 410:
       return { kind: "absent", status };
     case 416:
-      return classifyUnsatisfiable(headers, asked);
+      return classifyUnsatisfiable(headers, sent);
     case 429:
     case 503:
       return { kind: "busy", detail: `answered ${status}`, retryAfterSeconds: parseRetryAfter(headers.get("retry-after"), now) };
     default: {
       const detail = `answered ${status}`;
-      // 508: a mirror chained to this one, which would ask us in turn (RFC 5842 §7.2). Others' requests are welcome there.
+      // RFC 5842 §7.2: with 508 a mirror that has us as its upstream says that it would ask us in turn. It still serves requests of others, so
+      // its breaker must not open.
       return (status >= 400 && status < 500) || status === 508 ? { kind: "refused", detail } : wrong(detail);
     }
   }
 }
 
-function classifyWhole(headers: Headers, asked: Asked, upstream: string): Verdict {
+function classifyWhole(headers: Headers, sent: SentRequest, upstream: string): ClassifiedResponse {
   const size = parseLength(headers.get("content-length"));
   if (size === null) return wrong("sent a malformed Content-Length");
   const representation = representationOf(headers, size, upstream);
-  const disguise = findDisguise(representation, asked.class);
+  const disguise = findDisguise(representation, sent.class);
   if (disguise !== undefined) return wrong(disguise);
-  if (asked.method === "HEAD") return { kind: "head", representation };
+  if (sent.method === "HEAD") return { kind: "head", representation };
   return { kind: "body", representation, first: 0, end: size };
 }
 
-/** RFC 9110 §15.3.7. A part that lies elsewhere than asked would be appended in the wrong place: nothing but the exact part will do. */
-function classifyPart(headers: Headers, asked: Asked, upstream: string): Verdict {
-  if (asked.range === undefined || asked.method === "HEAD") return wrong("answered 206 to a request without Range");
-  const { first, last } = asked.range;
+/** RFC 9110 §15.3.7. Only the part that was asked for is accepted: any other would be appended at the wrong place of the file. */
+function classifyPart(headers: Headers, sent: SentRequest, upstream: string): ClassifiedResponse {
+  if (sent.range === undefined || sent.method === "HEAD") return wrong("answered 206 to a request without Range");
+  const { first, last } = sent.range;
   const text = headers.get("content-range");
   const part = parseContentRange(text);
   if (part?.kind !== "range" || part.size === undefined) return wrong(`answered 206 with Content-Range "${text ?? ""}"`);
@@ -82,16 +91,16 @@ function classifyPart(headers: Headers, asked: Asked, upstream: string): Verdict
     return wrong(`answered 206 with "${text}" and a Content-Length of ${headers.get("content-length")}`);
   }
   const representation = representationOf(headers, part.size, upstream);
-  const disguise = findDisguise(representation, asked.class);
+  const disguise = findDisguise(representation, sent.class);
   if (disguise !== undefined) return wrong(disguise);
   return { kind: "body", representation, first, end: part.last + 1 };
 }
 
-function classifyUnsatisfiable(headers: Headers, asked: Asked): Verdict {
-  if (asked.range === undefined) return wrong("answered 416 to a request without Range");
+function classifyUnsatisfiable(headers: Headers, sent: SentRequest): ClassifiedResponse {
+  if (sent.range === undefined) return wrong("answered 416 to a request without Range");
   const range = parseContentRange(headers.get("content-range"));
   const size = range?.kind === "unsatisfied" ? range.size : undefined;
-  if (size !== undefined && asked.range.first < size) return wrong(`answered 416 for byte ${asked.range.first} of ${size}`);
+  if (size !== undefined && sent.range.first < size) return wrong(`answered 416 for byte ${sent.range.first} of ${size}`);
   return { kind: "unsatisfiable", size };
 }
 
@@ -107,7 +116,7 @@ function representationOf(headers: Headers, size: number | undefined, upstream: 
   };
 }
 
-/** A package that comes encoded or as a web page (an error page, a portal, a bot check) is no package. */
+/** Why the response cannot be a package although the status says so: it is encoded, or a web page (an error page, a portal, a bot check). */
 function findDisguise(representation: Representation, path: PathClass): string | undefined {
   if (!isImmutable(path)) return undefined;
   if (representation.contentEncoding !== undefined) return `sent a package with Content-Encoding ${representation.contentEncoding}`;
@@ -115,13 +124,13 @@ function findDisguise(representation: Representation, path: PathClass): string |
   return isPage ? "sent a web page in place of a package" : undefined;
 }
 
-/** Undefined: absent. Null: not a number of bytes. */
+/** Content-Length in bytes; undefined: the header is absent, null: it is no whole number below 2^53. */
 function parseLength(text: string | null): number | undefined | null {
   if (text === null) return undefined;
   const length = /^\d+$/.test(text) ? Number(text) : Number.NaN;
   return Number.isSafeInteger(length) ? length : null;
 }
 
-function wrong(detail: string): Verdict {
+function wrong(detail: string): ClassifiedResponse {
   return { kind: "wrong", detail };
 }
