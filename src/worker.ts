@@ -8,6 +8,7 @@ import { createLeases, type FillCoordinator } from "./fill/flight/fill-coordinat
 import { describeFill } from "./fill/shared/fill.ts";
 import { handle, refuseClient, type HandlerDependencies } from "./handle.ts";
 import { createRepositories } from "./metadata/create-repositories.ts";
+import { createPublishedDigests } from "./metadata/digests/published-digests.ts";
 import { rememberTables, type LookUp } from "./metadata/digests/remember-tables.ts";
 import { RepositoryObjectBase, type RepositoryObjectDependencies } from "./metadata/repository-object.ts";
 import { observe } from "./watch/observe.ts";
@@ -76,7 +77,7 @@ export default {
 /** The Durable Object of a repository; named by its mirror alone, the directory of that mirror's digest tables. */
 export class RepositoryObject extends RepositoryObjectBase<Env> {
   protected override dependencies(): RepositoryObjectDependencies {
-    const { config, store, upstreams, fills } = (core ??= buildCore(this.env));
+    const { config, store, upstreams, fills, leases } = (core ??= buildCore(this.env));
     return {
       config,
       store,
@@ -85,6 +86,7 @@ export class RepositoryObject extends RepositoryObjectBase<Env> {
       log: (level, message) => console[level](message),
       onPublished: (keys) => this.ctx.waitUntil(nameInLedger(this.env, this.ctx.id.name ?? "", keys)),
       onStanding: (...standing) => this.ctx.waitUntil(standInLedger(this.env, ...standing)),
+      taint: leases.taint,
       directory: (mirror) => repositoryStub(this.env, mirror),
     };
   }
@@ -183,12 +185,12 @@ function buildHandler({ config, store, upstreams, via, leases, fills, native, re
     repository: (mirror, base) => {
       const stub = repositoryStub(env, `${mirror}/${base}`);
       return {
-        resolve: (path, lost) => stub.resolve(mirror, path, lost),
-        expectation: (path) => stub.expectation(mirror, path),
-        rootDigest: (path) => stub.rootDigest(mirror, path),
+        resolve: (path, place, lost) => stub.resolve(mirror, path, place, lost),
+        expectation: (path, place) => stub.expectation(mirror, path, place),
+        rootDigest: (path, place) => stub.rootDigest(mirror, path, place),
       };
     },
-    lookUp: config.verify === "index" ? lookUpTables(env, config) : null,
+    publishedDigests: config.verify === "index" ? createPublishedDigests({ store, lookUp: lookUpTables(env, config) }) : null,
   });
   const write = (text: string): void => console.log(text);
   const sleep = (ms: number): Promise<void> => scheduler.wait(ms);

@@ -1,12 +1,14 @@
 import { DurableObject } from "cloudflare:workers";
 import type { Config, Mirror } from "../config/config.ts";
+import { distributionOf } from "../config/distributions.ts";
 import type { ObjectStore } from "../store/object-store.ts";
 import type { RootStanding } from "../watch/root-standing.ts";
 import type { Upstreams } from "../upstream/upstream.ts";
+import type { RepositoryPlace } from "../route/place.ts";
 import type { Expectation } from "../verify/expectation.ts";
 import { createIndexTables, type DirectoryPort } from "./digests/index-tables.ts";
-import type { EnsureStored, KeptState, Log } from "./ports.ts";
-import type { Resolution } from "./repositories.ts";
+import type { EnsureStored, KeptState, Log } from "./ports/ports.ts";
+import type { Resolution } from "./ports/repositories.ts";
 import { createRepository, type Repository } from "./generations/repository.ts";
 import { createTableDirectory, type Listed, type Lookup, type TableDirectory, type TableRef } from "./digests/table-directory.ts";
 
@@ -21,6 +23,8 @@ export interface RepositoryObjectDependencies {
   /** How a published root stands to its upstreams, whenever that changes. */
   readonly onStanding: (mirror: string, root: string, standing: RootStanding | null) => void;
   /** The object of this class named `mirror`, which keeps that mirror's directory of digest tables. */
+  /** A stored version proved to be other bytes than its index names. */
+  readonly taint: (key: string, version: string) => Promise<void>;
   readonly directory: (mirror: string) => {
     building(base: string): Promise<void>;
     publish(base: string, table: TableRef | null): Promise<readonly string[]>;
@@ -45,16 +49,16 @@ export abstract class RepositoryObjectBase<Env> extends DurableObject<Env> {
   /** Called once for each start of the object. */
   protected abstract dependencies(): RepositoryObjectDependencies;
 
-  resolve(mirror: string, path: string, lost?: string): Promise<Resolution> {
-    return this.#repositoryOf(mirror).resolve(path, lost);
+  resolve(mirror: string, path: string, place: RepositoryPlace, lost?: string): Promise<Resolution> {
+    return this.#repositoryOf(mirror).resolve(path, place, lost);
   }
 
-  expectation(mirror: string, path: string): Expectation | null {
-    return this.#repositoryOf(mirror).expectation(path);
+  expectation(mirror: string, path: string, place: RepositoryPlace): Expectation | null {
+    return this.#repositoryOf(mirror).expectation(path, place);
   }
 
-  rootDigest(mirror: string, path: string): ReturnType<Repository["rootDigest"]> {
-    return this.#repositoryOf(mirror).rootDigest(path);
+  rootDigest(mirror: string, path: string, place: RepositoryPlace): ReturnType<Repository["rootDigest"]> {
+    return this.#repositoryOf(mirror).rootDigest(path, place);
   }
 
   building(base: string): void {
@@ -80,7 +84,7 @@ export abstract class RepositoryObjectBase<Env> extends DurableObject<Env> {
 
   #repositoryOf(name: string): Repository {
     if (this.#repository !== null) return this.#repository;
-    const { config, store, upstreams, ensureStored, log, directory, onPublished, onStanding } = this.dependencies();
+    const { config, store, upstreams, ensureStored, log, directory, taint, onPublished, onStanding } = this.dependencies();
     const mirror = config.mirrors.get(name);
     if (mirror === undefined) throw new Error(`Cannot open a repository of "${name}": no mirror has that name`);
     const shared = { mirror, store, kept: this.#kept, sliceBytes: config.sliceBytes, now: Date.now, log };
@@ -93,15 +97,14 @@ export abstract class RepositoryObjectBase<Env> extends DurableObject<Env> {
       timer,
       limits: config,
       retentionDays: config.retentionDays,
-      tables: hasTables(config, mirror) ? createIndexTables({ ...shared, directory: portOf(directory(name)) }) : null,
+      tables: hasTables(config, mirror) ? createIndexTables({ ...shared, taint, directory: portOf(directory(name)) }) : null,
     });
     return this.#repository;
   }
 }
 
-/** koji's repositories name packages by paths that the mirror rewrites, and are made anew by the hour. */
-function hasTables(config: Config, mirror: Mirror): boolean {
-  return config.verify === "index" && mirror.distro !== "koji";
+function hasTables({ verify }: Config, { distro }: Mirror): boolean {
+  return verify === "index" && distributionOf(distro).indexesNamePackages !== false;
 }
 
 function portOf(directory: ReturnType<RepositoryObjectDependencies["directory"]>): DirectoryPort {

@@ -1,5 +1,5 @@
 import type { Config } from "../config/config.ts";
-import { classifyPath } from "../route/classify-path.ts";
+import { placeOf } from "../route/place.ts";
 
 /** The class of a stored key by its mirror's patterns; content-addressed keys are `member`. */
 export function classifyKeys({ mirrors }: Config): (key: string) => string {
@@ -7,6 +7,6 @@ export function classifyKeys({ mirrors }: Config): (key: string) => string {
     const mirror = mirrors.get(key.slice(0, Math.max(0, key.indexOf("/"))));
     if (mirror === undefined) return "member";
     const [path = ""] = key.slice(mirror.name.length + 1).split("?", 1);
-    return classifyPath(mirror, path).class;
+    return placeOf(mirror, path).class;
   };
 }

@@ -1,9 +1,10 @@
 import type { Mirror } from "../config/config.ts";
+import { distributionOf } from "../config/distributions.ts";
 import { parseHost } from "../http/host.ts";
 import { canonicalPath } from "./canonical-path.ts";
 import { canonicalQuery } from "./canonical-query.ts";
-import { classifyPath } from "./classify-path.ts";
 import { isOwnHost, mirrorOfHost } from "./mirror-of-host.ts";
+import { placeOf } from "./place.ts";
 import type { Routed } from "./target.ts";
 
 export interface RequestTarget {
@@ -23,8 +24,6 @@ const MAX_KEY_BYTES = 900;
 
 /** `http://host` before the path (RFC 9112 §3.2.2), the path, and the query; a fragment is never sent, and is dropped. */
 const REQUEST_TARGET = /^(?:https?:\/\/([^/?#]+)(?=[/?#]|$)|(?=\/))([^?#]*)(?:\?([^#]*))?/i;
-/** A path through a koji repository's `toplink` is the path from the top: `/repos/TAG/ID/ARCH/toplink/packages/…`. */
-const KOJI_TOPLINK = /^(?:repos\/[^/]+\/[^/]+\/[^/]+\/toplink\/)+/;
 
 /** Which mirror and which object of it a request means: the whole way from raw bytes to a stored key. */
 export function routeRequest(mirrors: ReadonlyMap<string, Mirror>, request: RequestTarget): Routed {
@@ -51,11 +50,12 @@ export function routeRequest(mirrors: ReadonlyMap<string, Mirror>, request: Requ
   if (mirror === undefined) return { kind: "refused", status: 404, detail: unknownMirror(mirrors) };
 
   const below = mapped === undefined ? rest.join("/") : canonical.path;
-  const path = mirror.distro === "koji" ? below.replace(KOJI_TOPLINK, "") : below;
+  const { backToTop } = distributionOf(mirror.distro);
+  const path = backToTop === undefined ? below : below.replace(backToTop, "");
   const query = canonicalQuery(rawQuery, mirror.allowedQuery);
   const key = `${mirror.name}/${path}${query}`;
   if (new TextEncoder().encode(key).length > MAX_KEY_BYTES) return refuse(414, `the path is longer than ${MAX_KEY_BYTES} bytes`);
-  return { kind: "mirror", target: { mirror, path, query, key, ...classifyPath(mirror, path) } };
+  return { kind: "mirror", target: { mirror, path, query, key, ...placeOf(mirror, path) } };
 }
 
 function refuse(status: 400 | 414 | 421, why: string): Routed {

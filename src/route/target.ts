@@ -1,7 +1,8 @@
-import type { Mirror, PathClass } from "../config/config.ts";
+import type { Mirror } from "../config/config.ts";
+import type { Place } from "./place.ts";
 
-/** A request's place in a mirror. */
-export interface Target {
+/** One file of a mirror, and what it is. */
+export interface Target extends Place {
   readonly mirror: Mirror;
   /** Decoded canonical path below the mirror, without leading slash; ends with `/` for a listing; empty for the mirror's own top. */
   readonly path: string;
@@ -9,9 +10,6 @@ export interface Target {
   readonly query: string;
   /** `<mirror>/<path>` + query: the stored key. */
   readonly key: string;
-  readonly class: PathClass;
-  /** Name of the rule that gave the class, for /-/why. */
-  readonly rule: string;
 }
 
 /** Where a request goes, or why it goes nowhere. */

@@ -1,7 +1,7 @@
 import type { Config } from "../config/config.ts";
 import type { Fills } from "../fill/fills.ts";
 import type { NativeStore } from "../fill/native-store.ts";
-import type { Repositories } from "../metadata/repositories.ts";
+import type { Repositories } from "../metadata/ports/repositories.ts";
 import type { ObjectStore } from "../store/object-store.ts";
 import type { Upstreams } from "../upstream/upstream.ts";
 import type { Checks } from "./checks.ts";

@@ -1,4 +1,4 @@
-import type { EnsureStored } from "../metadata/ports.ts";
+import type { EnsureStored } from "../metadata/ports/ports.ts";
 import type { ObjectStore } from "../store/object-store.ts";
 import type { FillEnd } from "../fill/shared/fill.ts";
 import type { Fills } from "../fill/fills.ts";
@@ -11,7 +11,7 @@ export function createEnsureStored(fills: Fills, store: ObjectStore, waitUntil: 
     for (const path of candidates) {
       const stored = await store.head(key);
       if (stored?.verified === "digest") return { kind: "stored", object: stored };
-      const target = { mirror, path, query: "", key, class: pathClass, rule: "generation" };
+      const target = { mirror, path, query: "", key, class: pathClass, rule: "generation", repository: null };
       const expected = async () => ({ known: [expectation], provisional: false });
       const opened = await fills.open({
         target,

@@ -1,5 +1,5 @@
 import type { Expected } from "../fill/pump/pump.ts";
-import type { Repositories } from "../metadata/repositories.ts";
+import type { Repositories } from "../metadata/ports/repositories.ts";
 import type { Target } from "../route/target.ts";
 
 /**

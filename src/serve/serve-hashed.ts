@@ -1,4 +1,4 @@
-import { contentKey, parseHashName } from "../metadata/content-address.ts";
+import { contentKey } from "../store/keys.ts";
 import type { Target } from "../route/target.ts";
 import type { Client } from "./client.ts";
 import type { ServeDependencies } from "./dependencies.ts";
@@ -12,8 +12,8 @@ import { lookUp } from "./stored.ts";
  * miss is the repository asked, which knows other names for the same file. Of the first hit it is told, as it is to learn what its clients use.
  */
 export async function serveHashed(client: Client, target: Target, deps: ServeDependencies): Promise<Response> {
-  const named = parseHashName(target.path);
-  if (named === null) return servePackage(client, target, deps);
+  const named = target.repository?.digest;
+  if (named === undefined) return servePackage(client, target, deps);
   const keyed = { ...target, key: contentKey(target.mirror, named) };
   const found = await lookUp(client, keyed.key, deps);
   if (found !== null) {

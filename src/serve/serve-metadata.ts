@@ -1,5 +1,5 @@
 import type { CacheStatus } from "../http/cache-status.ts";
-import type { Resolution } from "../metadata/repositories.ts";
+import type { Resolution } from "../metadata/ports/repositories.ts";
 import type { Target } from "../route/target.ts";
 import type { Client } from "./client.ts";
 import { refuse, refuseAbsent, refuseFailure } from "./answer/failure.ts";

@@ -1,6 +1,6 @@
 import { type Context, Hono } from "hono";
 import type { Mirror } from "../config/config.ts";
-import type { Repositories } from "../metadata/repositories.ts";
+import type { Repositories } from "../metadata/ports/repositories.ts";
 import { encodePath } from "../route/canonical-path.ts";
 import { routeRequest } from "../route/route-request.ts";
 import type { Target } from "../route/target.ts";

@@ -1,9 +1,10 @@
 import type { Config } from "../config/config.ts";
-import { contentKey, parseHashName } from "../metadata/content-address.ts";
-import type { Expected, Repositories, Resolution } from "../metadata/repositories.ts";
+import { DAY_MS } from "../http/units.ts";
+import type { Expected, Repositories, Resolution } from "../metadata/ports/repositories.ts";
 import type { LedgerRow } from "../retention/ledger.ts";
 import { routeRequest } from "../route/route-request.ts";
 import type { Target } from "../route/target.ts";
+import { contentKey } from "../store/keys.ts";
 import type { ObjectStore } from "../store/object-store.ts";
 import type { StoredObject } from "../store/stored-object.ts";
 import { formatSeconds } from "./format.ts";
@@ -41,7 +42,6 @@ export interface Why {
   readonly next: string;
 }
 
-const DAY_MS = 86_400_000;
 /** As far as the order of eviction is looked through. */
 const MAX_RANK = 200;
 
@@ -86,8 +86,8 @@ async function resolve(target: Target, repositories: Repositories): Promise<Reso
 }
 
 function keyOf(target: Target): string {
-  const named = target.class === "hashed" ? parseHashName(target.path) : null;
-  return named === null ? target.key : contentKey(target.mirror, named);
+  const digest = target.repository?.digest;
+  return digest === undefined ? target.key : contentKey(target.mirror, digest);
 }
 
 function describeGeneration(resolution: Resolution): NonNullable<Why["generation"]> {

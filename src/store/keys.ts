@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import type { Mirror } from "../config/config.ts";
 import { StoreError } from "./object-store.ts";
 import type { StoredObject } from "./stored-object.ts";
 
@@ -49,10 +50,15 @@ export function parseSliceKey(key: string): { readonly version: string; readonly
   return version === undefined ? null : { version, index: Number(index) };
 }
 
-/** Key of a repository's member, named by its content. Throws RangeError unless `sha256` is 64 lower-case hex digits. */
-export function memberKey(sha256: string): string {
-  if (!SHA256_HEX.test(sha256)) throw new RangeError(`Cannot name member "${sha256}": wanted 64 lower-case hex digits`);
-  return `-/sha256/${sha256}`;
+/**
+ * The key under which bytes of this digest (lower-case hex) lie, whatever repository named them. A mirror that does not let everyone in has a space of its
+ * own: who knows a digest of its metadata could read it through an open mirror. Not below the mirror's name, where an upstream's paths lie.
+ */
+export function contentKey(
+  { name, access }: Pick<Mirror, "name" | "access">,
+  { algorithm, digest }: { readonly algorithm: string; readonly digest: string },
+): string {
+  return `${access === undefined ? "-" : `-/closed/${name}`}/${algorithm}/${digest}`;
 }
 
 /** Whether every store can hold this key. A lone surrogate has no UTF-8: it would become U+FFFD and meet other keys. */

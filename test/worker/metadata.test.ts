@@ -71,7 +71,7 @@ test("a repository is published, its table built and looked up on R2", async () 
     "os/repodata/repomd.xml": repomd({ revision: 1_767_000_000, data: { primary: [href, index] } }),
     [`os/${href}`]: index,
   };
-  const shared = { ...world, store: { ...world.store, ...store }, sliceBytes: 65_536, now: () => world.now };
+  const shared = { ...world, store: { ...world.store, ...store }, sliceBytes: 65_536, now: () => world.now, taint: async () => {} };
   Object.assign(world.store, store);
   const directory = createTableDirectory({ kept: memoryState(), timer: world.timer, now: () => world.now });
   const tables = createIndexTables({

@@ -3,7 +3,7 @@ import { usedName } from "../generations/gather.ts";
 import type { RootContent } from "../generations/generation.ts";
 import type { Members } from "../generations/members.ts";
 import type { Entry } from "../formats/parsed-root.ts";
-import type { Place } from "../repository-root.ts";
+import type { RepositoryPlace } from "../../route/place.ts";
 
 /** A file that says which packages there are, and with what digests. */
 export interface Index {
@@ -17,7 +17,7 @@ export interface Index {
 }
 
 /** Which indexes to read: primary.xml; of a deb repository, one readable form of each index that clients use; of pacman the database itself. */
-export function chooseIndexes(place: Place, { root, parsed }: RootContent, members: Members): readonly Index[] {
+export function chooseIndexes(place: RepositoryPlace, { root, parsed }: RootContent, members: Members): readonly Index[] {
   if (place.kind === "pacman") {
     // Clients ask for `<name>.db`. Its `.files` twin and its other names would only say the same again, or what was true long ago.
     const { sha256, version } = root.object;
@@ -32,7 +32,7 @@ function isPrimary({ type, path }: Entry): boolean {
   return type === "primary" && isReadable(path);
 }
 
-function chooseDeb(place: Place, entries: readonly Entry[], members: Members): readonly Entry[] {
+function chooseDeb(place: RepositoryPlace, entries: readonly Entry[], members: Members): readonly Entry[] {
   const forms = Map.groupBy(
     entries.filter(({ path }) => /(^|\/)(Packages|Sources)(\.[a-z0-9]+)?$/.test(path)),
     ({ path }) => path.replace(/\.[a-z0-9]+$/, ""),

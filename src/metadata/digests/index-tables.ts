@@ -1,4 +1,5 @@
 import type { Mirror } from "../../config/config.ts";
+import type { RepositoryKind, RepositoryPlace } from "../../route/place.ts";
 import { newVersion } from "../../store/keys.ts";
 import type { ObjectStore } from "../../store/object-store.ts";
 import { chooseIndexes, type Index } from "./choose-indexes.ts";
@@ -7,11 +8,12 @@ import { createTableBuilder, createTableIndex, type Digest, MAX_RECORDS, PAGE_BY
 import type { RootContent } from "../generations/generation.ts";
 import { memberCandidates, type Members } from "../generations/members.ts";
 import { parsePackages } from "../formats/parse-packages.ts";
+import { join } from "../formats/repository-path.ts";
 import { parsePacmanDatabase } from "../formats/parse-pacman-database.ts";
 import { type NamedPackage, parsePrimary } from "../formats/parse-primary.ts";
-import type { KeptState, Log } from "../ports.ts";
+import type { KeptState, Log } from "../ports/ports.ts";
 import { readStored } from "./read-stored.ts";
-import { join, type Place, type RepositoryKind } from "../repository-root.ts";
+import { settleProvisional } from "./settle-provisional.ts";
 import type { TableRef } from "./table-directory.ts";
 
 /** The largest index in the wild (a primary.xml of all of Fedora) is below 300 MB. */
@@ -30,9 +32,9 @@ export interface IndexTables {
    * Brings the table of a root up to what it names: at once where the indexes are those of the table. The heads of packages whose digest changes
    * are gone when this resolves. Never rejects: a table that cannot be had is a line in the log, and packages go by their structure.
    */
-  prepare(place: Place, next: RootContent, members: Members): Promise<void>;
+  prepare(place: RepositoryPlace, next: RootContent, members: Members): Promise<void>;
   /** Says at once, where `prepare` will come to build a first table or a larger one, that packages are to wait for it. Never rejects. */
-  announce(place: Place, next: RootContent, members: Members): Promise<void>;
+  announce(place: RepositoryPlace, next: RootContent, members: Members): Promise<void>;
 }
 
 export interface IndexTablesDependencies {
@@ -40,6 +42,8 @@ export interface IndexTablesDependencies {
   readonly store: ObjectStore;
   readonly kept: KeptState;
   readonly directory: DirectoryPort;
+  /** A stored version proved to be other bytes than its index names. */
+  readonly taint: (key: string, version: string) => Promise<void>;
   readonly sliceBytes: number;
   readonly now: () => number;
   readonly log: Log;
@@ -75,7 +79,7 @@ export function createIndexTables(deps: IndexTablesDependencies): IndexTables {
     },
   };
 
-  async function follow(place: Place, next: RootContent, members: Members): Promise<void> {
+  async function follow(place: RepositoryPlace, next: RootContent, members: Members): Promise<void> {
     const indexes = chooseIndexes(place, next, members);
     const digests = indexes.map(({ id }) => id).toSorted();
     const own = loadOwn(place.root);
@@ -93,7 +97,10 @@ export function createIndexTables(deps: IndexTablesDependencies): IndexTables {
       changed.map(({ path }) => path),
       place.base,
     );
-    await settleProvisional(asked, place.base, merged);
+    if (merged !== null && asked.length > 0) {
+      const below = asked.map((path) => (place.base === "" ? path : path.slice(place.base.length + 1)));
+      await settleProvisional(below, place.base, await loadIndex(merged), deps);
+    }
     if (own !== null) await store.delete([tableKey(own.table)]);
   }
 
@@ -103,7 +110,7 @@ export function createIndexTables(deps: IndexTablesDependencies): IndexTables {
   }
 
   /** Null where an index cannot be had or read. */
-  async function build(place: Place, root: RootContent, indexes: readonly Index[], members: Members, old: TableRef | null) {
+  async function build(place: RepositoryPlace, root: RootContent, indexes: readonly Index[], members: Members, old: TableRef | null) {
     const builder = createTableBuilder();
     const changed: Changed[] = [];
     const lookUpOld = old === null ? null : await loadIndex(old);
@@ -126,7 +133,7 @@ export function createIndexTables(deps: IndexTablesDependencies): IndexTables {
   }
 
   async function readIndex(
-    place: Place,
+    place: RepositoryPlace,
     root: RootContent,
     index: Index,
     members: Members,
@@ -167,7 +174,7 @@ export function createIndexTables(deps: IndexTablesDependencies): IndexTables {
   }
 
   /** One table for all roots below the base: their own where there is one, else all their records together. */
-  async function merge(place: Place): Promise<TableRef | null> {
+  async function merge(place: RepositoryPlace): Promise<TableRef | null> {
     const roots = kept
       .keys()
       .filter((key) => key.startsWith("table:"))
@@ -203,23 +210,6 @@ export function createIndexTables(deps: IndexTablesDependencies): IndexTables {
     for (let at = 0; at < keys.length; at += DELETE_AT_ONCE) {
       // oxlint-disable-next-line no-await-in-loop -- a store takes so many at once
       await store.delete(keys.slice(at, at + DELETE_AT_ONCE));
-    }
-  }
-
-  /** Objects that were stored while their table was being built: gone, if they are not what it says. */
-  async function settleProvisional(paths: readonly string[], base: string, table: TableRef | null): Promise<void> {
-    if (table === null || paths.length === 0) return;
-    const known = await loadIndex(table);
-    for (const path of paths) {
-      // oxlint-disable-next-line no-await-in-loop -- few, and behind everything else
-      const object = await store.head(`${mirror.name}/${path}`);
-      const digests = known(base === "" ? path : path.slice(base.length + 1));
-      if (object?.provisional !== true || digests.length === 0) continue;
-      const { size, sha256 } = object;
-      if (digests.some((one) => one.size === size && (sha256 === undefined || sha256 === one.sha256))) continue;
-      log("warn", `${mirror.name}: ${path} was stored before its digest was known and is not the published file: deleted`);
-      // oxlint-disable-next-line no-await-in-loop
-      await store.delete([`${mirror.name}/${path}`]);
     }
   }
 

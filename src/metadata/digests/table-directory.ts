@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import { parseJson } from "../../store/keys.ts";
 import type { Timer } from "../../upstream/timer.ts";
-import type { KeptState } from "../ports.ts";
+import type { KeptState } from "../ports/ports.ts";
 
 /** Where a digest table lies: `pages` pages of PAGE_BYTES in slices of `sliceBytes` (whole pages) under the version. */
 const TABLE_REF = v.object({ version: v.string(), pages: v.number(), sliceBytes: v.number() });
@@ -15,6 +15,8 @@ const MAX_BUILD_MS = 10 * 60 * 1000;
 const MAX_ASKED = 10_000;
 /** Begins the keys under which folders are kept. */
 const LISTING_KEY = "listing:";
+/** Begins the keys under which it is kept which paths wait for a table: `asked:<base>\n<path>`, as no path holds a line end. */
+const ASKED_KEY = "asked:";
 
 export interface Lookup {
   /** Folder that the table's paths are relative to; null where no repository covers the path. */
@@ -49,7 +51,7 @@ export function createTableDirectory(deps: {
   readonly now: () => number;
 }): TableDirectory {
   const { kept, timer, now } = deps;
-  const asked = new Map<string, Set<string>>();
+  const asked = keptAsked(kept);
   const waiting = new Map<string, Set<() => void>>();
 
   return {
@@ -59,6 +61,7 @@ export function createTableDirectory(deps: {
     publish(base, table) {
       save(base, { table, buildingSince: null });
       const paths = [...(asked.get(base) ?? [])];
+      for (const path of paths) kept.remove(askedKey(base, path));
       asked.delete(base);
       for (const wake of waiting.get(base) ?? []) wake();
       waiting.delete(base);
@@ -104,7 +107,9 @@ export function createTableDirectory(deps: {
 
   function note(base: string, path: string): void {
     const paths = asked.get(base) ?? new Set();
-    if (paths.size < MAX_ASKED) asked.set(base, paths.add(path));
+    if (paths.size >= MAX_ASKED || paths.has(path)) return;
+    kept.save(askedKey(base, path), "");
+    asked.set(base, paths.add(path));
   }
 
   function landed(base: string, waitMs: number): Promise<void> {
@@ -119,4 +124,19 @@ export function createTableDirectory(deps: {
       waiting.set(base, wakers.add(wake));
     });
   }
+}
+
+function askedKey(base: string, path: string): string {
+  return `${ASKED_KEY}${base}\n${path}`;
+}
+
+/** Paths that were asked for while their table was being built, by folder: kept, since what was stored meanwhile is to be compared after a restart too. */
+function keptAsked(kept: KeptState): Map<string, Set<string>> {
+  const asked = new Map<string, Set<string>>();
+  for (const key of kept.keys()) {
+    if (!key.startsWith(ASKED_KEY)) continue;
+    const [base = "", path = ""] = key.slice(ASKED_KEY.length).split("\n", 2);
+    asked.set(base, (asked.get(base) ?? new Set()).add(path));
+  }
+  return asked;
 }

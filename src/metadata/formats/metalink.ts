@@ -29,7 +29,7 @@ export function formatMetalink({ url, size, sha256, timestamp }: MetalinkFile): 
 `;
 }
 
-/** A mirrorlist: the folder above `repodata/`, one line. Null where the url is of no repomd.xml. */
+/** A mirrorlist: the folder above `repodata/`, one line. Null where `url` is not that of a repomd.xml. */
 export function formatMirrorlist(url: string): string | null {
   const match = /^(.*\/)repodata\/repomd\.xml$/.exec(url);
   return match === null ? null : `${match[1]}\n`;

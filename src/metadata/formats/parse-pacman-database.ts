@@ -1,5 +1,5 @@
 import { createTarDecoder } from "modern-tar";
-import { isContained } from "../content-address.ts";
+import { isContained } from "./repository-path.ts";
 import { toStream } from "./decompress.ts";
 import { MalformedError } from "./parsed-root.ts";
 import type { NamedPackage } from "./parse-primary.ts";

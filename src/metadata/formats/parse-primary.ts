@@ -1,4 +1,4 @@
-import { isContained } from "../content-address.ts";
+import { isContained } from "./repository-path.ts";
 import { MalformedError } from "./parsed-root.ts";
 import { readXml } from "./read-xml.ts";
 

@@ -1,6 +1,6 @@
-import { ALGORITHMS, isContained, type NamedDigest, parseDigest } from "../content-address.ts";
+import { ALGORITHMS, type NamedDigest, parseDigest } from "../../verify/digest-name.ts";
 import { type Entry, MalformedError, MAX_ROOT_ENTRIES, type ParsedRoot, type RootParse, parsing } from "./parsed-root.ts";
-import { join } from "../repository-root.ts";
+import { isContained, join } from "./repository-path.ts";
 
 const SIGNED = "-----BEGIN PGP SIGNED MESSAGE-----";
 const SIGNATURE = "-----BEGIN PGP SIGNATURE-----";

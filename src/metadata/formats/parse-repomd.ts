@@ -1,7 +1,7 @@
-import { isContained, parseDigest } from "../content-address.ts";
+import { parseDigest } from "../../verify/digest-name.ts";
 import { type Entry, MalformedError, MAX_ROOT_ENTRIES, parsing, type RootParse } from "./parsed-root.ts";
 import { readXml } from "./read-xml.ts";
-import { join } from "../repository-root.ts";
+import { isContained, join } from "./repository-path.ts";
 
 const FIELDS: ReadonlySet<string> = new Set(["checksum", "size", "open-size", "timestamp", "revision"]);
 

@@ -1,4 +1,4 @@
-import type { NamedDigest } from "../content-address.ts";
+import type { NamedDigest } from "../../verify/digest-name.ts";
 
 /** A file that a root names. */
 export interface Entry extends NamedDigest {

@@ -1,9 +1,8 @@
 import type { Mirror } from "../../config/config.ts";
-import { newVersion } from "../../store/keys.ts";
+import { contentKey, newVersion } from "../../store/keys.ts";
 import type { ObjectStore } from "../../store/object-store.ts";
 import type { StoredObject } from "../../store/stored-object.ts";
 import { type ByteSource, type Representation, SourceError, type UpstreamFailure, type Upstreams } from "../../upstream/upstream.ts";
-import { contentKey } from "../content-address.ts";
 import type { StoredFile } from "./generation.ts";
 
 /** Roots that are parsed and signatures are held whole in memory: sid's InRelease is 400 KB. */

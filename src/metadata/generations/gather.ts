@@ -1,4 +1,5 @@
 import type { Mirror } from "../../config/config.ts";
+import type { RepositoryPlace } from "../../route/place.ts";
 import { isBelieved } from "./adopt.ts";
 import { type FetchedFile, fetchFile, type FileFetcher, isHtml } from "./fetch-file.ts";
 import type { Generation, StoredFile } from "./generation.ts";
@@ -6,7 +7,7 @@ import { matchSignature } from "../formats/match-signature.ts";
 import { memberCandidates, type Members } from "./members.ts";
 import { parseRelease } from "../formats/parse-release.ts";
 import type { Entry, ParsedRoot } from "../formats/parsed-root.ts";
-import { companionFiles, type Place } from "../repository-root.ts";
+import { companionFiles } from "./root-files.ts";
 
 const PARALLEL_FETCHES = 4;
 /** Ends of detached signatures; what they sign is the file of the same name without the end. */
@@ -24,7 +25,7 @@ export type Companions =
  */
 export async function gatherCompanions(
   fetcher: FileFetcher & { readonly mirror: Mirror },
-  place: Place,
+  place: RepositoryPlace,
   root: FetchedFile,
   parsed: ParsedRoot | null,
   held: { readonly generation: Generation | null; readonly doubtSince: number | null },
@@ -77,7 +78,7 @@ export interface Prefetch {
 }
 
 /** What clients are sure to ask for is in the store after this; else why not, in one sentence. */
-export async function gatherMembers({ members, prefetchBytes }: Prefetch, place: Place, root: ParsedRoot): Promise<string | null> {
+export async function gatherMembers({ members, prefetchBytes }: Prefetch, place: RepositoryPlace, root: ParsedRoot): Promise<string | null> {
   const wanted = root.entries.filter((entry) => isWanted(members, place, entry) && (entry.size ?? 0) <= prefetchBytes);
   let reason: string | null = null;
   const next = wanted.values();
@@ -96,11 +97,11 @@ export async function gatherMembers({ members, prefetchBytes }: Prefetch, place:
 }
 
 /** Under what name a member's use is noted: hash-prefixed names change with each generation, the kind of data does not. */
-export function usedName(place: Pick<Place, "kind" | "root">, entry: Entry): string {
+export function usedName(place: Pick<RepositoryPlace, "kind" | "root">, entry: Entry): string {
   return place.kind === "rpm-md" ? `${place.root}#${entry.type}` : entry.path;
 }
 
-function isWanted(members: Members, place: Place, entry: Entry): boolean {
+function isWanted(members: Members, place: RepositoryPlace, entry: Entry): boolean {
   if (place.kind === "deb" || entry.path.endsWith(".zck")) return members.isUsed(usedName(place, entry));
   return entry.type?.endsWith("_db") !== true && !/\.sqlite(\.\w+)?$/.test(entry.path);
 }

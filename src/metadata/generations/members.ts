@@ -1,8 +1,8 @@
 import type { Mirror } from "../../config/config.ts";
-import { parseStoredObjectText } from "../../store/keys.ts";
+import { contentKey, parseStoredObjectText } from "../../store/keys.ts";
 import type { StoredObject } from "../../store/stored-object.ts";
-import { BY_HASH_FOLDER, contentKey, type NamedDigest } from "../content-address.ts";
-import type { EnsureStored, EnsureStoredAnswer, KeptState } from "../ports.ts";
+import { BY_HASH_FOLDERS, type NamedDigest } from "../../verify/digest-name.ts";
+import type { EnsureStored, EnsureStoredAnswer, KeptState } from "../ports/ports.ts";
 
 const OBJECT = "object:";
 const USED = "used:";
@@ -89,7 +89,7 @@ export function createMembers({ mirror, ensureStored, kept, now, usedForMs }: Me
 
 /** Where a member may lie upstream: under its hash first (that never changes beneath us), then under its name. */
 export function memberCandidates(member: MemberFile, byHash: boolean): readonly string[] {
-  const folder = BY_HASH_FOLDER[member.algorithm];
+  const folder = BY_HASH_FOLDERS[member.algorithm];
   if (!byHash || folder === undefined) return [member.path];
   const slash = member.path.lastIndexOf("/") + 1;
   return [`${member.path.slice(0, slash)}by-hash/${folder}/${member.digest}`, member.path];

@@ -3,10 +3,10 @@ import { matchClearsigned } from "../formats/match-signature.ts";
 import { parseRelease } from "../formats/parse-release.ts";
 import { parseRepomd } from "../formats/parse-repomd.ts";
 import type { RootParse } from "../formats/parsed-root.ts";
-import type { Place } from "../repository-root.ts";
+import type { RepositoryPlace } from "../../route/place.ts";
 
 /** Null for roots that name nothing. A clearsigned root that does not match its own signature is altered. */
-export async function parseRoot(place: Place, fetched: FetchedFile): Promise<RootParse | null> {
+export async function parseRoot(place: RepositoryPlace, fetched: FetchedFile): Promise<RootParse | null> {
   const { bytes, file } = fetched;
   if (place.kind === "pacman" || place.kind === "apk") return isHtml(fetched) ? { kind: "malformed", reason: "it is HTML" } : null;
   if (bytes === null) return { kind: "malformed", reason: "it is too long" };

@@ -1,3 +1,4 @@
+import type { RepositoryPlace } from "../../route/place.ts";
 import type { Expectation } from "../../verify/expectation.ts";
 import { fetchFile } from "./fetch-file.ts";
 import { usedName } from "./gather.ts";
@@ -6,9 +7,9 @@ import { matchSignature } from "../formats/match-signature.ts";
 import type { IndexTables } from "../digests/index-tables.ts";
 import { createMembers, memberCandidates } from "./members.ts";
 import type { Entry } from "../formats/parsed-root.ts";
-import type { EnsureStored } from "../ports.ts";
-import type { Resolution } from "../repositories.ts";
-import { companionFiles, type Place, resolvePlace } from "../repository-root.ts";
+import type { EnsureStored } from "../ports/ports.ts";
+import type { Resolution } from "../ports/repositories.ts";
+import { companionFiles, rootFiles } from "./root-files.ts";
 import { createRootKeeper, type Current, type KeeperDependencies, type RootKeeper } from "./root-keeper.ts";
 
 /** A signature that was not there is looked for again after this long: it may be on its way. */
@@ -26,11 +27,12 @@ export interface RepositoryDependencies extends Omit<KeeperDependencies, "member
 
 /** All roots below one base (the suites of a deb archive; elsewhere mostly one), as one Durable Object runs them. */
 export interface Repository {
-  resolve(path: string, lost?: string): Promise<Resolution>;
-  /** What the published root says of a member; asks nobody. */
-  expectation(path: string): Expectation | null;
-  /** Hex SHA-256 and size of the published repomd.xml, and Unix seconds; null where none is. */
-  rootDigest(path: string): Promise<{ readonly sha256: string; readonly size: number; readonly timestamp: number } | null>;
+  /** Answers for a path that stands at `place`. `lost`: the key of an earlier answer that the store no longer has; the file is fetched again. */
+  resolve(path: string, place: RepositoryPlace, lost?: string): Promise<Resolution>;
+  /** What the published root says of a member; asks no upstream. */
+  expectation(path: string, place: RepositoryPlace): Expectation | null;
+  /** Hex SHA-256 and size in bytes of the published root, and Unix seconds; null where none is. */
+  rootDigest(path: string, place: RepositoryPlace): Promise<{ readonly sha256: string; readonly size: number; readonly timestamp: number } | null>;
 }
 
 export function createRepository(deps: RepositoryDependencies): Repository {
@@ -40,33 +42,31 @@ export function createRepository(deps: RepositoryDependencies): Repository {
   const absentSince = new Map<string, number>();
   for (const key of kept.keys()) {
     if (!key.startsWith("place:")) continue;
-    const place = JSON.parse(kept.load(key) ?? "{}") as Place;
+    const place = JSON.parse(kept.load(key) ?? "{}") as RepositoryPlace;
     // A table whose build a restart ended is begun again.
     followIndexes(place, keeperOf(place).held());
   }
 
   return {
-    async resolve(path, lost) {
-      const place = placeOf(path);
-      if (place === null) return { kind: "opaque" };
+    async resolve(path, guess, lost) {
+      const place = underKnownRoot(path, guess);
       if (lost !== undefined) members.forget(lost);
       if (place.role === "hashed") return resolveHashed(path, place);
+      if (place.role === "companion" && !filesOf(place).includes(path)) return { kind: "opaque" };
       const current = await keeperOf(place).current(lost);
       if (current.kind === "absent") keepers.delete(place.root);
       if (current.kind !== "held") return current;
       return place.role === "member" ? resolveMember(path, place, current) : resolveFile(path, place, current, lost);
     },
-    expectation(path) {
-      const place = placeOf(path);
-      const entry = place === null ? undefined : entryAt(keepers.get(place.root)?.held() ?? null, path);
+    expectation(path, guess) {
+      const entry = entryAt(keepers.get(underKnownRoot(path, guess).root)?.held() ?? null, path);
       if (entry === undefined) return null;
       const { algorithm, digest, size } = entry;
       return { algorithm, digest, source: "index", ...(size === undefined ? {} : { size }) };
     },
-    async rootDigest(path) {
-      const place = placeOf(path);
-      const current = place === null ? null : await keeperOf(place).current();
-      if (current?.kind !== "held") return null;
+    async rootDigest(path, place) {
+      const current = await keeperOf(place).current();
+      if (current.kind !== "held") return null;
       const { root, parsed, adoptedAt } = current.generation;
       if (root.path !== path || root.object.sha256 === undefined) return null;
       const timestamp = parsed?.revision ?? parsed?.timestamp ?? Math.floor(adoptedAt / 1000);
@@ -74,15 +74,14 @@ export function createRepository(deps: RepositoryDependencies): Repository {
     },
   };
 
-  /** The place of a path, under the longest known root where suites and components cannot be told apart by name. */
-  function placeOf(path: string): Place | null {
-    const place = resolvePlace(path);
-    if (place?.kind !== "deb" || place.role === "root" || place.role === "companion") return place;
+  /** The place under the longest known root: by their names, suites and components of a deb archive cannot be told apart. */
+  function underKnownRoot(path: string, place: RepositoryPlace): RepositoryPlace {
+    if (place.kind !== "deb" || place.role === "root" || place.role === "companion") return place;
     const known = [...keepers.keys()].filter((root) => path.startsWith(`${root}/`)).toSorted((a, b) => b.length - a.length)[0];
     return known === undefined ? place : { ...place, root: known };
   }
 
-  function keeperOf(place: Place): RootKeeper {
+  function keeperOf(place: RepositoryPlace): RootKeeper {
     const existing = keepers.get(place.root);
     if (existing !== undefined) return existing;
     const keeper = createRootKeeper(
@@ -117,12 +116,12 @@ export function createRepository(deps: RepositoryDependencies): Repository {
     });
   }
 
-  function followIndexes(place: Place, held: RootContent | null): void {
+  function followIndexes(place: RepositoryPlace, held: RootContent | null): void {
     if (held !== null) void deps.tables?.prepare(place, held, members);
   }
 
   /** A file named by its own hash. The current generation knows under what other name upstream has it, and is to know that it is used. */
-  async function resolveHashed(path: string, place: Place): Promise<Resolution> {
+  async function resolveHashed(path: string, place: RepositoryPlace): Promise<Resolution> {
     if (place.digest === undefined) return { kind: "opaque" };
     const { algorithm, digest } = place.digest;
     const parsed = keepers.get(place.root)?.held()?.parsed;
@@ -137,7 +136,7 @@ export function createRepository(deps: RepositoryDependencies): Repository {
     return answerMember(await members.ensure(entry, candidates), members.keyOf(place.digest), "fresh", now());
   }
 
-  async function resolveMember(path: string, place: Place, current: Held): Promise<Resolution> {
+  async function resolveMember(path: string, place: RepositoryPlace, current: Held): Promise<Resolution> {
     const { generation, state, confirmedAt, detail } = current;
     const entry = entryAt(generation, path);
     if (entry === undefined || (entry.size ?? 0) > deps.limits.prefetchBytes) return { kind: "opaque" };
@@ -173,7 +172,7 @@ export function createRepository(deps: RepositoryDependencies): Repository {
    * An index that clients begin to use is prefetched from now on, and its packages are to be known. That is said before the client has the
    * index: it asks for the packages at once.
    */
-  async function noteUse(place: Place, entry: Entry): Promise<void> {
+  async function noteUse(place: RepositoryPlace, entry: Entry): Promise<void> {
     if (!members.markUsed(usedName(place, entry)) || place.kind !== "deb") return;
     const held = keepers.get(place.root)?.held() ?? null;
     if (held === null) return;
@@ -181,7 +180,7 @@ export function createRepository(deps: RepositoryDependencies): Repository {
     followIndexes(place, held);
   }
 
-  async function resolveFile(path: string, place: Place, current: Held, lost: string | undefined): Promise<Resolution> {
+  async function resolveFile(path: string, place: RepositoryPlace, current: Held, lost: string | undefined): Promise<Resolution> {
     const { generation, state, confirmedAt, detail } = current;
     if (path === generation.root.path) return describe(generation.root, state, confirmedAt, detail);
     const companion = generation.companions.find((file) => file.path === path);
@@ -219,6 +218,11 @@ export function createRepository(deps: RepositoryDependencies): Repository {
 }
 
 type Held = Extract<Current, { kind: "held" }>;
+
+/** What a generation may hold beside its members: other signatures (`Release.key`) are files like any other. */
+function filesOf({ kind, root }: RepositoryPlace): readonly string[] {
+  return rootFiles({ kind, root }).flatMap((file) => [file, ...companionFiles(kind, file)]);
+}
 
 function entryAt(generation: Generation | null, path: string): Entry | undefined {
   return generation?.parsed?.entries.find((entry) => entry.path === path);

@@ -1,4 +1,5 @@
 import type { Config, Mirror } from "../../config/config.ts";
+import type { RepositoryPlace } from "../../route/place.ts";
 import type { RootStanding } from "../../watch/root-standing.ts";
 import type { UpstreamFailure } from "../../upstream/upstream.ts";
 import type { Timer } from "../../upstream/timer.ts";
@@ -8,8 +9,8 @@ import { gatherCompanions, gatherMembers } from "./gather.ts";
 import { type Generation, NEVER_TRIED, type RootContent, type Standing } from "./generation.ts";
 import type { Members } from "./members.ts";
 import { parseRoot } from "./parse-root.ts";
-import type { KeptState, Log } from "../ports.ts";
-import { type Place, rootFiles } from "../repository-root.ts";
+import type { KeptState, Log } from "../ports/ports.ts";
+import { rootFiles } from "./root-files.ts";
 import { conditions, validatorsOf, withOwnDate } from "./root-validators.ts";
 
 /** Trouble is reported as an error when a held Valid-Until is nearer than this: clients refuse it soon. */
@@ -26,8 +27,8 @@ export interface KeeperDependencies extends FileFetcher {
    * Before the pointer moves: heads of packages whose digest the new generation changes are to be gone, and where nothing is held yet, its
    * digests are to be on their way: a client that has the root asks for packages at once.
    */
-  readonly beforeSwap: (place: Place, next: RootContent, held: Generation | null) => Promise<void>;
-  readonly afterSwap: (place: Place, next: Generation) => void;
+  readonly beforeSwap: (place: RepositoryPlace, next: RootContent, held: Generation | null) => Promise<void>;
+  readonly afterSwap: (place: RepositoryPlace, next: Generation) => void;
   /** How the held generation stands to its upstreams, whenever that changes; null where there is none any more. */
   readonly onStanding: (root: string, standing: RootStanding | null) => void;
 }
@@ -57,7 +58,7 @@ export interface RootKeeper {
 
 type Outcome = { readonly kind: "confirmed" } | { readonly kind: "trouble"; readonly detail: string } | Without;
 
-export function createRootKeeper(deps: KeeperDependencies, place: Place): RootKeeper {
+export function createRootKeeper(deps: KeeperDependencies, place: RepositoryPlace): RootKeeper {
   const { kept, limits, log, mirror, now } = deps;
   let generation = readKept(kept, `root:${place.root}`) as Generation | null;
   let standing = (readKept(kept, `standing:${place.root}`) as Standing | null) ?? NEVER_TRIED;

@@ -1,11 +1,15 @@
 import type { RootStanding } from "../../../src/watch/root-standing.ts";
 import type { Mirror } from "../../../src/config/config.ts";
-import type { EnsureStored, KeptState } from "../../../src/metadata/ports.ts";
+import type { EnsureStored, KeptState } from "../../../src/metadata/ports/ports.ts";
 import type { IndexTables } from "../../../src/metadata/digests/index-tables.ts";
-import { createRepository, type Repository } from "../../../src/metadata/generations/repository.ts";
+import type { RepositoryPort } from "../../../src/metadata/create-repositories.ts";
+import { createRepository } from "../../../src/metadata/generations/repository.ts";
+import type { Resolution } from "../../../src/metadata/ports/repositories.ts";
+import { placeOf, type RepositoryPlace } from "../../../src/route/place.ts";
 import type { ObjectStore } from "../../../src/store/object-store.ts";
 import type { StoredObject } from "../../../src/store/stored-object.ts";
 import type { ByteSource, Representation, UpstreamAnswer, UpstreamRequest, Upstreams } from "../../../src/upstream/upstream.ts";
+import type { Expectation } from "../../../src/verify/expectation.ts";
 import { sha256 } from "./samples.ts";
 
 /** Loopback in spirit: upstreams, store, clock and timers that a test holds in its hands. */
@@ -15,6 +19,15 @@ export const HOUR = 3_600_000;
 export const DAY = 24 * HOUR;
 
 export type Files = Record<string, string | Uint8Array>;
+
+/** A repository that is asked by paths; the table of places says where they stand. */
+export interface PathRepository {
+  resolve(path: string, lost?: string): Promise<Resolution>;
+  expectation(path: string): Expectation | null;
+  rootDigest(path: string): Promise<{ readonly sha256: string; readonly size: number; readonly timestamp: number } | null>;
+  /** As `createRepositories` calls it. */
+  readonly port: RepositoryPort;
+}
 
 export interface World {
   readonly mirror: Mirror;
@@ -41,9 +54,9 @@ export interface World {
   readonly upstreams: Upstreams;
   readonly ensureStored: EnsureStored;
   readonly timer: (ms: number, run: () => void) => () => void;
-  repository(options?: { ttl?: number; tables?: IndexTables }): Repository;
+  repository(options?: { ttl?: number; tables?: IndexTables }): PathRepository;
   /** Content of a path as a client gets it, or the kind of the answer. */
-  read(repository: Repository, path: string): Promise<string>;
+  read(repository: PathRepository, path: string): Promise<string>;
 }
 
 export function createWorld(upstreamUrls: readonly string[] = [ONE, TWO]): World {
@@ -111,7 +124,7 @@ export function createWorld(upstreamUrls: readonly string[] = [ONE, TWO]): World
       return () => timers.delete(id);
     },
     repository: (options = {}) =>
-      createRepository({
+      byPath({
         mirror,
         upstreams: world.upstreams,
         store: world.store,
@@ -135,6 +148,31 @@ export function createWorld(upstreamUrls: readonly string[] = [ONE, TWO]): World
     },
   };
   return world;
+}
+
+/** Where a path of a mirror of no known distribution stands. */
+export function repositoryPlaceOf(path: string): RepositoryPlace | null {
+  return placeOf({ distro: undefined, classes: [] }, path).repository;
+}
+
+function byPath(deps: Parameters<typeof createRepository>[0]): PathRepository {
+  const repository = createRepository(deps);
+  const { resolve, expectation, rootDigest } = repository;
+  return {
+    async resolve(path, lost) {
+      const place = repositoryPlaceOf(path);
+      return place === null ? { kind: "opaque" } : resolve(path, place, lost);
+    },
+    expectation(path) {
+      const place = repositoryPlaceOf(path);
+      return place === null ? null : expectation(path, place);
+    },
+    async rootDigest(path) {
+      const place = repositoryPlaceOf(path);
+      return place === null ? null : rootDigest(path, place);
+    },
+    port: { resolve, rootDigest, expectation: async (path, place) => expectation(path, place) },
+  };
 }
 
 /** Lets everything run that waits for nothing but promises. */

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { createApp } from "../../../src/app.ts";
 import { formatMetalink, formatMirrorlist } from "../../../src/metadata/formats/metalink.ts";
-import type { Resolution } from "../../../src/metadata/repositories.ts";
+import type { Resolution } from "../../../src/metadata/ports/repositories.ts";
 import { siteDependencies } from "./site.ts";
 
 const DIGEST = { size: 7, sha256: "ab".repeat(32), timestamp: 1_767_000_000 };

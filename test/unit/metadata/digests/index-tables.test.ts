@@ -1,14 +1,14 @@
 import { gzipSync } from "node:zlib";
 import { expect, test } from "vitest";
-import type { Expected, Repositories } from "../../../../src/metadata/repositories.ts";
+import type { Expected, Repositories } from "../../../../src/metadata/ports/repositories.ts";
 import { createIndexTables } from "../../../../src/metadata/digests/index-tables.ts";
 import { createRepositories } from "../../../../src/metadata/create-repositories.ts";
-import type { Repository } from "../../../../src/metadata/generations/repository.ts";
+import { createPublishedDigests } from "../../../../src/metadata/digests/published-digests.ts";
 import { createTableDirectory, type TableDirectory } from "../../../../src/metadata/digests/table-directory.ts";
 import type { Target } from "../../../../src/route/target.ts";
 import type { StoredObject } from "../../../../src/store/stored-object.ts";
 import { clearsigned, packages, pacmanDatabase, primary, release, repomd, sha256 } from "../samples.ts";
-import { createWorld, type Files, HOUR, memoryState, ONE, settle, TWO, type World } from "../world.ts";
+import { createWorld, type Files, HOUR, memoryState, ONE, type PathRepository, repositoryPlaceOf, settle, TWO, type World } from "../world.ts";
 
 const T = Date.UTC(2025, 11, 31) / 1000;
 const ROOT = "os/repodata/repomd.xml";
@@ -16,7 +16,7 @@ const DB = "core/os/x86_64/core.db";
 
 interface Setup {
   readonly world: World;
-  readonly repository: Repository;
+  readonly repository: PathRepository;
   readonly repositories: Repositories;
   readonly directory: TableDirectory;
   /** Ends when no table is being built any more. */
@@ -37,8 +37,8 @@ function setUp(): Setup {
   const repositories = createRepositories({
     store: world.store,
     now: () => world.now,
-    repository: () => ({ ...repository, expectation: async (path) => repository.expectation(path) }),
-    lookUp: (_mirror, path, waitMs) => directory.lookUp(path, waitMs),
+    repository: () => repository.port,
+    publishedDigests: createPublishedDigests({ store: world.store, lookUp: (_mirror, path, waitMs) => directory.lookUp(path, waitMs) }),
   });
   return { world, repository, repositories, directory, idle: () => last };
 }
@@ -49,6 +49,7 @@ const sharedOf = (world: World) => ({
   kept: world.kept,
   sliceBytes: 64 * 1024,
   now: () => world.now,
+  taint: async () => {},
 });
 const target = (world: World, path: string, pathClass: Target["class"] = "package"): Target => ({
   mirror: world.mirror,
@@ -57,6 +58,7 @@ const target = (world: World, path: string, pathClass: Target["class"] = "packag
   key: `m/${path}`,
   class: pathClass,
   rule: "",
+  repository: repositoryPlaceOf(path),
 });
 const known = (content: string): Expected => ({
   kind: "known",
@@ -364,7 +366,7 @@ test("a stored file that its name verifies is answered without asking the reposi
   const offline = createRepositories({
     store: world.store,
     now: () => world.now,
-    lookUp: null,
+    publishedDigests: null,
     repository: () => {
       throw new Error("asked");
     },

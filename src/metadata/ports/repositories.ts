@@ -1,7 +1,7 @@
-import type { Target } from "../route/target.ts";
-import type { StoredObject } from "../store/stored-object.ts";
-import type { UpstreamFailure } from "../upstream/upstream.ts";
-import type { Expectation } from "../verify/expectation.ts";
+import type { Target } from "../../route/target.ts";
+import type { StoredObject } from "../../store/stored-object.ts";
+import type { UpstreamFailure } from "../../upstream/upstream.ts";
+import type { Expectation } from "../../verify/expectation.ts";
 
 /** How a metadata path is answered. Whatever the answer, its bytes lie in the ObjectStore under `key`. */
 export type Resolution =

@@ -1,7 +1,7 @@
-import type { Mirror, PathClass } from "../config/config.ts";
-import type { StoredObject } from "../store/stored-object.ts";
-import type { UpstreamFailure } from "../upstream/upstream.ts";
-import type { Expectation } from "../verify/expectation.ts";
+import type { Mirror, PathClass } from "../../config/config.ts";
+import type { StoredObject } from "../../store/stored-object.ts";
+import type { UpstreamFailure } from "../../upstream/upstream.ts";
+import type { Expectation } from "../../verify/expectation.ts";
 
 /** A file whose digest is known, to be in the store before anything names it. */
 export interface EnsureStoredRequest {

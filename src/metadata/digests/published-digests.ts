@@ -1,0 +1,63 @@
+import { distributionOf } from "../../config/distributions.ts";
+import type { Target } from "../../route/target.ts";
+import type { ObjectStore } from "../../store/object-store.ts";
+import type { Expected } from "../ports/repositories.ts";
+import { findInPage, PAGE_BYTES, pageOffset } from "./digest-table.ts";
+import type { Lookup, TableRef } from "./table-directory.ts";
+
+/** Pages of digest tables in memory: 4 MiB. */
+const MAX_PAGES = 1024;
+
+/** What the published indexes of a mirror say of a package: its digest and size, nothing, or that an index is still being read. Throws what the store throws. */
+export type PublishedDigests = (target: Target, waitMs: number) => Promise<Expected>;
+
+export interface PublishedDigestsDependencies {
+  readonly store: Pick<ObjectStore, "getSlice">;
+  /** Asks the directory of a mirror's digest tables which one covers a path; waits up to `waitMs` where one is being built. */
+  readonly lookUp: (mirror: string, path: string, waitMs: number) => Promise<Lookup>;
+}
+
+/** Looks packages up in the digest tables: one page of 4 KiB for each, from memory where it was read before. */
+export function createPublishedDigests({ store, lookUp }: PublishedDigestsDependencies): PublishedDigests {
+  const pagesRead = new Map<string, Uint8Array>();
+
+  return async ({ mirror, path }, waitMs) => {
+    if (distributionOf(mirror.distro).indexesNamePackages === false) return { kind: "none" };
+    let first = await lookUp(mirror.name, path, 0);
+    let found = await ask(first, path);
+    if (found.kind === "none" && first.remembered === true) {
+      // A table that was published since may name it: clients ask for the new packages of an update at once.
+      const remembered = first.table?.version;
+      first = await lookUp(mirror.name, path, 0);
+      if (first.table?.version !== remembered) found = await ask(first, path);
+    }
+    if (found.kind !== "none" || !first.building) return found;
+    const later = waitMs > 0 ? await lookUp(mirror.name, path, waitMs) : first;
+    return later.building ? { kind: "building" } : ask(later, path);
+  };
+
+  async function ask({ base, table }: Lookup, path: string): Promise<Expected> {
+    if (table === null) return { kind: "none" };
+    const relative = base === null || base === "" ? path : path.slice(base.length + 1);
+    const page = await readPage(table, relative);
+    const digests = page === null ? [] : findInPage(page, relative);
+    const [first] = digests;
+    // Two live suites that name one path with different bytes: neither is judged by the other.
+    if (first === undefined || digests.length > 1) return { kind: "none" };
+    return { kind: "known", expectation: { algorithm: "sha256", digest: first.sha256, size: first.size, source: "index" } };
+  }
+
+  /** Pages never change under their version. All pages of a small repository are soon in memory, and its packages cost no read. */
+  async function readPage({ version, pages, sliceBytes }: TableRef, path: string): Promise<Uint8Array | null> {
+    const offset = pageOffset(path, pages);
+    const name = `${version}/${offset}`;
+    const known = pagesRead.get(name);
+    if (known !== undefined) return known;
+    const body = await store.getSlice(version, Math.floor(offset / sliceBytes), offset % sliceBytes, PAGE_BYTES);
+    if (body === null) return null;
+    const page = new Uint8Array(await new Response(body).arrayBuffer());
+    if (pagesRead.size >= MAX_PAGES) pagesRead.clear();
+    pagesRead.set(name, page);
+    return page;
+  }
+}

@@ -1,0 +1,50 @@
+import type { Mirror } from "../../config/config.ts";
+import type { ObjectStore } from "../../store/object-store.ts";
+import { rewriteObject } from "../../store/rewrite-object.ts";
+import type { StoredObject } from "../../store/stored-object.ts";
+import { join } from "../formats/repository-path.ts";
+import type { Log } from "../ports/ports.ts";
+import type { Digest } from "./digest-table.ts";
+
+export interface SettleDependencies {
+  readonly mirror: Pick<Mirror, "name">;
+  readonly store: ObjectStore;
+  /** A stored version proved to be other bytes than its index names. */
+  readonly taint: (key: string, version: string) => Promise<void>;
+  readonly sliceBytes: number;
+  readonly log: Log;
+}
+
+/**
+ * Compares objects that were stored while their table was being built (`provisional`) with the table, now that it is there: one that is another file than
+ * the published one goes, and the others lose the mark. `paths` are relative to the table's folder `base`.
+ */
+export async function settleProvisional(
+  paths: readonly string[],
+  base: string,
+  digestsOf: (path: string) => readonly Digest[],
+  { mirror, store, taint, sliceBytes, log }: SettleDependencies,
+): Promise<void> {
+  for (const path of paths) {
+    const key = `${mirror.name}/${join(base, path)}`;
+    // oxlint-disable-next-line no-await-in-loop -- few, and behind everything else
+    const object = await store.head(key);
+    if (object?.provisional !== true) continue;
+    const digests = digestsOf(path);
+    if (digests.length === 0 || digests.some((digest) => isSame(object, digest))) {
+      const verified = digests.some(({ sha256 }) => sha256 === object.sha256) ? "digest" : object.verified;
+      // oxlint-disable-next-line no-await-in-loop
+      await rewriteObject(store, key, object.version, sliceBytes, ({ provisional: _settled, ...rest }) => ({ ...rest, verified }));
+      continue;
+    }
+    log("warn", `${mirror.name}: ${join(base, path)} was stored before its digest was known and is not the published file: deleted`);
+    // oxlint-disable-next-line no-await-in-loop -- before the head goes: a client that resumes must not be believed by its date
+    await taint(key, object.version);
+    // oxlint-disable-next-line no-await-in-loop
+    await store.delete([key]);
+  }
+}
+
+function isSame({ size, sha256 }: StoredObject, named: Digest): boolean {
+  return named.size === size && (sha256 === undefined || sha256 === named.sha256);
+}
