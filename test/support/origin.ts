@@ -81,14 +81,14 @@ interface FaultState extends ActiveFault {
   readonly released: Promise<void>;
 }
 
-/** Starts an origin over `folder` on a port of its own; `ip` may be any loopback address. */
-export async function startOrigin(folder: string, ip = "127.0.0.1"): Promise<Origin> {
+/** Starts an origin over `folder`; `ip` may be any loopback address. Without `wantedPort` it gets a free port. */
+export async function startOrigin(folder: string, ip = "127.0.0.1", wantedPort = 0): Promise<Origin> {
   const log: OriginRequest[] = [];
   const sockets = new Set<Socket>();
   const listeners = new Set<() => void>();
   let faults: FaultState[] = [];
   let server: Server;
-  let port = 0;
+  let port = wantedPort;
 
   const changed = (): void => {
     for (const listener of listeners) listener();
