@@ -67,7 +67,6 @@ export interface Book {
   /** One bounded run of housekeeping over all shards. */
   sweep(): Promise<readonly (SweepReport & { readonly shard: string })[]>;
   view(): BudgetView & { readonly reserved: number; readonly shards: readonly (Totals & { readonly shard: string })[] };
-  shardNames(): readonly string[];
   readonly history: History;
 }
 
@@ -187,7 +186,6 @@ export function createBook(deps: BookDependencies): Book {
       reserved: rowsOf<{ size: number }>(sql, "SELECT coalesce(sum(size), 0) AS size FROM reserved")[0]?.size ?? 0,
       shards: rowsOf<Totals & { shard: string }>(sql, "SELECT name AS shard, objects, live, dead FROM shards ORDER BY name"),
     }),
-    shardNames,
     history,
   };
 

@@ -1,12 +1,13 @@
 import { DurableObject } from "cloudflare:workers";
 import type { Config } from "../config/config.ts";
+import { DAY_MS } from "../http/units.ts";
 import type { ObjectStore } from "../store/object-store.ts";
 import { BOOK_SHARD, type Batch } from "./batch.ts";
 import { createBook, type Book, type BudgetView, type Reservation, type ShardPort } from "./book.ts";
 import { classifyKeys } from "./classify-keys.ts";
 import { parseKeyPattern } from "./glob.ts";
 import type { RootStanding } from "../watch/root-standing.ts";
-import { DAY_MS, type DayCount, type RootLine } from "../watch/history.ts";
+import type { DayCount, RootLine } from "../watch/history.ts";
 import { createLedger, type Ledger, type LedgerRow, type Totals } from "./ledger.ts";
 import type { LedgerPort } from "./retention.ts";
 import { createShard, type LedgerPage, type Shard, type SweepReport } from "./shard.ts";

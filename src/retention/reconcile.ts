@@ -1,7 +1,7 @@
+import { DAY_MS } from "../http/units.ts";
 import { parseSliceKey } from "../store/keys.ts";
 import type { ObjectStore } from "../store/object-store.ts";
 import { SLICE_PREFIX } from "../store/keys.ts";
-import { DAY_MS } from "../watch/history.ts";
 import { inParallel } from "./evict.ts";
 import type { Ledger } from "./ledger.ts";
 

@@ -44,8 +44,6 @@ export interface Retention {
   admit(key: string, size: number): Promise<boolean>;
   /** Something happened at a mirror, for the history of its days. Never waits. */
   count(mirror: string, what: Partial<Omit<DayCount, "mirror" | "day">>): void;
-  /** An object was stored by other means than the watched store. */
-  stored(key: string, object: StoredObject): void;
   /** The store, with everything stored and deleted told to the ledger. */
   watch(store: ObjectStore): ObjectStore;
   /** Delivers what has been collected. Never throws. */
@@ -181,7 +179,6 @@ export function createRetention(deps: RetentionDependencies): Retention {
         return false;
       }
     },
-    stored: noteStored,
     watch: (store) => ({
       ...store,
       async put(key, object, bytes, options) {

@@ -1,4 +1,5 @@
-import { DAY_MS, dayOf, HISTORY_DAYS, type DayCount, type RootLine } from "../watch/history.ts";
+import { DAY_MS } from "../http/units.ts";
+import { dayOf, HISTORY_DAYS, type DayCount, type RootLine } from "../watch/history.ts";
 import type { Counters, MirrorCounts, PathCount, Trouble } from "../watch/counters.ts";
 
 /** One file being fetched, as far as a page tells. */

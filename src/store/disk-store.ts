@@ -153,9 +153,6 @@ export function createDiskStore(disk: Fetcher, { memory = ISOLATE_MEMORY }: { re
     async put(key, object, bytes, options = {}) {
       requireStorableKey(key);
       const text = formatMetaFile(key, serialiseStoredObject(object, bytes));
-      if (options.sha256 && !(await hasDigest(bytes, options.sha256))) {
-        throw new StoreError("digest", `Cannot store "${key}": its bytes have another SHA-256 than wanted`);
-      }
       const place = placeOf(key);
       return change(place, async (signal, isAbsent) => {
         if (options.ifAbsent && !isAbsent && (await readMetaFile(files, place.meta))?.key === key) return "exists";
@@ -232,12 +229,6 @@ function requireSlice(version: string, index: number): void {
 }
 
 function ignore(): void {}
-
-async function hasDigest(bytes: Uint8Array, sha256: ArrayBuffer): Promise<boolean> {
-  const found = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
-  const wanted = new Uint8Array(sha256);
-  return found.length === wanted.length && found.every((byte, at) => byte === wanted[at]);
-}
 
 function tooManyWrites(key: string): StoreError {
   return new StoreError("busy", `Cannot read "${key}": it was written ${MAX_TRIES} times meanwhile`);

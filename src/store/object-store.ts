@@ -22,8 +22,6 @@ export interface ListedObject {
 export interface PutOptions {
   /** Store only where the key is free (If-None-Match: *). */
   readonly ifAbsent?: boolean;
-  /** Raw SHA-256 that the store must find in the bytes, else nothing is stored and `StoreError` `digest` is thrown. */
-  readonly sha256?: ArrayBuffer;
 }
 
 /**
@@ -54,7 +52,7 @@ export interface ObjectStore {
 }
 
 /** Why a store call failed. `busy` and `unavailable` may be tried again. */
-export type StoreErrorKind = "busy" | "full" | "digest" | "too-large" | "unavailable";
+export type StoreErrorKind = "busy" | "full" | "too-large" | "unavailable";
 
 export class StoreError extends Error {
   override readonly name = "StoreError";

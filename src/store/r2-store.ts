@@ -23,7 +23,6 @@ const FREE_KEY_ONLY = new Headers({ "If-None-Match": "*" });
 const KIND_BY_CODE: ReadonlyMap<number, StoreErrorKind> = new Map([
   [10012, "too-large"],
   [10020, "too-large"],
-  [10037, "digest"],
   [10058, "busy"],
   [100100, "too-large"],
 ]);
@@ -83,7 +82,6 @@ export function createR2Store(bucket: R2Bucket, answerLimitMs = ANSWER_LIMIT_MS)
       return write(key, bytes, {
         customMetadata: { [OBJECT_FIELD]: serialiseStoredObject(object, bytes) },
         httpMetadata: { contentType: object.contentType },
-        ...(options.sha256 && { sha256: options.sha256 }),
         ...(options.ifAbsent && { onlyIf: FREE_KEY_ONLY }),
       });
     },

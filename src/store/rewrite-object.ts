@@ -1,4 +1,5 @@
 import type { ObjectStore } from "./object-store.ts";
+import { readStream } from "./read-object.ts";
 import type { StoredObject } from "./stored-object.ts";
 
 const EMPTY = new Uint8Array(0);
@@ -28,6 +29,6 @@ export async function rewriteObject(
     await current?.body?.cancel();
     return;
   }
-  const bytes = current.body === null ? EMPTY : new Uint8Array(await new Response(current.body).arrayBuffer());
+  const bytes = current.body === null ? EMPTY : await readStream(current.body);
   await store.put(key, change(current.object), bytes);
 }

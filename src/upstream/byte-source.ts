@@ -78,7 +78,7 @@ export function createByteSource(
     try {
       const chunk = await body.read();
       if (chunk === null) {
-        if (request.signal?.aborted || ended !== undefined) return new BodyFault("broken", "given up by the request");
+        if (ended !== undefined) return new BodyFault("broken", "given up by the request");
         return end === undefined ? finish() : new BodyFault("broken", `ended at byte ${position} of ${end}`);
       }
       if (sentEnd !== undefined && position + chunk.length > sentEnd) {
@@ -109,19 +109,17 @@ export function createByteSource(
     if (ended !== undefined) return;
     const status = fault.reason === "stalled" ? 504 : 502;
     let detail = `${current.upstream} ${fault.message}`;
-    if (!request.signal?.aborted) {
-      deps.record(current.upstream, { kind: "failure", random: deps.random() });
-      deps.onEvent({ kind: "broken", upstream: current.upstream, path: request.path, position, detail: fault.message });
-      if (position - resumedAt >= PROGRESS_BYTES) breaks.clear();
-      addBreaks(current.upstream, 1);
-      resumedAt = position;
-      for (const upstream of candidates(fault)) {
-        if (request.signal?.aborted || ended !== undefined || ++resumes > MAX_RESUMES) break;
-        const joined = await join(upstream);
-        if (joined.kind === "body") return continueWith(joined);
-        addBreaks(upstream.url, MAX_BREAKS);
-        detail += `; ${upstream.url} ${"detail" in joined ? joined.detail : `is ${joined.kind}`}`;
-      }
+    deps.record(current.upstream, { kind: "failure", random: deps.random() });
+    deps.onEvent({ kind: "broken", upstream: current.upstream, path: request.path, position, detail: fault.message });
+    if (position - resumedAt >= PROGRESS_BYTES) breaks.clear();
+    addBreaks(current.upstream, 1);
+    resumedAt = position;
+    for (const upstream of candidates(fault)) {
+      if (ended !== undefined || ++resumes > MAX_RESUMES) break;
+      const joined = await join(upstream);
+      if (joined.kind === "body") return continueWith(joined);
+      addBreaks(upstream.url, MAX_BREAKS);
+      detail += `; ${upstream.url} ${"detail" in joined ? joined.detail : `is ${joined.kind}`}`;
     }
     fail(status, detail);
   }

@@ -92,7 +92,7 @@ export function createUpstreams(deps: UpstreamsDependencies): MonitoredUpstreams
       const exchangeRequest = exchangeRequestFor(request, upstream);
       let result = await askOnce(request, exchangeRequest);
       // The server restarted, or closed a connection that the runtime had kept open. With no other upstream to ask, try this one once more.
-      if (result.kind === "connection" && tries.length === 1 && !request.signal?.aborted) result = await askOnce(request, exchangeRequest);
+      if (result.kind === "connection" && tries.length === 1) result = await askOnce(request, exchangeRequest);
       switch (result.kind) {
         case "body": {
           const source = createByteSource(request, exchangeRequest, result, { ask, order, record, onEvent, random });
@@ -118,7 +118,6 @@ export function createUpstreams(deps: UpstreamsDependencies): MonitoredUpstreams
           faults.push({ ...result, upstream: upstream.url });
       }
       onEvent({ kind: "fault", upstream: upstream.url, path: request.path, detail: result.detail });
-      if (request.signal?.aborted) break;
     }
     if (answer?.kind === "changed") return answer;
     const held = request.mirror.upstreams.filter((upstream) => availability(healthOf(upstream.url), now()) === "held");
@@ -167,9 +166,9 @@ type Fault = Extract<ExchangeResult, { readonly detail: string }> & { readonly u
 const NOTHING_KNOWN = { read: (): Promise<null> => Promise.resolve(null) };
 
 function exchangeRequestFor(request: UpstreamRequest, upstream: Upstream): ExchangeRequest {
-  const { mirror, path, query, conditional, signal } = request;
+  const { mirror, path, query, conditional } = request;
   // RFC 9110 §14.2: Range is for GET only. A range from 0 to the end is no range.
   const range = request.range !== undefined && (request.range.first > 0 || request.range.last !== undefined) ? request.range : undefined;
   const method = request.method ?? "GET";
-  return { mirror, upstream, path, query, class: request.class, method, range: method === "GET" ? range : undefined, conditional, signal };
+  return { mirror, upstream, path, query, class: request.class, method, range: method === "GET" ? range : undefined, conditional };
 }

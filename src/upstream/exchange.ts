@@ -24,7 +24,6 @@ export interface ExchangeRequest {
   /** Strong entity tag for If-Range: a server that has another version sends it whole (RFC 9110 §13.1.5). */
   readonly ifRange?: string | undefined;
   readonly conditional?: { readonly etag?: string; readonly lastModified?: string } | undefined;
-  readonly signal?: AbortSignal | undefined;
 }
 
 /** The classified response, or why there is none. The receiver of a `body` must read it to the end, close it or hand it over. */
@@ -61,13 +60,10 @@ export async function askUpstream(request: ExchangeRequest, deps: ExchangeDepend
   const slot = await deps.slots.take(upstream.url);
   const startedAt = deps.now();
   const abort = new AbortController();
-  const onAbort = (): void => abort.abort(request.signal?.reason);
-  request.signal?.addEventListener("abort", onAbort, { once: true });
-  const fetched = request.signal?.aborted ? GIVEN_UP : await withinFirstByteLimit(followRedirects(request, deps, abort), abort, deps);
+  const fetched = await withinFirstByteLimit(followRedirects(request, deps, abort), abort, deps);
   if (fetched.kind !== "response") {
     slot.release();
-    request.signal?.removeEventListener("abort", onAbort);
-    if (!request.signal?.aborted) deps.record(upstream.url, { kind: "failure", random: deps.random() });
+    deps.record(upstream.url, { kind: "failure", random: deps.random() });
     return fetched;
   }
   const { response } = fetched;
@@ -80,17 +76,12 @@ export async function askUpstream(request: ExchangeRequest, deps: ExchangeDepend
   );
   recordResponse(classified, upstream.url, deps.now() - startedAt, deps);
   if (classified.kind === "body") {
-    const body = openBody(response, classified, slot, abort, request, deps);
-    request.signal?.addEventListener("abort", () => body.close("given up"), { once: true });
-    return { ...classified, body };
+    return { ...classified, body: openBody(response, classified, slot, abort, request, deps) };
   }
   slot.release();
-  request.signal?.removeEventListener("abort", onAbort);
   void response.body?.cancel().catch(() => {});
   return classified;
 }
-
-const GIVEN_UP = { kind: "connection", detail: "was given up by the request" } as const;
 
 type FetchResult =
   | Extract<ExchangeResult, { kind: "timeout" | "connection" | "wrong" }>
@@ -107,10 +98,7 @@ async function withinFirstByteLimit(
   const timeout = new Promise<FetchResult>((resolve) => {
     callOff = deps.after(seconds * 1000, () => resolve({ kind: "timeout", detail: `sent no headers within ${seconds} s` }));
   });
-  const givenUp = new Promise<FetchResult>((resolve) => {
-    abort.signal.addEventListener("abort", () => resolve(GIVEN_UP), { once: true });
-  });
-  const fetched = await Promise.race([fetching, timeout, givenUp]);
+  const fetched = await Promise.race([fetching, timeout]);
   callOff();
   if (fetched.kind !== "response") {
     abort.abort();

@@ -27,8 +27,6 @@ export interface UpstreamRequest {
   readonly known?: KnownBytes;
   /** Configured URLs of upstreams to leave out, since their last body was broken; ignored where it names all. */
   readonly avoid?: readonly string[];
-  /** Aborts everything, also the body. */
-  readonly signal?: AbortSignal;
 }
 
 /** Bytes of one version of a file, by position. */

@@ -1,3 +1,5 @@
+import { toHex } from "./to-hex.ts";
+
 export type DigestAlgorithm = "MD5" | "SHA-1" | "SHA-256" | "SHA-384" | "SHA-512";
 
 /** An incremental hash in constant memory: `crypto.DigestStream` in workerd, since WebCrypto itself has none. */
@@ -6,28 +8,33 @@ export type CreateDigest = (algorithm: DigestAlgorithm) => {
   digest(): Promise<Uint8Array>;
 };
 
-/** Bytes `[from, to)` of a file, whose digest the file itself states. */
+/** The bytes [from, to) of a file, whose digest the file itself states. */
 export interface DigestRange {
+  /** Which part of the file it is, for messages: "header", "payload". */
   readonly what: string;
   readonly algorithm: DigestAlgorithm;
   /** Lower-case hex. */
   readonly expected: string;
   readonly from: number;
-  /** Infinity: to the end of the file. May be set later, as long as it lies ahead. */
+  /** Infinity: to the end of the file. May be lowered later, to an offset that was not fed yet. */
   to: number;
 }
 
+/** Compares the digests that a file states of its own parts, as its bytes pass. */
 export interface DigestRanges {
+  /** Starts to hash a range, whose first byte must not have been fed yet. */
   open(range: DigestRange): void;
+  /** Gives up a range without comparing it. */
   drop(range: DigestRange): void;
+  /** Whether no open range is left. */
   isEmpty(): boolean;
-  /** Takes the bytes at `position`; says what does not match as soon as a range has ended, else null. */
+  /** Takes the bytes at `position`. Returns the first mismatch of a range that ends in them, as a message, else null. */
   feed(position: number, chunk: Uint8Array): Promise<string | null>;
-  /** Compares what is still open, where the file ends. */
+  /** Compares the ranges that reach to the end of the file. */
   finish(): Promise<string | null>;
 }
 
-/** Hashes parts of a file as they flow by. Without `createDigest` it does nothing. */
+/** Without `createDigest` no range is ever opened, and nothing is compared. */
 export function createDigestRanges(createDigest: CreateDigest | undefined): DigestRanges {
   const running = new Map<DigestRange, ReturnType<CreateDigest>>();
 
@@ -62,9 +69,4 @@ export function createDigestRanges(createDigest: CreateDigest | undefined): Dige
       return null;
     },
   };
-}
-
-/** Lower-case hex. */
-export function toHex(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }

@@ -1,4 +1,5 @@
-import { toHex, type DigestRange, type DigestAlgorithm } from "./digest-ranges.ts";
+import type { DigestAlgorithm, DigestRange } from "./digest-ranges.ts";
+import { toHex } from "./to-hex.ts";
 import { readHeaderIntro, readHeaderValues, RPM_TYPE, type WantedTag } from "./rpm-header.ts";
 import type { Walk, WalkedFile } from "./walk.ts";
 
@@ -9,7 +10,7 @@ const LEAD_BYTES = 96;
 const SHA256_TEXT_BYTES = 65;
 const SHA1_TEXT_BYTES = 41;
 const MD5_BYTES = 16;
-/** RFC 9580 §9.5; what rpm puts into tag 5093. */
+/** The hash algorithm id of SHA-256 (RFC 9580 §9.5), which rpm writes into tag 5093. */
 const PGP_HASH_SHA256 = 8;
 
 const SIZE: WantedTag = { tag: 1000, type: RPM_TYPE.int32, bytes: 4 };
@@ -28,12 +29,12 @@ const HEADER_TAGS = [PAYLOAD_FORMAT, PAYLOAD_SHA256, PAYLOAD_HASH, PAYLOAD_SIZE]
 type Values = ReadonlyMap<number, Uint8Array>;
 
 /**
- * An rpm (v3, v4, v6, and a delta that has an rpm's form), from behind its magic: length, and the digests that it states
- * of itself (https://rpm.org/docs/6.0.x/manual/format_v4.html, …/format_v6.html).
+ * Walks an rpm (v3, v4, v6, and a delta in the form of an rpm) from behind its magic, and checks the length and the digests that it states of itself
+ * (https://rpm.org/docs/6.0.x/manual/format_v4.html, …/format_v6.html).
  *
- * No digest covers the lead (96 bytes) nor the signature header and its padding: a flip there is found only where it
- * breaks the structure, the length or a stated digest. v3 and v4 packages that state neither tag 5092 nor tag 1004
- * leave the payload uncovered, and without `createDigest` nothing is covered at all.
+ * No digest covers the lead (96 bytes), the signature header and its padding: a changed bit there is found only where it breaks the structure, the
+ * length or a stated digest. The payload of v3 and v4 packages that state neither tag 5092 nor tag 1004 is not covered. Without `createDigest`
+ * no digest is checked.
  */
 export function* walkRpm(file: WalkedFile): Walk {
   const signature = yield* readHeaderIntro("signature header", LEAD_BYTES);
@@ -57,7 +58,7 @@ export function* walkRpm(file: WalkedFile): Walk {
   const described = yield* readHeaderValues(header, HEADER_TAGS);
   if (described.kind === "broken") return described;
 
-  // A delta keeps the header of the rpm that it makes: the payload's digest and size there are not the delta's own.
+  // A delta has the header of the rpm that it produces: the digest and the size of the payload there are not the delta's own.
   const isDelta = readText(described.values, PAYLOAD_FORMAT).startsWith("drpm");
   const payloadSize = isDelta ? null : readInteger(described.values, PAYLOAD_SIZE);
   if (size === null) {
@@ -66,7 +67,7 @@ export function* walkRpm(file: WalkedFile): Walk {
   const isSha256 = !isDelta && (readInteger(described.values, PAYLOAD_HASH) ?? PGP_HASH_SHA256) === PGP_HASH_SHA256;
   const payloadDigest = isSha256 ? rangeOf("payload", "SHA-256", readHex(described.values, PAYLOAD_SHA256), header.end) : null;
   if (payloadDigest !== null) file.cover(payloadDigest);
-  // The two stronger digests leave MD5 nothing to add but time.
+  // The digests of header and payload together cover the same bytes: MD5 would only cost time.
   if (payloadDigest !== null && headerDigest !== null && md5 !== null) file.uncover(md5);
 
   const lengthIsKnown = size !== null || payloadSize !== null;

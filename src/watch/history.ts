@@ -1,3 +1,4 @@
+import { DAY_MS } from "../http/units.ts";
 import { rowsOf, type Sql } from "../store/sql.ts";
 import type { RootStanding } from "./root-standing.ts";
 
@@ -35,7 +36,6 @@ export interface History {
   roots(): readonly RootLine[];
 }
 
-export const DAY_MS = 86_400_000;
 export const HISTORY_DAYS = 14;
 const COUNTS = ["requests", "served", "saved", "fetched", "refused", "cut", "turnedAway"] as const;
 

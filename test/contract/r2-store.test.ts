@@ -79,7 +79,6 @@ describe("the R2 store's bucket", () => {
 describe("the R2 store's failures", () => {
   it.each([
     ["put: Reduce your concurrent request rate for the same object. (10058)", "busy"],
-    ["put: The checksum did not match. (10037)", "digest"],
     ["put: Your proposed upload exceeds the maximum allowed object size. (100100)", "too-large"],
     ["put: We encountered an internal error. Please try again. (10001)", "unavailable"],
     ["Network connection lost.", "unavailable"],

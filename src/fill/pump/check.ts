@@ -1,9 +1,9 @@
 import type { PathClass } from "../../config/config.ts";
 import type { Verified } from "../../store/stored-object.ts";
 import type { Expectation } from "../../verify/expectation.ts";
-import { HTML_SNIFF_BYTES, isHtml } from "../../verify/html.ts";
-import { toHex } from "../../verify/digest-ranges.ts";
+import { HTML_SNIFF_BYTES, isHtmlBody } from "../../verify/html.ts";
 import { createVerifier, type CreateDigest } from "../../verify/create-verifier.ts";
+import { toHex } from "../../verify/to-hex.ts";
 import type { DeclaredLength } from "../../verify/verifier.ts";
 
 /** Judges the bytes of one fill from the first to the last, in constant memory. */
@@ -55,7 +55,7 @@ export function createCheck(options: CheckOptions): Check {
   let seen = 0;
 
   function sniff(length: number): void {
-    if (isPackage && isHtml(head.subarray(0, length), options.contentType)) html = "the upstream sent an HTML page instead of a package";
+    if (isPackage && isHtmlBody(head.subarray(0, length), options.contentType)) html = "the upstream sent an HTML page instead of a package";
   }
 
   return {

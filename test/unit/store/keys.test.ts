@@ -2,7 +2,6 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import {
   isStorableKey,
-  memberKey,
   newVersion,
   parseSliceKey,
   parseStoredObjectText,
@@ -48,11 +47,6 @@ describe("keys of slices and members", () => {
   it("are refused for what would leave the folder of slices", () => {
     expect(() => sliceKey("../../objects", 0)).toThrow(RangeError);
     for (const index of [-1, 0.5, NaN, Infinity]) expect(() => sliceKey("0".repeat(32), index)).toThrow(RangeError);
-    expect(() => memberKey("../x")).toThrow(RangeError);
-  });
-
-  it("hold a member by its digest", () => {
-    expect(memberKey("ab".repeat(32))).toBe(`-/sha256/${"ab".repeat(32)}`);
   });
 
   it("have a new version each time", () => {

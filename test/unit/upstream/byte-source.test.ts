@@ -255,16 +255,4 @@ describe("cancelling", () => {
     await left;
     expect(bench.upstreams.snapshot()).toMatchObject([{ bodies: 0 }]);
   });
-
-  test("through the signal ends the body as well", async () => {
-    const one = await listen(serveFile(file, { send: (response, body) => void response.write(body.subarray(0, 10)) }));
-    const abort = new AbortController();
-    const source = sourceOf(await createBench().open([one.url], { signal: abort.signal }));
-    await source.read();
-    const next = source.read();
-    const left = once(one.requests[0]!.socket, "close");
-    abort.abort();
-    await expect(next).rejects.toBeInstanceOf(SourceError);
-    await left;
-  });
 });

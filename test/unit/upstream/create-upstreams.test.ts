@@ -234,10 +234,6 @@ describe("when no upstream has an answer, the client gets", () => {
     const why = "could not be reached (its name could not be looked up, or the connection failed)";
     expect(answer).toHaveProperty("detail", `Cannot fetch /?a=1: ${A} ${why}`);
   });
-
-  test("an answer, not an exception, when the request was given up before", async () => {
-    expect(await bench({ [A]: whole }).open([A], { signal: AbortSignal.abort() })).toMatchObject({ kind: "failure" });
-  });
 });
 
 describe("an upstream's health", () => {

@@ -1,0 +1,60 @@
+import type { ObjectStore } from "./object-store.ts";
+import type { StoredObject } from "./stored-object.ts";
+
+type Reads = Pick<ObjectStore, "get" | "getSlice">;
+
+/** What says where the bytes of an object lie: in slices under its version or, without `sliceBytes`, under its key. */
+export type Placed = Pick<StoredObject, "version" | "sliceBytes">;
+
+/**
+ * Opens bytes [offset, offset + length) of one version, which must not cross from one slice into the next, as the store's own stream.
+ * Null: the store does not have these bytes, or has another version under the key by now. Throws StoreError.
+ */
+export async function openPart(
+  store: Reads,
+  key: string,
+  { version, sliceBytes }: Placed,
+  offset: number,
+  length: number,
+): Promise<ReadableStream<Uint8Array> | null> {
+  if (sliceBytes !== undefined) return store.getSlice(version, Math.floor(offset / sliceBytes), offset % sliceBytes, length);
+  const found = await store.get(key, { offset, length });
+  if (found?.object.version === version) return found.body;
+  await found?.body?.cancel();
+  return null;
+}
+
+/** The same bytes in memory; they must not cross a slice either. Null as for `openPart`. Throws StoreError. */
+export async function readPart(store: Reads, key: string, placed: Placed, offset: number, length: number): Promise<Uint8Array | null> {
+  const part = await openPart(store, key, placed, offset, length);
+  return part === null ? null : readStream(part);
+}
+
+/** All bytes of a stored object as they flow, wherever they lie. Throws where the object or one of its slices is not in the store, and StoreError. */
+export async function* readObject(store: Reads, key: string): AsyncGenerator<Uint8Array> {
+  const found = await store.get(key);
+  if (found === null) throw new Error(`Cannot read ${key}: it is not in the store any more`);
+  const { object, body } = found;
+  if (body !== null) yield* chunksOf(body);
+  if (object.sliceBytes === undefined) return;
+  for (let index = 0; index * object.sliceBytes < object.size; index++) {
+    const slice = await store.getSlice(object.version, index);
+    if (slice === null) throw new Error(`Cannot read ${key}: slice ${index} is not in the store any more`);
+    yield* chunksOf(slice);
+  }
+}
+
+/** All bytes of a stream, in memory. */
+export async function readStream(stream: ReadableStream<Uint8Array>): Promise<Uint8Array<ArrayBuffer>> {
+  return new Uint8Array(await new Response(stream).arrayBuffer());
+}
+
+async function* chunksOf(stream: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
+  const reader = stream.getReader();
+  try {
+    for (let next = await reader.read(); !next.done; next = await reader.read()) yield next.value;
+  } finally {
+    // A consumer that stops early must not leave the store's stream open.
+    await reader.cancel().catch(() => {});
+  }
+}
