@@ -1,5 +1,5 @@
 import { AR_MAGIC, walkDeb } from "./deb.ts";
-import { HTML_SNIFF_BYTES, isHtml } from "./html.ts";
+import { HTML_SNIFF_BYTES, isHtmlBody } from "./html.ts";
 import { walkIso } from "./iso.ts";
 import { RPM_MAGIC, walkRpm } from "./rpm.ts";
 import type { Verifier } from "./verifier.ts";
@@ -9,8 +9,10 @@ import { isZstdMagic, walkZstd, ZSTD_MAGIC } from "./zstd.ts";
 
 export type { CreateDigest } from "./digest-ranges.ts";
 
-const MAGIC_BYTES = 4;
+/** The first bytes by which the formats are told apart. */
+const SNIFFED_MAGIC_BYTES = 4;
 
+/** The formats that have a walk of their own. */
 type PackageKind = "rpm" | "deb" | "iso" | "zstd" | "xz";
 const KIND_BY_SUFFIX: Readonly<Record<string, PackageKind>> = {
   rpm: "rpm",
@@ -23,10 +25,10 @@ const KIND_BY_SUFFIX: Readonly<Record<string, PackageKind>> = {
 };
 
 /**
- * Verifies a file by what its bytes are: rpm, deb, iso, or `unknown`; and under a name that ends in `.zst` or `.xz`
- * (pacman's packages, tarballs, images) the frames of either. The name (a decoded path) else tells only what should have
- * come, for bytes that are too few to tell: under the name of a package, nothing, a beginning of its magic, or a page of
- * HTML is `broken`.
+ * Creates the verifier of one file. The bytes decide what the file is: rpm, deb, iso, or no known format (`unknown`). Frames of zstd and xz are
+ * looked for only under a name that ends in `.zst` or `.xz` (pacman's packages, tarballs, images). Apart from that the name only says what should
+ * have come: under the name of a package, an empty file, a file that ends inside the format's magic, and a page of HTML are `broken`.
+ * @param path decoded path of the file.
  */
 export function createVerifier(path: string, options: WalkOptions): Verifier {
   const suffix = /\.(\w+)$/.exec(path)?.[1]?.toLowerCase() ?? "";
@@ -35,15 +37,15 @@ export function createVerifier(path: string, options: WalkOptions): Verifier {
 }
 
 function* walkFile(file: WalkedFile, expected: PackageKind | undefined): Walk {
-  const magic = (yield { at: 0, size: MAGIC_BYTES }).slice();
-  if (magic.length < MAGIC_BYTES) {
+  const magic = (yield { at: 0, size: SNIFFED_MAGIC_BYTES }).slice();
+  if (magic.length < SNIFFED_MAGIC_BYTES) {
     const isCut = magic.length === 0 ? expected !== undefined : expectedMagic(expected)?.slice(0, magic.length).every(isAt(magic));
     return isCut ? broken(`the ${expected} ends after ${magic.length} bytes`) : { kind: "unknown" };
   }
   if (RPM_MAGIC.every(isAt(magic))) return yield* walkRpm(file);
-  if (AR_MAGIC.slice(0, MAGIC_BYTES).every(isAt(magic))) {
-    const rest = yield { at: MAGIC_BYTES, size: AR_MAGIC.length - MAGIC_BYTES };
-    const isAr = AR_MAGIC.slice(MAGIC_BYTES, MAGIC_BYTES + rest.length).every(isAt(rest));
+  if (AR_MAGIC.slice(0, SNIFFED_MAGIC_BYTES).every(isAt(magic))) {
+    const rest = yield { at: SNIFFED_MAGIC_BYTES, size: AR_MAGIC.length - SNIFFED_MAGIC_BYTES };
+    const isAr = AR_MAGIC.slice(SNIFFED_MAGIC_BYTES, SNIFFED_MAGIC_BYTES + rest.length).every(isAt(rest));
     return isAr ? yield* walkDeb(file, expected === "deb") : { kind: "unknown" };
   }
   if (expected === "zstd" || expected === "xz") {
@@ -51,8 +53,8 @@ function* walkFile(file: WalkedFile, expected: PackageKind | undefined): Walk {
     if (magic.every((byte, index) => byte === XZ_MAGIC[index])) return yield* walkXz(file);
   }
   if (expected !== undefined) {
-    const rest = yield { at: MAGIC_BYTES, size: HTML_SNIFF_BYTES - MAGIC_BYTES };
-    if (isHtml(Uint8Array.of(...magic, ...rest), null)) return broken(`an HTML page came instead of the ${expected}`);
+    const rest = yield { at: SNIFFED_MAGIC_BYTES, size: HTML_SNIFF_BYTES - SNIFFED_MAGIC_BYTES };
+    if (isHtmlBody(Uint8Array.of(...magic, ...rest), null)) return broken(`an HTML page came instead of the ${expected}`);
   }
   return yield* walkIso(file);
 }

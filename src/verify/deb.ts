@@ -1,6 +1,6 @@
 import { broken, type Walk, type WalkedFile } from "./walk.ts";
 
-/** "!<arch>\n", in the two halves in which the format is recognized. */
+/** "!<arch>\n". The verifier reads its first four bytes with those of the other formats, then the rest. */
 export const AR_MAGIC = [0x21, 0x3c, 0x61, 0x72, 0x63, 0x68, 0x3e, 0x0a];
 
 const LATIN1 = new TextDecoder("latin1");
@@ -8,11 +8,12 @@ const MEMBER_HEADER_BYTES = 60;
 const VERSION_BYTES = 4;
 
 /**
- * A deb or udeb, from behind the ar magic (deb(5), https://manpages.debian.org/deb.5): its members, one by one, to the
- * end of the file. An archive that is no deb, or one of another format version, is `unknown`.
+ * Walks a deb or udeb, from behind the ar magic (deb(5), https://manpages.debian.org/deb.5), member by member to the end of the file. An ar archive
+ * that is no deb, or a deb of another format version than 2, is `unknown`.
  *
- * No digest covers anything in a deb but the few bytes of its member headers' structure: only an index knows the rest.
- * A deb cut exactly before a member behind data.tar (a signature) is a whole deb without it.
+ * A deb holds no digest of itself: only the structure of its member headers is checked, and only an index knows the digest. A deb cut exactly before
+ * a member that follows data.tar (a signature) passes for a whole deb without it.
+ * @param isExpected whether the name is that of a deb: then a file that ends inside the first member is `broken`, not `unknown`.
  */
 export function* walkDeb(file: WalkedFile, isExpected: boolean): Walk {
   const start = yield { at: AR_MAGIC.length, size: MEMBER_HEADER_BYTES + VERSION_BYTES };
@@ -43,12 +44,12 @@ export function* walkDeb(file: WalkedFile, isExpected: boolean): Walk {
   }
 }
 
-/** GNU ar ends names with a slash, dpkg with the field. */
+/** The name of a member; GNU ar puts a slash behind it, dpkg does not. */
 function memberName(header: string): string {
   return header.slice(0, 16).trimEnd().replace(/\/$/, "");
 }
 
-/** Of the whole member: its header, its bytes, and the one that pads an odd size. */
+/** Bytes of the whole member: its header, its content, and the byte that pads an odd size. Null: the header is malformed. */
 function memberLength(header: string): number | null {
   const size = /^(\d{1,10}) *$/.exec(header.slice(48, 58))?.[1];
   if (size === undefined || !header.startsWith("`\n", 58)) return null;

@@ -1,15 +1,14 @@
 import { broken, type Walk, type WalkedFile } from "./walk.ts";
 
-/** Sector 16, behind the system area. */
+/** Sector 16, the first one behind the system area. */
 const PRIMARY_DESCRIPTOR_AT = 32_768;
 const PRIMARY_DESCRIPTOR_START = [1, ...new TextEncoder().encode("CD001")];
 const DESCRIPTOR_BYTES = 130;
 const BLOCK_SIZES = [512, 1024, 2048];
 
 /**
- * An ISO 9660 image, if there is one (ECMA-119 §8.4): its primary volume descriptor states the blocks of the volume.
- * Images may be longer (padding, appended partitions) and nothing covers their contents, so more than "at least" is not
- * known. A file that ends before the descriptor, or has none there, is `unknown`.
+ * Walks an ISO 9660 image (ECMA-119 §8.4). Its primary volume descriptor states the size of the volume; the image may be longer (padding, appended
+ * partitions), so the declared length is "at least", and no digest covers the content. A file without that descriptor is `unknown`.
  */
 export function* walkIso(file: WalkedFile): Walk {
   const descriptor = yield { at: PRIMARY_DESCRIPTOR_AT, size: DESCRIPTOR_BYTES };

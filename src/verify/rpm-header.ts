@@ -3,8 +3,8 @@ import type { Verdict } from "./verifier.ts";
 
 type Broken = Extract<Verdict, { kind: "broken" }>;
 
-/** rpm refuses more. They bound the walk, not memory: nothing of a header is held but the values asked for. */
-const MAX_ENTRIES = 65_536;
+/** rpm refuses larger headers. The limits bound the time of the walk; memory holds only the values asked for. */
+const MAX_INDEX_ENTRIES = 65_536;
 const MAX_DATA_BYTES = 256 * 1024 * 1024;
 
 const INTRO_BYTES = 16;
@@ -12,26 +12,28 @@ const ENTRY_BYTES = 16;
 /** Magic, version 1, four reserved bytes. */
 const HEADER_MAGIC = [0x8e, 0xad, 0xe8, 0x01, 0, 0, 0, 0];
 
+/** Types of values, by their names in the format's page. */
 export const RPM_TYPE = { int32: 4, int64: 5, string: 6, binary: 7, stringArray: 8 } as const;
 
-/** A tag to be picked: only an entry of that type counts, and only its first `bytes`. */
+/** A tag whose value is wanted: an entry of another type is ignored, and only the first `bytes` of the value are read. */
 export interface WantedTag {
   readonly tag: number;
   readonly type: number;
   readonly bytes: number;
 }
 
+/** Where the parts of a header lie, as absolute offsets. */
 export interface HeaderIntro {
   readonly kind: "intro";
   readonly what: string;
   readonly entries: number;
   readonly indexAt: number;
   readonly dataAt: number;
-  /** Behind the data, before any padding. */
+  /** The first byte behind the data; padding may follow. */
   readonly end: number;
 }
 
-/** The 16 bytes that tell how long a header is (https://rpm.org/docs/6.0.x/manual/format_header.html). */
+/** Reads the 16 bytes that begin a header and state its length (https://rpm.org/docs/6.0.x/manual/format_header.html). */
 export function* readHeaderIntro(what: string, at: number): Walk<HeaderIntro | Broken> {
   const intro = yield { at, size: INTRO_BYTES };
   if (intro.length < INTRO_BYTES) return broken(`the file ends before the rpm's ${what}, which starts at ${at}`);
@@ -39,7 +41,8 @@ export function* readHeaderIntro(what: string, at: number): Walk<HeaderIntro | B
   const view = viewOf(intro);
   const entries = view.getUint32(8);
   const dataBytes = view.getUint32(12);
-  if (entries === 0 || entries > MAX_ENTRIES) return broken(`the rpm's ${what} has ${entries} entries: 1 to ${MAX_ENTRIES} are allowed`);
+  if (entries === 0 || entries > MAX_INDEX_ENTRIES)
+    return broken(`the rpm's ${what} has ${entries} entries: 1 to ${MAX_INDEX_ENTRIES} are allowed`);
   if (dataBytes > MAX_DATA_BYTES) return broken(`the rpm's ${what} has ${dataBytes} bytes of data: ${MAX_DATA_BYTES} are allowed`);
   const indexAt = at + INTRO_BYTES;
   const dataAt = indexAt + entries * ENTRY_BYTES;
@@ -47,8 +50,8 @@ export function* readHeaderIntro(what: string, at: number): Walk<HeaderIntro | B
 }
 
 /**
- * The raw values of `wanted` tags, as they flow by. A value is cut short where the data ends or the next wanted one
- * starts, so that a header that lies about its offsets yields short values rather than a read backwards.
+ * Reads the raw values of the `wanted` tags. A value ends where the data ends or the next wanted value starts: a walk cannot read backwards, so a
+ * header with false offsets yields short values.
  */
 export function* readHeaderValues(
   header: HeaderIntro,

@@ -1,38 +1,41 @@
 import { createDigestRanges, type CreateDigest, type DigestRange } from "./digest-ranges.ts";
 import type { DeclaredLength, Verdict, Verifier } from "./verifier.ts";
 
-/** Where `declared()` settles although a format has not told its length yet: headers to the client wait no longer. */
+/** After this many bytes `declared()` is `unknown` if no length was declared: the client waits no longer for its headers. */
 const DECLARED_WITHIN_BYTES = 1024 * 1024;
 
-/** What a walk asks for next: `size` bytes (few) from the absolute offset `at`, which never lies before bytes it had already. */
+/** The bytes that a walk asks for next: `size` (a few) from the absolute offset `at`, which never lies before a field that it got already. */
 interface Field {
   readonly at: number;
   readonly size: number;
 }
 
-/** Reads a format forwards, field by field. Gets fewer bytes than it asked for only where the file ends; must not keep the view. */
+/** Reads a format forwards, field by field. It gets fewer bytes than it asked for only where the file ends, and must not keep the view. */
 export type Walk<Result = Verdict> = Generator<Field, Result, Uint8Array>;
 
-/** What a walk tells of the file as it learns it. */
+/** What a walk reports of the file as it reads. */
 export interface WalkedFile {
+  /** Bytes of the file by its upstream's headers; undefined: they do not say. */
   readonly contentLength: number | undefined;
-  /** The length is held against `contentLength` and against the bytes that come. May be called again with a larger `at-least`. */
+  /** Declares a length, which must agree with `contentLength` and with the bytes that come. May be called again with a larger one. */
   declare(length: DeclaredLength): void;
-  /** Bytes from `range.from` on are hashed: to be called before the walk asks for a field at or behind them. */
+  /** Hashes the range and compares its digest. Must be called before the walk asks for a field at or behind `range.from`. */
   cover(range: DigestRange): void;
+  /** Gives up a range without comparing it. */
   uncover(range: DigestRange): void;
 }
 
 export interface WalkOptions {
-  /** Bytes that upstream promised. */
+  /** Bytes that the upstream's headers promise. */
   readonly contentLength?: number | undefined;
-  /** Without it the digests inside a file are not checked, only its structure and length. */
+  /** Without it only structure and length are checked, not the digests that the file states. */
   readonly createDigest?: CreateDigest | undefined;
 }
 
+/** The verdict `broken`. */
 export const broken = (reason: string): Extract<Verdict, { kind: "broken" }> => ({ kind: "broken", reason });
 
-/** Drives a walk over chunks of any size; holds one field, never a chunk. */
+/** Runs a walk over chunks of any size. It holds one field at a time, never a chunk. */
 export function createWalker(startWalk: (file: WalkedFile) => Walk, options: WalkOptions): Verifier {
   const { contentLength } = options;
   const ranges = createDigestRanges(options.createDigest);
@@ -49,7 +52,7 @@ export function createWalker(startWalk: (file: WalkedFile) => Walk, options: Wal
       length = declared;
       if (contentLength === undefined || !("bytes" in declared)) return;
       const fits = declared.kind === "exact" ? contentLength === declared.bytes : contentLength >= declared.bytes;
-      if (!fits) fail(`the file declares ${describe(declared)}, but Content-Length is ${contentLength}`);
+      if (!fits) fail(`the file declares ${formatDeclaredLength(declared)}, but Content-Length is ${contentLength}`);
     },
     cover: ranges.open,
     uncover: ranges.drop,
@@ -90,7 +93,7 @@ export function createWalker(startWalk: (file: WalkedFile) => Walk, options: Wal
       advance(chunk);
       const start = fed;
       fed += chunk.length;
-      if (length.kind === "exact" && fed > length.bytes) fail(`the file declares ${describe(length)}, but more follow`);
+      if (length.kind === "exact" && fed > length.bytes) fail(`the file declares ${formatDeclaredLength(length)}, but more follow`);
       if (ranges.isEmpty()) return;
       return ranges.feed(start, chunk).then((mismatch) => {
         if (mismatch !== null) fail(mismatch);
@@ -101,7 +104,7 @@ export function createWalker(startWalk: (file: WalkedFile) => Walk, options: Wal
     async finish() {
       while (verdict === null) resume(held.subarray(0, heldLength));
       if (verdict.kind !== "broken" && "bytes" in length && fed < length.bytes) {
-        fail(`the file declares ${describe(length)}, but ends after ${fed}`);
+        fail(`the file declares ${formatDeclaredLength(length)}, but ends after ${fed}`);
       }
       if (verdict.kind !== "broken") {
         const mismatch = await ranges.finish();
@@ -112,6 +115,6 @@ export function createWalker(startWalk: (file: WalkedFile) => Walk, options: Wal
   };
 }
 
-function describe(length: Extract<DeclaredLength, { bytes: number }>): string {
+function formatDeclaredLength(length: Extract<DeclaredLength, { bytes: number }>): string {
   return `${length.kind === "exact" ? "" : "at least "}${length.bytes} bytes`;
 }

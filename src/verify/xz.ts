@@ -6,13 +6,13 @@ const SNIFFED_BYTES = 4;
 const STREAM_HEADER_BYTES = 12;
 const FOOTER_BYTES = 12;
 const CRC32_BYTES = 4;
-/** By the check's type; real files have CRC32 (1), CRC64 (4) or SHA-256 (10). */
+/** Bytes of a check, by its type; real files have CRC32 (1), CRC64 (4) or SHA-256 (10). */
 const CHECK_BYTES = [0, 4, 4, 4, 8, 8, 8, 16, 16, 16, 32, 32, 32, 64, 64, 64];
 
 /**
- * A file of xz streams, from behind the first four bytes of its magic (https://tukaani.org/xz/xz-file-format.txt):
- * blocks, by the headers of their LZMA2 chunks, the index by the size that these blocks give it, and the footer.
- * Nothing is decompressed, and no check is computed: a flip is found only where it breaks the structure.
+ * Walks a file of xz streams, from behind the first four bytes of its magic (https://tukaani.org/xz/xz-file-format.txt): the blocks, by the headers of
+ * their LZMA2 chunks; the index, by the size that it must have for these blocks; and the footer. Nothing is decompressed and no check is computed,
+ * so a changed bit is found only where it breaks the structure.
  */
 export function* walkXz(file: WalkedFile): Walk {
   file.declare({ kind: "unknown" });
@@ -31,15 +31,15 @@ export function* walkXz(file: WalkedFile): Walk {
   }
 }
 
-/** Where a part of the file ends, or why it is broken. */
+/** The offset at which a part of the file ends, or why the part is broken. */
 type Part = { readonly end: number; readonly reason?: undefined } | { readonly reason: string };
 type Chunks = { readonly end: number; readonly contentBytes: number; readonly reason?: undefined } | { readonly reason: string };
 
-const CUT = { reason: "the file ends inside an xz stream" } as const;
+const CUT_STREAM = { reason: "the file ends inside an xz stream" } as const;
 
 function* walkStream(start: number): Walk<Part> {
   const header = (yield { at: start + SNIFFED_BYTES, size: STREAM_HEADER_BYTES - SNIFFED_BYTES }).slice();
-  if (header.length < STREAM_HEADER_BYTES - SNIFFED_BYTES) return CUT;
+  if (header.length < STREAM_HEADER_BYTES - SNIFFED_BYTES) return CUT_STREAM;
   const [y, nul, flags = 0, check = 0] = header;
   if (y !== XZ_MAGIC[4] || nul !== XZ_MAGIC[5] || flags !== 0 || check >= CHECK_BYTES.length) {
     return { reason: `the xz stream at ${start} has a malformed header` };
@@ -49,8 +49,8 @@ function* walkStream(start: number): Walk<Part> {
   let [blocks, recordBytes] = [0, 0];
   for (;;) {
     const [headerSize] = yield { at, size: 1 };
-    if (headerSize === undefined) return CUT;
-    // Where a block would begin with its size, the index begins with zero.
+    if (headerSize === undefined) return CUT_STREAM;
+    // A block begins with its size, which is never zero; the index begins with zero.
     if (headerSize === 0) break;
     const headerBytes = (headerSize + 1) * 4;
     const packed = yield* walkLzma2(at + headerBytes);
@@ -63,34 +63,34 @@ function* walkStream(start: number): Walk<Part> {
   const indexBytes = roundUp(1 + integerBytes(blocks) + recordBytes) + CRC32_BYTES;
   at += indexBytes;
   const footer = yield { at, size: FOOTER_BYTES };
-  if (footer.length < FOOTER_BYTES) return CUT;
+  if (footer.length < FOOTER_BYTES) return CUT_STREAM;
   const view = new DataView(footer.buffer, footer.byteOffset, FOOTER_BYTES);
   const fits = view.getUint32(4, true) === indexBytes / 4 - 1 && footer[8] === flags && footer[9] === check;
   if (!fits || footer[10] !== 0x59 || footer[11] !== 0x5a) return { reason: `the xz stream at ${start} has no footer at ${at}` };
   return { end: at + FOOTER_BYTES };
 }
 
-/** Chunks up to the one that says it is the last; LZMA2 is the last filter of every xz block. */
+/** Walks the chunks up to the end marker; LZMA2 is the last filter of every xz block. */
 function* walkLzma2(start: number): Walk<Chunks> {
   let [at, contentBytes] = [start, 0];
   for (;;) {
     const [control] = yield { at, size: 1 };
-    if (control === undefined) return CUT;
+    if (control === undefined) return CUT_STREAM;
     at++;
     if (control === 0) return { end: at, contentBytes };
     if (control > 2 && control < 0x80) return { reason: `the LZMA2 chunk at ${at - 1} has a control byte that does not exist` };
     const isPacked = control >= 0x80;
     const sizes = yield { at, size: isPacked ? 4 : 2 };
-    if (sizes.length < (isPacked ? 4 : 2)) return CUT;
+    if (sizes.length < (isPacked ? 4 : 2)) return CUT_STREAM;
     const view = new DataView(sizes.buffer, sizes.byteOffset, sizes.length);
     const size = view.getUint16(0) + 1 + (isPacked ? (control & 0x1f) << 16 : 0);
     contentBytes += size;
-    // New properties take a byte of their own.
+    // Chunks that set new properties have one byte more in their header.
     at += sizes.length + (isPacked ? view.getUint16(2) + 1 + (control >= 0xc0 ? 1 : 0) : size);
   }
 }
 
-/** Length of a multibyte integer (§1.2): seven bits a byte. */
+/** Bytes of a multibyte integer (§1.2), which has seven bits in each byte. */
 function integerBytes(value: number): number {
   let bytes = 1;
   for (let rest = value; rest >= 128; rest = Math.floor(rest / 128)) bytes++;

@@ -1,16 +1,16 @@
 import { broken, type Walk, type WalkedFile } from "./walk.ts";
 
-const MAGIC_BYTES = 4;
+const FRAME_MAGIC_BYTES = 4;
 export const ZSTD_MAGIC = [0x28, 0xb5, 0x2f, 0xfd];
 const FRAME_MAGIC = 0xfd2fb528;
-/** The low four bits of a skippable frame's magic are free. */
+/** The magic of a skippable frame; its low four bits may be any. */
 const SKIPPABLE_MAGIC = 0x184d2a50;
 
 const SINGLE_SEGMENT = 0x20;
 const RESERVED = 0x08;
 const HAS_CHECKSUM = 0x04;
 const CHECKSUM_BYTES = 4;
-/** By the two lowest and the two highest bits of the descriptor. */
+/** Bytes of these fields, by the two lowest and by the two highest bits of the frame's descriptor. */
 const DICTIONARY_ID_BYTES = [0, 1, 2, 4];
 const CONTENT_SIZE_BYTES = [0, 2, 4, 8];
 
@@ -20,17 +20,17 @@ const RESERVED_BLOCK = 3;
 const MAX_BLOCK_BYTES = 128 * 1024;
 
 export function isZstdMagic(bytes: Uint8Array): boolean {
-  if (bytes.length < MAGIC_BYTES) return false;
+  if (bytes.length < FRAME_MAGIC_BYTES) return false;
   const magic = littleEndian(bytes);
   return magic === FRAME_MAGIC || isSkippable(magic);
 }
 
 /**
- * A file of zstd frames, from behind its first magic (RFC 8878 §3.1): frame by frame and block by block, never
- * decompressed, to the end of the file.
+ * Walks a file of zstd frames, from behind its first magic (RFC 8878 §3.1), frame by frame and block by block to the end of the file. Nothing is
+ * decompressed.
  *
- * Nothing in a frame tells its length, so a cut shows only at its end; and no digest is looked at: a flip is found only
- * where it breaks the structure. A file cut exactly between two frames is whole.
+ * A frame does not state its packed length, so a cut shows only at the end of the file; and no checksum is computed, so a changed bit is found only
+ * where it breaks the structure. A file cut exactly between two frames passes for whole.
  */
 export function* walkZstd(file: WalkedFile, firstMagic: Uint8Array): Walk {
   file.declare({ kind: "unknown" });
@@ -38,10 +38,10 @@ export function* walkZstd(file: WalkedFile, firstMagic: Uint8Array): Walk {
   let at = 0;
   while (isZstdMagic(magic)) {
     const walkFrame = isSkippable(littleEndian(magic)) ? walkSkippable : walkBlocks;
-    const frame = yield* walkFrame(at + MAGIC_BYTES);
+    const frame = yield* walkFrame(at + FRAME_MAGIC_BYTES);
     if (frame.reason !== undefined) return broken(frame.reason);
     at = frame.end;
-    magic = yield { at, size: MAGIC_BYTES };
+    magic = yield { at, size: FRAME_MAGIC_BYTES };
     if (magic.length === 0) return { kind: "whole" };
   }
   return broken(`what follows the zstd frame that ends at ${at} is no frame`);
@@ -51,14 +51,14 @@ type Frame = { readonly end: number; readonly reason?: undefined } | { readonly 
 
 function* walkBlocks(start: number): Walk<Frame> {
   const [descriptor] = yield { at: start, size: 1 };
-  if (descriptor === undefined) return CUT;
-  if ((descriptor & RESERVED) !== 0) return { reason: `the zstd frame at ${start - MAGIC_BYTES} uses a reserved bit` };
-  // With a single segment there is no window descriptor, and a content size of at least one byte: one byte either way.
+  if (descriptor === undefined) return CUT_FRAME;
+  if ((descriptor & RESERVED) !== 0) return { reason: `the zstd frame at ${start - FRAME_MAGIC_BYTES} uses a reserved bit` };
+  // A single segment has no window descriptor (one byte), but a content size of at least one byte.
   const sizeBytes = (CONTENT_SIZE_BYTES[descriptor >> 6] ?? 0) + ((descriptor & SINGLE_SEGMENT) === 0 || descriptor >> 6 === 0 ? 1 : 0);
   let at = start + 1 + (DICTIONARY_ID_BYTES[descriptor & 3] ?? 0) + sizeBytes;
   for (let isLast = false; !isLast;) {
     const bytes = yield { at, size: BLOCK_HEADER_BYTES };
-    if (bytes.length < BLOCK_HEADER_BYTES) return CUT;
+    if (bytes.length < BLOCK_HEADER_BYTES) return CUT_FRAME;
     const header = littleEndian(bytes);
     const [type, size] = [(header >> 1) & 3, header >>> 3];
     if (type === RESERVED_BLOCK) return { reason: `the zstd block at ${at} has a reserved type` };
@@ -67,23 +67,26 @@ function* walkBlocks(start: number): Walk<Frame> {
     const bodyBytes = type === RLE_BLOCK ? 1 : size;
     const endBytes = bodyBytes + (isLast && (descriptor & HAS_CHECKSUM) !== 0 ? CHECKSUM_BYTES : 0);
     at += BLOCK_HEADER_BYTES + endBytes;
-    if (isLast && !(yield* hasLastByte(at, endBytes))) return CUT;
+    if (isLast && !(yield* hasLastByte(at, endBytes))) return CUT_FRAME;
   }
   return { end: at };
 }
 
-/** RFC 8878 §3.1.2: a length, and bytes to pass over. */
+/** RFC 8878 §3.1.2: a length, and as many bytes to skip. */
 function* walkSkippable(start: number): Walk<Frame> {
   const bytes = yield { at: start, size: 4 };
-  if (bytes.length < 4) return CUT;
+  if (bytes.length < 4) return CUT_FRAME;
   const size = littleEndian(bytes);
   const end = start + 4 + size;
-  return (yield* hasLastByte(end, size)) ? { end } : CUT;
+  return (yield* hasLastByte(end, size)) ? { end } : CUT_FRAME;
 }
 
-const CUT: Frame = { reason: "the file ends inside a zstd frame" };
+const CUT_FRAME: Frame = { reason: "the file ends inside a zstd frame" };
 
-/** Whether `size` bytes before `end`, not looked at so far, are all there: a field behind the end of the file looks like one at its end. */
+/**
+ * Whether the file has all of the `size` skipped bytes before `end`. The next field would not show it: a field behind the end of the file is as empty as
+ * one exactly at its end.
+ */
 function* hasLastByte(end: number, size: number): Walk<boolean> {
   return size === 0 || (yield { at: end - 1, size: 1 }).length === 1;
 }

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { isHtml } from "../../../src/verify/html.ts";
+import { isHtmlBody } from "../../../src/verify/html.ts";
 import { makeNoise } from "../../support/fixture.ts";
 
 const noise = (length: number): Uint8Array => new Uint8Array(makeNoise("sample", length));
@@ -24,7 +24,7 @@ describe("a page of HTML is known", () => {
     ],
   ])("%s, whatever its type says", (_, page) => {
     for (const type of [null, undefined, "text/html; charset=utf-8", "application/octet-stream", "application/x-rpm"]) {
-      expect(isHtml(bytesOf(page), type)).toBe(true);
+      expect(isHtmlBody(bytesOf(page), type)).toBe(true);
     }
   });
 
@@ -35,9 +35,9 @@ describe("a page of HTML is known", () => {
     "<center>503</center>",
     `<!-- ${"x".repeat(2000)}`,
   ])("by a fragment under the type of HTML alone: %s", (fragment) => {
-    expect(isHtml(bytesOf(fragment), "text/html")).toBe(true);
-    expect(isHtml(bytesOf(fragment), "Text/HTML; charset=iso-8859-1")).toBe(true);
-    expect(isHtml(bytesOf(fragment), "application/octet-stream")).toBe(false);
+    expect(isHtmlBody(bytesOf(fragment), "text/html")).toBe(true);
+    expect(isHtmlBody(bytesOf(fragment), "Text/HTML; charset=iso-8859-1")).toBe(true);
+    expect(isHtmlBody(bytesOf(fragment), "application/octet-stream")).toBe(false);
   });
 });
 
@@ -52,7 +52,7 @@ describe("no page of HTML is", () => {
     ["nothing", ""],
     ["a deb", "!<arch>\ndebian-binary   "],
   ])("%s, even under the type of HTML", (_, text) => {
-    for (const type of [null, "text/html"]) expect(isHtml(bytesOf(text), type)).toBe(false);
+    for (const type of [null, "text/html"]) expect(isHtmlBody(bytesOf(text), type)).toBe(false);
   });
 
   test.each([
@@ -61,7 +61,7 @@ describe("no page of HTML is", () => {
     ["zstd", [0x28, 0xb5, 0x2f, 0xfd]],
     ["rpm", [0xed, 0xab, 0xee, 0xdb, 3, 0]],
   ])("%s that a server names text/html", (_, magic) => {
-    expect(isHtml(Uint8Array.of(...magic, ...noise(500), ...bytesOf("<html>")), "text/html")).toBe(false);
+    expect(isHtmlBody(Uint8Array.of(...magic, ...noise(500), ...bytesOf("<html>")), "text/html")).toBe(false);
   });
 });
 
@@ -70,7 +70,7 @@ test("any bytes are judged, in bounded time", () => {
     fc.property(
       fc.array(fc.constantFrom("<!--", "-->", "<?xml ", ">", " ", "\n", "<", "html", "\u{feff}"), { maxLength: 2000 }),
       (parts) => {
-        expect(typeof isHtml(bytesOf(parts.join("")), null)).toBe("boolean");
+        expect(typeof isHtmlBody(bytesOf(parts.join("")), null)).toBe("boolean");
       },
     ),
   );
