@@ -1,3 +1,4 @@
+import { toHex } from "../../verify/to-hex.ts";
 import type { NamedPackage } from "../formats/parse-primary.ts";
 
 /**
@@ -124,7 +125,7 @@ function writeRecord(record: Uint8Array, [high, low]: readonly [number, number],
 
 function readDigest(record: Uint8Array): Digest {
   const size = ((record[8] ?? 0) * 256 + (record[9] ?? 0)) * 2 ** 32 + word(record, 10);
-  return { size, sha256: [...record.subarray(16, 48)].map((byte) => byte.toString(16).padStart(2, "0")).join("") };
+  return { size, sha256: toHex(record.subarray(16, 48)) };
 }
 
 function word(bytes: Uint8Array, at: number): number {

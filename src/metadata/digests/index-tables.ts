@@ -2,6 +2,7 @@ import type { Mirror } from "../../config/config.ts";
 import type { RepositoryKind, RepositoryPlace } from "../../route/place.ts";
 import { newVersion } from "../../store/keys.ts";
 import type { ObjectStore } from "../../store/object-store.ts";
+import { readObject, readPart } from "../../store/read-object.ts";
 import { chooseIndexes, type Index } from "./choose-indexes.ts";
 import { decompress } from "../formats/decompress.ts";
 import { createTableBuilder, createTableIndex, type Digest, MAX_RECORDS, PAGE_BYTES, type TableBuilder } from "./digest-table.ts";
@@ -12,9 +13,8 @@ import { join } from "../formats/repository-path.ts";
 import { parsePacmanDatabase } from "../formats/parse-pacman-database.ts";
 import { type NamedPackage, parsePrimary } from "../formats/parse-primary.ts";
 import type { KeptState, Log } from "../ports/ports.ts";
-import { readStored } from "./read-stored.ts";
 import { settleProvisional } from "./settle-provisional.ts";
-import type { TableRef } from "./table-directory.ts";
+import { tableKey, type TableRef } from "./table-directory.ts";
 
 /** The largest index in the wild (a primary.xml of all of Fedora) is below 300 MB. */
 const MAX_INDEX_BYTES = 1024 ** 3;
@@ -146,7 +146,7 @@ export function createIndexTables(deps: IndexTablesDependencies): IndexTables {
     }
     try {
       const limit = Math.min(entry?.openSize ?? MAX_INDEX_BYTES, MAX_INDEX_BYTES);
-      await parserOf(place.kind)(decompress(readStored(store, key), limit), add);
+      await parserOf(place.kind)(decompress(readObject(store, key), limit), add);
       return null;
     } catch (error) {
       return error instanceof Error ? error.message : String(error);
@@ -229,22 +229,16 @@ export function createIndexTables(deps: IndexTablesDependencies): IndexTables {
   }
 
   /** The slices of a table; none where the store lost one. */
-  async function loadParts({ version, pages, sliceBytes: length }: TableRef): Promise<readonly Uint8Array[]> {
-    const parts: Uint8Array[] = [];
-    for (let index = 0; index * length < pages * PAGE_BYTES; index++) {
+  async function loadParts(table: TableRef): Promise<readonly Uint8Array[]> {
+    const [parts, size]: [Uint8Array[], number] = [[], table.pages * PAGE_BYTES];
+    for (let at = 0; at < size; at += table.sliceBytes) {
       // oxlint-disable-next-line no-await-in-loop -- in order
-      const slice = await store.getSlice(version, index);
-      if (slice === null) return [];
-      // oxlint-disable-next-line no-await-in-loop
-      parts.push(new Uint8Array(await new Response(slice).arrayBuffer()));
+      const part = await readPart(store, tableKey(table), table, at, Math.min(table.sliceBytes, size - at));
+      if (part === null) return [];
+      parts.push(part);
     }
     return parts;
   }
-}
-
-/** The head of a table keeps retention from taking its slices for left-overs. */
-function tableKey({ version }: TableRef): string {
-  return `-/table/${version}`;
 }
 
 function parserOf(kind: RepositoryKind): typeof parsePackages {

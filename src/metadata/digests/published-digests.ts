@@ -1,9 +1,10 @@
 import { distributionOf } from "../../config/distributions.ts";
 import type { Target } from "../../route/target.ts";
 import type { ObjectStore } from "../../store/object-store.ts";
+import { readPart } from "../../store/read-object.ts";
 import type { Expected } from "../ports/repositories.ts";
 import { findInPage, PAGE_BYTES, pageOffset } from "./digest-table.ts";
-import type { Lookup, TableRef } from "./table-directory.ts";
+import { type Lookup, tableKey, type TableRef } from "./table-directory.ts";
 
 /** Pages of digest tables in memory: 4 MiB. */
 const MAX_PAGES = 1024;
@@ -12,7 +13,7 @@ const MAX_PAGES = 1024;
 export type PublishedDigests = (target: Target, waitMs: number) => Promise<Expected>;
 
 export interface PublishedDigestsDependencies {
-  readonly store: Pick<ObjectStore, "getSlice">;
+  readonly store: Pick<ObjectStore, "get" | "getSlice">;
   /** Asks the directory of a mirror's digest tables which one covers a path; waits up to `waitMs` where one is being built. */
   readonly lookUp: (mirror: string, path: string, waitMs: number) => Promise<Lookup>;
 }
@@ -48,14 +49,13 @@ export function createPublishedDigests({ store, lookUp }: PublishedDigestsDepend
   }
 
   /** Pages never change under their version. All pages of a small repository are soon in memory, and its packages cost no read. */
-  async function readPage({ version, pages, sliceBytes }: TableRef, path: string): Promise<Uint8Array | null> {
-    const offset = pageOffset(path, pages);
-    const name = `${version}/${offset}`;
+  async function readPage(table: TableRef, path: string): Promise<Uint8Array | null> {
+    const offset = pageOffset(path, table.pages);
+    const name = `${table.version}/${offset}`;
     const known = pagesRead.get(name);
     if (known !== undefined) return known;
-    const body = await store.getSlice(version, Math.floor(offset / sliceBytes), offset % sliceBytes, PAGE_BYTES);
-    if (body === null) return null;
-    const page = new Uint8Array(await new Response(body).arrayBuffer());
+    const page = await readPart(store, tableKey(table), table, offset, PAGE_BYTES);
+    if (page === null) return null;
     if (pagesRead.size >= MAX_PAGES) pagesRead.clear();
     pagesRead.set(name, page);
     return page;

@@ -7,6 +7,11 @@ import type { KeptState } from "../ports/ports.ts";
 const TABLE_REF = v.object({ version: v.string(), pages: v.number(), sliceBytes: v.number() });
 export type TableRef = v.InferOutput<typeof TABLE_REF>;
 
+/** Key of a table's head, without which retention would take its slices for left-overs. */
+export function tableKey({ version }: TableRef): string {
+  return `-/table/${version}`;
+}
+
 const LISTING = v.object({ table: v.nullable(TABLE_REF), buildingSince: v.nullable(v.number()) });
 type Listing = v.InferOutput<typeof LISTING>;
 

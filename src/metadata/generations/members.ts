@@ -1,4 +1,5 @@
 import type { Mirror } from "../../config/config.ts";
+import { DAY_MS } from "../../http/units.ts";
 import { contentKey, parseStoredObjectText } from "../../store/keys.ts";
 import type { StoredObject } from "../../store/stored-object.ts";
 import { BY_HASH_FOLDERS, type NamedDigest } from "../../verify/digest-name.ts";
@@ -7,7 +8,7 @@ import type { EnsureStored, EnsureStoredAnswer, KeptState } from "../ports/ports
 const OBJECT = "object:";
 const USED = "used:";
 /** A use that goes on is noted again after this long. */
-const RENEW_MS = 24 * 60 * 60 * 1000;
+const RENEW_MS = DAY_MS;
 
 export interface MemberFile extends NamedDigest {
   readonly path: string;

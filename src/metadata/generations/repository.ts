@@ -1,4 +1,6 @@
+import { DAY_MS } from "../../http/units.ts";
 import type { RepositoryPlace } from "../../route/place.ts";
+import { readStream } from "../../store/read-object.ts";
 import type { Expectation } from "../../verify/expectation.ts";
 import { fetchFile } from "./fetch-file.ts";
 import { usedName } from "./gather.ts";
@@ -14,7 +16,6 @@ import { createRootKeeper, type Current, type KeeperDependencies, type RootKeepe
 
 /** A signature that was not there is looked for again after this long: it may be on its way. */
 const MAX_ABSENT_MS = 10_000;
-const DAY_MS = 24 * 60 * 60 * 1000;
 
 export interface RepositoryDependencies extends Omit<KeeperDependencies, "members" | "beforeSwap" | "afterSwap"> {
   readonly retentionDays: number;
@@ -209,7 +210,7 @@ export function createRepository(deps: RepositoryDependencies): Repository {
       return { kind: "failure", status: 503, detail: `the upstream has another ${path} by now`, retryAfterSeconds: 10 };
     }
     const root = await deps.store.get(generation.root.key);
-    const document = root?.body === null || root === null ? null : new Uint8Array(await new Response(root.body).arrayBuffer());
+    const document = root?.body === null || root === null ? null : await readStream(root.body);
     const isOther =
       document !== null && /\.(asc|sig)$/.test(path) && (await matchSignature(document, answer.bytes ?? new Uint8Array())) === "differs";
     if (isOther) return { kind: "failure", status: 503, detail: `${path} signs another version of its file`, retryAfterSeconds: 10 };

@@ -1,4 +1,5 @@
 import type { Config, Mirror } from "../../config/config.ts";
+import { DAY_MS } from "../../http/units.ts";
 import type { RepositoryPlace } from "../../route/place.ts";
 import type { RootStanding } from "../../watch/root-standing.ts";
 import type { UpstreamFailure } from "../../upstream/upstream.ts";
@@ -14,7 +15,7 @@ import { rootFiles } from "./root-files.ts";
 import { conditions, validatorsOf, withOwnDate } from "./root-validators.ts";
 
 /** Trouble is reported as an error when a held Valid-Until is nearer than this: clients refuse it soon. */
-const NEAR_EXPIRY_MS = 24 * 60 * 60 * 1000;
+const NEAR_EXPIRY_MS = DAY_MS;
 
 export interface KeeperDependencies extends FileFetcher {
   readonly mirror: Mirror;
