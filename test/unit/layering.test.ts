@@ -1,141 +1,181 @@
-import { execFileSync } from "node:child_process";
-import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { readdirSync, readFileSync } from "node:fs";
+import { dirname, join, relative } from "node:path";
+import { parseSync, Visitor } from "oxc-parser";
+import { describe, expect, it } from "vitest";
 
 const ROOT = join(import.meta.dirname, "../..");
 
-/** Every arrow that must not be drawn: the file that would import, and what. */
-const FORBIDDEN_IMPORTS: readonly (readonly [file: string, specifier: string])[] = [
-  ["src/http/a.ts", "../config/config.ts"],
-  ["src/verify/a.ts", "../store/object-store.ts"],
-  ["src/verify/b.ts", "../upstream/upstream.ts"],
-  ["src/route/a.ts", "../fill/fill.ts"],
-  ["src/config/a.ts", "../local/server.ts"],
-  ["src/store/a.ts", "../fill/fill.ts"],
-  ["src/store/nested/a.ts", "../../fill/fill.ts"],
-  ["src/upstream/a.ts", "../store/object-store.ts"],
-  ["src/retention/a.ts", "../fill/fill.ts"],
-  ["src/fill/a.ts", "../serve/serve.ts"],
-  ["src/fill/fill-coordinator.ts", "../metadata/ports.ts"],
-  ["src/fill/b.ts", "../metadata/ports.ts"],
-  ["src/metadata/a.ts", "../serve/serve.ts"],
-  ["src/metadata/repository-object.ts", "../fill/fill.ts"],
-  ["src/serve/a.ts", "../site/page.ts"],
-  ["src/serve/b.ts", "../upstream/upstream.ts"],
-  ["src/site/a.ts", "../fill/fill.ts"],
-  ["src/local/a.ts", "../fill/fill.ts"],
-  ["src/serve/c.ts", "../worker.ts"],
-  ["src/app.ts", "./worker.ts"],
-  ["src/worker.ts", "./local/server.ts"],
-  ["src/http/b.ts", "node:buffer"],
-  ["src/fill/c.ts", "node:fs"],
-  ["src/worker-part.ts", "miniflare"],
-  ["src/serve/d.ts", "hono"],
-  ["src/fill/d.ts", "hono/cookie"],
-  ["src/local/b.ts", "hono"],
-  ["src/serve/e.ts", "cloudflare:workers"],
-  ["src/fill/e.ts", "cloudflare:workers"],
-  ["src/site/b.ts", "cloudflare:workers"],
-];
-
-/** Arrows of the architecture: a rule that forbade these would be no use. */
-const ALLOWED_IMPORTS: readonly (readonly [file: string, specifier: string])[] = [
-  ["src/verify/c.ts", "../http/http-date.ts"],
-  ["src/route/b.ts", "../config/config.ts"],
-  ["src/fill/f.ts", "../store/object-store.ts"],
-  ["src/fill/g.ts", "../upstream/upstream.ts"],
-  ["src/fill/h.ts", "../verify/verifier.ts"],
-  ["src/serve/f.ts", "../fill/fill.ts"],
-  ["src/serve/g.ts", "../metadata/ports.ts"],
-  ["src/site/c.tsx", "hono"],
-  ["src/store/b.ts", "cloudflare:workers"],
-  ["src/retention/ledger-object.ts", "cloudflare:workers"],
-  ["src/local/c.ts", "node:fs"],
-];
-
-/** Ports: what the other side fulfils, without a call across the arrow. */
-const ALLOWED_TYPES: readonly (readonly [file: string, specifier: string])[] = [
-  ["src/serve/types.ts", "../upstream/upstream.ts"],
-  ["src/fill/types.ts", "../metadata/ports.ts"],
-];
-
-/** I/O, the clock and chance, which pure code is given. */
-const FORBIDDEN_CODE: readonly (readonly [file: string, code: string, rule: string])[] = [
-  ["src/http/clock.ts", "export const now = Date.now();", "no-restricted-properties"],
-  ["src/route/chance.ts", "export const die = Math.random();", "no-restricted-properties"],
-  ["src/verify/network.ts", "export const get = () => fetch('http://127.0.0.1/');", "no-restricted-globals"],
-  ["src/serve/binding.ts", "export type Bucket = R2Bucket;", "no-restricted-types"],
-];
-
-let root: string;
-let found: ReadonlyMap<string, string>;
-
-beforeAll(() => {
-  root = mkdtempSync(join(tmpdir(), "lazy-mirror-layering-"));
-  cpSync(join(ROOT, ".oxlintrc.json"), join(root, ".oxlintrc.json"));
-  cpSync(join(ROOT, "tsconfig.json"), join(root, "tsconfig.json"));
-  symlinkSync(join(ROOT, "node_modules"), join(root, "node_modules"));
-  for (const [file, specifier] of [...FORBIDDEN_IMPORTS, ...ALLOWED_IMPORTS]) {
-    plant(file, `import { planted } from "${specifier}";\nexport const a = planted;\n`);
-  }
-  for (const [file, specifier] of ALLOWED_TYPES) plant(file, `import type { Planted } from "${specifier}";\nexport type A = Planted;\n`);
-  for (const [file, code] of FORBIDDEN_CODE) plant(file, `${code}\n`);
-  plant("src/ring/one.ts", 'import { two } from "./two.ts";\nexport const one = (): unknown => two;\n');
-  plant("src/ring/two.ts", 'import { one } from "./one.ts";\nexport const two = (): unknown => one;\n');
-  found = lint();
-});
-
-afterAll(() => rmSync(root, { recursive: true, force: true }));
-
-describe("the linter refuses", () => {
-  test.each(FORBIDDEN_IMPORTS)("%s importing %s", (file) => {
-    expect(found.get(file)).toContain("no-restricted-imports");
-  });
-  test.each(FORBIDDEN_CODE)("%s saying %s", (file, _code, rule) => {
-    expect(found.get(file)).toContain(rule);
-  });
-  test("two files that import each other", () => {
-    expect(found.get("src/ring/one.ts")).toContain("no-cycle");
-  });
-});
-
-describe("the linter allows", () => {
-  test.each(ALLOWED_IMPORTS)("%s importing %s", (file) => {
-    expect(found.get(file) ?? "").not.toContain("no-restricted");
-  });
-});
-
-describe("the linter allows types alone", () => {
-  test.each(ALLOWED_TYPES)("to %s from %s", (file) => {
-    expect(found.get(file) ?? "").not.toContain("no-restricted");
-  });
-});
-
-function plant(file: string, code: string): void {
-  mkdirSync(dirname(join(root, file)), { recursive: true });
-  writeFileSync(join(root, file), code);
+/** `file` is a path below `src/`. `isType`: the import, export or `import("…")` is of types alone. */
+interface Import {
+  readonly file: string;
+  readonly specifier: string;
+  readonly isType: boolean;
 }
 
-/** Rules that fired, by file. */
-function lint(): ReadonlyMap<string, string> {
-  const byFile = new Map<string, string>();
-  for (const { filename, code } of JSON.parse(runOxlint()).diagnostics as readonly { filename: string; code: string }[]) {
-    byFile.set(filename, `${byFile.get(filename) ?? ""} ${code}`);
-  }
-  return byFile;
+/** What each row lists: `src/store`, `type src/store` (its types alone), `hono`, `node:` (every such module). */
+const TABLE = readTable(readFileSync(join(ROOT, "docs/architecture.md"), "utf8"));
+const FILES = readdirSync(join(ROOT, "src"), { recursive: true, encoding: "utf8" }).filter(isFile);
+const IMPORTS = FILES.flatMap((file) => readImports(file, readFileSync(join(ROOT, "src", file), "utf8")));
+
+describe(`the rooms of docs/architecture.md, with ${FILES.length} files and ${IMPORTS.length} imports`, () => {
+  it("have a row for every file", () => {
+    expect(FILES.length).toBeGreaterThan(150);
+    expect(FILES.filter((file) => !TABLE.has(roomOf(file)))).toEqual([]);
+  });
+
+  it("import only what their rows list", () => {
+    expect(IMPORTS.length).toBeGreaterThan(FILES.length);
+    expect(IMPORTS.flatMap((one) => refusal(one) ?? [])).toEqual([]);
+  });
+
+  it("list only what they import", () => {
+    // A type alone is no reason to list a room with all that it has.
+    const reasons = (one: Import) => waysToList(one).filter((way) => !one.isType || !way.startsWith("src/"));
+    const used = new Set(IMPORTS.flatMap((one) => rowsOf(one.file).flatMap((row) => reasons(one).map((way) => `${row}: ${way}`))));
+    const listed = [...TABLE].flatMap(([row, entries]) => [...entries].map((entry) => `${row}: ${entry}`));
+    expect(listed.filter((entry) => !used.has(entry))).toEqual([]);
+    expect([...TABLE.keys()].filter((row) => !FILES.some((file) => rowsOf(file).includes(row)))).toEqual([]);
+  });
+
+  it("stand in no circle, and no file does", () => {
+    expect(findCircle((row) => [...(TABLE.get(row) ?? [])].map((entry) => entry.replace(/^(type )?src\//, "")), TABLE.keys())).toBeNull();
+    expect(findCircle(importedBy(IMPORTS), FILES)).toBeNull();
+  });
+});
+
+describe("a planted import falls", () => {
+  const rooms = [...TABLE.keys()].filter((row) => roomOf(inRoom(row)) === row);
+
+  it.each([...TABLE.keys()])("where row %s does not list it", (row) => {
+    const file = inRoom(row);
+    const isListed = (entry: string) => rowsOf(file).some((one) => TABLE.get(one)?.has(entry));
+    const closed = rooms.filter((room) => room !== roomOf(file) && !isListed(`src/${room}`));
+    const planted = [
+      ...closed.map((room) => `import { a } from "${pathTo(file, room)}";`),
+      ...closed.filter((room) => !isListed(`type src/${room}`)).map((room) => `import type { A } from "${pathTo(file, room)}";`),
+      ...["hono", "cloudflare:workers", "miniflare"].filter((name) => !isListed(name)).map((name) => `import "${name}";`),
+      ...(isListed("node:") ? [] : ['import "node:fs";']),
+    ];
+    expect(closed).not.toEqual([]);
+    expect(planted.filter((code) => readImports(file, code).every((one) => refusal(one) === null))).toEqual([]);
+  });
+
+  it.each([
+    'import "../config/config.ts";',
+    'import { type Config } from "../config/config.ts";',
+    'import type { Config } from "../config/config.ts";',
+    'export { parseConfig } from "../config/config.ts";',
+    'export type * from "../config/config.ts";',
+    'export const config = import("../config/config.ts");',
+    'export type Config = import("../config/config.ts").Config;',
+    'export type All = typeof import("../config/config.ts");',
+    'export const any = import("../config/" + name);',
+    'import "../../package.json";',
+    'import "http";',
+  ])("%s", (code) => {
+    expect(readImports("http/planted.ts", code).map(refusal)).toEqual([expect.stringContaining("src/http/planted.ts imports ")]);
+  });
+
+  it.each(["new.ts", "new/planted.ts", "fill/new/planted.ts"])("out of %s and into it, which has no row", (file) => {
+    expect(TABLE.has(roomOf(file))).toBe(false);
+    expect(refusal({ file, specifier: pathTo(file, "http"), isType: true })).toContain(`row \`${roomOf(file)}\``);
+    expect(refusal({ file: "app.ts", specifier: `./${file}`, isType: true })).toContain(`list \`type ${roomOf(file)}\``);
+  });
+
+  it("that closes a circle of types", () => {
+    const one = readImports("store/one.ts", 'import type { Two } from "./two.ts";');
+    const two = readImports("store/two.ts", 'export type Two = import("./one.ts").One;');
+    expect(findCircle(importedBy([...one, ...two]), ["store/one.ts"])).toEqual(["store/one.ts", "store/two.ts", "store/one.ts"]);
+  });
+});
+
+function readTable(markdown: string): ReadonlyMap<string, ReadonlySet<string>> {
+  const section = markdown.split(/^## /m).find((part) => part.startsWith("Rooms\n")) ?? "";
+  const names = (cell = "") => [...cell.matchAll(/`([^`]+)`/g)].map(([, name = ""]) => name);
+  const rows = section.split("\n").filter((line) => line.startsWith("| `"));
+  return new Map(
+    rows.map((line) => {
+      const [, row, , rooms, packages] = line.split("|");
+      return [names(row).join(), new Set([...names(rooms).map((name) => name.replace(/^(type )?/, "$1src/")), ...names(packages)])];
+    }),
+  );
 }
 
-/** oxlint ends with 1 where it finds something, which is what we are here for. */
-function runOxlint(): string {
-  try {
-    return execFileSync(join(ROOT, "node_modules/.bin/oxlint"), ["--format", "json", "src"], {
-      cwd: root,
-      encoding: "utf8",
-      stdio: "pipe",
-    });
-  } catch (error) {
-    return (error as { stdout: string }).stdout;
+function isFile(path: string): boolean {
+  return /\.[cm]?[jt]sx?$/.test(path);
+}
+
+/** A file at the top of `src/` is a room of its own. */
+function roomOf(file: string): string {
+  return file.includes("/") ? dirname(file) : file;
+}
+
+/** The rows that hold for a file: its room's, and its own, which adds to that. */
+function rowsOf(file: string): readonly string[] {
+  return [...new Set([roomOf(file), file])].filter((row) => TABLE.has(row));
+}
+
+function inRoom(row: string): string {
+  return isFile(row) ? row : `${row}/planted.ts`;
+}
+
+function pathTo(file: string, room: string): string {
+  return `./${relative(dirname(file), inRoom(room))}`;
+}
+
+function readImports(file: string, code: string): readonly Import[] {
+  const { program, errors } = parseSync(file, code);
+  if (errors.length > 0) throw new Error(`Cannot parse src/${file}: ${errors.map(({ message }) => message).join("; ")}`);
+  const found: Import[] = [];
+  const add = (from: { readonly type: string } | null, isType: boolean) => {
+    // A computed path may lead anywhere, so no row can list it.
+    const specifier = from !== null && "value" in from && typeof from.value === "string" ? from.value : "a computed path";
+    if (from !== null) found.push({ file, specifier, isType });
+  };
+  new Visitor({
+    ImportDeclaration: ({ source, importKind }) => add(source, importKind === "type"),
+    ExportNamedDeclaration: ({ source, exportKind }) => add(source, exportKind === "type"),
+    ExportAllDeclaration: ({ source, exportKind }) => add(source, exportKind === "type"),
+    ImportExpression: ({ source }) => add(source, false),
+    TSImportType: ({ source }) => add(source, true),
+  }).visit(program);
+  return found;
+}
+
+/** What a row may list to allow an import, the narrowest first; nothing where the import stays in its room. */
+function waysToList({ file, specifier, isType }: Import): readonly string[] {
+  if (!specifier.startsWith(".")) return [specifier, specifier.replace(/^(node:|@[^/]+\/[^/]+|[^/]+).*/, "$1")];
+  const room = roomOf(join(dirname(file), specifier));
+  if (room === roomOf(file)) return [];
+  return isType ? [`type src/${room}`, `src/${room}`] : [`src/${room}`];
+}
+
+/** Which row would have to list an import, and as what; null where one does. */
+function refusal(one: Import): string | null {
+  const ways = waysToList(one);
+  if (ways.length === 0 || rowsOf(one.file).some((row) => ways.some((way) => TABLE.get(row)?.has(way)))) return null;
+  const entry = ways[0]?.replace("src/", "");
+  return `src/${one.file} imports ${one.specifier}: row \`${roomOf(one.file)}\` of docs/architecture.md would have to list \`${entry}\``;
+}
+
+function importedBy(imports: readonly Import[]): (file: string) => readonly string[] {
+  const local = imports.filter(({ specifier }) => specifier.startsWith("."));
+  return (file) => local.filter((one) => one.file === file).map(({ specifier }) => join(dirname(file), specifier));
+}
+
+/** The stops of one circle beyond `stops`, the first again at the end; null where every way ends. */
+function findCircle(
+  next: (stop: string) => readonly string[],
+  stops: Iterable<string>,
+  way: readonly string[] = [],
+  ended = new Set<string>(),
+): readonly string[] | null {
+  for (const stop of stops) {
+    if (way.includes(stop)) return [...way.slice(way.indexOf(stop)), stop];
+    if (ended.has(stop)) continue;
+    const circle = findCircle(next, next(stop), [...way, stop], ended);
+    if (circle !== null) return circle;
+    ended.add(stop);
   }
+  return null;
 }

@@ -1,4 +1,4 @@
-// oxlint-disable-next-line no-restricted-imports -- workerd has zstd only here (nodejs_compat); DecompressionStream knows gzip and deflate.
+// workerd has zstd only here (nodejs_compat); DecompressionStream knows gzip and deflate.
 import { createZstdDecompress } from "node:zlib";
 import { MalformedError } from "./parsed-root.ts";
 
