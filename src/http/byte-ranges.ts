@@ -1,13 +1,13 @@
-/** One range of a Range header, not yet held against a size: positions may be greater than any size, up to infinity. */
+/** One range of a Range header, as written: positions may lie behind the end of any representation, and be as great as Infinity. */
 export type ByteRange = { readonly first: number; readonly last?: number } | { readonly suffix: number };
 
-/** `length` bytes (at least one) from `offset` on, inside a representation of known size. */
+/** `length` bytes, at least one, from position `offset` on; all of them lie inside the representation. */
 export interface ByteSpan {
   readonly offset: number;
   readonly length: number;
 }
 
-/** Ranges taken from one header; zchunk sends up to 256. Past it the header is ignored, as RFC 9110 §14.2 allows for many small ranges. */
+/** A header with more ranges is ignored, as RFC 9110 §14.2 allows for many small ranges; zchunk sends up to 256. */
 export const MAX_RANGES = 1024;
 
 /**
@@ -18,7 +18,7 @@ export function parseRange(header: string | null): readonly ByteRange[] | null {
   // RFC 9110 §14.1: "All range unit names are case-insensitive".
   const set = header === null ? undefined : /^bytes=(.*)$/i.exec(header)?.[1];
   if (set === undefined) return null;
-  // One more than allowed is split off, so that a long header costs no more than a refused one.
+  // The split stops one element above the limit, so that a very long header costs no more than one just above it.
   const elements = set.split(",", MAX_RANGES + 1);
   if (elements.length > MAX_RANGES) return null;
   const ranges: ByteRange[] = [];
@@ -42,8 +42,9 @@ function parseByteRange(text: string): ByteRange | null {
 }
 
 /**
- * Holds ranges against the size of the representation (RFC 9110 §14.1.2). The satisfiable ones come back in request order, clamped to the
- * size, never merged; none when the whole set is unsatisfiable.
+ * Resolves ranges against the size of the representation (RFC 9110 §14.1.2).
+ * @param size bytes of the whole representation.
+ * @returns the satisfiable ranges in request order, clamped to the size and never merged; empty when the whole set is unsatisfiable (416).
  */
 export function resolveRanges(ranges: readonly ByteRange[], size: number): readonly ByteSpan[] {
   return ranges.map((range) => resolveRange(range, size)).filter((span) => span.length > 0);

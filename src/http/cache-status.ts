@@ -1,15 +1,15 @@
-/** Name under which this cache signs its responses. */
+/** How this cache names itself in Cache-Status (RFC 9211 §2). */
 const CACHE_NAME = "lazy-mirror";
 
 /** Why a request went forward (RFC 9211 §2.2). */
 export type ForwardReason = "bypass" | "method" | "uri-miss" | "vary-miss" | "miss" | "request" | "stale" | "partial";
 
-/** How this cache came by its response: from its store, or by a request that went forward. */
+/** How this cache handled a request: it answered from its store, or forwarded the request to an upstream (RFC 9211 §2). */
 export type CacheStatus = StoredStatus | ForwardedStatus;
 
 interface StoredStatus {
   readonly kind: "hit";
-  /** Freshness left; negative once stale. */
+  /** Seconds of freshness left; negative once stale (RFC 9211 §2.4). */
   readonly ttlSeconds?: number | undefined;
   readonly detail?: string | undefined;
 }
@@ -17,11 +17,12 @@ interface StoredStatus {
 interface ForwardedStatus {
   readonly kind: "forwarded";
   readonly reason: ForwardReason;
-  /** Status of the upstream's answer. */
+  /** Status code of the upstream's response (RFC 9211 §2.3). */
   readonly status?: number | undefined;
   readonly ttlSeconds?: number | undefined;
+  /** The response was stored (RFC 9211 §2.5). */
   readonly stored?: boolean | undefined;
-  /** Joined to another client's fill. */
+  /** The request was served by another client's fill (RFC 9211 §2.6). */
   readonly collapsed?: boolean | undefined;
   readonly detail?: string | undefined;
 }

@@ -1,18 +1,18 @@
 import { type EntityTag, isStrongMatch, isWeakMatch, parseEntityTag, parseEntityTags } from "./entity-tag.ts";
 import { isSameDate, parseHttpDate } from "./http-date.ts";
 
-/** What a request's conditions are held against. */
+/** The validators of the current representation, with which a request's conditions are compared. */
 export interface Validators {
   readonly etag: EntityTag;
-  /** Last-Modified as sent, or undefined where there is none. */
+  /** Last-Modified as we send it; undefined where we send none. */
   readonly lastModified: string | undefined;
-  /** Bytes that went bad were once sent with this date: no date may count as proof of what a client holds. */
+  /** Set where bad bytes were once sent under this name: a client's date then does not prove which bytes it holds, so no date matches. */
   readonly datesRefused: boolean;
 }
 
 /**
- * Evaluates the preconditions of a GET or HEAD in the order of RFC 9110 §13.2.2, all but If-Range (`isRangeWanted`).
- * @returns `proceed`: the method is performed; `not-modified`: 304; `failed`: 412.
+ * Evaluates the preconditions of a GET or HEAD in the order of RFC 9110 §13.2.2, except If-Range (see `isRangeWanted`).
+ * @returns `proceed`: answer as if there were no conditions; `not-modified`: answer 304; `failed`: answer 412.
  */
 export function evaluateConditions(headers: Headers, current: Validators): "proceed" | "not-modified" | "failed" {
   const ifMatch = headers.get("if-match");
@@ -25,17 +25,17 @@ export function evaluateConditions(headers: Headers, current: Validators): "proc
     return "failed";
   }
   if (ifNoneMatch !== null) {
-    // RFC 9110 §13.2.2 step 3. Whatever it says, If-Modified-Since is not looked at.
+    // RFC 9110 §13.2.2 step 3. With If-None-Match present, If-Modified-Since is ignored.
     return namesTag(ifNoneMatch, current.etag, isWeakMatch) ? "not-modified" : "proceed";
   }
-  // RFC 9110 §13.2.2 step 4. By equality, not `≥`: a mirror that goes back to an older file has modified it, and a client told 304
-  // would keep the newer one for ever.
+  // RFC 9110 §13.2.2 step 4. Compared by equality, not by `≥`: a mirror that goes back to an older file has modified it, and a client that
+  // gets 304 would keep the newer file for ever.
   return isCurrentDate(headers.get("if-modified-since"), current) ? "not-modified" : "proceed";
 }
 
 /**
- * RFC 9110 §13.2.2 step 5: whether a Range may be honoured as far as If-Range is concerned. Only an exact strong entity tag or the exact date
- * is proof (§13.1.5); on anything else the client gets the whole representation, else it would join two versions.
+ * RFC 9110 §13.2.2 step 5: whether If-Range allows the Range to be applied. Only the exact strong entity tag or the exact date allows it (§13.1.5);
+ * otherwise the client must get the whole representation, or it would join parts of two versions.
  */
 export function isRangeWanted(headers: Headers, current: Validators): boolean {
   const ifRange = headers.get("if-range");
@@ -53,7 +53,7 @@ function isCurrentDate(header: string | null, current: Validators): boolean {
   return !current.datesRefused && isSameDate(header, current.lastModified);
 }
 
-/** RFC 9110 §13.1.4: an invalid date, or a representation without one, leaves the condition ignored. */
+/** If-Unmodified-Since. RFC 9110 §13.1.4: it is ignored where its date is invalid or the representation has none. */
 function isModifiedSince(header: string | null, current: Validators): boolean {
   const since = parseHttpDate(header);
   if (since === null) return false;

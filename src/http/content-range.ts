@@ -1,12 +1,12 @@
 import type { ByteSpan } from "./byte-ranges.ts";
 
-/** What a Content-Range header says; `size` of the whole representation is undefined where it said `*`. */
+/** A parsed Content-Range header: positions of first and last byte, and bytes of the whole representation; `size` is undefined where it says `*`. */
 export type ContentRange =
   | { readonly kind: "range"; readonly first: number; readonly last: number; readonly size: number | undefined }
-  /** Of a 416: the size against which no range could be satisfied. */
+  /** Of a 416: no range lies inside a representation of this size. */
   | { readonly kind: "unsatisfied"; readonly size: number };
 
-/** `bytes first-last/size`, always with numeric positions and total: zchunk's parser takes nothing else. */
+/** Content-Range of a 206 (RFC 9110 §14.4), `bytes first-last/size`: always with a numeric size, since zchunk does not accept `*`. */
 export function formatContentRange(span: ByteSpan, size: number): string {
   return `bytes ${span.offset}-${span.offset + span.length - 1}/${size}`;
 }
@@ -17,8 +17,8 @@ export function formatUnsatisfiedRange(size: number): string {
 }
 
 /**
- * Parses a Content-Range header (RFC 9110 §14.4). Null: absent, another unit, malformed, contradictory or past 2^53. Where the body belongs is
- * then unknown.
+ * Parses a Content-Range header (RFC 9110 §14.4).
+ * @returns null when it is absent, malformed, contradictory, in another unit or beyond 2^53: the place of the body in the file is then unknown.
  */
 export function parseContentRange(header: string | null): ContentRange | null {
   const match = /^bytes (?:(\d+)-(\d+)|\*)\/(\d+|\*)$/i.exec(header ?? "");

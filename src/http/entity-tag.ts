@@ -1,18 +1,18 @@
-/** An entity tag (RFC 9110 §8.8.3); `opaque` is without its quotes. */
+/** An entity tag (RFC 9110 §8.8.3); `opaque` is the opaque-tag without its quotes. */
 export interface EntityTag {
   readonly weak: boolean;
   readonly opaque: string;
 }
 
-/** Value of If-Match or If-None-Match: any current representation, or one of these. */
+/** Value of If-Match or If-None-Match: `*` for any current representation, or a list of tags. */
 export type EntityTagList = "*" | readonly EntityTag[];
 
 const ENTITY_TAG = String.raw`(?<weak>W/)?"(?<opaque>[\x21\x23-\x7e\x80-\xff]*)"`;
 const WHOLE = new RegExp(`^${ENTITY_TAG}$`);
-/** One list element, which may be empty. The opaque part may hold commas: a list split at its commas would tear such a tag. */
+/** One element of a list, which may be empty. An opaque-tag may contain commas, so the list must not be split at commas. */
 const LIST_ELEMENT = String.raw`[ \t]*(?:${ENTITY_TAG}[ \t]*)?(?:,|$)`;
 
-/** Parses a single entity tag, as in ETag and If-Range. Null: absent or anything else, such as a date or a list. */
+/** Parses one entity tag, as in ETag and If-Range; null when it is absent or anything else, such as a date or a list. */
 export function parseEntityTag(text: string | null | undefined): EntityTag | null {
   const match = WHOLE.exec(text ?? "");
   return match === null ? null : tagFromMatch(match);
@@ -35,17 +35,17 @@ function tagFromMatch(match: RegExpExecArray): EntityTag {
   return { weak: match.groups?.["weak"] !== undefined, opaque: match.groups?.["opaque"] ?? "" };
 }
 
-/** RFC 9110 §8.8.3.2: equal and both strong. For byte ranges and If-Match. */
+/** Strong comparison (RFC 9110 §8.8.3.2): equal and both strong. For If-Range and If-Match. */
 export function isStrongMatch(a: EntityTag, b: EntityTag): boolean {
   return !a.weak && !b.weak && a.opaque === b.opaque;
 }
 
-/** RFC 9110 §8.8.3.2: equal, weak or not. For If-None-Match. */
+/** Weak comparison (RFC 9110 §8.8.3.2): equal, weak or strong. For If-None-Match. */
 export function isWeakMatch(a: EntityTag, b: EntityTag): boolean {
   return a.opaque === b.opaque;
 }
 
-/** As sent in a header. */
+/** The tag as a header carries it. */
 export function formatEntityTag(tag: EntityTag): string {
   return `${tag.weak ? "W/" : ""}"${tag.opaque}"`;
 }

@@ -4,7 +4,7 @@ const LONG_DAY = "(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day";
 const MONTH = `(?<month>${MONTHS.join("|")})`;
 const TIME = String.raw`(?<hour>\d\d):(?<minute>\d\d):(?<second>\d\d)`;
 
-/** RFC 9110 §5.6.7: the one form to send and the two obsolete ones that a recipient must accept. */
+/** RFC 9110 §5.6.7: the form that senders must use, and the two obsolete ones that recipients must accept. */
 const FORMS = [
   new RegExp(String.raw`^${DAY}, (?<day>\d\d) ${MONTH} (?<year>\d{4}) ${TIME} GMT$`), // IMF-fixdate
   new RegExp(String.raw`^${LONG_DAY}, (?<day>\d\d)-${MONTH}-(?<year>\d\d) ${TIME} GMT$`), // RFC 850
@@ -12,12 +12,12 @@ const FORMS = [
 ];
 
 /**
- * Two-digit years from this on are of the 20th century. The RFC's window (at most 50 years ahead) moves with the clock; this one needs none,
- * and agrees with it for any date between 1977 and today.
+ * Two-digit years from this one on belong to the 20th century. The RFC's rule (at most 50 years ahead) needs a clock; this one does not, and gives
+ * the same for every date between 1977 and today.
  */
 const PIVOT_YEAR = 70;
 
-/** Parses an HTTP-date (RFC 9110 §5.6.7) to milliseconds since the epoch. Null: absent, malformed, or no day of the calendar. */
+/** Parses an HTTP-date (RFC 9110 §5.6.7) to milliseconds since the epoch; null when it is absent, malformed, or no day of the calendar. */
 export function parseHttpDate(text: string | null | undefined): number | null {
   if (text === null || text === undefined) return null;
   for (const form of FORMS) {
@@ -32,27 +32,27 @@ function dateFromGroups(groups: Record<string, string>): number | null {
   const year = groups["year"]?.length === 2 ? part("year") + (part("year") < PIVOT_YEAR ? 2000 : 1900) : part("year");
   const month = MONTHS.indexOf(groups["month"] ?? "");
   const day = part("day");
-  // A second of 60 is a leap second.
+  // Second 60 is a leap second.
   if (part("hour") > 23 || part("minute") > 59 || part("second") > 60) return null;
   const midnight = new Date(Date.UTC(year, month, day));
-  // Date.UTC rolls 31 February over into March and takes the year 99 for 1999.
+  // `Date.UTC` makes 3 March of 31 February, and 1999 of the year 99.
   if (midnight.getUTCFullYear() !== year || midnight.getUTCDate() !== day) return null;
   return midnight.getTime() + ((part("hour") * 60 + part("minute")) * 60 + part("second")) * 1000;
 }
 
-/** Whether both are valid HTTP-dates of the same second. Dates compare by equality only: mirrors go back in time as well as forward. */
+/** Whether both are valid HTTP-dates of the same second. Equality decides, not order: mirrors also go back to older files. */
 export function isSameDate(a: string | null | undefined, b: string | null | undefined): boolean {
   const time = parseHttpDate(a);
   return time !== null && time === parseHttpDate(b);
 }
 
-/** Servers make entity tags of date and size too, and dates have whole seconds; clocks differ. */
+/** RFC 9110 §8.8.2.2: a Last-Modified at least this much older than the response counts as a strong validator. */
 const UNSETTLED_MS = 60_000;
 
 /**
- * Whether validators that came with this Last-Modified may stand for the next change too: they were received right after the last one
- * (RFC 9110 §8.8.2.2, with its 60 seconds). A date far ahead is of a server with a wrong clock, and tells nothing of that. `receivedAt` in
- * milliseconds since the epoch.
+ * Whether the file may change again without a change of its validators: they were received within 60 seconds of the last change (RFC 9110 §8.8.2.2),
+ * dates have whole seconds, and servers make entity tags of date and size too. A date further ahead comes from a wrong clock and does not count.
+ * @param receivedAt milliseconds since the epoch.
  */
 export function isUnsettled(lastModified: string | undefined, receivedAt: number): boolean {
   const changedAt = parseHttpDate(lastModified);

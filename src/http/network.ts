@@ -1,10 +1,10 @@
-/** A range of addresses: those whose first `bits` are those of `bytes` (4 or 16 of them). */
+/** A range of addresses in CIDR notation: those whose first `bits` bits equal those of `bytes`, 4 of IPv4 or 16 of IPv6. */
 export interface Network {
   readonly bytes: readonly number[];
   readonly bits: number;
 }
 
-/** Parses `192.0.2.0/24`, `2001:db8::/32`, or one address; null for anything else, also where bits behind the prefix are set: that is a slip. */
+/** Parses `192.0.2.0/24`, `2001:db8::/32`, or one address; null for anything else, also where bits behind the prefix are set, as in `192.0.2.1/24`. */
 export function parseNetwork(text: string): Network | null {
   const [, address = "", prefix] = /^([0-9a-f.:]+)(?:\/(\d{1,3}))?$/i.exec(text) ?? [];
   const bytes = parseAddress(address);
@@ -14,13 +14,13 @@ export function parseNetwork(text: string): Network | null {
   return bytes.every((byte, at) => (byte & ~maskOf(bits, at)) === 0) ? { bytes, bits } : null;
 }
 
-/** Whether an address, as `cf-connecting-ip` gives it, lies in a network. An IPv4 address in IPv6 form is that IPv4 address. */
+/** Whether an address, as `cf-connecting-ip` gives it, lies in a network. An IPv4 address mapped to IPv6 counts as that IPv4 address. */
 export function isInNetwork(address: string, { bytes, bits }: Network): boolean {
   const given = parseAddress(address);
   return given?.length === bytes.length && given.every((byte, at) => ((byte ^ (bytes[at] ?? 0)) & maskOf(bits, at)) === 0);
 }
 
-/** The bits of byte `at` that belong to a prefix of `bits`. */
+/** The mask of byte `at` under a prefix of `bits` bits. */
 function maskOf(bits: number, at: number): number {
   const inByte = Math.min(8, Math.max(0, bits - at * 8));
   return (0xff << (8 - inByte)) & 0xff;
@@ -28,7 +28,7 @@ function maskOf(bits: number, at: number): number {
 
 function parseAddress(text: string): readonly number[] | null {
   if (!text.includes(":")) return parseIpv4(text);
-  // RFC 4291 §2.2 form 3: the last 32 bits may be written as IPv4. `URL` knows the rest of the forms.
+  // `URL` reads all forms of RFC 4291 §2.2, also that with the last 32 bits written as IPv4, and writes them as groups.
   if (!URL.canParse(`http://[${text}]`)) return null;
   const [head = "", tail] = new URL(`http://[${text}]`).hostname.slice(1, -1).split("::");
   const groups = (part: string) => (part === "" ? [] : part.split(":").map((group) => Number.parseInt(group, 16)));
@@ -39,7 +39,7 @@ function parseAddress(text: string): readonly number[] | null {
   return isMapped ? bytes.slice(12) : bytes;
 }
 
-/** Four decimal numbers: forms such as `010.1` mean different addresses to different programs. */
+/** Only four decimal numbers: programs disagree on the meaning of `010.1`. */
 function parseIpv4(text: string): readonly number[] | null {
   const parts = text.split(".");
   if (parts.length !== 4 || !parts.every((part) => /^(?:0|[1-9]\d{0,2})$/.test(part) && Number(part) < 256)) return null;

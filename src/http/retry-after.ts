@@ -1,9 +1,9 @@
 import { parseHttpDate } from "./http-date.ts";
 
 /**
- * Parses Retry-After (RFC 9110 §10.2.3), delay or date.
+ * Parses Retry-After (RFC 9110 §10.2.3), a delay in seconds or a date.
  * @param now milliseconds since the epoch.
- * @returns whole seconds to wait from `now`, 0 for a date gone by, or undefined when absent or malformed. The caller bounds it.
+ * @returns whole seconds to wait from `now`, 0 for a date in the past; undefined when it is absent or malformed. The caller must limit it.
  */
 export function parseRetryAfter(header: string | null, now: number): number | undefined {
   if (header === null) return undefined;

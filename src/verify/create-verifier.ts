@@ -9,7 +9,7 @@ import { isZstdMagic, walkZstd, ZSTD_MAGIC } from "./zstd.ts";
 
 export type { CreateDigest } from "./digest-ranges.ts";
 
-/** The first bytes by which the formats are told apart. */
+/** Bytes read first: all formats but ISO begin with a magic number. */
 const SNIFFED_MAGIC_BYTES = 4;
 
 /** The formats that have a walk of their own. */

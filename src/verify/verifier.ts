@@ -5,8 +5,8 @@
 export type Verdict = { readonly kind: "whole" } | { readonly kind: "broken"; readonly reason: string } | { readonly kind: "unknown" };
 
 /**
- * The length in bytes that the file declares of itself. `pending`: not read yet; `exact`: rpm, deb; `at-least`: iso, and a deb to which members may be
- * appended; `unknown`: the format states none, or there is no known format.
+ * The length in bytes that the file declares of itself. `pending`: not read yet; `exact`: rpm, deb; `at-least`: iso, and a deb to which members may
+ * be appended; `unknown`: the format states none, or there is no known format.
  */
 export type DeclaredLength =
   | { readonly kind: "pending" }

@@ -10,9 +10,9 @@ const CRC32_BYTES = 4;
 const CHECK_BYTES = [0, 4, 4, 4, 8, 8, 8, 16, 16, 16, 32, 32, 32, 64, 64, 64];
 
 /**
- * Walks a file of xz streams, from behind the first four bytes of its magic (https://tukaani.org/xz/xz-file-format.txt): the blocks, by the headers of
- * their LZMA2 chunks; the index, by the size that it must have for these blocks; and the footer. Nothing is decompressed and no check is computed,
- * so a changed bit is found only where it breaks the structure.
+ * Walks a file of xz streams, from behind the first four bytes of its magic (https://tukaani.org/xz/xz-file-format.txt): the blocks, by the headers
+ * of their LZMA2 chunks; the index, by the size that it must have for these blocks; and the footer. Nothing is decompressed and no check is
+ * computed, so a changed bit is found only where it breaks the structure.
  */
 export function* walkXz(file: WalkedFile): Walk {
   file.declare({ kind: "unknown" });

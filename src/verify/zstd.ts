@@ -84,8 +84,8 @@ function* walkSkippable(start: number): Walk<Frame> {
 const CUT_FRAME: Frame = { reason: "the file ends inside a zstd frame" };
 
 /**
- * Whether the file has all of the `size` skipped bytes before `end`. The next field would not show it: a field behind the end of the file is as empty as
- * one exactly at its end.
+ * Whether the file has all of the `size` skipped bytes before `end`. The next field would not show it: a field behind the end of the file is as
+ * empty as one exactly at its end.
  */
 function* hasLastByte(end: number, size: number): Walk<boolean> {
   return size === 0 || (yield { at: end - 1, size: 1 }).length === 1;
