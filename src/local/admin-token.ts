@@ -4,12 +4,12 @@ import { join } from "node:path";
 
 const TOKEN_BYTES = 32;
 
-/** Where a server's admin token lies: whoever may read the state folder may use the operator's verbs. */
+/** Path of the server's admin token. A user who can read this file can use the operator's verbs. */
 export function adminTokenPath(stateFolder: string): string {
   return join(stateFolder, "admin-token");
 }
 
-/** The token of the state folder, made at the first start. Throws where the folder cannot be read or written. */
+/** The admin token of the state folder; the first call makes one. Throws if the file can be neither read nor written. */
 export function readAdminToken(stateFolder: string): string {
   const path = adminTokenPath(stateFolder);
   try {

@@ -3,7 +3,7 @@ import { parse, TomlError } from "smol-toml";
 import * as v from "valibot";
 import { done, refused, type Step } from "./step.ts";
 
-/** How the Worker is put together: what the one-machine server takes from the project's wrangler.toml besides `[vars]`. */
+/** What the one-machine server needs of the project's own wrangler.toml besides `[vars]`: how to run the Worker. */
 export interface ProjectFile {
   readonly compatibilityDate: string;
   readonly compatibilityFlags: readonly string[];
@@ -16,9 +16,10 @@ const ProjectSchema = v.object({
   durable_objects: v.object({ bindings: v.array(v.object({ name: v.string(), class_name: v.string() })) }),
 });
 
-/** A file without [vars] is left to `parseConfig`, which says what has to be in them. */
+/** A file without [vars] passes here: `parseConfig` then reports what is missing. */
 const VarsSchema = v.object({ vars: v.optional(v.record(v.string(), v.unknown()), {}) });
 
+/** Reads the project's wrangler.toml. Refuses with every missing or malformed key. */
 export function readProjectFile(path: string): Step<ProjectFile> {
   const table = readToml(path);
   if (!table.ok) return table;
@@ -31,7 +32,7 @@ export function readProjectFile(path: string): Step<ProjectFile> {
   });
 }
 
-/** The `[vars]` table of a wrangler.toml, not yet validated. */
+/** The `[vars]` table of a wrangler.toml, not yet validated. Refuses if the file is no TOML, or `vars` no table. */
 export function readVars(path: string): Step<Record<string, unknown>> {
   const table = readToml(path);
   if (!table.ok) return table;
@@ -39,7 +40,7 @@ export function readVars(path: string): Step<Record<string, unknown>> {
   return parsed.success ? done(parsed.output.vars) : refused(`Cannot use vars of "${path}": it must be a table, [vars].`);
 }
 
-/** The parsed file, whatever is in it. */
+/** A TOML file, parsed and not validated. Refuses if it cannot be read, or with the place of the syntax error. */
 export function readToml(path: string): Step<unknown> {
   let text: string;
   try {

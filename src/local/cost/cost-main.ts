@@ -4,7 +4,7 @@ import { estimateCost, formatCost, type Traffic } from "./cost.ts";
 const FACTORS: Readonly<Record<string, number>> = { "": 1, k: 1e3, M: 1e6, G: 1e9 };
 
 const command = new Command("npm run cost --")
-  .description("What a mirror on Cloudflare costs in a month, by the prices of November 2026.")
+  .description("Estimate what a mirror on Cloudflare costs in a month, at the prices of November 2026.")
   .requiredOption("--requests <number>", "requests a month, such as 500M", parseAmount)
   .requiredOption("--gb <number>", "GB (10⁹ bytes) sent a month, such as 1M for a petabyte", parseAmount)
   .option("--stored-gb <number>", "GB at rest", parseAmount, 9)

@@ -1,47 +1,52 @@
-/** What a mirror is asked for in a month, and how well its caches do. Shares are from 0 to 1. */
+/** A month's traffic of a mirror. Shares are numbers from 0 to 1. */
 export interface Traffic {
   readonly plan: "free" | "paid";
+  /** All requests of clients in the month. */
   readonly requests: number;
   /** Sent to clients, in GB (10⁹ bytes). */
   readonly gb: number;
   /** At rest in R2, in GB. */
   readonly storedGb: number;
-  /** Of all requests, those for roots and members of repositories. */
+  /** Share of all requests that ask for repository metadata (roots and members). */
   readonly metadata: number;
-  /** Of the requests for packages, those that nobody asked for before. */
+  /** Share of the package requests that are the first for their file. */
   readonly cold: number;
-  /** Of the warm requests, those that the data centre's cache answers. */
+  /** Share of the other package requests (warm ones), and of the metadata requests, that a data centre's cache answers. */
   readonly cached: number;
 }
 
+/** One position of the bill. */
 export interface CostLine {
   readonly what: string;
   readonly amount: number;
   readonly unit: string;
+  /** Units a month without extra charge. */
   readonly included: number;
   /** US dollars a month. */
   readonly dollars: number;
 }
 
+/** The bill of a month. */
 export interface Cost {
   readonly lines: readonly CostLine[];
+  /** US dollars a month, of all lines. */
   readonly dollars: number;
-  /** What the plan does not allow, with what would be right. */
+  /** One sentence for each limit of the plan that this traffic exceeds. */
   readonly problems: readonly string[];
 }
 
 const SLICE_BYTES = 8 * 1024 * 1024;
 const DAYS = 30;
 
-/** The budgets of test/worker/budget.test.ts: a request's operations by its kind. */
+/** R2 reads (class B) of one request by its kind, as test/worker/budget.test.ts proves them. */
 const CLASS_B = { warm: 1, cold: 2, metadata: 1 };
 const WRITES_FOR_SLICED_HEAD = 2;
-/** Uses that one call tells the ledger of; it writes two rows (one of an index) for each object of a batch, which has about half as many as uses. */
+/** One call to the ledger reports so many uses. The ledger writes two rows (one in an index) per object, and a batch has about half as many objects as uses. */
 const USES_A_BATCH = 100;
 const ROWS_A_USE = 2 * 0.5;
-/** CPU of one answer, and of a GB that goes through the pump: bench/cpu-per-mb.ts. */
+/** CPU milliseconds of one answer, and of one GB that the pump fetches: measured by bench/cpu-per-mb.ts. */
 const CPU_MS = { request: 0.5, coldGb: 1_700 };
-/** A coordinator stays awake while its file is fetched, at 128 MB. */
+/** A coordinator, billed as 128 MB, runs while its file is fetched, at this speed. */
 const FETCH_MB_PER_SECOND = 20;
 const OBJECT_GB = 0.128;
 const CALL_SECONDS = 0.01;
@@ -70,7 +75,7 @@ type Item = keyof typeof PRICES;
 
 const PAID_PLAN_DOLLARS = 5;
 
-/** What the free plan allows in a day; what goes beyond fails. */
+/** Daily limits of the free plan; requests beyond them fail. */
 const FREE_A_DAY: Partial<Record<Item, number>> = {
   "Workers requests": 100e3,
   "Durable Object requests": 100e3,
@@ -78,7 +83,7 @@ const FREE_A_DAY: Partial<Record<Item, number>> = {
   "Durable Object rows written": 100e3,
 };
 
-/** The month's bill. An average over all: a mirror of images has few large requests, one of packages many small ones. */
+/** Estimates the month's bill. It takes all package files for equally large: gb divided by the package requests. */
 export function estimateCost(traffic: Traffic): Cost {
   const amounts = estimateAmounts(traffic);
   const lines = Object.entries(PRICES).map(([what, { unit, dollars, per, included }]): CostLine => {
@@ -98,7 +103,7 @@ function estimateAmounts({ requests, gb, storedGb, metadata, cold, cached }: Tra
   const coldPackages = packages * cold;
   const warm = (packages - coldPackages) * (1 - cached);
   const bytes = packages === 0 ? 0 : (gb * 1e9) / packages;
-  // One that fits in a slice has none of its own.
+  // A file that fits in one slice is one object without slices.
   const slices = bytes > SLICE_BYTES ? Math.ceil(bytes / SLICE_BYTES) : 0;
   const coldGb = (coldPackages * bytes) / 1e9;
   const calls = metadataRequests + coldPackages + requests / USES_A_BATCH;
@@ -123,7 +128,7 @@ function overFree(amounts: Readonly<Record<Item, number>>): readonly string[] {
   });
 }
 
-/** The bill as a table. */
+/** Formats the bill as a table, the total as its last line, and after it the problems. */
 export function formatCost({ lines, dollars, problems }: Cost): string {
   const number = (value: number): string => value.toLocaleString("en", { maximumFractionDigits: value < 100 ? 1 : 0 });
   const rows = lines.map(

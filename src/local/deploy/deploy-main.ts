@@ -13,12 +13,12 @@ process.exitCode = await main();
 
 async function main(): Promise<number> {
   const command = new Command("npm run deploy --")
-    .description("Deploy the mirror to Cloudflare: bucket, lifecycle rules, Worker. Doing it again is safe.")
+    .description("Deploy the mirror to Cloudflare: bucket, lifecycle rules, Worker. You can repeat it safely.")
     .option("--config <file>", "the wrangler.toml to deploy", "wrangler.toml")
     .option("--domains", "make the mirrors' hosts custom domains; DNS records of these names are replaced", false)
-    .addOption(new Option("--location <hint>", "where R2 puts a bucket that is created now").choices(R2_LOCATIONS))
+    .addOption(new Option("--location <hint>", "where R2 puts the bucket if this command creates it").choices(R2_LOCATIONS))
     .option("--wrangler <file>", "the wrangler to run", join(ROOT, "node_modules/wrangler/bin/wrangler.js"))
-    .option("--dry-run", "say what would be done; needs no login and no network", false)
+    .option("--dry-run", "print each step and do nothing; needs no login and no network", false)
     .allowExcessArguments(false)
     .parse();
   const flags = command.opts<{ config: string; domains: boolean; location?: string; wrangler: string; dryRun: boolean }>();

@@ -6,38 +6,42 @@ import { parseConfig } from "../../config/parse-config.ts";
 import { readToml, readVars } from "../project-file.ts";
 import { done, refused, type Step } from "../step.ts";
 
-/** What deploying does, as the wrangler.toml says. */
+/** What `npm run deploy` will do, read from the wrangler.toml. */
 export interface DeployPlan {
+  /** Name of the Worker. */
   readonly worker: string;
   readonly bucket: Bucket;
   readonly rules: readonly LifecycleRule[];
-  /** Hosts of the mirrors that can be custom domains: public names, exact. */
+  /** The mirrors' hosts that can be custom domains: exact public names. */
   readonly domains: readonly string[];
-  /** Hosts that cannot: labels such as `fedora.*`, addresses, names of a private network. */
+  /** The mirrors' hosts that cannot: labels such as `fedora.*`, addresses, names of a private network. */
   readonly otherHosts: readonly string[];
-  /** The file has routes of its own, such as the wildcard that labels need. */
+  /** Whether the file itself has routes, such as the wildcard route that labels need. */
   readonly hasRoutes: boolean;
-  /** The file says which account. */
+  /** Whether the file names the account. */
   readonly hasAccount: boolean;
+  /** The mirrors' names. */
   readonly mirrors: readonly string[];
   readonly plan: Config["plan"];
 }
 
+/** An R2 bucket. */
 export interface Bucket {
   readonly name: string;
   readonly jurisdiction: string | undefined;
 }
 
+/** A lifecycle rule of the bucket, for `wrangler r2 bucket lifecycle`. */
 export interface LifecycleRule {
   readonly name: string;
   /** The option of `wrangler r2 bucket lifecycle add`. */
   readonly option: "--expire-days" | "--abort-multipart-days";
   readonly days: number;
-  /** How `wrangler r2 bucket lifecycle list` tells of it. */
+  /** What `wrangler r2 bucket lifecycle list` prints as its action. */
   readonly action: string;
 }
 
-/** The ledger deletes by RETENTION_DAYS; the rule is its backstop, and must never be quicker. */
+/** The ledger deletes objects after RETENTION_DAYS. The rule is a backstop: if it came first, R2 would delete objects that the ledger counts as stored. */
 const EXPIRY_MARGIN_DAYS = 7;
 
 const text = v.string("write a text in quotes");
@@ -56,7 +60,7 @@ const FileSchema = v.object(
   "this key has to be given; the project's own wrangler.toml shows how",
 );
 
-/** Reads what is to be deployed, or says everything that would be refused, before anything is touched. */
+/** Reads and checks the wrangler.toml before any step changes something. Refuses with every problem that would stop the deployment. */
 export function readDeployPlan(path: string): Step<DeployPlan> {
   const table = readToml(path);
   if (!table.ok) return table;
@@ -114,7 +118,7 @@ function lifecycleRules({ retentionDays }: Config): readonly LifecycleRule[] {
   ];
 }
 
-/** RFC 6761, RFC 6762, RFC 8375 and what networks at home use: no zone of these can be in an account. */
+/** Names of RFC 6761, RFC 6762 and RFC 8375, and names that home networks use: no Cloudflare account can have a zone of these. */
 const PRIVATE_NAME = /(^|\.)(localhost|local|lan|internal|intranet|home|test|invalid|example|home\.arpa|workers\.dev)$/;
 
 function isPublicName(host: string): boolean {

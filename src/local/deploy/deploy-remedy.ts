@@ -1,47 +1,47 @@
-/** What wrangler says, and what to do about it. The first that matches wins. Codes are of the Cloudflare API. */
-const REMEDIES: readonly (readonly [said: RegExp, remedy: string])[] = [
+/** Patterns of wrangler's output, and what to do. The first that matches wins. Codes are the Cloudflare API's. */
+const REMEDIES: readonly (readonly [printed: RegExp, remedy: string])[] = [
   [/^Cannot run |Cannot find module/, "Run `npm ci` first: wrangler comes with the project."],
-  [/more than one account/i, "Say which account: export CLOUDFLARE_ACCOUNT_ID=<id> (`npx wrangler whoami` lists them), and deploy again."],
+  [/more than one account/i, "Name the account: export CLOUDFLARE_ACCOUNT_ID=<id> (`npx wrangler whoami` lists them), and deploy again."],
   [
     /\bcode: 10042\b|enable R2/i,
-    "R2 is not enabled: open R2 in the dashboard once and accept its terms (the free 10 GB need it too), and deploy again.",
+    "R2 is not enabled: open R2 in the dashboard once, accept its terms (also for the free 10 GB), and deploy again.",
   ],
   [
     /\bcode: 10063\b|register a workers\.dev subdomain/i,
-    "Open Workers & Pages in the dashboard once, which registers a workers.dev name, and deploy again.",
+    "Open Workers & Pages in the dashboard once: that registers a workers.dev name. Then deploy again.",
   ],
   [
     /could not find zone|zone.*not found/i,
-    "A host of a mirror is in no zone of this account: add its domain to Cloudflare, or take the host out of wrangler.toml, or deploy without --domains.",
+    "No zone of this account has the host of a mirror: add its domain to Cloudflare, or remove the host from wrangler.toml, or deploy without --domains.",
   ],
   [
     /\bcode: 100117\b|externally managed DNS/i,
-    "A host of a mirror has a DNS record already: delete the record in the dashboard, or use a route instead (docs/deploy.md, Domains).",
+    "The host of a mirror already has a DNS record: delete the record in the dashboard, or use a route instead (docs/deploy.md, Domains).",
   ],
-  [/cron trigger/i, "The account has no cron trigger left (5 on the free plan): delete one of another Worker."],
-  [/\bcode: 100328\b|CPU limits are not supported/i, "Take [limits] out of wrangler.toml: the free plan has a limit of its own."],
+  [/cron trigger/i, "The account has used all its cron triggers (5 on the free plan): delete one of another Worker."],
+  [/\bcode: 100328\b|CPU limits are not supported/i, "Remove [limits] from wrangler.toml: the free plan has its own limit."],
   [
     /\bcode: 10027\b|script (is )?too large/i,
-    "The bundle is over the plan's limit (3 MB compressed on the free plan): run the unmodified project.",
+    "The bundle is larger than the plan allows (3 MB compressed on the free plan): deploy the unmodified project.",
   ],
-  [/startup exceeded|\bcode: 10021\b/i, "Cloudflare refused the script or one of its bindings as it started: the text above says which."],
-  [/migration/i, "Leave the [[migrations]] that were deployed before as they are, and add new ones behind them with a tag of their own."],
+  [/startup exceeded|\bcode: 10021\b/i, "Cloudflare could not start the script or one of its bindings: the text above names it."],
+  [/migration/i, "Do not change [[migrations]] that were deployed before: add a new one after them, with a new tag."],
   [
     /\bcode: (10000|9106|9109)\b|authentication|not authenticated|CLOUDFLARE_API_TOKEN|insufficient permission|unauthorized/i,
     "Log in with `npx wrangler login`, or set CLOUDFLARE_API_TOKEN to a token of the template “Edit Cloudflare Workers” with Workers R2 Storage: Edit added.",
   ],
   [
     /rate limit|\bcode: 971\b|too many requests/i,
-    "Cloudflare's API is asked too often from this account: wait five minutes and deploy again.",
+    "This account has sent too many requests to Cloudflare's API: wait five minutes and deploy again.",
   ],
   [
     /ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ETIMEDOUT|fetch failed|network/i,
-    "api.cloudflare.com could not be reached: check the network or the proxy, and deploy again.",
+    "wrangler could not reach api.cloudflare.com: check the network or the proxy, and deploy again.",
   ],
 ];
 
-/** One sentence: what to do about what wrangler said. */
+/** One or two sentences: what to do about a failure with this output of wrangler. */
 export function remedyFor(output: string): string {
-  const [, remedy] = REMEDIES.find(([said]) => said.test(output)) ?? [];
-  return remedy ?? "Wrangler's own words are above. Deploying again is safe: each step looks first at what is there.";
+  const [, remedy] = REMEDIES.find(([printed]) => printed.test(output)) ?? [];
+  return remedy ?? "The text above is wrangler's own. You can deploy again safely: each step first checks what exists.";
 }

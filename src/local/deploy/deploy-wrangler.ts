@@ -1,21 +1,22 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 
-/** How one wrangler command ended. */
+/** The result of one wrangler command. */
 export interface WranglerResult {
+  /** Whether its exit code was 0. */
   readonly ok: boolean;
   readonly stdout: string;
-  /** Both streams, as a person would have read them, without colours. */
+  /** stdout and stderr in the order in which wrangler wrote them, without colours. */
   readonly output: string;
 }
 
-/** Runs wrangler with these arguments. Never rejects: a command that cannot be started is a failed one. */
+/** Runs wrangler with these arguments. Never rejects: if the program cannot start, the result is a failure that says why. */
 export type RunWrangler = (args: readonly string[]) => Promise<WranglerResult>;
 
-/** Without colours (the texts are read) and without questions: wrangler finds no terminal. */
+/** We parse the output, so it must have no colours. Wrangler asks no questions, as it finds no terminal. */
 const ENVIRONMENT = { NO_COLOR: "1", FORCE_COLOR: "0", WRANGLER_HIDE_BANNER: "true", WRANGLER_SEND_METRICS: "false" };
 
-/** `command` is the program and its first arguments. */
+/** Runs wrangler in the folder `cwd`. `command` is the program and its first arguments. */
 export function createWrangler(command: readonly [string, ...string[]], cwd: string): RunWrangler {
   const [program, ...first] = command;
   return async (args) => {

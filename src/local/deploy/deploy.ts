@@ -4,18 +4,22 @@ import { remedyFor } from "./deploy-remedy.ts";
 import type { RunWrangler, WranglerResult } from "./deploy-wrangler.ts";
 import { done, refused, type Step } from "../step.ts";
 
+/** What the command line of `npm run deploy` asked for. */
 export interface DeployOptions {
   /** The wrangler.toml to deploy. */
   readonly config: string;
-  /** Makes the mirrors' hosts custom domains of the Worker; existing DNS records of these names are replaced. */
+  /** Makes the mirrors' hosts custom domains of the Worker; Cloudflare then replaces the DNS records of these names. */
   readonly domains: boolean;
-  /** R2's location hint for a bucket that is created now. */
+  /** R2's location hint, used if this command creates the bucket. */
   readonly location: string | undefined;
-  /** An account is named by CLOUDFLARE_ACCOUNT_ID. */
+  /** Whether CLOUDFLARE_ACCOUNT_ID names an account. */
   readonly hasAccount: boolean;
 }
 
-/** Deploys, step by step; each step looks first at what is there, so that doing it again changes nothing. Gives the URLs. */
+/**
+ * Deploys in four steps. Each step first checks what exists, so that a second run changes nothing. Returns the Worker's URLs; refuses with wrangler's
+ * output and a remedy at the first step that fails.
+ */
 export async function deploy(
   plan: DeployPlan,
   options: DeployOptions,
@@ -43,8 +47,8 @@ const WhoamiSchema = v.object({ loggedIn: v.boolean(), accounts: v.optional(v.ar
 async function checkLogin(hasAccount: boolean, wrangler: RunWrangler): Promise<Step<void>> {
   const asked = await wrangler(["whoami", "--json"]);
   const who = v.safeParse(v.pipe(v.string(), v.parseJson(), WhoamiSchema), asked.stdout);
-  if (who.success && !who.output.loggedIn) return refused(`Cannot deploy: nobody is logged in. ${remedyFor("not authenticated")}`);
-  if (!asked.ok || !who.success) return failed("find out who is logged in", asked);
+  if (who.success && !who.output.loggedIn) return refused(`Cannot deploy: wrangler is not logged in. ${remedyFor("not authenticated")}`);
+  if (!asked.ok || !who.success) return failed("check the login", asked);
   const { accounts } = who.output;
   if (hasAccount || accounts.length < 2) return done(undefined);
   const listed = accounts.map(({ id, name }) => `  ${id}  ${name}`).join("\n");
@@ -59,13 +63,13 @@ async function ensureBucket(
 ): Promise<Step<void>> {
   const info = await wrangler(["r2", "bucket", "info", bucket.name, "--json", ...inJurisdiction(bucket)]);
   if (info.ok) {
-    print("  is there");
+    print("  exists");
     return done(undefined);
   }
   if (!/\bcode: 10006\b|does not exist/i.test(info.output)) return failed(`look for the bucket ${bucket.name}`, info);
   const location = options.location === undefined ? [] : ["--location", options.location];
   const created = await wrangler(["r2", "bucket", "create", bucket.name, ...location, ...inJurisdiction(bucket)]);
-  // Somebody else deploys at the same time.
+  // Code 10004: the bucket exists by now. Another deployment created it since we looked.
   const isThere = created.ok || /\bcode: 10004\b/.test(created.output);
   if (isThere) print("  created");
   return isThere ? done(undefined) : failed(`create the bucket ${bucket.name}`, created);
@@ -86,12 +90,12 @@ async function ensureRules({ bucket, rules }: DeployPlan, wrangler: RunWrangler,
       const added = await lifecycle("add", rule.name, rule.option, String(rule.days), "--force");
       if (!added.ok) return failed(`add the lifecycle rule ${rule.name}`, added);
     }
-    print(`  ${rule.action}: ${state === "same" ? "is there" : "set"}`);
+    print(`  ${rule.action}: ${state === "same" ? "exists" : "set"}`);
   }
   return done(undefined);
 }
 
-/** Wrangler lists rules as blocks of `label: value` lines, one empty line between them. */
+/** Finds the rule in wrangler's list: blocks of `label: value` lines, with an empty line between them. */
 function stateOf(rule: LifecycleRule, listed: string): "absent" | "same" | "other" {
   const block = listed.split(/\n\s*\n/).find((part) => valueIn(part, "name") === rule.name);
   if (block === undefined) return "absent";
@@ -108,7 +112,7 @@ function inJurisdiction({ jurisdiction }: Bucket): readonly string[] {
   return jurisdiction === undefined ? [] : ["--jurisdiction", jurisdiction];
 }
 
-/** What wrangler printed as targets: workers.dev URLs and custom domains. */
+/** The targets that `wrangler deploy` printed: workers.dev URLs and custom domains. */
 function urlsIn(stdout: string): readonly string[] {
   const urls = [...stdout.matchAll(/^ *(https:\/\/\S+\.workers\.dev)$|^ *(\S+) \(custom domain\b/gm)];
   return urls.map(([, url, domain]) => url ?? `https://${domain ?? ""}`);

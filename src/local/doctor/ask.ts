@@ -1,28 +1,30 @@
 import { request as requestHttp, type IncomingHttpHeaders } from "node:http";
 import { request as requestHttps } from "node:https";
 
-/** What came back, byte for byte: nothing is followed, decoded or retried. */
+/** An answer as it came: `ask` follows no redirect, decodes no encoding and does not retry. */
 export interface Reply {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
-  /** At most `MAX_BYTES` of it. */
+  /** The first `MAX_BYTES` of the body. */
   readonly body: Buffer;
-  /** The framing says that this is all. */
+  /** Whether the whole body arrived, by its framing. */
   readonly isComplete: boolean;
 }
 
+/** A request; by default a GET without headers of its own. */
 export interface Question {
   readonly method?: "GET" | "HEAD";
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** One request as a package manager makes it; throws an Error that says why there was no answer. */
+/** Sends one request on a new connection. Rejects with an Error that says why there was no answer. */
 export type Ask = (url: URL, question?: Question) => Promise<Reply>;
 
-/** Larger files are looked at by their beginning. */
+/** Of a larger file the doctor reads only the beginning. */
 export const MAX_BYTES = 32 * 1024 * 1024;
 const TIMEOUT_MS = 60_000;
 
+/** `Ask` over the network. */
 export const ask: Ask = (url, { method = "GET", headers = {} } = {}) =>
   new Promise((resolve, reject) => {
     const send = url.protocol === "https:" ? requestHttps : requestHttp;

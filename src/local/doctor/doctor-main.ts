@@ -8,9 +8,9 @@ const MARKS: Readonly<Record<Finding["verdict"], string>> = { good: "good", bad:
 const EXAMPLE = "http://localhost:8787/debian/dists/stable/Release";
 
 const command = new Command("npm run doctor --")
-  .description("Look at a mirror as its clients do, and say what is wrong and what helps. Ends with 1 when something is.")
+  .description("Ask a mirror as its clients do, and print what is wrong and what helps. Exits with 1 if anything is wrong.")
   .argument("<url>", `a file of a mirror, such as ${EXAMPLE}`, parseUrl)
-  .option("--user <name:password>", "for a mirror that asks who it is")
+  .option("--user <name:password>", "for a mirror that requires a password")
   .showHelpAfterError(`Usage: npm run doctor -- <url of a file of a mirror>, such as\n  npm run doctor -- ${EXAMPLE}`)
   .parse();
 
@@ -35,7 +35,7 @@ function parseUrl(text: string): URL {
   const url = new URL(text);
   if (url.pathname.startsWith("/-/") || url.pathname.endsWith("/"))
     throw new InvalidArgumentError(
-      `It must be a file of a mirror, neither a folder nor a page, such as ${new URL(EXAMPLE).pathname} there.`,
+      `It must be the URL of a file of a mirror, not of a folder or a page, such as ${new URL(EXAMPLE).pathname} on that server.`,
     );
   return url;
 }

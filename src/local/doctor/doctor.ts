@@ -1,27 +1,29 @@
 import type { Ask, Question, Reply } from "./ask.ts";
 import { MAX_BYTES } from "./ask.ts";
 
-/** The result of one look at the mirror. */
+/** The result of one check. */
 export interface Finding {
   readonly check: string;
-  /** `unsure`: it may be as it is for a reason. */
+  /** `unsure`: there may be a good reason for it. */
   readonly verdict: "good" | "bad" | "unsure";
   readonly detail: string;
-  /** What to do about it. */
+  /** How to mend it. */
   readonly remedy?: string;
 }
 
+/** What the doctor needs of the outside. */
 export interface DoctorPorts {
   readonly ask: Ask;
-  /** Addresses of a host; throws where there are none. */
+  /** The addresses of a host; rejects if it has none. */
   readonly resolve: (host: string) => Promise<readonly string[]>;
+  /** Milliseconds since the epoch. */
   readonly now: () => number;
 }
 
 const MAX_SKEW_SECONDS = 30;
-/** The causes of all upstreams stand in one line. */
+/** Long enough for the mirror's error line, which may name the failures of several upstreams. */
 const MAX_QUOTED_CHARACTERS = 2000;
-/** As they present themselves: bot checks go by that. */
+/** User-Agents of real clients: bot checks decide by these. */
 const AGENTS: Readonly<Record<string, string>> = {
   apt: "Debian APT-HTTP/1.3 (2.6.1)",
   dnf: "libdnf (Fedora Linux 43; generic; Linux.x86_64)",
@@ -33,11 +35,11 @@ const AGENTS: Readonly<Record<string, string>> = {
 const WAF =
   "Cloudflare: add a WAF rule that skips bot checks (Security → WAF → Custom rules → Skip) for this host name, and turn Bot Fight Mode off.";
 const TRANSFORM =
-  "Turn off what changes answers on their way: compression, minification, Rocket Loader; in nginx gzip off and proxy_force_ranges unset.";
+  "Turn off whatever changes answers between here and the mirror: compression, minification, Rocket Loader; in nginx set gzip off and leave proxy_force_ranges unset.";
 const PROXY =
-  "Something between here and the mirror does not pass requests on as they are; let it, or let clients reach the mirror directly.";
+  "A proxy between here and the mirror changes requests: make it pass them on unchanged, or let clients reach the mirror directly.";
 
-/** Looks at a mirror as its clients do, one finding after the other. `url` is best one of a file of it, at least a few hundred bytes long. */
+/** Checks a mirror as its clients would use it, and yields one finding after the other. `url` should be one of its files, of at least a few hundred bytes. */
 export async function* diagnose(url: URL, ports: DoctorPorts): AsyncGenerator<Finding> {
   let addresses: readonly string[];
   try {
@@ -46,7 +48,7 @@ export async function* diagnose(url: URL, ports: DoctorPorts): AsyncGenerator<Fi
     yield bad(
       "DNS",
       `${url.hostname} does not resolve: ${messageOf(error)}`,
-      "Make a record for it, or ask by an address; a new record may take minutes.",
+      "Create a DNS record for it, or use an address; a new record may need minutes to appear.",
     );
     return;
   }
@@ -75,22 +77,22 @@ function lookAtRefusal({ status, body }: Reply): Finding {
     return bad(
       "GET",
       `the answer is ${status}, the mirror's upstream is unreachable: ${cause}`,
-      "Look from the mirror's machine whether that upstream answers; correct its URL in wrangler.toml, or add a second one.",
+      "Check from the mirror's machine that the upstream answers; correct its URL in wrangler.toml, or add a second upstream.",
     );
   }
   const remedy =
-    status === 401 ? "Give --user name:password." : "Name the URL of a file that its upstream has; /-/why/<mirror>/<path> tells more.";
+    status === 401 ? "Give --user name:password." : "Use the URL of a file that the upstream has; /-/why/<mirror>/<path> explains more.";
   return bad("GET", `the answer is ${status}: ${cause}`, remedy);
 }
 
-/** Clients that were set up by http must not be sent to https: many follow no redirect there, and apt warns of it. */
+/** A mirror must not redirect http clients to https: many do not follow such a redirect, and apt prints a warning. */
 async function* lookAtSchemes(url: URL, { ask }: DoctorPorts): AsyncGenerator<Finding> {
   const schemes = url.port === "" ? (["http:", "https:"] as const) : [url.protocol];
   for (const scheme of schemes) {
     const health = new URL("/-/health", url);
     health.protocol = scheme;
     const name = `${scheme.slice(0, -1)} health`;
-    // oxlint-disable-next-line no-await-in-loop -- one after the other, as it is told
+    // oxlint-disable-next-line no-await-in-loop -- findings come in a fixed order
     const reply = await attempt(() => ask(health));
     if ("error" in reply) {
       const isWanted = scheme === url.protocol;
@@ -98,22 +100,18 @@ async function* lookAtSchemes(url: URL, { ask }: DoctorPorts): AsyncGenerator<Fi
         check: name,
         verdict: isWanted ? "bad" : "unsure",
         detail: `no answer: ${reply.error}`,
-        remedy: `Clients need ${scheme.slice(0, -1)} only where their sources say so.`,
+        remedy: `This matters only for clients whose sources have ${scheme.slice(0, -1)} URLs.`,
       };
     } else if (reply.status >= 300 && reply.status < 400) {
       yield bad(
         name,
         `redirected to ${reply.headers.location ?? "nowhere"}`,
-        "Cloudflare: turn Always Use HTTPS and Automatic HTTPS Rewrites off for this host; elsewhere, remove the redirect.",
+        "On Cloudflare turn Always Use HTTPS and Automatic HTTPS Rewrites off for this host; elsewhere remove the redirect.",
       );
     } else if (reply.status === 200 && reply.body.toString("latin1").trim() === "ok") {
       yield good(name, "ok");
     } else {
-      yield bad(
-        name,
-        `${reply.status}: ${firstLine(reply.body)}`,
-        "Another server answers on this name, or a proxy in front changes the path.",
-      );
+      yield bad(name, `${reply.status}: ${firstLine(reply.body)}`, "Another server answers under this name, or a proxy changes the path.");
     }
   }
 }
@@ -121,7 +119,7 @@ async function* lookAtSchemes(url: URL, { ask }: DoctorPorts): AsyncGenerator<Fi
 function lookAtChallenge(check: string, reply: Reply): Finding {
   const isHtml = /html/.test(reply.headers["content-type"] ?? "");
   const isChallenge = reply.headers["cf-mitigated"] !== undefined || (isHtml && [403, 429, 503].includes(reply.status));
-  return isChallenge ? bad(check, `answered ${reply.status} by a page for people`, WAF) : good(check, "none in the way");
+  return isChallenge ? bad(check, `answered ${reply.status} by a page for people`, WAF) : good(check, "none");
 }
 
 function lookAtClock({ headers }: Reply, now: number): Finding {
@@ -133,7 +131,7 @@ function lookAtClock({ headers }: Reply, now: number): Finding {
     : bad(
         "clock",
         `the server's is ${skew} s ahead of this machine's`,
-        "Set the clock that is wrong (timedatectl set-ntp true): apt refuses a Release of the future, and Valid-Until is missed.",
+        "Set the clock that is wrong (timedatectl set-ntp true): apt refuses a Release from the future, and one past its Valid-Until.",
       );
 }
 
@@ -145,16 +143,17 @@ async function* lookAtAgents(url: URL, ask: Ask): AsyncGenerator<Finding> {
     })),
   );
   const statuses = new Set(replies.map(({ reply }) => ("error" in reply ? reply.error : String(reply.status))));
-  const told = replies.map(({ client, reply }) => `${client} ${"error" in reply ? reply.error : reply.status}`).join(", ");
+  const each = replies.map(({ client, reply }) => `${client} ${"error" in reply ? reply.error : reply.status}`).join(", ");
   yield statuses.size === 1
-    ? good("clients", `all are answered alike: ${[...statuses].join()}`)
-    : bad("clients", `they are answered differently: ${told}`, WAF);
+    ? good("clients", `all get the same status: ${[...statuses].join()}`)
+    : bad("clients", `they get different answers: ${each}`, WAF);
 }
 
 function* lookAtWhole({ headers, body, isComplete }: Reply): Generator<Finding> {
   const length = Number(headers["content-length"] ?? Number.NaN);
   if (Number.isNaN(length)) yield bad("length", "the answer has no Content-Length", TRANSFORM);
-  else if (length >= MAX_BYTES) yield { check: "length", verdict: "unsure", detail: `${length} bytes: only the beginning is looked at` };
+  else if (length >= MAX_BYTES)
+    yield { check: "length", verdict: "unsure", detail: `${length} bytes: the doctor reads only the beginning` };
   else if (!isComplete || body.length !== length) yield bad("length", `${body.length} of ${length} bytes came`, PROXY);
   else yield good("length", `${length} bytes, as Content-Length says`);
 
@@ -164,12 +163,12 @@ function* lookAtWhole({ headers, body, isComplete }: Reply): Generator<Finding> 
     : bad("no transformation", `Content-Encoding is ${encoding}`, TRANSFORM);
   const missing = ["etag", "last-modified", "accept-ranges", "cache-status"].filter((name) => headers[name] === undefined);
   if (missing.length > 0)
-    yield bad("headers", `missing: ${missing.join(", ")}`, "Is this URL the mirror's, and does a proxy in front leave its headers alone?");
-  else if (headers.etag?.startsWith("W/") === true) yield bad("headers", "the ETag is weak: nothing can be resumed", TRANSFORM);
+    yield bad("headers", `missing: ${missing.join(", ")}`, "Is this URL one of the mirror, and does a proxy in front keep its headers?");
+  else if (headers.etag?.startsWith("W/") === true) yield bad("headers", "the ETag is weak: clients cannot resume downloads", TRANSFORM);
   else yield good("headers", `ETag, Last-Modified, ${String(headers["cache-status"])}`);
 }
 
-/** How an answer is told to be right: null, or what is wrong. */
+/** Checks an answer: null if it is right, else what is wrong. */
 type Judge = (reply: Reply) => string | null;
 
 async function* lookAtParts(url: URL, whole: Reply, ask: Ask): AsyncGenerator<Finding> {
@@ -187,7 +186,7 @@ async function* lookAtParts(url: URL, whole: Reply, ask: Ask): AsyncGenerator<Fi
       const range = `bytes ${first}-${last}/${length}`;
       if (reply.headers["content-range"] !== range)
         return `Content-Range is ${reply.headers["content-range"] ?? "missing"} instead of ${range}`;
-      return last < body.length && !reply.body.equals(body.subarray(first, last + 1)) ? "the bytes are others" : null;
+      return last < body.length && !reply.body.equals(body.subarray(first, last + 1)) ? "the bytes differ from the whole file's" : null;
     };
   const last = Math.min(9, length - 1);
   const tests: readonly (readonly [check: string, question: Question, judge: Judge])[] = [
@@ -210,14 +209,14 @@ async function* lookAtParts(url: URL, whole: Reply, ask: Ask): AsyncGenerator<Fi
     ["If-Modified-Since", { headers: { "If-Modified-Since": lastModified } }, status(304)],
   ];
   for (const [check, question, judge] of tests) {
-    // oxlint-disable-next-line no-await-in-loop -- one after the other, as it is told
+    // oxlint-disable-next-line no-await-in-loop -- findings come in a fixed order
     const reply = await attempt(() => ask(url, question));
     const wrong = "error" in reply ? `no answer: ${reply.error}` : judge(reply);
     yield wrong === null ? good(check, "right") : bad(check, wrong, PROXY);
   }
 }
 
-/** RFC 9110 §14.4: as multipart/byteranges, or the whole. */
+/** RFC 9110 §14.2: a server may ignore Range and send the whole; §14.6: else it sends multipart/byteranges. */
 function judgeMany(length: number, body: Buffer): Judge {
   return (reply) => {
     if (reply.status === 200) return reply.headers["content-length"] === String(length) ? null : "a 200 that is not the whole";
@@ -228,7 +227,7 @@ function judgeMany(length: number, body: Buffer): Judge {
     const wanted = [0, 2].filter((at) => at < length);
     return wanted.every((at) => text.includes(`bytes ${at}-${at}/${length}\r\n\r\n${body.subarray(at, at + 1).toString("latin1")}\r\n`))
       ? null
-      : "its parts are not those that were asked for";
+      : "it has other parts than the request asked for";
   };
 }
 
@@ -249,12 +248,12 @@ async function attempt(run: () => Promise<Reply>): Promise<Reply | { readonly er
 }
 
 function messageOf(error: unknown): string {
-  // Several addresses, several reasons: Node gives them without a message of their own.
+  // Node tried several addresses: the error for all of them has no message of its own.
   if (error instanceof AggregateError) return error.errors.map(messageOf).join("; ");
   return error instanceof Error ? error.message : String(error);
 }
 
-/** What a server says in its own words, without what would move the cursor. */
+/** The first line of an error page, without control characters, which could move the terminal's cursor. */
 function firstLine(body: Buffer): string {
   return (body.toString("utf8").split("\n", 1)[0] ?? "").replaceAll(/\p{Cc}/gu, "?").slice(0, MAX_QUOTED_CHARACTERS);
 }

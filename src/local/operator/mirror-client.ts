@@ -2,26 +2,29 @@ import { request } from "node:http";
 import { request as requestSecure } from "node:https";
 import type { WarmTarget } from "./warm-list.ts";
 
+/** A running mirror, as the operator's commands use it. */
 export interface MirrorClient {
-  /** One of the operator's verbs, as JSON. Throws with what the server says is wrong. */
+  /** Calls one of the operator's verbs below `/-/ledger` (docs/retention.md). Throws an Error with the server's explanation unless it answers 2xx. */
   verb(method: "GET" | "POST" | "DELETE", path: string, body?: object): Promise<Record<string, unknown>>;
-  /** All rows of a paged verb. */
+  /** All rows of a paged verb: `ask` fetches the page that follows `after` ("": the first). */
   rows(ask: (after: string) => Promise<Record<string, unknown>>): AsyncGenerator<Record<string, unknown>>;
-  /** A file of the mirror, null where it has none. */
+  /** Reads a file of the mirror; null if the answer is an error. */
   read(path: string): Promise<Uint8Array | null>;
-  /** Downloads a file and throws its bytes away. */
+  /** Downloads a file and discards the bytes. Never rejects. */
   warm(target: WarmTarget): Promise<Warmed>;
 }
 
+/** What came of one download. */
 export interface Warmed {
-  /** 0: the connection broke. */
+  /** HTTP status; 0 if the connection broke. */
   readonly status: number;
+  /** Bytes of the body that arrived. */
   readonly bytes: number;
-  /** The server's Cache-Status, or what went wrong. */
+  /** The server's Cache-Status, or the connection's error. */
   readonly detail: string;
 }
 
-/** `token` is asked for only by what needs it. */
+/** `server` is the mirror's URL. Only `verb` calls `token`, so that `warm` works without one. */
 export function createMirrorClient(server: string, token: () => string): MirrorClient {
   return {
     async verb(method, path, body) {
@@ -54,7 +57,7 @@ export function createMirrorClient(server: string, token: () => string): MirrorC
   };
 }
 
-/** Not by `fetch`: the Host header picks the mirror. */
+/** `fetch` cannot set the Host header, which picks the mirror: so `node:http`. */
 function download(server: string, { path, host }: WarmTarget): Promise<Warmed> {
   return new Promise((resolve) => {
     const url = new URL(server);
@@ -81,7 +84,7 @@ function explain(text: string): string {
   }
 }
 
-/** A list may name a file as it is called; what is escaped already stays so. */
+/** Percent-encodes characters that a request target must not have (a list may hold plain file names); keeps what is encoded already. */
 function escape(path: string): string {
   return path.replace(/[^\x21-\x7e]+/gu, encodeURIComponent);
 }

@@ -13,13 +13,15 @@ interface CommonOptions {
   readonly json?: true;
 }
 
-/** Files of `warm` under way at once, unless told otherwise. */
+/** How many files `warm` downloads at the same time by default. */
 const PARALLEL = 4;
 
 const program = new Command("npm run mirror --")
-  .description("The operator's verbs of a running mirror. A pattern is of stored keys: * stands for any characters, also /, and ? for one.")
+  .description(
+    "The operator's verbs of a running mirror. A pattern matches stored keys: * stands for any characters, also /, and ? for one.",
+  )
   .option("--server <url>", "the mirror", "http://127.0.0.1:8787")
-  .option("--state <folder>", "the server's state folder, where its admin token lies", ".lazy-mirror")
+  .option("--state <folder>", "the server's state folder, which holds its admin token", ".lazy-mirror")
   .option("--token <token>", "the admin token; default: $ADMIN_TOKEN, else the state folder's")
   .option("--json", "print JSON, one value a line")
   .showHelpAfterError();
@@ -38,7 +40,7 @@ program
       for (const { shard, objects, live, dead } of shards) {
         const name = shard === "-" ? "(by content)" : shard;
         print.text(
-          `  ${name.padEnd(20)} ${String(objects).padStart(8)} objects ${size(live).padStart(10)}, on their way out ${size(dead)}`,
+          `  ${name.padEnd(20)} ${String(objects).padStart(8)} objects ${size(live).padStart(10)}, evicted but not yet deleted ${size(dead)}`,
         );
       }
       if (pins.length > 0) print.text(`pinned: ${pins.join("  ")}`);
@@ -80,19 +82,19 @@ program
 program
   .command("unpin")
   .argument("<pattern>", "as it was pinned")
-  .description("take a pin back")
+  .description("remove a pin")
   .action((pattern: string) =>
     run(async (client, print) => print.done(await client.verb("DELETE", `/pins?${query({ pattern })}`), `unpinned ${pattern}`)),
   );
 
 program
   .command("evict")
-  .description("one run of the housekeeping that cron does: age, budget, what has no head")
-  .option("--dry-run", "print what would go next, and why")
-  .option("--limit <count>", "how many of them", "20")
+  .description("run cron's housekeeping once: delete what is too old, over the budget, or slices without a head")
+  .option("--dry-run", "only print what would be evicted next, and why")
+  .option("--limit <count>", "how many to print", "20")
   .action(({ dryRun = false, limit }: { dryRun?: boolean; limit: string }) =>
     run(async (client, print) => {
-      if (!dryRun) return print.done(await client.verb("POST", "/sweep"), "one run is done; see status");
+      if (!dryRun) return print.done(await client.verb("POST", "/sweep"), "done; see status");
       const { rows } = await client.verb("GET", `/next?${query({ limit })}`);
       for (const row of rows as readonly Record<string, unknown>[]) print.row(row, String(row["why"]));
     }),
@@ -100,22 +102,19 @@ program
 
 program
   .command("warm")
-  .description("fetch files ahead")
-  .argument(
-    "<what...>",
-    "a file of paths, URLs of package managers, or another machine's log, one a line (- reads the input); or packages by name",
-  )
+  .description("fetch files before clients ask for them")
+  .argument("<what...>", "a file with one path, URL or log line per line (- reads the input); with --repository: names of packages")
   .option(
     "--repository <path>",
-    "the arguments are packages of this one: fedora/updates/43/Everything/x86_64, debian/dists/trixie/main/binary-amd64",
+    "the repository of these packages, such as fedora/updates/43/Everything/x86_64 or debian/dists/trixie/main/binary-amd64",
   )
-  .option("--parallel <count>", "files at once", parseParallel, PARALLEL)
+  .option("--parallel <count>", "how many files to download at the same time", parseParallel, PARALLEL)
   .action((what: readonly string[], { repository, parallel }: { repository?: string; parallel: number }) =>
     run(async (client, print) => {
       const { targets, missing } = repository === undefined ? readLists(what) : await readRepository(client, repository, what);
-      for (const name of missing) process.stderr.write(`There is no package ${name}\n`);
+      for (const name of missing) process.stderr.write(`Cannot find the package ${name} in ${repository}\n`);
       const failed = await warm(client, targets, parallel, print);
-      if (failed + missing.length > 0) throw new Error(`Cannot warm ${failed + missing.length} of what was asked for: see above`);
+      if (failed + missing.length > 0) throw new Error(`Cannot warm ${failed + missing.length} of these files: see above`);
     }),
   );
 
@@ -141,7 +140,7 @@ async function warm(client: MirrorClient, targets: readonly WarmTarget[], parall
   let failed = 0;
   const worker = async () => {
     for (let target = left.shift(); target !== undefined; target = left.shift()) {
-      // oxlint-disable-next-line no-await-in-loop -- one file after the other, `parallel` of them
+      // oxlint-disable-next-line no-await-in-loop -- each of the `parallel` workers downloads one file after the other
       const { status, bytes, detail } = await client.warm(target);
       progress.step(bytes);
       const isWarm = status === 200;
@@ -168,7 +167,7 @@ interface Printer {
   readonly isJson: boolean;
   value(value: object): void;
   text(line: string): void;
-  /** A row of the ledger. */
+  /** Prints a row of the ledger; `note` only as text. */
   row(row: Readonly<Record<string, unknown>>, note: string): void;
   done(answer: object, line: string): void;
 }
@@ -216,7 +215,7 @@ function query(fields: Readonly<Record<string, string>>): string {
   return String(new URLSearchParams(fields));
 }
 
-/** Decimal, as budgets are. */
+/** Decimal units, as BUDGET_GB has. */
 function size(bytes: number): string {
   if (bytes >= 1e9) return `${(bytes / 1e9).toFixed(2)} GB`;
   return bytes >= 1e6 ? `${(bytes / 1e6).toFixed(1)} MB` : `${Math.ceil(bytes / 1e3)} kB`;

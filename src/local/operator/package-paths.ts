@@ -1,9 +1,9 @@
 import { gunzipSync, zstdDecompressSync } from "node:zlib";
 
-/** Reads a file of the mirror; null where there is none. */
+/** Reads a file of the mirror by its path below the server; null if there is none. */
 export type ReadFile = (path: string) => Promise<Uint8Array | null>;
 
-/** Where named packages lie, newest of each architecture; `missing`: names that the repository does not have. */
+/** The newest version of each named package, one path per architecture; `missing`: names that the repository does not have. */
 export interface PackagePaths {
   readonly paths: readonly string[];
   readonly missing: readonly string[];
@@ -13,8 +13,8 @@ export interface PackagePaths {
 const ENTITIES: Readonly<Record<string, string>> = { "&amp;": "&", "&lt;": "<", "&gt;": ">", "&quot;": '"', "&apos;": "'" };
 
 /**
- * Paths of packages by name in the repository at `folder` (below the server): the folder of `repodata/` for dnf and zypper, that of a Packages file
- * (`debian/dists/trixie/main/binary-amd64`) for apt. Throws where there is no repository.
+ * Finds packages by name in a repository. `folder`, a path below the server, is for dnf and zypper the folder that holds `repodata/`, for apt the one
+ * that holds a Packages file (`debian/dists/trixie/main/binary-amd64`). Throws an Error if no repository is there or its compression is not supported.
  */
 export async function findPackages(folder: string, names: readonly string[], read: ReadFile): Promise<PackagePaths> {
   const base = folder.replace(/^\/+|\/+$/g, "");
@@ -37,7 +37,7 @@ export async function findPackages(folder: string, names: readonly string[], rea
 interface Found {
   readonly name: string;
   readonly architecture: string;
-  /** When it was added, as the repository counts. */
+  /** Orders the versions of one package: the newest has the highest. */
   readonly time: number;
   readonly path: string;
 }
@@ -61,7 +61,7 @@ function* parsePrimary(xml: string, base: string): Iterable<Found> {
 
 async function findDebs(base: string, read: ReadFile): Promise<Iterable<Found> | null> {
   for (const name of ["Packages.gz", "Packages"]) {
-    // oxlint-disable-next-line no-await-in-loop -- the other form only where this one is missing
+    // oxlint-disable-next-line no-await-in-loop -- the plain form only if there is no compressed one
     const index = await read(`${base}/${name}`);
     if (index !== null) return parsePackages(textOf(decompress(name, index)), base.slice(0, base.indexOf("/dists/")));
   }
@@ -69,7 +69,7 @@ async function findDebs(base: string, read: ReadFile): Promise<Iterable<Found> |
 }
 
 function* parsePackages(text: string, archive: string): Iterable<Found> {
-  // Later stanzas of a name are newer versions.
+  // Repositories list older versions first.
   for (const [time, stanza] of text.split("\n\n").entries()) {
     const field = (name: string) => new RegExp(`^${name}: (.+)$`, "m").exec(stanza)?.[1];
     const name = field("Package");

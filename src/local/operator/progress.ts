@@ -1,13 +1,15 @@
 const WIDTH = 30;
 
-/** A bar of files done, redrawn in place on a terminal; elsewhere nothing but what is said. */
+/** A progress bar, redrawn in place on a terminal. Without a terminal only `say` and `end` print. */
 export interface Progress {
+  /** One more file is done, with so many bytes. */
   step(bytes: number): void;
-  /** A line of its own above the bar. */
+  /** Prints a line above the bar. */
   say(line: string): void;
   end(): void;
 }
 
+/** `total`: the number of files. Draws the empty bar at once. */
 export function createProgress(total: number, output: { readonly isTTY?: boolean; write(text: string): unknown }): Progress {
   const isLive = output.isTTY === true;
   let done = 0;

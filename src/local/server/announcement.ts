@@ -5,7 +5,7 @@ import { formatEndpoint } from "./free-port.ts";
 const APT: ReadonlySet<Distro | undefined> = new Set<Distro>(["debian", "debian-security", "ubuntu"]);
 const DNF: ReadonlySet<Distro | undefined> = new Set<Distro>(["fedora", "epel", "centos-stream", "rocky", "almalinux"]);
 
-/** What is printed once the server answers: where it listens, and the URL that each mirror's clients are given. */
+/** The text that the server prints once it answers: where it listens, and which URL the clients of each mirror use. */
 export function describeServer(config: Config, endpoints: readonly Endpoint[], hostname: string): string {
   const mirrors = [...config.mirrors.values()];
   const [first] = endpoints;
@@ -25,7 +25,7 @@ export function describeServer(config: Config, endpoints: readonly Endpoint[], h
   ].join("\n");
 }
 
-/** How the operator's verbs reach this server from its own machine: what their defaults are is left out. */
+/** The command line that runs the operator's verbs against this server from its own machine; options that equal their defaults are left out. */
 export function describeOperator(state: string, endpoints: readonly Endpoint[]): string {
   const [first] = endpoints;
   const isDefault = endpoints.some(({ host, port }) => port === 8787 && ["127.0.0.1", "0.0.0.0", "::"].includes(host));
@@ -36,12 +36,13 @@ export function describeOperator(state: string, endpoints: readonly Endpoint[]):
   return ["npm run mirror --", ...options, "status"].join(" ");
 }
 
-function resolveOwnHost(host: string): string {
+/** The address by which this machine reaches its own server: one that listens on every address answers on loopback. */
+export function resolveOwnHost(host: string): string {
   if (host === "0.0.0.0") return "127.0.0.1";
   return host === "::" ? "::1" : host;
 }
 
-/** For a shell. */
+/** Quotes `text` as one word of a POSIX shell. */
 function quote(text: string): string {
   return /^[\w./:=@+-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`;
 }
@@ -50,7 +51,7 @@ function formatHost(host: HostPattern): string {
   return host.kind === "exact" ? host.host : `${host.label}.<domain>`;
 }
 
-/** How to point apt and dnf at it, one line for the first mirror of each kind. */
+/** One line that points apt, and one that points dnf, at the first mirror of their kind. */
 function describeClients(mirrors: readonly Mirror[], base: string): readonly string[] {
   const apt = mirrors.find(({ distro }) => APT.has(distro));
   const dnf = mirrors.find(({ distro }) => DNF.has(distro));
@@ -60,7 +61,7 @@ function describeClients(mirrors: readonly Mirror[], base: string): readonly str
   ];
 }
 
-/** A server on every address is reached by this machine's name. */
+/** The host that other machines use: for a server that listens on every address it is this machine's name. */
 function resolvePublicHost(host: string, hostname: string): string {
   return host === "0.0.0.0" || host === "::" ? hostname : host;
 }

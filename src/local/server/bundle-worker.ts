@@ -1,7 +1,7 @@
 import { build, stop, type BuildFailure } from "esbuild";
 import { done, refused, type Step } from "../step.ts";
 
-/** Bundles the Worker as `wrangler deploy` does: one ES module, the runtime's own modules left out. */
+/** Bundles the Worker as `wrangler deploy` does: one ES module that still imports the runtime's own modules. Refuses with esbuild's errors. */
 export async function bundleWorker(entry: string): Promise<Step<string>> {
   try {
     const { outputFiles } = await build({
@@ -22,7 +22,7 @@ export async function bundleWorker(entry: string): Promise<Step<string>> {
     if (errors.length === 0) throw error;
     return refused(...errors.map(({ text, location }) => `Cannot bundle ${location?.file ?? entry}:${location?.line ?? 0}: ${text}`));
   } finally {
-    // esbuild keeps a process of its own for a next build; there is none.
+    // esbuild keeps a process running for the next build. We build once, and that process would keep ours alive.
     await stop();
   }
 }

@@ -7,11 +7,14 @@ export interface Endpoint {
   readonly port: number;
 }
 
+/** What `npm start --` was asked for. `config` and `state` are paths, relative to the working directory. */
 export interface StartOptions {
   readonly config: string;
   readonly state: string;
   readonly endpoints: readonly Endpoint[];
+  /** Print no line for each request. */
   readonly quiet: boolean;
+  /** How long requests under way may go on after SIGTERM. */
   readonly graceMs: number;
 }
 
@@ -30,7 +33,7 @@ interface Flags {
   readonly quiet?: boolean;
 }
 
-/** Reads what follows `npm start --`. `--listen`, where given, replaces `--ip` and `--port`. */
+/** Parses the arguments after `npm start --`. If `--listen` is given, `--ip` and `--port` are ignored. */
 export function parseCommandLine(args: readonly string[]): CommandLine {
   let text = "";
   const write = (part: string): void => {

@@ -3,11 +3,11 @@ import { setTimeout as wait } from "node:timers/promises";
 import type { Endpoint } from "./command-line.ts";
 import { done, refused, type Step } from "../step.ts";
 
-/** A server that was killed a moment ago may still be letting go of its port. */
+/** The kernel may free the port of a server that was just killed only a moment later, so we try again. */
 const TRIES = 8;
 const RETRY_MS = 250;
 
-/** Makes sure that the port can be listened on, and gives it back as a number that is not 0. */
+/** Checks that we can listen on the endpoint; port 0 becomes the free port that the operating system chose. Refuses with the reason. */
 export async function resolveEndpoint(endpoint: Endpoint): Promise<Step<Endpoint>> {
   for (let tries = 1; ; tries++) {
     try {
@@ -20,14 +20,17 @@ export async function resolveEndpoint(endpoint: Endpoint): Promise<Step<Endpoint
   }
 }
 
-/** Without those that another one answers for: `::` takes every address of its port, IPv4's too, and `0.0.0.0` every one of IPv4. */
+/**
+ * Drops the endpoints that another one already includes: `::` listens on every address of its port, IPv4's too, and `0.0.0.0` on every IPv4 address.
+ * To listen on both would fail with EADDRINUSE.
+ */
 export function dropCovered(endpoints: readonly Endpoint[]): readonly Endpoint[] {
   const covers = (wide: Endpoint, { host, port }: Endpoint): boolean =>
     wide.port === port && port !== 0 && wide.host !== host && (wide.host === "::" || (wide.host === "0.0.0.0" && isIPv4(host)));
   return endpoints.filter((endpoint) => !endpoints.some((wide) => covers(wide, endpoint)));
 }
 
-/** `127.0.0.1:8787`, `[::1]:8787`: as it stands in a URL. */
+/** The authority of a URL: `127.0.0.1:8787`, `[::1]:8787`. */
 export function formatEndpoint({ host, port }: Endpoint): string {
   return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
 }

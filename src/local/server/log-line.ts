@@ -1,33 +1,33 @@
 import * as v from "valibot";
 
-/** One request as the Worker logs it: a JSON object on a line of its own. */
+/** One request in the Worker's log: a JSON object on one line. */
 const RequestLogSchema = v.object({
   method: v.string(),
   path: v.string(),
   status: v.number(),
   mirror: v.nullish(v.string()),
-  /** Bytes of body; absent where the body was still under way. */
+  /** Bytes of the body that were sent; absent if it was still being sent. */
   bytes: v.nullish(v.number()),
-  /** hit, miss, … as in Cache-Status. */
+  /** `hit`, `miss`, … as in Cache-Status. */
   cache: v.nullish(v.string()),
   ms: v.nullish(v.number()),
 });
 
-/** What workerd prints without any meaning to the person who runs the mirror. */
+/** Messages of workerd that mean nothing to the operator. */
 const NOISE = [
-  // A client tried CONNECT: it was refused, and that is all.
+  // workerd refused a client's CONNECT.
   /Received a connect event but we lack a handler/i,
   /Handler does not export a connect\(\) function/i,
-  // What workerd hides from the Worker as an internal error, such as a name without address: the Worker logs it as a fault of the upstream.
+  // An error that workerd reports to the Worker as an internal one, such as a name without an address: the Worker logs it as the upstream's fault.
   /^e = rust\//,
   /^workerd\/\S+: e = /,
   /^stack: .*workerd@/,
-  // A body that we abort so that the client sees the failure.
+  // The Worker aborted a body so that the client sees the failure.
   /\bUncaught exception: .*\b(?:DeliveryError|BadBytes)\b/,
 ];
 
 /**
- * What to print for one line of the Worker's log: a request as columns, any other line as it is, or null for what is only noise.
+ * Formats one line of the Worker's log: a request as columns, any other line unchanged, null for a line not worth printing.
  * `now` is in milliseconds since the epoch.
  */
 export function formatLogLine(message: string, now: number): string | null {
@@ -55,7 +55,7 @@ function parseRequest(message: string): v.InferOutput<typeof RequestLogSchema> |
   }
 }
 
-/** A path is the client's own text: it must not move the cursor of whoever watches the log. */
+/** Clients choose the path: a control character in it could move the cursor of the operator's terminal. */
 function escapeControls(text: string): string {
   return text.replaceAll(/\p{Cc}/gu, (control) => `\\x${control.charCodeAt(0).toString(16).padStart(2, "0")}`);
 }

@@ -5,13 +5,13 @@ import { startServer } from "./server.ts";
 const PARENT = process.ppid;
 const ROOT = join(import.meta.dirname, "../../..");
 
-/** npm passes a Ctrl-C on that the terminal has already sent us: only a signal later than this means "at once". */
+/** On Ctrl-C the terminal signals us, and npm signals us again at once. Only a second signal later than this ends the server without the grace period. */
 const IMPATIENT_MS = 1000;
 
-/** How often we look whether the npm that started us is still there: one that was killed passes no signal on. */
+/** How often we check that the npm that started us still runs: an npm that was killed passes no signal on to us. */
 const PARENT_CHECK_MS = 1000;
 
-// Whoever read our output may be gone (`npm start | head`): no reason to end the mirror.
+// The reader of our output may end before us (`npm start | head`): that must not end the mirror.
 process.stdout.on("error", () => {});
 process.stderr.on("error", () => {});
 

@@ -1,9 +1,9 @@
 import { readFileSync } from "node:fs";
 
-/** Under this a busy hour may reach the limit: an open download takes two descriptors, and workerd ends when it cannot accept a connection. */
+/** With fewer, a busy hour may reach the limit: each download takes two descriptors, and workerd ends when it cannot accept a connection. */
 const ENOUGH = 4_096;
 
-/** What is wrong with the limit on open files in the text of `/proc/<pid>/limits` (proc_pid_limits(5)); null when it is high enough. */
+/** A warning if the hard limit on open files is too low; null if it is high enough. `limits`: the text of `/proc/<pid>/limits` (proc_pid_limits(5)). */
 export function describeFewFiles(limits: string): string | null {
   const [, hard = "unlimited"] = /^Max open files +\S+ +(\S+)/m.exec(limits) ?? [];
   const files = hard === "unlimited" ? Infinity : Number(hard);
@@ -11,7 +11,7 @@ export function describeFewFiles(limits: string): string | null {
   return `Only ${files} files may be open at once, enough for about ${Math.floor(files / 3)} clients, and more end the server: raise the hard limit (ulimit -Hn, or LimitNOFILE= in a systemd unit).`;
 }
 
-/** Of this process: children start with it. */
+/** The limits of this process, which workerd inherits. */
 export function readOwnLimits(): string {
   return readFileSync("/proc/self/limits", "utf8");
 }

@@ -8,35 +8,39 @@ import type { ProjectFile } from "../project-file.ts";
 import type { StateFolder } from "./state-folder.ts";
 import { done, refused, type Step } from "../step.ts";
 
+/** What workerd runs, with which bindings, on which state and addresses. */
 export interface RuntimeOptions {
+  /** The Worker as one ES module. */
   readonly script: string;
   readonly project: ProjectFile;
   readonly bindings: Readonly<Record<string, unknown>>;
   readonly state: StateFolder;
   readonly endpoints: readonly Endpoint[];
+  /** Takes each message of the Worker and of workerd; it may hold several lines. */
   readonly onLog: (message: string) => void;
 }
 
+/** A running workerd. */
 export interface Runtime {
-  /** Settles when workerd has ended: null when it was told to, by us or by whoever signals all of our processes; else what ended it. */
+  /** Settles when workerd has ended: null if we or a signal to our whole process group asked it to end, else the signal or exit code. */
   readonly ended: Promise<string | null>;
   /** Runs the Worker's cron handler once. */
   runScheduled(): Promise<void>;
-  /** Stops listening, lets requests under way go on for `graceMs` at most, then ends workerd. */
+  /** Stops listening, lets requests under way go on for at most `graceMs`, then ends workerd. */
   stop(graceMs: number): Promise<void>;
 }
 
-/** Runs the Worker in workerd. Miniflare writes its configuration; clients talk to workerd's own sockets, not to Miniflare's entry. */
+/** Runs the Worker in workerd. Miniflare writes workerd's configuration; clients connect to workerd's own sockets, not to Miniflare's. Refuses if workerd does not start. */
 export async function startRuntime(options: RuntimeOptions): Promise<Step<Runtime>> {
   const children: ChildProcess[] = [];
   const collect = (message: unknown): void => {
     const { process: child } = message as { process: ChildProcess };
-    // The first is workerd, which is guarded as soon as it runs: we may be killed before it is ready. The guard is a process too.
+    // The first child is workerd, the second is its guard. The guard starts with workerd, as we may be killed before workerd is ready.
     if (children.push(child) === 1) child.once("spawn", () => guardAgainstOrphan(child));
   };
   subscribe("child_process", collect);
   const miniflare = new Miniflare(convertV4MiniflareOptions(miniflareOptions(options)));
-  // Miniflare's own handlers would kill workerd, and every download with it, before ours could let them end.
+  // Miniflare's own signal handlers kill workerd at once, and every download with it: main.ts installs ours, which let downloads end.
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.removeAllListeners(signal);
   try {
     await miniflare.ready;
@@ -48,11 +52,11 @@ export async function startRuntime(options: RuntimeOptions): Promise<Step<Runtim
   }
   const [workerd] = children;
   if (workerd?.pid === undefined) throw new Error("Miniflare started no process of its own: cannot watch over workerd.");
-  let told = false;
+  let isStopping = false;
   const ended = once(workerd, "exit").then(async () => {
-    // At once, in the turn of the exit event: a Miniflare that is not disposed of starts another workerd.
+    // In the same turn as the exit event: Miniflare would otherwise start another workerd.
     await miniflare.dispose().catch(() => {});
-    if (workerd.exitCode === 0 || workerd.signalCode === "SIGINT" || workerd.signalCode === "SIGTERM" || told) return null;
+    if (workerd.exitCode === 0 || workerd.signalCode === "SIGINT" || workerd.signalCode === "SIGTERM" || isStopping) return null;
     return workerd.signalCode ?? `exit code ${workerd.exitCode}`;
   });
   return done({
@@ -62,8 +66,8 @@ export async function startRuntime(options: RuntimeOptions): Promise<Step<Runtim
       await worker.scheduled();
     },
     async stop(graceMs) {
-      // workerd drains on SIGTERM: it closes its listeners and idle connections and ends after the last request.
-      told = true;
+      // On SIGTERM workerd closes its listeners and idle connections, and ends after the last request.
+      isStopping = true;
       workerd.kill("SIGTERM");
       const limit = setTimeout(() => workerd.kill("SIGKILL"), graceMs);
       await ended;
@@ -74,10 +78,10 @@ export async function startRuntime(options: RuntimeOptions): Promise<Step<Runtim
 
 function miniflareOptions({ script, project, bindings, state, endpoints, onLog }: RuntimeOptions) {
   return {
-    // Miniflare's entry has to be somewhere; nobody is told where.
+    // Miniflare insists on a socket of its own, which we do not use: any free loopback port will do.
     host: "127.0.0.1",
     port: 0,
-    // Without this Miniflare asks the network for a sample of request.cf.
+    // Otherwise Miniflare downloads a sample of request.cf.
     cf: false,
     telemetry: { enabled: false },
     resourcePersistencePath: state.objects,
@@ -91,27 +95,27 @@ function miniflareOptions({ script, project, bindings, state, endpoints, onLog }
         bindings: bindings as Record<string, never>,
         serviceBindings: {
           DISK: { disk: { path: state.store, writable: true } },
-          // Miniflare's own way to the network leads through a Worker of its own, which adds a header and 0.2 ms to each miss.
+          // Miniflare's default network goes through another Worker, which adds a header and 0.2 ms to each miss.
           NETWORK: {
             network: { allow: ["public", "private"], tlsOptions: { trustBrowserCas: true, trustedCertificates: extraAuthorities() } },
           },
         },
         durableObjects: Object.fromEntries(project.durableObjects.map(({ name, className }) => [name, { className, useSQLite: true }])),
-        // `proxy` passes the request target as the client sent it, so that an absolute one can be told from a path.
+        // `proxy` passes the request target as the client sent it, so that the Worker can distinguish an absolute URL from a path.
         unsafeDirectSockets: endpoints.map(({ host, port }) => ({ host, port, proxy: true })),
       },
     ],
   };
 }
 
-/** Those of NODE_EXTRA_CA_CERTS: upstreams may be an organisation's own. */
+/** The certificates of NODE_EXTRA_CA_CERTS: an organisation's upstreams may have certificates of its own authority. */
 function extraAuthorities(): string[] {
   return getCACertificates("extra");
 }
 
 /**
- * workerd does not notice that its parent was killed, and would hold the port for ever. This shell reads a pipe that only we hold open;
- * when we are gone it ends workerd.
+ * workerd does not notice that its parent was killed, and would keep the port for ever. This shell waits on a pipe that only we hold open, and kills
+ * workerd when the pipe closes.
  */
 function guardAgainstOrphan(workerd: ChildProcess): void {
   const guard = spawn("sh", ["-c", `read -r _; kill -9 ${workerd.pid}`], { stdio: ["pipe", "ignore", "ignore"], detached: true });

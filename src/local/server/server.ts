@@ -1,6 +1,6 @@
 import { hostname, networkInterfaces } from "node:os";
 import { parseConfig } from "../../config/parse-config.ts";
-import { describeOperator, describeServer } from "./announcement.ts";
+import { describeOperator, describeServer, resolveOwnHost } from "./announcement.ts";
 import { bundleWorker } from "./bundle-worker.ts";
 import { adminTokenPath, readAdminToken } from "../admin-token.ts";
 import type { Endpoint, StartOptions } from "./command-line.ts";
@@ -12,36 +12,37 @@ import { type Runtime, startRuntime } from "./runtime.ts";
 import { openStateFolder } from "./state-folder.ts";
 import { done, refused, type Step } from "../step.ts";
 
-/** Where the Worker's entry and the wrangler.toml that belongs to it lie. */
+/** The paths of the Worker's entry and of its own wrangler.toml. */
 export interface Project {
   readonly entry: string;
   readonly file: string;
 }
 
+/** A server that has answered its first request. */
 export interface Server {
   readonly endpoints: readonly Endpoint[];
-  /** What to print: where it listens and how clients use it. */
+  /** The text to print: where the server listens and how clients use it. */
   readonly description: string;
   readonly runtime: Runtime;
 }
 
-/** The Worker's cron handler runs this often, as at the edge. */
+/** How often the Worker's cron handler runs (at the edge: hourly, wrangler.toml). */
 const CRON_MS = 5 * 60_000;
 
 const HEALTH_MS = 20_000;
 
 const GB = 1_000_000_000;
-/** The least that the configuration takes; what then finds no room is passed on unstored. */
+/** The smallest value that the configuration accepts. What does not fit in it is passed on without being stored. */
 const MIN_BUDGET_GB = 0.001;
 
-/** Starts the one-machine server, or says everything that is in the way. `print` takes one line of the log. */
+/** Starts the one-machine server, or refuses with every problem found. `print` takes one or more lines of the log. */
 export async function startServer(options: StartOptions, project: Project, print: (line: string) => void): Promise<Step<Server>> {
   const vars = readVars(options.config);
   if (!vars.ok) return vars;
   const parsed = parseConfig(vars.value);
   if (!parsed.ok) return refused(...parsed.problems);
   const unknowable = [...parsed.config.mirrors.values()].filter(({ access }) => (access?.networks.length ?? 0) > 0);
-  // workerd tells a Worker no address of the client: a list that lets nobody in is not what was meant.
+  // workerd gives a Worker no client address: with a list of networks the mirror would refuse every client.
   if (unknowable.length > 0) return refused(...unknowable.map(({ name }) => describeUnknowable(name)));
   const file = readProjectFile(project.file);
   if (!file.ok) return file;
@@ -71,7 +72,7 @@ export async function startServer(options: StartOptions, project: Project, print
     endpoints: endpoints.value,
     onLog: (message) => {
       const now = Date.now();
-      // The Worker hands its lines for requests over some dozens at a time.
+      // One message holds the lines of several requests (src/watch/batch-lines.ts).
       const lines = message.startsWith("{") ? message.split("\n") : [message];
       const shown = lines.flatMap((line) => formatLogLine(line, now) ?? []);
       if (shown.length > 0) print(shown.join("\n"));
@@ -98,11 +99,10 @@ export async function startServer(options: StartOptions, project: Project, print
   });
 }
 
-/** Whoever reads that we listen may ask at once: so the Worker has answered before we say so. */
+/** Asks for `/-/health`: we announce the server only once it answers, as clients may ask at once. */
 async function askHealth([first]: readonly Endpoint[]): Promise<Step<void>> {
   if (first === undefined) return done(undefined);
-  const host = first.host === "0.0.0.0" ? "127.0.0.1" : first.host === "::" ? "::1" : first.host;
-  const url = `http://${formatEndpoint({ host, port: first.port })}/-/health`;
+  const url = `http://${formatEndpoint({ ...first, host: resolveOwnHost(first.host) })}/-/health`;
   try {
     const response = await fetch(url, { signal: AbortSignal.timeout(HEALTH_MS) });
     const text = (await response.text()).trimEnd();
@@ -118,10 +118,10 @@ function describeShortage(budgetBytes: number, room: number): string {
 }
 
 function describeUnknowable(mirror: string): string {
-  return `Cannot use MIRRORS.${mirror}.access.networks on one machine: addresses of clients are known at the edge only; use access.users, or a firewall.`;
+  return `Cannot use MIRRORS.${mirror}.access.networks on one machine: only Cloudflare gives the client's address; use access.users, or a firewall.`;
 }
 
-/** Names and addresses of this machine, as they stand in a URL: links may be built from them. */
+/** The names and addresses of this machine, as URLs have them: the mirror's pages may build links from these hosts. */
 function listOwnHosts(): readonly string[] {
   const addresses = Object.values(networkInterfaces()).flatMap((all) => all ?? []);
   const urls = addresses.map(({ address, family }) => (family === "IPv6" ? `[${address.replace(/%.*/, "")}]` : address));

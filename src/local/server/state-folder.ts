@@ -4,20 +4,22 @@ import { DatabaseSync } from "node:sqlite";
 import { done, refused, type Step } from "../step.ts";
 import { roomFor, sweepStore } from "./sweep-store.ts";
 
-/** The folder that one server holds while it runs; another one on it would evict what the first believes stored. */
+/** The state folder of a server, locked while the server runs: a second server on it would delete files that the first counts as stored. */
 export interface StateFolder {
-  /** The mirrored files, under their natural keys. */
+  /** Folder of the mirrored files (docs/storage-layout.md). */
   readonly store: string;
-  /** SQLite files of the Durable Objects. */
+  /** Folder of the Durable Objects' SQLite files. */
   readonly objects: string;
-  /** Bytes that the store may grow to before the disk is full. */
+  /** The size in bytes that the store may reach before the disk is full. */
   readonly room: number;
+  /** Unlocks the folder. */
   release(): void;
 }
 
 /**
- * Creates the folder where needed, takes it, and removes what a killed server left half written. The lock is SQLite's own on `<state>/lock`: the kernel drops it with the process, so a
- * killed server leaves nothing behind, and it holds across containers that share the folder, where a process id would mean nothing.
+ * Creates the folder if it is missing, locks it, and removes files that a killed server had not finished writing. The lock is SQLite's own on
+ * `<state>/lock`: the kernel drops it when the process ends, even by SIGKILL, and it works between containers that share the folder, where a process
+ * id means nothing. Refuses with the reason.
  */
 export function openStateFolder(path: string): Step<StateFolder> {
   const folder = resolve(path);
@@ -54,7 +56,7 @@ export function openStateFolder(path: string): Step<StateFolder> {
   }
 }
 
-/** A server that was told to end may need a moment. */
+/** The previous server may still be ending. */
 const LOCK_WAIT_MS = 1000;
 
 /** https://sqlite.org/rescode.html#busy */

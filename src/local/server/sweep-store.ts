@@ -1,12 +1,12 @@
 import { type Dirent, lstatSync, readdirSync, rmSync, statfsSync } from "node:fs";
 import { join } from "node:path";
 
-/** What workerd calls a file that it is still writing; one that a kill left behind is hidden from workerd itself. */
+/** Names of files that workerd had not finished writing. workerd's own listings hide them, so a killed server's stay until we remove them. */
 const LEFTOVER = /^\..*\.tmp$/;
-/** Of the room on the disk, for the ledger and for what else grows there. */
+/** The share of the disk that the store leaves free, for the ledger and for other programs. */
 const SPARE_SHARE = 0.1;
 
-/** Removes what a killed server had only begun to write. Returns the bytes of all that is left in the folder. Nobody may be writing to it. */
+/** Removes files that a killed server had not finished writing. Returns the size in bytes of what is left. No server may be running on the folder. */
 export function sweepStore(folder: string): number {
   let bytes = 0;
   const folders = [folder];
@@ -21,7 +21,7 @@ export function sweepStore(folder: string): number {
   return bytes;
 }
 
-/** How many bytes the store in `folder`, which has `usedBytes` now, may hold before the disk is full. */
+/** The size in bytes that the store in `folder`, now of `usedBytes`, may reach before the disk is full. */
 export function roomFor(folder: string, usedBytes: number): number {
   const { bavail, bsize } = statfsSync(folder);
   return Math.floor((usedBytes + bavail * bsize) * (1 - SPARE_SHARE));
@@ -31,7 +31,7 @@ function readFolder(path: string): readonly Dirent[] {
   try {
     return readdirSync(path, { withFileTypes: true });
   } catch (error) {
-    // Somebody tidies up by hand.
+    // The operator may delete folders by hand while we read.
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
     throw error;
   }

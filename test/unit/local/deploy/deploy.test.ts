@@ -222,7 +222,7 @@ describe("before anything is asked of Cloudflare", () => {
 });
 
 describe("a failure is passed on with a remedy:", () => {
-  test("nobody is logged in", async () => {
+  test("wrangler is not logged in", async () => {
     const { code, stderr, asked } = await deploy([{ to: "whoami", stdout: '{"loggedIn":false}', code: 1 }]);
     expect({ code, asked }).toEqual({ code: 1, asked: ["whoami --json"] });
     expect(stderr).toContain("npx wrangler login");
@@ -247,7 +247,7 @@ describe("a failure is passed on with a remedy:", () => {
   });
 
   test.each<[string, readonly Reply[], string]>([
-    ["the network is away", [{ to: "whoami", stderr: "TypeError: fetch failed ENOTFOUND", code: 1 }], "could not be reached"],
+    ["the network is away", [{ to: "whoami", stderr: "TypeError: fetch failed ENOTFOUND", code: 1 }], "could not reach api.cloudflare.com"],
     [
       "R2 is not enabled",
       [LOGGED_IN, { to: "bucket info", stderr: "Please enable R2 [code: 10042]", code: 1 }],
@@ -259,7 +259,7 @@ describe("a failure is passed on with a remedy:", () => {
       "Workers R2 Storage",
     ],
     ["the bucket cannot be made", [LOGGED_IN, NO_BUCKET, { to: "bucket create", stderr: "too many requests", code: 1 }], "five minutes"],
-    ["the rules cannot be listed", [LOGGED_IN, BUCKET, { to: "lifecycle list", stderr: "oops", code: 1 }], "Deploying again is safe"],
+    ["the rules cannot be listed", [LOGGED_IN, BUCKET, { to: "lifecycle list", stderr: "oops", code: 1 }], "You can deploy again safely"],
     [
       "a rule cannot be removed",
       [LOGGED_IN, BUCKET, listed({ ...EXPIRE, enabled: "No" }), { ...REMOVED, stderr: "oops", code: 1 }],
@@ -270,17 +270,21 @@ describe("a failure is passed on with a remedy:", () => {
     [
       "a host is in no zone",
       [LOGGED_IN, BUCKET, RULES, { to: "deploy", stderr: "Could not find zone for `x.org`", code: 1 }],
-      "no zone of this account",
+      "No zone of this account",
     ],
     ["a host has a record", [LOGGED_IN, BUCKET, RULES, { to: "deploy", stderr: "[code: 100117]", code: 1 }], "DNS record"],
     [
       "no cron trigger is left",
       [LOGGED_IN, BUCKET, RULES, { to: "deploy", stderr: "limit of 5 cron triggers [code: 10072]", code: 1 }],
-      "cron trigger left",
+      "all its cron triggers",
     ],
     ["free plan with limits", [LOGGED_IN, BUCKET, RULES, { to: "deploy", stderr: "[code: 100328]", code: 1 }], "[limits]"],
     ["the bundle is too large", [LOGGED_IN, BUCKET, RULES, { to: "deploy", stderr: "[code: 10027]", code: 1 }], "bundle"],
-    ["the script does not start", [LOGGED_IN, BUCKET, RULES, { to: "deploy", stderr: "startup [code: 10021]", code: 1 }], "as it started"],
+    [
+      "the script does not start",
+      [LOGGED_IN, BUCKET, RULES, { to: "deploy", stderr: "startup [code: 10021]", code: 1 }],
+      "could not start the script",
+    ],
     ["a migration was changed", [LOGGED_IN, BUCKET, RULES, { to: "deploy", stderr: "Cannot apply migration", code: 1 }], "[[migrations]]"],
   ])("%s", async (_, replies, remedy) => {
     const { code, stderr } = await deploy(replies);
