@@ -1,5 +1,5 @@
 import { parseRange } from "../http/byte-ranges.ts";
-import type { Wanted } from "../store/object-store.ts";
+import type { ObjectRange } from "../store/object-store.ts";
 
 /** One request as serve/ sees it. */
 export interface Client {
@@ -13,7 +13,7 @@ export interface Client {
 }
 
 /** The one range that the request asks for, in the store's terms; undefined for all else. */
-export function wantedOf({ method, headers }: Client): Wanted | undefined {
+export function wantedOf({ method, headers }: Client): ObjectRange | undefined {
   const ranges = method === "GET" ? parseRange(headers.get("range")) : null;
   const [range, second] = ranges ?? [];
   if (range === undefined || second !== undefined) return undefined;

@@ -1,12 +1,13 @@
 import { StoreError } from "./object-store.ts";
-import type { WantedRange } from "./wanted-range.ts";
+import type { ResolvedRange } from "./resolve-object-range.ts";
 
+/** A file, opened for reading. */
 interface OpenFile {
-  /** Of the whole file, in bytes, whatever part of it is open. */
+  /** Bytes of the whole file, whatever part of it is open. */
   readonly size: number;
-  /** Milliseconds since the epoch, in whole seconds. */
+  /** Milliseconds since the epoch; the disk service gives whole seconds. */
   readonly modifiedAt: number;
-  /** Must be read or cancelled. */
+  /** The caller must read or cancel it. */
   readonly body: ReadableStream<Uint8Array>;
 }
 
@@ -15,21 +16,26 @@ interface FolderEntry {
   readonly isFolder: boolean;
 }
 
-/** The calls we make on workerd's `disk` service. Paths are relative, in safe names; what the disk refuses is StoreError `unavailable`. */
+/**
+ * The calls that we make on workerd's `disk` service. Paths are relative, in the safe names of disk-path.ts. Every call throws StoreError `unavailable`
+ * where the disk refuses it.
+ */
 export interface DiskFiles {
-  /** Null where there is no file (a folder is none) or no byte of `range` in it. */
-  open(path: string, range?: WantedRange): Promise<OpenFile | null>;
-  /** The text of a file of at most `maxBytes`; null where there is none. */
+  /** Opens a file, or the bytes of `range` in it. Null where there is no file (a folder is not one), or `range` lies behind its end. */
+  open(path: string, range?: ResolvedRange): Promise<OpenFile | null>;
+  /** Reads a text file; null where there is none, or it is longer than `maxBytes`. */
   read(path: string, maxBytes: number): Promise<{ readonly text: string; readonly modifiedAt: number } | null>;
+  /** Size and time of a file; null where there is none. */
   stat(path: string): Promise<Omit<OpenFile, "body"> | null>;
-  /** Atomic: a reader sees the old file or the new one. */
+  /** Writes a file and the folders above it. It is atomic: a reader sees the old file or the new one. */
   write(path: string, bytes: Uint8Array | string, signal: AbortSignal): Promise<void>;
-  /** TRAP: takes a folder with all that is in it. `stat` first where one may be in the file's place. */
+  /** Removes a file; absent ones are no error. TRAP: it removes a folder with everything in it, so `stat` first where a folder may have the path. */
   remove(path: string, signal: AbortSignal): Promise<void>;
-  /** Sorted by name; empty where there is no such folder. */
+  /** Lists a folder, sorted by name; empty where there is none. */
   readFolder(path: string): Promise<readonly FolderEntry[]>;
 }
 
+/** @param disk workerd's `disk` service over the state folder. */
 export function createDiskFiles(disk: Fetcher): DiskFiles {
   async function call(method: string, path: string, init: RequestInit = {}): Promise<Response> {
     try {
@@ -45,11 +51,11 @@ export function createDiskFiles(disk: Fetcher): DiskFiles {
     if (response.status !== 204 && response.status !== 404) throw refusal(method, path, `status ${response.status}`);
   }
 
-  async function open(path: string, range?: WantedRange): Promise<OpenFile | null> {
+  async function open(path: string, range?: ResolvedRange): Promise<OpenFile | null> {
     const response = await call("GET", path, range && { headers: { Range: `bytes=${range.start}-${range.end - 1}` } });
     const found = describeFile(response);
     if (found && response.body) return { ...found, body: response.body };
-    // A miss, mostly: its few words go with the response.
+    // The short body of a 404, the common miss, need not be cancelled.
     if (response.status !== 404) await response.body?.cancel();
     return null;
   }
@@ -97,7 +103,7 @@ export function createDiskFiles(disk: Fetcher): DiskFiles {
   };
 }
 
-/** Files come as bytes with a length, folders as JSON without one. */
+/** The disk service sends a folder as JSON, and a file as bytes with a length. */
 function isFolder(response: Response): boolean {
   return response.headers.get("Content-Type") === "application/json";
 }

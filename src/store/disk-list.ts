@@ -5,42 +5,46 @@ import { SLICE_PREFIX, bodySize } from "./keys.ts";
 import type { ListedObject } from "./object-store.ts";
 
 /**
- * Listed objects with their paths, from after the path `cursor` on, in the order of their paths: slices, then objects. Reads a folder
- * at a time, and the metadata of each object.
+ * Lists what lies under the key prefix with its path, in the order of the paths: objects, then slices. Begins behind the path `cursor`, or at the start
+ * where it is empty. Reads one folder at a time, and the metadata of each object.
  */
 export async function* listDisk(files: DiskFiles, prefix: string, cursor: string): AsyncGenerator<readonly [path: string, ListedObject]> {
   const after = cursor.split("/");
-  // In this order: "meta" < "slices".
-  for (const [root, names, describe] of [
-    ["meta", metaNames(prefix), describeObject],
-    ["slices", sliceNames(prefix), describeSlice],
+  // The order of the roots is that of their names, or a cursor would skip one.
+  for (const [root, names, readListed] of [
+    ["meta", metaNames(prefix), readListedObject],
+    ["slices", sliceNames(prefix), readListedSlice],
   ] as const) {
     if (names === null || root < (after[0] ?? "")) continue;
-    for await (const path of walk(files, root, names, root === after[0] ? after.slice(1) : [])) {
-      const listed = await describe(files, path);
+    for await (const path of walkFolder(files, root, names, root === after[0] ? after.slice(1) : [])) {
+      const listed = await readListed(files, path);
       if (listed?.key.startsWith(prefix)) yield [path, listed];
     }
   }
 }
 
-/** Paths of the files under `folder` that come after `after`, where each folder's name is that in `names`, and the last one begins so. */
-async function* walk(files: DiskFiles, folder: string, names: readonly string[], after: readonly string[]): AsyncGenerator<string> {
+/**
+ * The paths of the files under `folder`, in order.
+ * @param names folder names that a path must go through; the last one is only the beginning of a name.
+ * @param after names of the path behind which to begin.
+ */
+async function* walkFolder(files: DiskFiles, folder: string, names: readonly string[], after: readonly string[]): AsyncGenerator<string> {
   const [name = "", ...namesBelow] = names;
   const [first = "", ...afterBelow] = after;
   for (const entry of await files.readFolder(folder)) {
     if (entry.name < first || !(namesBelow.length > 0 ? entry.name === name : entry.name.startsWith(name))) continue;
     const path = `${folder}/${entry.name}`;
-    if (entry.isFolder) yield* walk(files, path, namesBelow, entry.name === first ? afterBelow : []);
+    if (entry.isFolder) yield* walkFolder(files, path, namesBelow, entry.name === first ? afterBelow : []);
     else if (entry.name !== first) yield path;
   }
 }
 
-async function describeObject(files: DiskFiles, path: string): Promise<ListedObject | null> {
+async function readListedObject(files: DiskFiles, path: string): Promise<ListedObject | null> {
   const meta = await readMetaFile(files, path);
   return meta && { key: meta.key, size: bodySize(meta.object), uploadedAt: meta.modifiedAt };
 }
 
-async function describeSlice(files: DiskFiles, path: string): Promise<ListedObject | null> {
+async function readListedSlice(files: DiskFiles, path: string): Promise<ListedObject | null> {
   const [, , version = "", index = ""] = path.split("/");
   const file = await files.stat(path);
   return (
@@ -52,7 +56,10 @@ async function describeSlice(files: DiskFiles, path: string): Promise<ListedObje
   );
 }
 
-/** The beginning of a name says little: it may go on in a folder whose ".json" is escaped. */
+/**
+ * The `names` for `walkFolder` that find all metadata of the prefix. The last one is cut before its last dot: a longer name may be that of a folder,
+ * whose ".json" is escaped.
+ */
 function metaNames(prefix: string): readonly string[] {
   const folders = prefix.split("/");
   const begin = folders.pop() ?? "";
@@ -67,7 +74,7 @@ function metaNames(prefix: string): readonly string[] {
   return [...names, ...beginNames, last.slice(0, last.includes(".") ? last.lastIndexOf(".") : last.length)];
 }
 
-/** Null where no slice has the prefix. */
+/** The `names` for `walkFolder` that find all slices of the prefix; null where no slice's key has it. */
 function sliceNames(prefix: string): readonly string[] | null {
   if (SLICE_PREFIX.startsWith(prefix)) return [];
   if (!prefix.startsWith(SLICE_PREFIX)) return null;

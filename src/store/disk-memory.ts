@@ -1,46 +1,51 @@
 import type { StoredObject } from "./stored-object.ts";
 
-/** About 1 KiB each. */
+/** Entries held; each takes about 1 KiB of memory. */
 const KNOWN_OBJECTS = 20_000;
-/** No write takes longer: past this its disk calls are aborted. */
+/** The disk calls of a write that takes longer are aborted. */
 const WRITE_LIMIT_MS = 30_000;
-/** For the abort to be felt, before the next writer begins. */
+/** Time for an abort to take effect before the next write starts. */
 const ABORT_MARGIN_MS = 1_000;
 
 /**
- * What is known of a path. Its identity is its meaning: while `known` still holds the very entry a reader began with, no write to the path
- * has begun since. A null object says only that somebody is reading or writing the metadata, never that there is none.
+ * What memory knows of a path. Readers compare entries by identity: while memory still holds the entry with which a read began, no write to the path
+ * has begun since. A null `object` only says that the metadata is being read or written, not that there is none.
  */
 interface Known {
   readonly key: string;
   readonly object: StoredObject | null;
-  /** There was no metadata when it was looked for: none need be removed before a body is written. */
+  /** Set when the metadata file was looked for and absent: a write need not remove one. */
   readonly isAbsent?: true;
 }
 
 /**
- * What an isolate remembers of its state folder. All stores over one folder must share one memory, and one isolate must own the folder:
- * the disk service has neither conditions nor locks.
+ * What an isolate remembers of its state folder, and its locks. All stores over one folder must share one memory, and only one isolate may use the
+ * folder: the disk service has neither conditional writes nor locks.
  */
 export interface DiskMemory {
-  /** The entry of a path, which becomes the last to be forgotten. */
+  /** The entry of a path, or undefined; of all entries it will now be forgotten last. */
   recall(path: string): Known | undefined;
+  /** Sets the entry of a path. Above the limit the entry that was used longest ago is forgotten. */
   learn(path: string, known: Known): void;
+  /** Whether `known` is still the very entry that memory holds. */
   isCurrent(path: string, known: Known): boolean;
-  /** Settles once no write to the path is under way. The caller must look at memory in the same turn, hence a loop: see `isBusy`. */
+  /** Whether a write to the path runs. */
   isBusy(path: string): boolean;
+  /** Settles when the running write ends or exceeds its limit. Another one may have begun by then: call it in a loop over `isBusy`. */
   settled(path: string): Promise<void>;
-  /** Runs `write` when no other write to the path runs. `signal` aborts when it takes too long. */
+  /** Runs `write` when no other write to the path runs. `signal` aborts when it exceeds the limit. */
   alone<T>(path: string, write: (signal: AbortSignal) => Promise<T>): Promise<T>;
 }
 
+/** Limits, for tests. */
 interface DiskMemoryOptions {
   readonly knownObjects?: number;
   readonly writeLimitMs?: number;
 }
 
+/** An empty memory. */
 export function createDiskMemory({ knownObjects = KNOWN_OBJECTS, writeLimitMs = WRITE_LIMIT_MS }: DiskMemoryOptions = {}): DiskMemory {
-  // In order of use: a Map keeps the order of insertion.
+  // A Map keeps the order of insertion: `learn` inserts anew, so the first entry is the one used longest ago.
   const known = new Map<string, Known>();
   const writes = new Map<string, Promise<void>>();
 
@@ -55,8 +60,8 @@ export function createDiskMemory({ knownObjects = KNOWN_OBJECTS, writeLimitMs = 
   }
 
   /**
-   * A request that the runtime drops takes its disk calls with it and runs no `finally`: its write would seem under way for ever. Past the
-   * limit it is either aborted or dropped, so the next one may begin.
+   * When the runtime drops a request, its disk calls end and no `finally` runs, so its write would seem to run for ever. Behind the limit a write is
+   * either aborted or dropped, and the next one may begin.
    */
   async function settled(path: string): Promise<void> {
     const write = writes.get(path);

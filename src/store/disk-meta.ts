@@ -2,18 +2,18 @@ import type { DiskFiles } from "./disk-files.ts";
 import { parseJson, parseStoredObject } from "./keys.ts";
 import type { StoredObject } from "./stored-object.ts";
 
-/** No metadata file of ours is near this long. */
+/** Longer files are not ours: the metadata itself is limited to 2 KiB. */
 const MAX_META_BYTES = 16_384;
 
-/** The key is there in full because two keys may share a path where the file system ignores case. */
+/** A metadata file. It holds the key in full, because two keys may share a path where the file system ignores case. */
 interface MetaFile {
   readonly key: string;
   readonly object: StoredObject;
-  /** Milliseconds since the epoch, in whole seconds. */
+  /** Milliseconds since the epoch; the disk service gives whole seconds. */
   readonly modifiedAt: number;
 }
 
-/** Null for what is no file, or no metadata file of ours. */
+/** Reads a metadata file; null where there is no file, or not one that this program wrote. */
 export async function readMetaFile(files: DiskFiles, path: string): Promise<MetaFile | null> {
   const file = await files.read(path, MAX_META_BYTES);
   if (file === null) return null;
@@ -24,7 +24,7 @@ export async function readMetaFile(files: DiskFiles, path: string): Promise<Meta
   return object && { key: value.key, object, modifiedAt: file.modifiedAt };
 }
 
-/** `objectText` is the object as serialised. */
+/** The text of a metadata file. @param objectText the object as `serialiseStoredObject` gives it. */
 export function formatMetaFile(key: string, objectText: string): string {
   return `{"key":${JSON.stringify(key)},"object":${objectText}}\n`;
 }

@@ -1,32 +1,33 @@
-/** Longest piece of a file name: file systems take 255 bytes, and a writer's temporary name is longer than the name itself. */
+/** The longest file name that we use: file systems take 255 bytes, and the disk service's temporary file has a longer name than the file. */
 const MAX_NAME_CHARS = 180;
 const UNSAFE = /[^A-Za-z0-9+_~=@,:.-]/gu;
-/** No empty component has this name otherwise: an encoding ends in hex digits. */
+/** The name of an empty component. No other component is encoded to it: an escape ends in hex digits. */
 const EMPTY_NAME = "%";
 
-/** Where the body of an inline object lies. */
+/** Path of the body of an object that is not sliced. */
 export function bodyPath(key: string): string {
   return `objects/${safePath(key)}`;
 }
 
-/** Where the metadata of an object lies: its being there is what makes the object exist. */
+/** Path of the metadata of an object. The object exists while this file does. */
 export function metaPath(key: string): string {
   return `meta/${safePath(key)}.json`;
 }
 
+/** Path of a slice. */
 export function slicePath(version: string, index: number): string {
   return `${versionPath(version)}/${index}`;
 }
 
-/** The folder of a version's slices. */
+/** Path of the folder of a version's slices. */
 export function versionPath(version: string): string {
   return `slices/${version.slice(0, 2)}/${version}`;
 }
 
 /**
- * A relative path for a key, different for every key, in characters that every file system takes. Natural names stay as they are; others
- * are escaped as %XX of UTF-8, a leading dot too (the disk service refuses hidden names). A long name goes on in a folder, marked by
- * a final %. A folder never ends in ".json", so the file `a.json` that describes `a` can stand in no folder's way.
+ * The relative path for a key: different for every key, and in characters that every file system takes. Common names stay as they are; other characters
+ * are escaped as %XX of their UTF-8, a leading dot too (the disk service refuses hidden names). A long name is continued in a folder whose name ends
+ * in %. No folder's name ends in ".json", so the file `a.json` with the metadata of `a` never has the path of a folder.
  */
 export function safePath(key: string): string {
   const components = key.split("/");

@@ -9,20 +9,21 @@ import { isStorableKey, parseSliceKey, requireStorableKey, serialiseStoredObject
 import { StoreError } from "./object-store.ts";
 import type { ListedObject, ObjectStore } from "./object-store.ts";
 import type { StoredObject } from "./stored-object.ts";
-import { resolveWanted } from "./wanted-range.ts";
+import { resolveObjectRange } from "./resolve-object-range.ts";
 
-/** A read that meets so many writes to its key gives up. */
-const MAX_TRIES = 8;
-const MAX_LISTED = 1000;
+/** How often a read starts anew because of a write to its key before it fails with `busy`. */
+const MAX_READ_TRIES = 8;
+const MAX_KEYS_PER_PAGE = 1000;
 
-/** One for every store of the isolate, the Durable Objects' too. */
+/** Shared by all stores of the isolate, those of Durable Objects included. */
 const ISOLATE_MEMORY = createDiskMemory();
 
-interface Place {
+/** Where the parts of an object lie in the state folder. */
+interface DiskPaths {
   readonly key: string;
   readonly meta: string;
   readonly body: string;
-  /** Under which memory knows it: keys that one file may hold, where the file system ignores case, are one place. */
+  /** The name for `DiskMemory`: equal for keys that would share a file on a file system that ignores case. */
   readonly name: string;
 }
 
@@ -32,23 +33,23 @@ interface FoundObject {
 }
 
 /**
- * Objects in a folder, through workerd's `disk` service; docs/storage-layout.md says what lies where. A `get` of a key in memory is one
- * disk call (none for a sliced object), and the body passes untouched.
+ * Creates a store of objects in a folder, through workerd's `disk` service; docs/storage-layout.md says what lies where. A `get` of a key in memory
+ * is one disk call (none for a sliced object), and the body passes through unread.
  *
- * Metadata is the commit point: it goes first and comes last, and a body is given out only if no write to its key has begun since its
- * metadata was looked at. What a kill or a full disk leaves behind is then a miss.
+ * An object exists when its metadata file does: a write removes that file first and writes it last, and a read returns a body only if no write to the
+ * key began since it read the metadata. So a killed process or a full disk leaves a miss behind, never a wrong body.
  */
 export function createDiskStore(disk: Fetcher, { memory = ISOLATE_MEMORY }: { readonly memory?: DiskMemory } = {}): ObjectStore {
   const files = createDiskFiles(disk);
 
-  async function look(place: Place): Promise<FoundObject | null> {
-    const { key, name } = place;
-    for (let tries = 0; tries < MAX_TRIES; tries++) {
+  async function findObject(paths: DiskPaths): Promise<FoundObject | null> {
+    const { key, name } = paths;
+    for (let tries = 0; tries < MAX_READ_TRIES; tries++) {
       while (memory.isBusy(name)) await memory.settled(name);
       let known = memory.recall(name);
       if (known?.key === key && known.object !== null) return known as FoundObject;
       if (known?.key !== key) memory.learn(name, (known = { key, object: null }));
-      const file = await readMetaFile(files, place.meta);
+      const file = await readMetaFile(files, paths.meta);
       if (!memory.isCurrent(name, known)) continue;
       if (file === null) memory.learn(name, { key, object: null, isAbsent: true });
       if (file?.key !== key) return null;
@@ -59,8 +60,8 @@ export function createDiskStore(disk: Fetcher, { memory = ISOLATE_MEMORY }: { re
     throw tooManyWrites(key);
   }
 
-  /** Runs `write` alone on its place, with nothing known of the place any more; `isAbsent`: it had no metadata. */
-  async function change<T>({ key, name }: Place, write: (signal: AbortSignal, isAbsent: boolean) => Promise<T>): Promise<T> {
+  /** Runs `write` while no other write to the object runs, and makes memory forget the object. `isAbsent`: memory knows that it had no metadata. */
+  async function change<T>({ key, name }: DiskPaths, write: (signal: AbortSignal, isAbsent: boolean) => Promise<T>): Promise<T> {
     return alone(name, async (signal) => {
       const before = memory.recall(name);
       const isAbsent = before?.key === key && before.isAbsent === true;
@@ -69,28 +70,31 @@ export function createDiskStore(disk: Fetcher, { memory = ISOLATE_MEMORY }: { re
     });
   }
 
-  /** Kept alive when the client leaves: a write dropped half-way would keep the others waiting to its time limit. */
+  /** Keeps the write running when the client leaves: other writes would wait for a dropped one until its time limit. */
   async function alone<T>(name: string, write: (signal: AbortSignal) => Promise<T>): Promise<T> {
     const written = memory.alone(name, write);
     waitUntil(written.then(ignore, ignore));
     return written;
   }
 
-  /** `remove` would take a folder with all that is in it. */
-  async function removeBody({ body }: Place, signal: AbortSignal): Promise<void> {
+  /** Removes the body only if it is a file: `files.remove` deletes a folder with everything in it. */
+  async function removeBody({ body }: DiskPaths, signal: AbortSignal): Promise<void> {
     if ((await files.stat(body)) !== null) await files.remove(body, signal);
   }
 
-  async function writeBody(place: Place, bytes: Uint8Array, signal: AbortSignal): Promise<void> {
+  async function writeBody(paths: DiskPaths, bytes: Uint8Array, signal: AbortSignal): Promise<void> {
     try {
-      await files.write(place.body, bytes, signal);
+      await files.write(paths.body, bytes, signal);
     } catch (error) {
-      if (!(await clearWay(place.key))) throw error;
-      await files.write(place.body, bytes, signal);
+      if (!(await clearWay(paths.key))) throw error;
+      await files.write(paths.body, bytes, signal);
     }
   }
 
-  /** A listing stored under a folder's name without its slash would keep all that is below out of the store: it goes. */
+  /**
+   * Deletes objects that lie where a folder of `key` must be, such as a listing stored under the folder's name without its slash: nothing below them
+   * could be stored. Returns whether there was one.
+   */
   async function clearWay(key: string): Promise<boolean> {
     let isCleared = false;
     for (let slash = key.indexOf("/"); slash > 0; slash = key.indexOf("/", slash + 1)) {
@@ -103,12 +107,12 @@ export function createDiskStore(disk: Fetcher, { memory = ISOLATE_MEMORY }: { re
   }
 
   async function deleteObject(key: string): Promise<void> {
-    const place = placeOf(key);
-    await change(place, async (signal) => {
-      const found = await readMetaFile(files, place.meta);
+    const paths = pathsOf(key);
+    await change(paths, async (signal) => {
+      const found = await readMetaFile(files, paths.meta);
       if (found !== null && found.key !== key) return;
-      await files.remove(place.meta, signal);
-      await removeBody(place, signal);
+      await files.remove(paths.meta, signal);
+      await removeBody(paths, signal);
     });
   }
 
@@ -117,7 +121,7 @@ export function createDiskStore(disk: Fetcher, { memory = ISOLATE_MEMORY }: { re
     await alone(path, (signal) => files.remove(path, signal));
   }
 
-  /** An emptied folder goes too, with a slice that is being put this moment, if any: that put then fails or the slice is a miss. */
+  /** Removes a version's empty folder. A slice that is put at this moment goes with it: its put fails, or the slice is a miss. */
   async function deleteEmptyVersion(version: string): Promise<void> {
     const folder = versionPath(version);
     if ((await files.readFolder(folder)).length > 0) return;
@@ -127,24 +131,24 @@ export function createDiskStore(disk: Fetcher, { memory = ISOLATE_MEMORY }: { re
   return {
     async head(key) {
       if (!isStorableKey(key)) return null;
-      return (await look(placeOf(key)))?.object ?? null;
+      return (await findObject(pathsOf(key)))?.object ?? null;
     },
 
     async get(key, wanted) {
       if (!isStorableKey(key)) return null;
-      const place = placeOf(key);
-      for (let tries = 0; tries < MAX_TRIES; tries++) {
-        const found = await look(place);
+      const paths = pathsOf(key);
+      for (let tries = 0; tries < MAX_READ_TRIES; tries++) {
+        const found = await findObject(paths);
         if (found === null) return null;
         const { object } = found;
-        const range = object.sliceBytes === undefined ? resolveWanted(wanted, object.size) : null;
+        const range = object.sliceBytes === undefined ? resolveObjectRange(wanted, object.size) : null;
         if (range === null) return { object, body: null };
-        const file = await files.open(place.body, wanted && range);
-        const isCurrent = memory.isCurrent(place.name, found);
+        const file = await files.open(paths.body, wanted && range);
+        const isCurrent = memory.isCurrent(paths.name, found);
         if (isCurrent && file?.size === object.size) return { object, body: file.body };
         await file?.body.cancel();
         if (!isCurrent) continue;
-        await change(place, (signal) => files.remove(place.meta, signal));
+        await change(paths, (signal) => files.remove(paths.meta, signal));
         return null;
       }
       throw tooManyWrites(key);
@@ -153,14 +157,14 @@ export function createDiskStore(disk: Fetcher, { memory = ISOLATE_MEMORY }: { re
     async put(key, object, bytes, options = {}) {
       requireStorableKey(key);
       const text = formatMetaFile(key, serialiseStoredObject(object, bytes));
-      const place = placeOf(key);
-      return change(place, async (signal, isAbsent) => {
-        if (options.ifAbsent && !isAbsent && (await readMetaFile(files, place.meta))?.key === key) return "exists";
-        if (!isAbsent) await files.remove(place.meta, signal);
-        if (object.sliceBytes === undefined) await writeBody(place, bytes, signal);
-        else await removeBody(place, signal);
-        await files.write(place.meta, text, signal);
-        memory.learn(place.name, { key, object });
+      const paths = pathsOf(key);
+      return change(paths, async (signal, isAbsent) => {
+        if (options.ifAbsent && !isAbsent && (await readMetaFile(files, paths.meta))?.key === key) return "exists";
+        if (!isAbsent) await files.remove(paths.meta, signal);
+        if (object.sliceBytes === undefined) await writeBody(paths, bytes, signal);
+        else await removeBody(paths, signal);
+        await files.write(paths.meta, text, signal);
+        memory.learn(paths.name, { key, object });
         return "stored";
       });
     },
@@ -179,11 +183,11 @@ export function createDiskStore(disk: Fetcher, { memory = ISOLATE_MEMORY }: { re
       for (const version of versions) await deleteEmptyVersion(version);
     },
 
-    async list({ prefix = "", cursor = "", limit = MAX_LISTED }) {
+    async list({ prefix = "", cursor = "", limit = MAX_KEYS_PER_PAGE }) {
       const objects: ListedObject[] = [];
       let last = cursor;
       for await (const [path, listed] of listDisk(files, prefix, cursor)) {
-        if (objects.length === Math.min(limit, MAX_LISTED)) return { objects, cursor: last };
+        if (objects.length === Math.min(limit, MAX_KEYS_PER_PAGE)) return { objects, cursor: last };
         objects.push(listed);
         last = path;
       }
@@ -203,7 +207,7 @@ export function createDiskStore(disk: Fetcher, { memory = ISOLATE_MEMORY }: { re
     async getSlice(version, index, offset = 0, length) {
       requireSlice(version, index);
       const isWhole = offset === 0 && length === undefined;
-      // The end of a file is not known here: a range may go past it.
+      // The size of the file is not known here: the range may end behind it.
       const range = {
         start: offset,
         end: length === undefined ? Number.MAX_SAFE_INTEGER : offset + length,
@@ -218,12 +222,12 @@ export function createDiskStore(disk: Fetcher, { memory = ISOLATE_MEMORY }: { re
   };
 }
 
-function placeOf(key: string): Place {
+function pathsOf(key: string): DiskPaths {
   const body = bodyPath(key);
   return { key, meta: metaPath(key), body, name: body.toLowerCase() };
 }
 
-/** Throws RangeError for what would be no slice's path. */
+/** Throws RangeError where version or index is malformed and would give the path of something else. */
 function requireSlice(version: string, index: number): void {
   sliceKey(version, index);
 }
@@ -231,5 +235,5 @@ function requireSlice(version: string, index: number): void {
 function ignore(): void {}
 
 function tooManyWrites(key: string): StoreError {
-  return new StoreError("busy", `Cannot read "${key}": it was written ${MAX_TRIES} times meanwhile`);
+  return new StoreError("busy", `Cannot read "${key}": it was written ${MAX_READ_TRIES} times meanwhile`);
 }

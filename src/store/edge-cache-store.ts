@@ -1,45 +1,47 @@
 import * as v from "valibot";
 import { isStorableKey, parseJson, parseStoredObject, sliceKey } from "./keys.ts";
-import type { ObjectStore, StoredBody, Wanted } from "./object-store.ts";
+import type { ObjectRange, ObjectStore, StoredBody } from "./object-store.ts";
 import type { StoredObject } from "./stored-object.ts";
-import { resolveWanted } from "./wanted-range.ts";
+import { resolveObjectRange } from "./resolve-object-range.ts";
 
-/** The two methods of the Cache API that are used. Both may fail, and forget, at any time. */
+/** The methods of the Cache API that the store uses. Each may fail, and the cache may forget any entry at any time. */
 export type EdgeCache = Pick<Cache, "match" | "put" | "delete">;
 
+/** What the cache is and may do. */
 export interface EdgeCacheOptions {
   readonly cache: EdgeCache;
-  /** Deployments that share a zone share its cache: what one knows of a key is nothing to another. */
+  /** Different for each deployment: deployments in one zone share its cache, and must not read each other's entries. */
   readonly namespace: string;
-  /** How long a head may be served without asking the store, and so how long a purge or another version may take to show. 0: not at all. */
+  /** For how many milliseconds a head may be served without a read of the store; a purge or a new version may take as long to show. 0: never. */
   readonly ttlMs: number;
-  /** Slices from this number on are not cached: calls of the Cache API are limited for each request. */
+  /** Slices from this index on are not cached: the platform limits the calls of the Cache API for each request. */
   readonly maxSlices: number;
+  /** Milliseconds since the epoch. */
   readonly now: () => number;
   readonly waitUntil: (work: Promise<unknown>) => void;
 }
 
-/** No host of this name can be (RFC 6761): nothing that a client asks for meets these entries. */
+/** A host that cannot exist (RFC 6761 §6.4), so that no client's URL is that of an entry. */
 const ORIGIN = "https://edge-cache.invalid";
-/** Bodies are named by their version and never change; the platform forgets what nobody asks for. */
+/** Bodies are named by their version and never change. The platform evicts those that are not read any more. */
 const BODY_SECONDS = 30 * 24 * 60 * 60;
-/** A part shorter than this costs less to read than to cache. */
+/** Shorter parts are not cached: that would cost more than reading them. */
 const MIN_CACHED_BYTES = 64 * 1024;
-/** Cloudflare takes 512 MB; one that large would push everything else out. */
+/** Larger bodies are not cached: Cloudflare would take 512 MB, but one such body would evict everything else. */
 const MAX_CACHED_BYTES = 64 * 1024 * 1024;
 
 const HEAD = v.object({ key: v.string(), until: v.number(), object: v.unknown() });
 
 /**
- * Reads through the data centre's cache: bodies and slices by version, for as long as the platform keeps them; heads for `ttlMs` at most. Writes, `head`
- * and `list` go to the store itself, so that decisions about what to replace or delete are made on what is there; writes through any instance in this
- * data centre are seen at once by reads through it, those of others within `ttlMs`.
+ * Creates a store that reads through the data centre's cache: bodies and slices by version, for as long as the platform keeps them; heads for `ttlMs`
+ * at most. Writes, `head` and `list` go to the store itself, so that what to replace or delete is decided on what is there. A read sees writes of
+ * the same data centre at once, and those of others within `ttlMs`.
  */
 export function createEdgeCacheStore(
   store: ObjectStore,
   { cache, namespace, ttlMs, maxSlices, now, waitUntil }: EdgeCacheOptions,
 ): ObjectStore {
-  /** Counts what this isolate wrote: a head that was read before must not be cached after. */
+  /** Writes of this isolate so far: a head that was read before a write must not be cached after it. */
   let writes = 0;
   const headUrl = (key: string) => `${ORIGIN}/head/${encodeURIComponent(`${namespace} ${key}`)}`;
 
@@ -47,7 +49,7 @@ export function createEdgeCacheStore(
     if (ttlMs === 0) return null;
     const found = await match(headUrl(key));
     const parsed = found && v.safeParse(HEAD, parseJson(await found.text()));
-    // The cache's own idea of time and of keys is not relied on.
+    // Checked here as well, since the platform's cache promises neither exact expiry nor exact keys.
     if (parsed?.success !== true || parsed.output.key !== key || now() >= parsed.output.until) return null;
     return parseStoredObject(parsed.output.object);
   }
@@ -64,7 +66,7 @@ export function createEdgeCacheStore(
     await quietly(() => cache.delete(headUrl(key)));
   }
 
-  /** Exactly the bytes [offset, offset + length) of a cached body, or null. */
+  /** The bytes [offset, offset + length) of a cached body; null unless the cache has exactly these. */
   async function cachedBytes(url: string, offset: number, length: number): Promise<ReadableStream<Uint8Array> | null> {
     const found = await match(url, { Range: `bytes=${offset}-${offset + length - 1}` });
     const isExact = found?.status === 206 && found.headers.get("content-range")?.startsWith(`bytes ${offset}-${offset + length - 1}/`);
@@ -73,7 +75,7 @@ export function createEdgeCacheStore(
     return null;
   }
 
-  /** The body for the caller, and a copy of it on its way into the cache. */
+  /** Returns the body for the caller, and puts a copy of it into the cache in the background. */
   function cacheBody(url: string, body: ReadableStream<Uint8Array>, length: number): ReadableStream<Uint8Array> {
     const [ours, theirs] = body.tee();
     const headers = {
@@ -91,11 +93,11 @@ export function createEdgeCacheStore(
 
   async function put(url: string, response: Response): Promise<void> {
     await quietly(() => cache.put(url, response));
-    // Refused, or no cache at all (workers.dev): an unread branch would hold up the other one, and the client with it.
+    // The cache refused the body, or there is none (workers.dev): an unread branch of the tee would block the other one, and so the client.
     if (!response.bodyUsed) await quietly(async () => response.body?.cancel());
   }
 
-  async function readThrough(key: string, wanted: Wanted | undefined): Promise<StoredBody | null> {
+  async function readThrough(key: string, wanted: ObjectRange | undefined): Promise<StoredBody | null> {
     const before = writes;
     const found = await store.get(key, wanted);
     if (found === null) return null;
@@ -113,7 +115,7 @@ export function createEdgeCacheStore(
     async head(key) {
       const before = writes;
       const object = await store.head(key);
-      // Whoever looks at the truth corrects what the cache says.
+      // The store's answer corrects the cache.
       if (object === null) await forgetHead(key);
       else await cacheHead(key, object, before);
       return object;
@@ -123,7 +125,7 @@ export function createEdgeCacheStore(
       const object = isStorableKey(key) ? await cachedHead(key) : null;
       if (object === null) return readThrough(key, wanted);
       if (object.sliceBytes !== undefined) return { object, body: null };
-      const span = resolveWanted(wanted, object.size);
+      const span = resolveObjectRange(wanted, object.size);
       if (span === null) return { object, body: null };
       const body = object.size === 0 ? null : await cachedBytes(bodyUrl(object), span.start, span.end - span.start);
       return body === null ? readThrough(key, wanted) : { object, body };
@@ -155,7 +157,7 @@ function bodyUrl({ version }: StoredObject): string {
   return `${ORIGIN}/body/${version}`;
 }
 
-/** A cache that fails has nothing; the store is asked. */
+/** The result of the call; undefined where the cache failed, which counts as a miss. */
 async function quietly<T>(call: () => Promise<T>): Promise<T | undefined> {
   try {
     return await call();

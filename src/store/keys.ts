@@ -4,19 +4,19 @@ import { StoreError } from "./object-store.ts";
 import type { StoredObject } from "./stored-object.ts";
 
 /** R2's limit for a key, in bytes of UTF-8. */
-const MAX_KEY_BYTES = 1024;
-/** Promised by StoredObject; R2 itself takes 8,192 bytes of metadata. */
+const MAX_STORED_KEY_BYTES = 1024;
+/** Longest text of a StoredObject; R2 takes 8,192 bytes of metadata in all. */
 const MAX_STORED_OBJECT_BYTES = 2048;
 
-/** Keys of slices begin so, and no other keys do. */
+/** All keys of slices begin with this, and no others. */
 export const SLICE_PREFIX = "-/v/";
 const SLICE_KEY = /^-\/v\/([0-9a-f]{32})\/(0|[1-9]\d{0,8})$/;
-const VERSION = /^[0-9a-f]{32}$/;
+const VERSION_HEX = /^[0-9a-f]{32}$/;
 const SHA256_HEX = /^[0-9a-f]{64}$/;
 
 const LENGTH = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const STORED_OBJECT = v.object({
-  version: v.pipe(v.string(), v.regex(VERSION)),
+  version: v.pipe(v.string(), v.regex(VERSION_HEX)),
   size: LENGTH,
   sliceBytes: v.exactOptional(v.pipe(LENGTH, v.minValue(1))),
   contentType: v.string(),
@@ -30,12 +30,12 @@ const STORED_OBJECT = v.object({
   provisional: v.exactOptional(v.literal(true)),
 });
 
-/** A version for new content: 32 random hex digits. */
+/** A new version: 32 random lower-case hex digits. */
 export function newVersion(): string {
   return crypto.randomUUID().replaceAll("-", "");
 }
 
-/** Key of slice `index` (from 0) of `version`. Throws RangeError for what is no version or no index: only a bug asks for one. */
+/** Key of slice `index` (from 0) of `version` (32 lower-case hex digits). Throws RangeError where either is malformed, which is a bug. */
 export function sliceKey(version: string, index: number): string {
   const key = `${SLICE_PREFIX}${version}/${index}`;
   if (!SLICE_KEY.test(key)) {
@@ -44,15 +44,15 @@ export function sliceKey(version: string, index: number): string {
   return key;
 }
 
-/** Version and index of a slice's key; null for any other key. */
+/** The version and the index of a slice's key; null for any other key. */
 export function parseSliceKey(key: string): { readonly version: string; readonly index: number } | null {
   const [, version, index] = SLICE_KEY.exec(key) ?? [];
   return version === undefined ? null : { version, index: Number(index) };
 }
 
 /**
- * The key under which bytes of this digest (lower-case hex) lie, whatever repository named them. A mirror that does not let everyone in has a space of its
- * own: who knows a digest of its metadata could read it through an open mirror. Not below the mirror's name, where an upstream's paths lie.
+ * The key of bytes by their digest (lower-case hex), whichever repository named them. A mirror with restricted access has keys of its own: otherwise a
+ * client that knows a digest of its metadata could read it through an open mirror. No key begins with the mirror's name, or it could be that of a path.
  */
 export function contentKey(
   { name, access }: Pick<Mirror, "name" | "access">,
@@ -61,29 +61,31 @@ export function contentKey(
   return `${access === undefined ? "-" : `-/closed/${name}`}/${algorithm}/${digest}`;
 }
 
-/** Whether every store can hold this key. A lone surrogate has no UTF-8: it would become U+FFFD and meet other keys. */
+/** Whether every store can hold this key. A lone surrogate has no UTF-8: it would become U+FFFD, and so another key. */
 export function isStorableKey(key: string): boolean {
-  return key !== "" && key.length <= MAX_KEY_BYTES && key.isWellFormed() && new TextEncoder().encode(key).length <= MAX_KEY_BYTES;
+  return (
+    key !== "" && key.length <= MAX_STORED_KEY_BYTES && key.isWellFormed() && new TextEncoder().encode(key).length <= MAX_STORED_KEY_BYTES
+  );
 }
 
-/** Throws StoreError `too-large` for a key that no store can hold. */
+/** Throws StoreError `too-large` for a key that not every store can hold. */
 export function requireStorableKey(key: string): void {
   if (isStorableKey(key)) return;
-  throw new StoreError("too-large", `Cannot store under key "${key.slice(0, 80)}": wanted 1 to ${MAX_KEY_BYTES} bytes of UTF-8`);
+  throw new StoreError("too-large", `Cannot store under key "${key.slice(0, 80)}": wanted 1 to ${MAX_STORED_KEY_BYTES} bytes of UTF-8`);
 }
 
-/** The object of a parsed JSON value; null where anything is missing or malformed. */
+/** Validates a parsed JSON value; null where a property is missing or malformed. */
 export function parseStoredObject(value: unknown): StoredObject | null {
   const parsed = v.safeParse(STORED_OBJECT, value);
   return parsed.success ? parsed.output : null;
 }
 
-/** As `parseStoredObject`, from JSON text; null also for what is no JSON. */
+/** As `parseStoredObject`, from JSON text; null also where the text is not JSON. */
 export function parseStoredObjectText(text: string): StoredObject | null {
   return parseStoredObject(parseJson(text));
 }
 
-/** The value of JSON text, undefined where it is none. */
+/** The value of a JSON text; undefined where it is not JSON. */
 export function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
@@ -93,8 +95,9 @@ export function parseJson(text: string): unknown {
 }
 
 /**
- * The object as JSON in ASCII: R2 metadata travels in headers. Throws StoreError `too-large` beyond 2 KiB, and RangeError where
- * `bytes` cannot be the body of the object.
+ * The object as JSON in ASCII, since R2 carries metadata in headers.
+ * @param bytes the body to be stored with it. Throws RangeError where its length is not that of the object's body: a bug. Throws StoreError `too-large`
+ * where the text would be longer than 2 KiB.
  */
 export function serialiseStoredObject(object: StoredObject, bytes: Uint8Array): string {
   const wanted = bodySize(object);
@@ -102,7 +105,7 @@ export function serialiseStoredObject(object: StoredObject, bytes: Uint8Array): 
   return formatStoredObject(object);
 }
 
-/** The object as such JSON, whatever lies beside it. */
+/** As `serialiseStoredObject`, for a body of which only the length is known. Throws StoreError `too-large`. */
 export function formatStoredObject(object: StoredObject): string {
   const text = toAscii(JSON.stringify(object));
   if (text.length <= MAX_STORED_OBJECT_BYTES) return text;
@@ -112,7 +115,7 @@ export function formatStoredObject(object: StoredObject): string {
   );
 }
 
-/** Bytes that lie under the object's own key. */
+/** Bytes of the body under the object's own key: 0 for a sliced object. */
 export function bodySize(object: StoredObject): number {
   return object.sliceBytes === undefined ? object.size : 0;
 }

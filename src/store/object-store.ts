@@ -1,59 +1,83 @@
 import type { StoredObject } from "./stored-object.ts";
 
-/** A part of an object by position, as R2 takes it: `length` absent means to the end. */
-export type Wanted = { readonly offset: number; readonly length?: number } | { readonly suffix: number };
+/** A part of an object, in the shape of R2's `range`: from `offset` on `length` bytes (default: to the end), or the last `suffix` bytes. */
+export type ObjectRange = { readonly offset: number; readonly length?: number } | { readonly suffix: number };
 
+/** An object, and the part of its bytes that was asked for. */
 export interface StoredBody {
   readonly object: StoredObject;
   /**
-   * The wanted bytes, or null where the object is sliced or the wanted range lies outside it. When `wanted` ends past the object's end,
-   * the body ends with the object. A body that is not read must be cancelled by the caller.
+   * The wanted bytes, which end with the object where `wanted` goes beyond it; null where the object is sliced, or no wanted byte lies inside it. The
+   * caller must read the body to its end or cancel it.
    */
   readonly body: ReadableStream<Uint8Array> | null;
 }
 
+/** One key in a listing: an object, or a slice. */
 export interface ListedObject {
   readonly key: string;
-  /** Bytes at rest under this key (0 for the head of a sliced object). */
+  /** Bytes stored under this key: 0 for the head of a sliced object. */
   readonly size: number;
+  /** Milliseconds since the epoch; whole seconds on a disk. */
   readonly uploadedAt: number;
 }
 
+/** Conditions of a `put`. */
 export interface PutOptions {
-  /** Store only where the key is free (If-None-Match: *). */
+  /** Store only where there is no object under the key (as `If-None-Match: *`, RFC 9110 §13.1.2). */
   readonly ifAbsent?: boolean;
 }
 
 /**
- * Objects at rest. Every adapter passes test/contract/object-store.ts.
+ * The stored objects and slices. Every adapter passes test/contract/object-store.ts.
  *
- * - `put` is visible only when complete, replaces the object at once for later reads, and a reader that already holds a body reads on
- *   in what it opened, or sees that body fail: never a mix of two versions.
- * - Whatever `get` returns as `object` describes the bytes of the same `body`.
- * - Keys are `<mirror>/<decoded canonical path>` or begin with `-/`; any Unicode, up to 1,024 bytes of UTF-8.
- * - Failures of the medium throw `StoreError`; a key that is not there is null, never an error.
+ * - A `put` is visible only when it is complete, and later reads see the new object at once. A reader that already holds a body reads on in the object
+ *   that it opened, or its body fails: it never gets a mix of two versions.
+ * - The `object` that `get` returns describes the bytes of its `body`.
+ * - Keys are `<mirror>/<decoded canonical path>` or begin with `-/`; any well-formed Unicode, 1 to 1,024 bytes of UTF-8. For any other key `head` and
+ *   `get` return null, and `put` throws StoreError `too-large`.
+ * - A failure of the medium throws `StoreError`. A key without an object is null, not an error.
  */
 export interface ObjectStore {
+  /** Reads what is stored beside the bytes; null where there is no object. */
   head(key: string): Promise<StoredObject | null>;
-  get(key: string, wanted?: Wanted): Promise<StoredBody | null>;
-  /** `bytes` is the whole body, at most one slice long; empty for the head of a sliced object. */
+  /** Reads an object, or the part `wanted` of it; null where there is no object. For the bytes of a sliced object see `getSlice`. */
+  get(key: string, wanted?: ObjectRange): Promise<StoredBody | null>;
+  /**
+   * Stores an object, in place of the one under the key.
+   * @param bytes the whole body; empty for the head of a sliced object. Throws RangeError where its length is not that of the object's body.
+   * @returns `exists`, and nothing is stored, where `ifAbsent` was set and there is an object.
+   */
   put(key: string, object: StoredObject, bytes: Uint8Array, options?: PutOptions): Promise<"stored" | "exists">;
-  /** Keys that are not there are no error. Deletes heads and inline objects, not the slices of their version. */
+  /** Deletes objects, or slices by their own keys; keys without one are ignored. With the head of a sliced object its slices are not deleted. */
   delete(keys: readonly string[]): Promise<void>;
-  /** By key prefix, in a stable order, `limit` (at most 1,000) a page; `cursor` absent on the last page. Slices are listed under `-/v/`. */
+  /**
+   * Lists objects and slices whose key begins with `prefix`, in a stable order of the adapter's own. A page has at most `limit` keys (default and
+   * greatest value: 1,000); its `cursor` fetches the next page, and is absent on the last one. Keys of slices begin with `-/v/`.
+   */
   list(options: { readonly prefix?: string; readonly cursor?: string; readonly limit?: number }): Promise<{
     readonly objects: readonly ListedObject[];
     readonly cursor?: string;
   }>;
-  /** Slices are immutable: put with If-None-Match: *, `exists` where another leader was quicker. */
+  /**
+   * Stores slice `index` (from 0) of a version: 32 lower-case hex digits, else it throws RangeError. Slices never change: it returns `exists`, and
+   * nothing is stored, where the slice is there already.
+   */
   putSlice(version: string, index: number, bytes: Uint8Array): Promise<"stored" | "exists">;
-  /** Bytes of a slice from `offset` on, `length` of them (default: to its end); null where the slice is not there or shorter than asked. */
+  /**
+   * Reads `length` bytes (default: to its end) of a slice from `offset` (default: 0) on; null where the slice is absent or ends before the last of
+   * them. The caller must read the stream to its end or cancel it.
+   */
   getSlice(version: string, index: number, offset?: number, length?: number): Promise<ReadableStream<Uint8Array> | null>;
 }
 
-/** Why a store call failed. `busy` and `unavailable` may be tried again. */
+/**
+ * Why a store call failed. `busy` (too many writes to one key) and `unavailable` (the medium refused, or did not answer) may be tried again. `full`: no
+ * space is left. `too-large`: the key, the metadata or the body exceeds a limit.
+ */
 export type StoreErrorKind = "busy" | "full" | "too-large" | "unavailable";
 
+/** The failure of a store call; its message names action and key. */
 export class StoreError extends Error {
   override readonly name = "StoreError";
   readonly kind: StoreErrorKind;

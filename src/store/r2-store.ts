@@ -8,18 +8,18 @@ import {
   sliceKey,
 } from "./keys.ts";
 import { StoreError } from "./object-store.ts";
-import type { ObjectStore, PutOptions, StoredBody, StoreErrorKind, Wanted } from "./object-store.ts";
+import type { ObjectRange, ObjectStore, PutOptions, StoredBody, StoreErrorKind } from "./object-store.ts";
 import type { StoredObject } from "./stored-object.ts";
 
-/** The one field of customMetadata that holds the StoredObject. */
+/** The field of customMetadata that holds the StoredObject. */
 const OBJECT_FIELD = "object";
-/** What one R2 call takes, for `delete` and `list`. */
+/** Keys that one call of R2's `delete` takes, and that one of `list` returns. */
 const MAX_KEYS_PER_CALL = 1000;
-/** An operation that has not answered by now is taken for failed: work that outlives its client ends after 30 s, and nobody waits for ever. */
+/** An operation without an answer after this time counts as failed. It is below the 30 s for which the platform runs work behind a response. */
 const ANSWER_LIMIT_MS = 20_000;
 const FREE_KEY_ONLY = new Headers({ "If-None-Match": "*" });
 
-// https://developers.cloudflare.com/r2/api/error-codes/
+/** R2's error codes (https://developers.cloudflare.com/r2/api/error-codes/) that are more than `unavailable`. */
 const KIND_BY_CODE: ReadonlyMap<number, StoreErrorKind> = new Map([
   [10012, "too-large"],
   [10020, "too-large"],
@@ -27,13 +27,13 @@ const KIND_BY_CODE: ReadonlyMap<number, StoreErrorKind> = new Map([
   [100100, "too-large"],
 ]);
 const INVALID_RANGE = 10039;
-/** Miniflare's simulator answers a range of an empty object with this code where R2 says INVALID_RANGE. */
+/** Miniflare's simulator reports this code for a range of an empty object, where R2 reports INVALID_RANGE. */
 const SIMULATOR_FAULT = 0;
 
-/** Objects in an R2 bucket. A `get` of an inline object is one R2 operation, a range that lies outside it (or of a sliced one) two. */
+/** Creates a store of objects in an R2 bucket. A `get` is one R2 operation; two where the range lies outside the object, or the object is sliced. */
 export function createR2Store(bucket: R2Bucket, answerLimitMs = ANSWER_LIMIT_MS): ObjectStore {
   function call<T>(action: string, key: string, operation: () => Promise<T>): Promise<T> {
-    return named(action, key, () => withinLimit(operation(), answerLimitMs));
+    return withStoreErrors(action, key, () => withinLimit(operation(), answerLimitMs));
   }
 
   async function head(key: string): Promise<StoredObject | null> {
@@ -42,7 +42,7 @@ export function createR2Store(bucket: R2Bucket, answerLimitMs = ANSWER_LIMIT_MS)
     return found && parseR2Object(found);
   }
 
-  async function get(key: string, wanted?: Wanted): Promise<StoredBody | null> {
+  async function get(key: string, wanted?: ObjectRange): Promise<StoredBody | null> {
     if (!isStorableKey(key)) return null;
     const found = await getRange(key, wanted);
     if (found === "outside") {
@@ -68,7 +68,7 @@ export function createR2Store(bucket: R2Bucket, answerLimitMs = ANSWER_LIMIT_MS)
   }
 
   async function write(key: string, bytes: Uint8Array, options: R2PutOptions): Promise<"stored" | "exists"> {
-    // R2 answers null where `onlyIf` fails, in spite of the type without it.
+    // R2 returns null where `onlyIf` fails, although the type does not say so.
     const done: R2Object | null = await call("put", key, () => bucket.put(key, bytes, options));
     return done === null ? "exists" : "stored";
   }
@@ -120,23 +120,23 @@ export function createR2Store(bucket: R2Bucket, answerLimitMs = ANSWER_LIMIT_MS)
   };
 }
 
-/** Writes a body of known length as R2 reads it; one that ends early stores nothing. Throws `StoreError`. */
+/** Creates a `put` that streams a body of known length into R2. A body that ends early stores nothing. Throws `StoreError`. */
 export function createR2StreamPut(bucket: R2Bucket) {
   return async (key: string, object: StoredObject, body: ReadableStream<Uint8Array>): Promise<"stored"> => {
     requireStorableKey(key);
     const customMetadata = { [OBJECT_FIELD]: formatStoredObject(object) };
-    await named("put", key, () => bucket.put(key, body, { customMetadata, httpMetadata: { contentType: object.contentType } }));
+    await withStoreErrors("put", key, () => bucket.put(key, body, { customMetadata, httpMetadata: { contentType: object.contentType } }));
     return "stored";
   };
 }
 
-/** Null for what we did not write, or not so: a stray upload is a miss. */
+/** The StoredObject in R2's metadata; null where it is missing, malformed or of another size: an upload by other hands is a miss. */
 function parseR2Object(found: R2Object): StoredObject | null {
   const object = parseStoredObjectText(found.customMetadata?.[OBJECT_FIELD] ?? "");
   return object && bodySize(object) === found.size ? object : null;
 }
 
-/** The answer, if it comes in time; one that comes later is given to `onLate`. */
+/** The answer, or an error where it takes longer than `limitMs`; an answer after that is passed to `onLate`. */
 async function withinLimit<T>(answer: Promise<T>, limitMs: number, onLate: (answer: T) => unknown = () => {}): Promise<T> {
   let isLate = false;
   let timer: ReturnType<typeof setTimeout> | undefined;
@@ -146,7 +146,7 @@ async function withinLimit<T>(answer: Promise<T>, limitMs: number, onLate: (answ
       reject(new Error(`no answer within ${limitMs} ms`));
     }, limitMs);
   });
-  // A late failure is nobody's any more.
+  // The caller is gone when a late answer fails: without `catch` that would be an unhandled rejection.
   answer.then((value) => (isLate ? onLate(value) : undefined)).catch(() => {});
   try {
     return await Promise.race([answer, limit]);
@@ -155,8 +155,8 @@ async function withinLimit<T>(answer: Promise<T>, limitMs: number, onLate: (answ
   }
 }
 
-/** The operation, its failure as a `StoreError`. */
-async function named<T>(action: string, key: string, operation: () => Promise<T>): Promise<T> {
+/** Runs the operation, and throws its failure as a `StoreError` that names action and key. */
+async function withStoreErrors<T>(action: string, key: string, operation: () => Promise<T>): Promise<T> {
   try {
     return await operation();
   } catch (cause) {
@@ -169,7 +169,7 @@ function storeError(action: string, key: string, cause: unknown): StoreError {
   return new StoreError(kind, `Cannot ${action} "${key}" in R2: ${String(cause)}`, { cause });
 }
 
-/** R2 tells its code only at the end of the message, as in "get: … (10039)". NaN where there is none. */
+/** The error code, which R2 puts only at the end of the message, as in "get: … (10039)"; NaN where there is none. */
 function codeOf(cause: unknown): number {
   return Number(/\((\d+)\)$/.exec(String(cause))?.[1] ?? NaN);
 }

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { newVersion, sliceKey } from "../../src/store/keys.ts";
-import type { ObjectStore, StoredBody, Wanted } from "../../src/store/object-store.ts";
+import type { ObjectStore, StoredBody, ObjectRange } from "../../src/store/object-store.ts";
 import type { StoredObject } from "../../src/store/stored-object.ts";
 
 const TEXT = "hello world";
@@ -160,7 +160,7 @@ export function describeObjectStore(title: string, makeStore: () => ObjectStore)
     });
 
     describe("a wanted part", () => {
-      it.each<[Wanted, string | null]>([
+      it.each<[ObjectRange, string | null]>([
         [{ offset: 0, length: 5 }, "hello"],
         [{ offset: 0 }, TEXT],
         [{ offset: 6 }, "world"],
@@ -298,7 +298,7 @@ export function describeObjectStore(title: string, makeStore: () => ObjectStore)
             await store.put(key, object, bytesOf(text));
           }
         }
-        async function read(wanted?: Wanted): Promise<void> {
+        async function read(wanted?: ObjectRange): Promise<void> {
           for (let round = 0; round < 25; round++) {
             const found = await store.get(key, wanted);
             const text = versions.get(found!.object.version)!;

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { resolveWanted } from "../../../src/store/wanted-range.ts";
+import { resolveObjectRange } from "../../../src/store/resolve-object-range.ts";
 
 it.each([
   [undefined, 5, { start: 0, end: 5 }],
@@ -15,5 +15,5 @@ it.each([
   [{ suffix: 0 }, 5, null],
   [{ suffix: 2 }, 0, null],
 ])("%j of %i bytes is %j", (wanted, size, range) => {
-  expect(resolveWanted(wanted, size)).toEqual(range);
+  expect(resolveObjectRange(wanted, size)).toEqual(range);
 });
