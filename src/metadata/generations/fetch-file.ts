@@ -79,7 +79,7 @@ export async function fetchFile(fetcher: FileFetcher, request: FetchFileRequest)
 }
 
 /** Some servers say 200 and "not found", or "busy", in HTML. */
-export function isHtml({ representation }: FetchedFile): boolean {
+export function isLabelledHtml({ representation }: FetchedFile): boolean {
   return representation.contentType?.toLowerCase().startsWith("text/html") === true;
 }
 

@@ -1,7 +1,7 @@
 import type { Mirror } from "../../config/config.ts";
 import type { RepositoryPlace } from "../../route/place.ts";
 import { isBelieved } from "./adopt.ts";
-import { type FetchedFile, fetchFile, type FileFetcher, isHtml } from "./fetch-file.ts";
+import { type FetchedFile, fetchFile, type FileFetcher, isLabelledHtml } from "./fetch-file.ts";
 import type { Generation, StoredFile } from "./generation.ts";
 import { matchSignature } from "../formats/match-signature.ts";
 import { memberCandidates, type Members } from "./members.ts";
@@ -39,7 +39,7 @@ export async function gatherCompanions(
     // oxlint-disable-next-line no-await-in-loop -- Release before the Release.gpg that signs it
     const answer = await fetchFile(fetcher, { mirror: fetcher.mirror, path, avoid });
     if (answer.kind === "failure") return { kind: "not-whole", reason: answer.detail, doubt: false, isMismatch: false };
-    if (answer.kind !== "fetched" || isHtml(answer)) {
+    if (answer.kind !== "fetched" || isLabelledHtml(answer)) {
       const had = held.generation?.companions.some((file) => file.path === path) === true;
       if (!had || isBelieved(fetcher.now(), held.doubtSince)) continue;
       return { kind: "not-whole", reason: `${path} is gone`, doubt: true, isMismatch: false };

@@ -1,4 +1,4 @@
-import { type FetchedFile, isHtml } from "./fetch-file.ts";
+import { type FetchedFile, isLabelledHtml } from "./fetch-file.ts";
 import { matchClearsigned } from "../formats/match-signature.ts";
 import { parseRelease } from "../formats/parse-release.ts";
 import { parseRepomd } from "../formats/parse-repomd.ts";
@@ -8,7 +8,7 @@ import type { RepositoryPlace } from "../../route/place.ts";
 /** Null for roots that name nothing. A clearsigned root that does not match its own signature is altered. */
 export async function parseRoot(place: RepositoryPlace, fetched: FetchedFile): Promise<RootParse | null> {
   const { bytes, file } = fetched;
-  if (place.kind === "pacman" || place.kind === "apk") return isHtml(fetched) ? { kind: "malformed", reason: "it is HTML" } : null;
+  if (place.kind === "pacman" || place.kind === "apk") return isLabelledHtml(fetched) ? { kind: "malformed", reason: "it is HTML" } : null;
   if (bytes === null) return { kind: "malformed", reason: "it is too long" };
   if (place.kind === "rpm-md") return parseRepomd(bytes, place.base);
   if (file.path.endsWith("InRelease") && (await matchClearsigned(new TextDecoder().decode(bytes))) === "differs") {
