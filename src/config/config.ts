@@ -1,29 +1,38 @@
 import type { Network } from "../http/network.ts";
 
-/** What we mirror and by which limits: the validated form of `[vars]`. Built by `parseConfig`; read-only afterwards. */
+/** The validated `[vars]`: what we mirror and within which limits. `parseConfig` makes it. docs/configuration.md has a row for each key. */
 export interface Config {
+  /** By name. */
   readonly mirrors: ReadonlyMap<string, Mirror>;
+  /** How long a root is served without asking its upstream; 0: it is asked at each request. */
   readonly metadataTtlSeconds: number;
+  /** How long a request waits for a new generation before it gets the previous one. */
   readonly metadataWaitSeconds: number;
+  /** How long an object is kept after an upstream gave or confirmed it. */
   readonly retentionDays: number;
+  /** How much is stored at most. */
   readonly budgetBytes: number;
   /** Objects longer than this are stored as slices of this many bytes. */
   readonly sliceBytes: number;
+  /** An upstream that sends no byte for so long is given up. */
   readonly upstreamStallSeconds: number;
-  /** Connect, TLS and response headers; never above the stall limit. */
+  /** Limit for connect, TLS and response headers together; never above the stall limit. */
   readonly upstreamFirstByteSeconds: number;
-  /** Bodies up to this long are answered only once whole and verified … */
+  /** A body up to this long is sent to the client only once it is whole and verified … */
   readonly holdBytes: number;
-  /** … for at most this long; then they stream. */
+  /** … but after so long it is sent as it arrives. */
   readonly holdMs: number;
+  /** The largest metadata file that is fetched before its generation is published. */
   readonly prefetchBytes: number;
-  /** The Cloudflare plan: free has 10 ms of CPU and 50 subrequests a request. */
+  /** The Cloudflare plan: `free` allows each request 10 ms of CPU and 50 subrequests. */
   readonly plan: "free" | "paid";
+  /** How packages are checked: against the digests of their repository's index, or by their own structure alone. */
   readonly verify: "index" | "structure";
-  /** Contact URL for the User-Agent that upstreams see. */
+  /** URL in the User-Agent, so that upstreams know whom to write to. */
   readonly contactUrl: string | undefined;
 }
 
+/** Distributions with a preset: their paths (distributions.ts), and the set-up page for their clients. */
 export type Distro =
   | "fedora"
   | "epel"
@@ -38,24 +47,26 @@ export type Distro =
   | "alpine"
   | "koji";
 
+/** One `[vars.MIRRORS.<name>]`. */
 export interface Mirror {
-  /** Path prefix and first part of every stored key. Lower case, never `-`. */
+  /** First folder of the mirror's URLs on other hosts, and of its stored keys. Lower case, never `-`. */
   readonly name: string;
+  /** The hosts whose whole URL space is this mirror. */
   readonly hosts: readonly HostPattern[];
   readonly distro: Distro | undefined;
   /** In order of preference. */
   readonly upstreams: readonly Upstream[];
-  /** Extra hosts that an upstream may redirect to: `host`, `host:port` or `*.suffix`. */
+  /** Other hosts that an upstream may redirect to: `host`, `host:port` or `*.suffix`. */
   readonly redirectHosts: readonly string[];
   /** Query parameters that are part of the key and sent upstream; all others are dropped. */
   readonly allowedQuery: readonly string[];
-  /** Patterns of this mirror that come before the built-in classes; first match wins. */
+  /** Tried before the built-in classes; the first match wins. */
   readonly classes: readonly ClassPattern[];
   /** Who may read it; absent: everyone. */
   readonly access?: Access;
 }
 
-/** Clients from one of the networks, or with the name and password of a user; at least one of the two is given. */
+/** Lets in clients from one of the networks, and clients with the name and password of a user. At least one of the two is not empty. */
 export interface Access {
   /** Password by name. */
   readonly users: ReadonlyMap<string, string>;
@@ -65,17 +76,19 @@ export interface Access {
 /** `exact`: a whole host name, lower case, without port or trailing dot. `label`: the first label, written `label.*`. */
 export type HostPattern = { readonly kind: "exact"; readonly host: string } | { readonly kind: "label"; readonly label: string };
 
+/** A server to fetch from. */
 export interface Upstream {
   /** Absolute http(s) URL without query, fragment, credentials or trailing slash. */
   readonly url: string;
-  /** Value of the Authorization header to send to this upstream only (a mirror chained to one's own mirror). */
+  /** The Authorization header for this upstream and no other server, such as one of your own mirrors with `access`. */
   readonly authorization: string | undefined;
 }
 
+/** A configured class for the paths below the mirror that match. */
 export interface ClassPattern {
   readonly pattern: RegExp;
   readonly class: PathClass;
 }
 
-/** The classes of path of docs/architecture.md; `pass` is checked and passed on, never stored (koji `work/`). */
+/** Classes of path: what each means is in docs/configuration.md. */
 export type PathClass = "hashed" | "volatile" | "root" | "member" | "unstable-package" | "package" | "pass";

@@ -29,7 +29,7 @@ const PATH_CLASSES = [
   "pass",
 ] as const satisfies readonly PathClass[];
 
-/** A pattern runs on every request: what is longer is rather a mistake, and may be slow. */
+/** Patterns run on every request. A longer one is probably a mistake, and may be slow. */
 const MAX_PATTERN_CHARACTERS = 200;
 
 const upstreamUrl = text(parseUpstreamUrl);
@@ -65,15 +65,15 @@ const access = v.pipe(
   }),
   v.check(
     ({ users, networks }) => Object.keys(users).length + networks.length > 0,
-    "name users, networks or both: nobody could read this mirror",
+    "name users, networks or both: without them no client can read this mirror",
   ),
   v.transform(({ users, networks }): Access => ({ users: new Map(Object.entries(users)), networks })),
 );
 
-/** One of `hosts`, by itself too: hosts are compared over all mirrors, whatever else is wrong in them. */
+/** One of `hosts`. Exported, as `parseConfig` also compares the hosts of mirrors that have other problems. */
 export const hostPattern = text(parseHostPattern);
 
-/** One `[vars.MIRRORS.<name>]`, without its name. */
+/** Schema of one `[vars.MIRRORS.<name>]`, without its name. */
 export const mirrorTable = v.pipe(
   table({
     hosts: v.optional(list(hostPattern), []),
@@ -95,6 +95,7 @@ export const mirrorTable = v.pipe(
   })),
 );
 
+/** The pattern as it is written in `hosts`. */
 export function formatHostPattern(pattern: HostPattern): string {
   return pattern.kind === "exact" ? pattern.host : `${pattern.label}.*`;
 }
@@ -117,13 +118,13 @@ function parseUpstreamUrl(written: string): Parsed<string> {
   return { value: url.href.replace(/\/+$/, "") };
 }
 
-/** RFC 9110 §5.5: anything else could end the header and begin another. */
+/** RFC 9110 §5.5: a value with other characters, such as a line end, could end the header and begin another. */
 function parseAuthorization(written: string): Parsed<string> {
   return /^[\x21-\x7e]+(?: [\x21-\x7e]+)*$/.test(written) ? { value: written } : { wanted: 'use a header value such as "Bearer …"' };
 }
 
 function parseRedirectHost(written: string): Parsed<string> {
-  // A suffix of one label would be a whole top-level domain.
+  // A suffix of one label would allow a whole top-level domain.
   const suffixed = /^\*\.(?=[^.]+\.)[a-z0-9_.-]+$/i.test(written) && parseHost(written.slice(2)) !== null;
   return suffixed || (parseHost(written) !== null && !written.endsWith("."))
     ? { value: written.toLowerCase() }

@@ -1,7 +1,7 @@
-/** A slip of the finger: more edits than these make another word. */
+/** A typing error changes at most so many characters: a word that differs in more is another word. */
 const MAX_EDITS = 2;
 
-/** The candidate that `word` was probably meant to be, or undefined when none is near. */
+/** The candidate that the operator probably meant by `word`, in any case of letters; undefined if none is similar. */
 export function nearest(word: string, candidates: readonly string[]): string | undefined {
   const ranked = candidates
     .map((candidate) => ({ candidate, edits: editDistance(word.toLowerCase(), candidate.toLowerCase()) }))
@@ -10,7 +10,7 @@ export function nearest(word: string, candidates: readonly string[]): string | u
   return ranked[0]?.candidate;
 }
 
-/** Levenshtein's distance, one row at a time; words of very different length are not compared. */
+/** Levenshtein distance, computed row by row. Infinity for words whose lengths differ too much. */
 function editDistance(a: string, b: string): number {
   if (Math.abs(a.length - b.length) > MAX_EDITS) return Infinity;
   let row = Array.from({ length: b.length + 1 }, (_, column) => column);

@@ -1,7 +1,7 @@
-/** The platform refuses a longer variable (text, or a table as JSON) when it is deployed. */
+/** Cloudflare refuses to deploy a longer variable (a text, or a table as JSON). */
 const MAX_VARIABLE_BYTES = 5000;
 
-/** Problems of variables that the edge would not take: checked before deploying, as one machine knows no such limit. */
+/** One problem for each variable that Cloudflare would refuse. For the deployment only: the one-machine server has no such limit. */
 export function oversizedVariables(vars: Readonly<Record<string, unknown>>): string[] {
   return Object.entries(vars).flatMap(([name, value]) => {
     const bytes = new TextEncoder().encode(typeof value === "string" ? value : (JSON.stringify(value) ?? "")).length;

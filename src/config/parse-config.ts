@@ -4,15 +4,15 @@ import { formatHostPattern, hostPattern, mirrorTable } from "./mirror-table.ts";
 import { isTable, number, oneOf, problem, problemsOf, table, text } from "./table-schema.ts";
 
 const MIB = 1_048_576;
-/** R2 counts in decimal gigabytes. */
+/** R2 bills decimal gigabytes. */
 const GB = 1_000_000_000;
 const DAY_SECONDS = 86_400;
 const DEFAULT_FIRST_BYTE_SECONDS = 5;
 
-/** Also the first part of stored keys and of URLs. `-` begins what is not a mirror: `/-/health`, `-/v/<version>`. */
+/** Names are the first folder of URLs and stored keys. None begins with `-`: `/-/health` and `-/v/<version>` are not mirrors. */
 const MIRROR_NAME = /^[a-z0-9][a-z0-9._-]{0,63}$/;
 
-/** Limits are there so that no timer overflows and no buffer outgrows an isolate's 128 MB. */
+/** The upper limits keep timers from overflowing, and buffers within an isolate's 128 MB. */
 const scalars = table({
   METADATA_TTL_SECONDS: v.optional(number("seconds", 0, 7 * DAY_SECONDS), 60),
   METADATA_WAIT_SECONDS: v.optional(number("seconds", 0, 600), 10),
@@ -27,7 +27,7 @@ const scalars = table({
   VERIFY: v.optional(oneOf(["index", "structure"])),
   PLAN: v.optional(oneOf(["free", "paid"]), "paid"),
   CONTACT_URL: v.optional(text(parseContactUrl)),
-  /** Parsed by itself, never found here: it is named so that `MIRROR` is told what it should be. */
+  /** `parseMirrors` parses it, so it is never present here. It is listed so that for `MIRROR` the message proposes `MIRRORS`. */
   MIRRORS: v.optional(v.never()),
 });
 
@@ -44,9 +44,9 @@ const checkedScalars = v.pipe(
 );
 
 /**
- * Validates `[vars]`: the scalars, `MIRRORS` and every `MIRRORS_<anything>`, whose tables are merged. At the edge a table may arrive as JSON
- * text (a secret does) and a number as digits. Bindings (R2, Durable Objects) beside them are left alone, so a Worker's whole `env` may be given.
- * All problems are told at once, each as `Cannot use <path> <value>: <what would be right>`.
+ * Validates `[vars]`: the scalars, and the merged tables `MIRRORS` and `MIRRORS_<anything>`. A table may also be JSON text (secrets are), and a number
+ * a text of digits. Ignores bindings (R2, Durable Objects), so `vars` may be a Worker's whole `env`.
+ * Returns every problem, each as `Cannot use <path> <value>: <what would be right>`.
  */
 export function parseConfig(
   vars: Readonly<Record<string, unknown>>,
@@ -68,19 +68,19 @@ function createConfig(given: v.InferOutput<typeof scalars>, mirrors: ReadonlyMap
     budgetBytes: Math.round(given.BUDGET_GB * GB),
     sliceBytes: Math.round(given.SLICE_MIB * MIB),
     upstreamStallSeconds: stallSeconds,
-    // A short stall limit alone shortens the default with it.
+    // The default must not exceed a shorter stall limit.
     upstreamFirstByteSeconds: given.UPSTREAM_FIRST_BYTE_SECONDS ?? Math.min(DEFAULT_FIRST_BYTE_SECONDS, stallSeconds),
     holdBytes: Math.round(given.HOLD_MIB * MIB),
     holdMs: given.HOLD_MS,
     prefetchBytes: Math.round(given.PREFETCH_MIB * MIB),
     plan: given.PLAN,
-    // Parsing a distribution's index does not fit in the 10 ms of CPU of the free plan.
+    // To parse a distribution's index takes more than the free plan's 10 ms of CPU.
     verify: given.VERIFY ?? (given.PLAN === "free" ? "structure" : "index"),
     contactUrl: given.CONTACT_URL,
   };
 }
 
-/** A mirror as written, and where: `MIRRORS.fedora`. */
+/** A mirror's table before validation; `path` says where it is written: `MIRRORS.fedora`. */
 interface Written {
   readonly path: string;
   readonly name: string;
@@ -95,7 +95,7 @@ function parseMirrors(tables: readonly (readonly [string, unknown])[]): { mirror
     if (isTable(named)) written.push(...Object.entries(named).map(([name, keys]) => ({ path: `${variable}.${name}`, name, keys })));
     else problems.push(problem(variable, value, "write a table of mirrors by name, or the same as JSON"));
   }
-  // Without this, a misspelt configuration would start a mirror of nothing.
+  // Otherwise a misspelt file would start a server without mirrors.
   if (written.length + problems.length === 0) {
     problems.push(problem("MIRRORS", undefined, "name at least one mirror: [vars.MIRRORS.<name>]"));
   }
@@ -113,7 +113,7 @@ function parseMirrors(tables: readonly (readonly [string, unknown])[]): { mirror
   return { mirrors, problems };
 }
 
-/** Names and hosts belong to one mirror each. */
+/** Problems of names or hosts that two mirrors claim. */
 function takenTwice(claims: readonly { readonly path: string; readonly value: string }[]): string[] {
   const owners = new Map<string, string>();
   return claims.flatMap(({ path, value }) => {
@@ -123,7 +123,7 @@ function takenTwice(claims: readonly { readonly path: string; readonly value: st
   });
 }
 
-/** The hosts that can be read, whatever else is wrong with the mirror. */
+/** The valid hosts of a table that may have other problems. */
 function hostsOf({ path, keys }: Written): { path: string; value: string }[] {
   const hosts: unknown[] = isTable(keys) && Array.isArray(keys["hosts"]) ? keys["hosts"] : [];
   return hosts.flatMap((written, index) => {
@@ -132,7 +132,7 @@ function hostsOf({ path, keys }: Written): { path: string; value: string }[] {
   });
 }
 
-/** Null for what is no JSON, which is no table either. */
+/** The value of JSON text; null for any other text, which then is reported as "not a table". */
 function parseJson(written: string): unknown {
   try {
     return JSON.parse(written);
@@ -141,7 +141,7 @@ function parseJson(written: string): unknown {
   }
 }
 
-/** Bindings are functions or instances of the platform's classes; variables are plain JSON. */
+/** Bindings are functions or instances of the platform's classes, variables are plain JSON. */
 function isBinding(value: unknown): boolean {
   if (typeof value === "function") return true;
   return isTable(value) && ![Object.prototype, null].includes(Object.getPrototypeOf(value));

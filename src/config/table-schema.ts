@@ -1,17 +1,17 @@
 import * as v from "valibot";
 import { nearest } from "./nearest.ts";
 
-/** A value, or what would be right. */
+/** A parsed value, or what would be right (the end of an error message). */
 export type Parsed<T> = { readonly value: T } | { readonly wanted: string };
 
 const SHOWN_CHARACTERS = 80;
 
-/** A table with these keys only; a key that is not known is a problem of its own, and does not hide the others. */
+/** A table with these keys. Each unknown key is a problem beside those of the known keys. */
 export function table<const E extends v.ObjectEntries>(entries: E) {
   const known = Object.keys(entries);
   return v.pipe(
     v.custom<Record<string, unknown>>(isTable, "write a table of keys and values"),
-    v.looseObject(entries, "this key has to be given"),
+    v.looseObject(entries, "this key is required"),
     v.rawCheck(({ dataset, addIssue }) => {
       if (!isTable(dataset.value)) return;
       const input = dataset.value;
@@ -25,16 +25,17 @@ export function table<const E extends v.ObjectEntries>(entries: E) {
   );
 }
 
+/** Whether the value is a table of TOML or an object of JSON. */
 export function isTable(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** A list of `item`s; absent means empty. */
+/** A list of `item`s. */
 export function list<const S extends v.GenericSchema>(item: S) {
   return v.array(item, "write a list, even of one: [ … ]");
 }
 
-/** A text through a parser. */
+/** A text that `parse` accepts. */
 export function text<T>(parse: (text: string) => Parsed<T>) {
   return v.pipe(
     v.string("write a text in quotes"),
@@ -47,23 +48,24 @@ export function text<T>(parse: (text: string) => Parsed<T>) {
   );
 }
 
-/** A number or a text of digits (the dashboard and `--var` only know texts), from `min` to `max`. */
+/** A number from `min` to `max`, or a text of its digits: the dashboard and `--var` give only texts. */
 export function number(unit: string, min: number, max: number) {
   const wanted = `use a number of ${unit} from ${min} to ${max}`;
   const digits = v.pipe(v.string(), v.regex(/^\d+(?:\.\d+)?$/), v.transform(Number));
   return v.pipe(v.union([v.number(), digits], wanted), v.minValue(min, wanted), v.maxValue(max, wanted));
 }
 
+/** One of these texts. */
 export function oneOf<const T extends readonly string[]>(options: T) {
   return v.picklist(options, `use one of ${options.join(", ")}`);
 }
 
-/** `Cannot use <path> <value>: <what would be right>`. Credentials are not shown: this goes to logs. */
+/** `Cannot use <path> <value>: <what would be right>`. Hides credentials: problems go to logs. */
 export function problem(path: string, value: unknown, wanted: string): string {
   return `Cannot use ${path} ${/\.authorization$|\.users\b/.test(path) ? "(hidden)" : show(value)}: ${wanted}`;
 }
 
-/** All problems of `issues`, whose paths begin below `base`. */
+/** Formats `issues` as problems; their paths are relative to `base`. */
 export function problemsOf(issues: readonly v.BaseIssue<unknown>[], base: string): string[] {
   return issues.map(({ path, input, message }) => problem(pathText(base, path ?? []), path?.at(-1)?.value ?? input, message));
 }

@@ -51,13 +51,13 @@ const FileSchema = v.object(
     name: text,
     account_id: v.optional(text),
     r2_buckets: v.array(
-      v.object({ binding: text, bucket_name: text, jurisdiction: v.optional(text) }, "this key has to be given"),
+      v.object({ binding: text, bucket_name: text, jurisdiction: v.optional(text) }, "this key is required"),
       "write [[r2_buckets]] before its keys",
     ),
     route: v.optional(v.unknown()),
     routes: v.optional(v.array(v.unknown(), "write a list, even of one: [ … ]"), []),
   },
-  "this key has to be given; the project's own wrangler.toml shows how",
+  "this key is required; the project's own wrangler.toml shows how",
 );
 
 /** Reads and checks the wrangler.toml before any step changes something. Refuses with every problem that would stop the deployment. */

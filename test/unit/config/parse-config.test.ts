@@ -154,7 +154,7 @@ describe("mirrors", () => {
     [{ classes: [{ pattern: "(", class: "volatile" }] }, "MIRRORS.fedora.classes[0].pattern"],
     [{ classes: [{ pattern: "a".repeat(201), class: "volatile" }] }, "use 1 to 200 characters"],
     [{ classes: [{ pattern: "a", class: "immutable" }] }, "use one of hashed, volatile"],
-    [{ classes: [{ pattern: "a" }] }, "MIRRORS.fedora.classes[0].class undefined: this key has to be given"],
+    [{ classes: [{ pattern: "a" }] }, "MIRRORS.fedora.classes[0].class undefined: this key is required"],
     [{ upstream: ["https://x"] }, "did you mean upstreams?"],
     [{ zzz: 1 }, "the keys here are hosts, distro"],
   ])("refuse %j, and say why", (keys, why) => {
