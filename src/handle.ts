@@ -3,7 +3,7 @@ import { judgeAccess } from "./route/access.ts";
 import type { RequestRecord } from "./watch/request-record.ts";
 import { routeRequest } from "./route/route-request.ts";
 import { refuse } from "./serve/answer/failure.ts";
-import type { ServeDependencies } from "./serve/dependencies.ts";
+import type { ServeDependencies } from "./serve/shared/dependencies.ts";
 import { serve } from "./serve/serve.ts";
 import type { Via } from "./upstream/via.ts";
 

@@ -5,7 +5,7 @@ import { composeCore, type Core } from "./compose.ts";
 import type { Config } from "./config/config.ts";
 import { parseConfig } from "./config/parse-config.ts";
 import { createLeases, type FillCoordinator } from "./fill/flight/fill-coordinator.ts";
-import { describeFill } from "./fill/shared/fill.ts";
+import { progressOf } from "./fill/shared/fill.ts";
 import { handle, refuseClient, type HandlerDependencies } from "./handle.ts";
 import { createRepositories } from "./metadata/create-repositories.ts";
 import { createPublishedDigests } from "./metadata/digests/published-digests.ts";
@@ -15,8 +15,8 @@ import { observe } from "./watch/observe.ts";
 import { BOOK_SHARD, shardOf } from "./retention/batch.ts";
 import { createLedgerPort, LedgerObjectBase, type LedgerObjectDependencies } from "./retention/ledger-object.ts";
 import type { RootStanding } from "./watch/root-standing.ts";
-import { createChecks } from "./serve/checks.ts";
-import { createEnsureStored } from "./serve/ensure-stored.ts";
+import { createConfirmations } from "./serve/shared/confirmations.ts";
+import { createEnsureStored } from "./fill/ensure-stored.ts";
 import { refuse } from "./serve/answer/failure.ts";
 import { createCounters, tallyOf } from "./watch/counters.ts";
 import { createDiskStore } from "./store/disk-store.ts";
@@ -140,7 +140,7 @@ class ConfigError extends Error {}
 function buildCore(env: Env): Core {
   const { LOCAL, CF_VERSION_METADATA: _version, LOG: _log, OWN_HOSTS: _own, ADMIN_TOKEN: _token, ...vars } = env;
   const parsed = parseConfig(vars);
-  if (!parsed.ok) throw new ConfigError(`This mirror is not configured rightly:\n${parsed.problems.join("\n")}`);
+  if (!parsed.ok) throw new ConfigError(`Cannot start: [vars] of wrangler.toml has these problems:\n${parsed.problems.join("\n")}`);
   const log = (message: string) => console.warn(message);
   const store = env.DISK === undefined ? createR2Store(env.BUCKET as R2Bucket) : createDiskStore(env.DISK);
   const leases = createLeases(env.FLIGHTS, {
@@ -195,10 +195,10 @@ function buildHandler({ config, store, upstreams, via, leases, fills, native, re
   const write = (text: string): void => console.log(text);
   const sleep = (ms: number): Promise<void> => scheduler.wait(ms);
   const writeLine = client.isLocal ? batchLines({ write, now, sleep, waitUntil }) : write;
-  const checks = createChecks();
+  const confirmations = createConfirmations();
   const book = () => ledgerStub(env, BOOK_SHARD);
   return {
-    serve: { config, store, fills, native, upstreams, repositories, checks, now, taint: leases.taint, onUse: retention.use, log },
+    serve: { config, store, fills, native, upstreams, repositories, confirmations, now, taint: leases.taint, onUse: retention.use, log },
     app: createApp({
       config,
       ownHosts,
@@ -216,7 +216,7 @@ function buildHandler({ config, store, upstreams, via, leases, fills, native, re
           mirrors: [...config.mirrors.keys()],
           budget: config.budgetBytes,
           now,
-          fills: () => fills.list().map((fill) => describeFill(fill, config.sliceBytes)),
+          fills: () => fills.list().map(progressOf),
           upstreams: upstreams.snapshot,
           storage: async () => {
             // What happened a moment ago is to be seen too.
@@ -229,7 +229,7 @@ function buildHandler({ config, store, upstreams, via, leases, fills, native, re
           config,
           store,
           repositories,
-          checkedAt: checks.at,
+          checkedAt: confirmations.at,
           now,
           row: (key) => ledgerStub(env, shardOf(key)).row(key),
           nextOut: (limit) => book().next(limit),

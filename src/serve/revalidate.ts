@@ -1,109 +1,110 @@
-import type { CacheStatus } from "../http/cache-status.ts";
 import type { PathClass } from "../config/config.ts";
+import type { CacheStatus } from "../http/cache-status.ts";
 import { isUnsettled } from "../http/http-date.ts";
 import type { Target } from "../route/target.ts";
 import type { StoredBody } from "../store/object-store.ts";
+import { rewriteObject } from "../store/rewrite-object.ts";
 import type { StoredObject } from "../store/stored-object.ts";
-import type { UpstreamAnswer } from "../upstream/upstream.ts";
-import type { Client } from "./client.ts";
+import type { Representation, UpstreamAnswer } from "../upstream/upstream.ts";
+import { answer } from "./answer/answer.ts";
 import { refuseAbsent } from "./answer/failure.ts";
-import type { ServeDependencies } from "./dependencies.ts";
-import { serveMiss } from "./serve-miss.ts";
-import { answerStored, lookUp } from "./stored.ts";
-import { forget } from "./stored-answer.ts";
+import type { Client } from "./shared/client.ts";
+import type { ServeDependencies } from "./shared/dependencies.ts";
+import { ageSecondsOf, needsRenewal } from "./freshness.ts";
+import { forget } from "./shared/forget.ts";
+import { miss } from "./miss.ts";
+import type { Outcome } from "./shared/outcome.ts";
+import { storedSource } from "./stored-source.ts";
 
 /** Files that stay what they are. */
 const LASTING: ReadonlySet<PathClass> = new Set<PathClass>(["package", "unstable-package", "hashed"]);
 
-/** Asks the upstream whether the stored copy is still its own, once for all who wonder at the same time, and answers. */
-export async function revalidate(client: Client, target: Target, found: StoredBody, deps: ServeDependencies): Promise<Response> {
+/** Asks the upstream whether the stored copy is still its own (RFC 9111 §4.3), once for all requests that ask at the same time, and answers. */
+export async function revalidate(client: Client, target: Target, found: StoredBody, deps: ServeDependencies): Promise<Outcome> {
   const { key } = target;
   const { object } = found;
   const limitMs = deps.config.upstreamFirstByteSeconds * 1_000 * (target.mirror.upstreams.length + 1);
-  const checked = await deps.checks.once(key, limitMs, () => check(target, object, deps));
-  if (checked === null) {
-    // Somebody else asked. The answer may be another version by now.
+  const validated = await deps.confirmations.once(key, limitMs, () => validate(target, object, deps));
+  if (validated === null) {
+    // Another request asked. By now another version may lie there.
     await found.body?.cancel();
-    const again = await lookUp(client, key, deps);
-    return again === null ? serveMiss(client, target, deps) : answer(again, { kind: "hit", detail: "just revalidated" }, 0);
+    return { kind: "look-again", settled: { kind: "hit", detail: "just revalidated" } };
   }
-  const ageSeconds = (deps.now() - Math.max(object.storedAt, deps.checks.at(key))) / 1_000;
-  switch (checked.kind) {
+  switch (validated.kind) {
     case "same":
-      return answer(found, { kind: "forwarded", reason: "stale", status: 304 }, ageSeconds);
+      return answerFound({ kind: "forwarded", reason: "stale", status: 304 });
     case "failed":
-      return answer(found, { kind: "hit", ttlSeconds: -1, detail: `stale: ${checked.detail}` }, ageSeconds);
+      return answerFound({ kind: "hit", ttlSeconds: -1, detail: `stale: ${validated.detail}` });
     case "absent":
       // A package that the upstream has removed is still what the index named; a file that may change is gone.
-      if (target.class !== "volatile") return answer(found, { kind: "hit", detail: "the upstream has removed it" }, ageSeconds);
+      if (target.class !== "volatile") return answerFound({ kind: "hit", detail: "the upstream has removed it" });
       await found.body?.cancel();
       await forget(key, object, deps);
-      return refuseAbsent(checked.status, target);
+      return refuseAbsent(validated.status, target);
     case "changed": {
-      const response = await serveMiss(client, target, deps, { opened: checked.answer });
+      const outcome = await miss(client, target, deps, { opened: validated.answer, isFirstLook: true });
       // Whatever the upstream has now (a web page, half a file) is no file: the stored one is.
-      if (response.status >= 500) {
-        return answer(found, { kind: "hit", ttlSeconds: -1, detail: "stale: the upstream's new one is broken" }, ageSeconds);
-      }
+      const isBroken = outcome instanceof Response && outcome.status >= 500;
+      if (isBroken) return answerFound({ kind: "hit", ttlSeconds: -1, detail: "stale: the upstream's new one is broken" });
       await found.body?.cancel();
-      return response;
+      return outcome;
     }
   }
 
-  async function answer(body: StoredBody, status: CacheStatus, age: number): Promise<Response> {
-    return (await answerStored(client, { target, key, found: body, status, ageSeconds: age }, deps)) ?? serveMiss(client, target, deps);
+  function answerFound(cacheStatus: CacheStatus): Promise<Outcome> {
+    const ageSeconds = ageSecondsOf(object, deps.confirmations.at(key), deps.now());
+    return answer(client, target, storedSource(client, target, found, deps), { cacheStatus, ageSeconds }, deps);
   }
 }
 
-type Checked =
+type Validated =
   | { readonly kind: "same" }
   | { readonly kind: "changed"; readonly answer: UpstreamAnswer }
   | { readonly kind: "absent"; readonly status: 404 | 410 }
   | { readonly kind: "failed"; readonly detail: string };
 
-async function check(target: Target, object: StoredObject, deps: ServeDependencies): Promise<Checked> {
+async function validate(target: Target, object: StoredObject, deps: ServeDependencies): Promise<Validated> {
   const { mirror, path, query, key } = target;
-  // Of a file that may change, and had just done so when it was fetched, its validators do not tell: it is fetched again.
-  const isTold = LASTING.has(target.class) || !isUnsettled(object.lastModified, object.storedAt);
+  const { confirmations, now } = deps;
+  // Validators of a file that may change, and had just done so when it was fetched, prove nothing: it is fetched again.
+  const isComparable = LASTING.has(target.class) || !isUnsettled(object.lastModified, object.storedAt);
   // An entity tag belongs to the upstream that gave it; the date is the mirrors' common one.
   const conditional = {
     ...(object.etag === undefined ? {} : { etag: object.etag }),
     ...(object.lastModified === undefined ? {} : { lastModified: object.lastModified }),
     upstream: object.upstream,
   };
-  const answer = await deps.upstreams.open({ mirror, path, query, class: target.class, ...(isTold ? { conditional } : {}) });
-  switch (answer.kind) {
+  const answered = await deps.upstreams.open({ mirror, path, query, class: target.class, ...(isComparable ? { conditional } : {}) });
+  switch (answered.kind) {
     case "not-modified":
-      deps.checks.note(key, deps.now());
-      await renew(key, object, deps);
-      return { kind: "same" };
-    case "body": {
-      if (!isTold || !isSame(object, answer.representation)) {
-        // Not yet checked: what comes may be broken. But until it is there, one fetch of it is enough.
-        deps.checks.noteFailure(key, deps.now());
-        return { kind: "changed", answer };
+      return confirm();
+    case "body":
+      if (isComparable && isSameVersion(object, answered.representation)) {
+        answered.source.cancel("unchanged");
+        return confirm();
       }
-      deps.checks.note(key, deps.now());
-      answer.source.cancel("unchanged");
-      await renew(key, object, deps);
-      return { kind: "same" };
-    }
+      // What comes may be broken, so that nothing is confirmed yet. But until it is there, one fetch of it is enough.
+      confirmations.noteFailure(key, now());
+      return { kind: "changed", answer: answered };
     case "absent":
-      deps.checks.note(key, deps.now());
-      return answer;
+      confirmations.note(key, now());
+      return answered;
     case "failure":
-      deps.checks.noteFailure(key, deps.now());
-      return { kind: "failed", detail: answer.detail };
+      confirmations.noteFailure(key, now());
+      return { kind: "failed", detail: answered.detail };
     default:
-      return { kind: "failed", detail: `the upstream's answer was ${answer.kind}` };
+      return { kind: "failed", detail: `the upstream's answer was ${answered.kind}` };
+  }
+
+  async function confirm(): Promise<Validated> {
+    confirmations.note(key, now());
+    await renew(key, object, deps);
+    return { kind: "same" };
   }
 }
 
 /** An upstream that ignores conditions: equal validators and size say as much as its 304 would. Without validators nothing does. */
-function isSame(
-  object: StoredObject,
-  now: { size: number | undefined; etag: string | undefined; lastModified: string | undefined; upstream: string },
-): boolean {
+function isSameVersion(object: StoredObject, now: Representation): boolean {
   if (now.size !== object.size) return false;
   if (now.upstream === object.upstream && (now.etag !== undefined || object.etag !== undefined)) return now.etag === object.etag;
   return now.lastModified !== undefined && now.lastModified === object.lastModified;
@@ -111,19 +112,9 @@ function isSame(
 
 /** An object past its retention that the upstream still has starts a new life. */
 async function renew(key: string, object: StoredObject, { store, config, now, log }: ServeDependencies): Promise<void> {
-  if (now() - object.storedAt < config.retentionDays * 86_400_000) return;
-  // Stored natively as one object, it is too long to be copied through memory: it goes with its age.
-  if (object.sliceBytes === undefined && object.size > config.sliceBytes) return;
+  if (!needsRenewal(object, now(), config.retentionDays)) return;
   try {
-    // `get` may be a data centre's memory of a moment ago; `head` is what is there.
-    if ((await store.head(key))?.version !== object.version) return;
-    const current = await store.get(key);
-    if (current?.object.version !== object.version) {
-      await current?.body?.cancel();
-      return;
-    }
-    const bytes = current.body === null ? new Uint8Array(0) : new Uint8Array(await new Response(current.body).arrayBuffer());
-    await store.put(key, { ...current.object, storedAt: now() }, bytes);
+    await rewriteObject(store, key, object.version, config.sliceBytes, (current) => ({ ...current, storedAt: now() }));
   } catch (error) {
     log(`Cannot renew ${key}: ${String(error)}`);
   }

@@ -1,39 +1,62 @@
 import type { PathClass } from "../config/config.ts";
 import type { Target } from "../route/target.ts";
-import type { Client } from "./client.ts";
-import type { ServeDependencies } from "./dependencies.ts";
-import { serveChecked } from "./serve-checked.ts";
-import { serveHashed } from "./serve-hashed.ts";
-import { serveMetadata } from "./serve-metadata.ts";
-import { serveMiss } from "./serve-miss.ts";
-import { servePackage } from "./serve-package.ts";
+import { answer } from "./answer/answer.ts";
+import { refuse, refuseAbsent, refuseFailure } from "./answer/failure.ts";
+import { type Client, isDoubtful } from "./shared/client.ts";
+import type { ServeDependencies } from "./shared/dependencies.ts";
+import { freshness } from "./freshness.ts";
+import { locate } from "./locate.ts";
+import { look } from "./look.ts";
+import { miss } from "./miss.ts";
+import type { LookAgain, Outcome } from "./shared/outcome.ts";
+import { revalidate } from "./revalidate.ts";
+import { storedSource } from "./stored-source.ts";
 
-/** The whole way of a request below a mirror: what kind of file it is decides how fresh a stored copy must be. */
-export async function serve(client: Client, target: Target, deps: ServeDependencies): Promise<Response> {
-  const response = await serveClass(client, target, deps);
-  if (response.status < 400 && CHANGING.has(target.class)) response.headers.set("Cache-Control", "no-cache, no-transform");
-  return response;
+/**
+ * A second look follows where the first came to no answer: another request stored the file meanwhile, the store lost what a generation names, or a
+ * version was given up that the upstream no longer has.
+ */
+const MAX_LOOKS = 2;
+
+/** The whole way of a request below a mirror: where its bytes lie, one look at the store, whether what lies there may be used, and the answer. */
+export async function serve(client: Client, asked: Target, deps: ServeDependencies): Promise<Response> {
+  const { config, confirmations, now, repositories } = deps;
+  let before: LookAgain | null = null;
+  for (let looks = 0; looks < MAX_LOOKS; looks++) {
+    const where = await locate(asked, before, deps);
+    if (where.kind === "absent") return refuseAbsent(where.status, asked);
+    const target: Target = where.key === asked.key ? asked : { ...asked, key: where.key };
+    const found = await look(client, target, deps);
+    // Before the client has the file: it asks at once for what the file names, and the file's repository must know by then that it is used.
+    if (found !== null && asked.class === "hashed") await repositories.noteUse(asked);
+    const question = {
+      stored: found?.object ?? null,
+      where,
+      settled: before?.settled,
+      class: asked.class,
+      isDoubted: isDoubtful(client),
+      answeredAt: confirmations.at(target.key),
+      failedAt: confirmations.failedAt(target.key),
+      now: now(),
+    };
+    const verdict = freshness(question, config);
+    let outcome: Outcome;
+    if (found !== null && verdict.kind === "use")
+      outcome = await answer(client, target, storedSource(client, target, found, deps), verdict, deps);
+    else if (found !== null && verdict.kind === "ask") outcome = await revalidate(client, target, found, deps);
+    else if (where.kind === "generation") outcome = { kind: "look-again", lost: where.key };
+    else if (where.kind === "failure") outcome = refuseFailure(where.failure);
+    else outcome = await miss(client, target, deps, { isFirstLook: before === null });
+    if (outcome instanceof Response) return withLife(outcome, asked.class);
+    before = outcome;
+  }
+  return refuse(502, `Cannot answer for ${asked.key}: it changed, or the store lost it, twice while it was being answered`);
 }
 
 /** A cache on the way (RFC 9111 §4.2.2 lets it guess a life from the date) would mix old and new metadata, for days in the case of old files. */
 const CHANGING: ReadonlySet<PathClass> = new Set<PathClass>(["root", "member", "volatile", "pass"]);
 
-async function serveClass(client: Client, target: Target, deps: ServeDependencies): Promise<Response> {
-  switch (target.class) {
-    case "hashed":
-      return serveHashed(client, target, deps);
-    case "package":
-    case "unstable-package":
-      return servePackage(client, target, deps);
-    case "root":
-    case "member":
-      return serveMetadata(client, target, deps);
-    case "volatile":
-      return serveChecked(client, target, deps, { ttlSeconds: VOLATILE_TTL_SECONDS });
-    case "pass":
-      return serveMiss(client, target, deps);
-  }
+function withLife(response: Response, pathClass: PathClass): Response {
+  if (response.status < 400 && CHANGING.has(pathClass)) response.headers.set("Cache-Control", "no-cache, no-transform");
+  return response;
 }
-
-/** Listings, images under a moving name, keys, logs: nobody promised how long they stay. */
-const VOLATILE_TTL_SECONDS = 120;

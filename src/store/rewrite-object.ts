@@ -1,12 +1,11 @@
 import type { ObjectStore } from "./object-store.ts";
-import { readStream } from "./read-object.ts";
 import type { StoredObject } from "./stored-object.ts";
 
 const EMPTY = new Uint8Array(0);
 
 /**
- * Changes what is kept beside the bytes of `version`, and leaves the bytes as they are; nothing where another version lies there by now. An object that is
- * stored as one is read into memory for it (it is at most one slice long, but for those that the free plan stores natively: `maxBytes` leaves these alone).
+ * Changes what is kept beside the bytes of `version`, and leaves the bytes as they are; does nothing where another version lies there by now, or where
+ * `change` gives null. An object that is stored as one, of `maxBytes` at most, is read into memory for it; a longer one (stored natively) stays as it is.
  * Throws StoreError.
  */
 export async function rewriteObject(
@@ -14,13 +13,14 @@ export async function rewriteObject(
   key: string,
   version: string,
   maxBytes: number,
-  change: (object: StoredObject) => StoredObject,
+  change: (object: StoredObject) => StoredObject | null,
 ): Promise<void> {
   // `get` may be what a data centre's cache remembers; `head` is what is there.
   const head = await store.head(key);
-  if (head?.version !== version) return;
+  const changed = head?.version === version ? change(head) : null;
+  if (head === null || changed === null) return;
   if (head.sliceBytes !== undefined) {
-    await store.put(key, change(head), EMPTY);
+    await store.put(key, changed, EMPTY);
     return;
   }
   if (head.size > maxBytes) return;
@@ -29,6 +29,5 @@ export async function rewriteObject(
     await current?.body?.cancel();
     return;
   }
-  const bytes = current.body === null ? EMPTY : await readStream(current.body);
-  await store.put(key, change(current.object), bytes);
+  await store.put(key, changed, current.body === null ? EMPTY : new Uint8Array(await new Response(current.body).arrayBuffer()));
 }

@@ -31,9 +31,13 @@ const KIND_BY_SUFFIX: Readonly<Record<string, PackageKind>> = {
  * @param path decoded path of the file.
  */
 export function createVerifier(path: string, options: WalkOptions): Verifier {
-  const suffix = /\.(\w+)$/.exec(path)?.[1]?.toLowerCase() ?? "";
-  const expected = Object.hasOwn(KIND_BY_SUFFIX, suffix) ? KIND_BY_SUFFIX[suffix] : undefined;
+  const expected = kindOf(path);
   return createWalker((file) => walkFile(file, expected), options);
+}
+
+function kindOf(path: string): PackageKind | undefined {
+  const suffix = /\.(\w+)$/.exec(path)?.[1]?.toLowerCase() ?? "";
+  return Object.hasOwn(KIND_BY_SUFFIX, suffix) ? KIND_BY_SUFFIX[suffix] : undefined;
 }
 
 function* walkFile(file: WalkedFile, expected: PackageKind | undefined): Walk {
@@ -69,3 +73,9 @@ const isAt =
   (bytes: Uint8Array) =>
   (byte: number, index: number): boolean =>
     bytes[index] === byte;
+
+/** Whether the structure of a file of this name covers its content: a deb declares its length, an rpm also digests, which only a `deep` look compares. */
+export function judgesContent(path: string, deep: boolean): boolean {
+  const kind = kindOf(path);
+  return kind === "deb" || (kind === "rpm" && deep);
+}

@@ -3,9 +3,9 @@ import { describe, expect, it } from "vitest";
 import { parseConfig } from "../../src/config/parse-config.ts";
 import type { Config } from "../../src/config/config.ts";
 import { routeRequest } from "../../src/route/route-request.ts";
-import { createChecks } from "../../src/serve/checks.ts";
-import type { ServeDependencies } from "../../src/serve/dependencies.ts";
 import { serve } from "../../src/serve/serve.ts";
+import { createConfirmations } from "../../src/serve/shared/confirmations.ts";
+import type { ServeDependencies } from "../../src/serve/shared/dependencies.ts";
 import { newVersion } from "../../src/store/keys.ts";
 import { createR2Store } from "../../src/store/r2-store.ts";
 import type { UpstreamAnswer } from "../../src/upstream/upstream.ts";
@@ -81,7 +81,7 @@ describe("an object of 90 days", () => {
       fills: { open: async () => failure, list: () => [] },
       upstreams: { open: async () => (asked++, answer) },
       repositories: { resolve: unused, noteUse: unused, expected: unused, metalink: unused, mirrorlist: unused },
-      checks: createChecks(),
+      confirmations: createConfirmations(),
       now: () => now,
       taint: unused,
       onUse: () => {},

@@ -1,7 +1,6 @@
 import { isReadable } from "../formats/decompress.ts";
-import { usedName } from "../generations/gather.ts";
-import type { RootContent } from "../generations/generation.ts";
-import type { Members } from "../generations/members.ts";
+import type { RootContent } from "../members/generation.ts";
+import { type Members, usedName } from "../members/members.ts";
 import type { Entry } from "../formats/parsed-root.ts";
 import type { RepositoryPlace } from "../../route/place.ts";
 

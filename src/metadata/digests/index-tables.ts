@@ -6,13 +6,14 @@ import { readObject, readPart } from "../../store/read-object.ts";
 import { chooseIndexes, type Index } from "./choose-indexes.ts";
 import { decompress } from "../formats/decompress.ts";
 import { createTableBuilder, createTableIndex, type Digest, MAX_RECORDS, PAGE_BYTES, type TableBuilder } from "./digest-table.ts";
-import type { RootContent } from "../generations/generation.ts";
-import { memberCandidates, type Members } from "../generations/members.ts";
+import type { RootContent } from "../members/generation.ts";
+import { memberCandidates, type Members } from "../members/members.ts";
 import { parsePackages } from "../formats/parse-packages.ts";
 import { join } from "../formats/repository-path.ts";
 import { parsePacmanDatabase } from "../formats/parse-pacman-database.ts";
 import { type NamedPackage, parsePrimary } from "../formats/parse-primary.ts";
-import type { KeptState, Log } from "../ports/ports.ts";
+import type { KeptState } from "../ports/kept-state.ts";
+import type { Log } from "../ports/log.ts";
 import { settleProvisional } from "./settle-provisional.ts";
 import { tableKey, type TableRef } from "./table-directory.ts";
 

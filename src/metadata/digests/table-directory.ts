@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import { parseJson } from "../../store/keys.ts";
 import type { Timer } from "../../upstream/timer.ts";
-import type { KeptState } from "../ports/ports.ts";
+import type { KeptState } from "../ports/kept-state.ts";
 
 /** Where a digest table lies: `pages` pages of PAGE_BYTES in slices of `sliceBytes` (whole pages) under the version. */
 const TABLE_REF = v.object({ version: v.string(), pages: v.number(), sliceBytes: v.number() });

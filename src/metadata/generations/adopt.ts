@@ -1,4 +1,4 @@
-import type { Generation } from "./generation.ts";
+import type { Generation } from "../members/generation.ts";
 import type { ParsedRoot, RootParse } from "../formats/parsed-root.ts";
 
 /** For how long every reachable upstream must show an older root (or none, or one without its signature) before it is believed. */

@@ -1,9 +1,11 @@
 import type { Mirror } from "../../config/config.ts";
+import { describeObject } from "../../store/describe-object.ts";
 import { contentKey, newVersion } from "../../store/keys.ts";
 import type { ObjectStore } from "../../store/object-store.ts";
 import type { StoredObject } from "../../store/stored-object.ts";
 import { type ByteSource, type Representation, SourceError, type UpstreamFailure, type Upstreams } from "../../upstream/upstream.ts";
-import type { StoredFile } from "./generation.ts";
+import { toHex } from "../../verify/to-hex.ts";
+import type { StoredFile } from "../members/generation.ts";
 
 /** Roots that are parsed and signatures are held whole in memory: sid's InRelease is 400 KB. */
 const MAX_WHOLE_BYTES = 8 * 1024 * 1024;
@@ -85,7 +87,7 @@ export function isLabelledHtml({ representation }: FetchedFile): boolean {
 
 async function hexSha256(bytes: Uint8Array): Promise<string> {
   const digest = await crypto.subtle.digest("SHA-256", bytes);
-  return [...new Uint8Array(digest)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  return toHex(new Uint8Array(digest));
 }
 
 async function storeWhole(
@@ -95,7 +97,7 @@ async function storeWhole(
   bytes: Uint8Array,
 ): Promise<StoredFile> {
   const sha256 = await hexSha256(bytes);
-  const object: StoredObject = { ...describe(fetcher, representation, bytes.length), version: sha256.slice(0, 32), sha256 };
+  const object = describe(fetcher, representation, { size: bytes.length, version: sha256.slice(0, 32), sha256 });
   const key = contentKey(mirror, { algorithm: "sha256", digest: sha256 });
   await fetcher.store.put(key, object, bytes);
   return { path, key, object };
@@ -123,23 +125,17 @@ async function storeSliced(
     pending = all.slice(sliceBytes);
   }
   if (total > limit) return null;
-  const object: StoredObject = { ...describe(fetcher, representation, total), version, sliceBytes };
+  const object = describe(fetcher, representation, { size: total, version, sliceBytes });
   const key = `-/root/${version}`;
   await store.put(key, object, new Uint8Array());
   return { path, key, object };
 }
 
-function describe(fetcher: FileFetcher, representation: Representation, size: number): Omit<StoredObject, "version"> {
-  const { etag, lastModified, contentType, upstream } = representation;
-  return {
-    size,
-    contentType: contentType ?? "application/octet-stream",
-    upstream,
-    storedAt: fetcher.now(),
-    verified: representation.size === size ? "length" : "none",
-    ...(etag === undefined ? {} : { etag }),
-    ...(lastModified === undefined ? {} : { lastModified }),
-  };
+type Facts = Pick<StoredObject, "version" | "size" | "sliceBytes" | "sha256">;
+
+function describe({ now }: FileFetcher, representation: Representation, facts: Facts): StoredObject {
+  const verified = representation.size === facts.size ? "length" : "none";
+  return describeObject(representation, { ...facts, storedAt: now(), verified });
 }
 
 /** The source's next bytes until `wanted` (of which `have` are there already) or its end. */

@@ -2,9 +2,9 @@ import type { Mirror } from "../../config/config.ts";
 import type { RepositoryPlace } from "../../route/place.ts";
 import { isBelieved } from "./adopt.ts";
 import { type FetchedFile, fetchFile, type FileFetcher, isLabelledHtml } from "./fetch-file.ts";
-import type { Generation, StoredFile } from "./generation.ts";
+import type { Generation, StoredFile } from "../members/generation.ts";
 import { matchSignature } from "../formats/match-signature.ts";
-import { memberCandidates, type Members } from "./members.ts";
+import { memberCandidates, type Members, usedName } from "../members/members.ts";
 import { parseRelease } from "../formats/parse-release.ts";
 import type { Entry, ParsedRoot } from "../formats/parsed-root.ts";
 import { companionFiles } from "./root-files.ts";
@@ -78,7 +78,11 @@ export interface Prefetch {
 }
 
 /** What clients are sure to ask for is in the store after this; else why not, in one sentence. */
-export async function gatherMembers({ members, prefetchBytes }: Prefetch, place: RepositoryPlace, root: ParsedRoot): Promise<string | null> {
+export async function gatherMembers(
+  { members, prefetchBytes }: Prefetch,
+  place: RepositoryPlace,
+  root: ParsedRoot,
+): Promise<string | null> {
   const wanted = root.entries.filter((entry) => isWanted(members, place, entry) && (entry.size ?? 0) <= prefetchBytes);
   let reason: string | null = null;
   const next = wanted.values();
@@ -94,11 +98,6 @@ export async function gatherMembers({ members, prefetchBytes }: Prefetch, place:
   };
   await Promise.all(Array.from({ length: PARALLEL_FETCHES }, work));
   return reason;
-}
-
-/** Under what name a member's use is noted: hash-prefixed names change with each generation, the kind of data does not. */
-export function usedName(place: Pick<RepositoryPlace, "kind" | "root">, entry: Entry): string {
-  return place.kind === "rpm-md" ? `${place.root}#${entry.type}` : entry.path;
 }
 
 function isWanted(members: Members, place: RepositoryPlace, entry: Entry): boolean {

@@ -3,13 +3,12 @@ import type { RepositoryPlace } from "../../route/place.ts";
 import { readStream } from "../../store/read-object.ts";
 import type { Expectation } from "../../verify/expectation.ts";
 import { fetchFile } from "./fetch-file.ts";
-import { usedName } from "./gather.ts";
-import type { Generation, RootContent, StoredFile } from "./generation.ts";
+import type { Generation, RootContent, StoredFile } from "../members/generation.ts";
 import { matchSignature } from "../formats/match-signature.ts";
 import type { IndexTables } from "../digests/index-tables.ts";
-import { createMembers, memberCandidates } from "./members.ts";
+import { createMembers, memberCandidates, usedName } from "../members/members.ts";
 import type { Entry } from "../formats/parsed-root.ts";
-import type { EnsureStored } from "../ports/ports.ts";
+import type { EnsureStored } from "../ports/ensure-stored.ts";
 import type { Resolution } from "../ports/repositories.ts";
 import { companionFiles, rootFiles } from "./root-files.ts";
 import { createRootKeeper, type Current, type KeeperDependencies, type RootKeeper } from "./root-keeper.ts";
@@ -33,7 +32,10 @@ export interface Repository {
   /** What the published root says of a member; asks no upstream. */
   expectation(path: string, place: RepositoryPlace): Expectation | null;
   /** Hex SHA-256 and size in bytes of the published root, and Unix seconds; null where none is. */
-  rootDigest(path: string, place: RepositoryPlace): Promise<{ readonly sha256: string; readonly size: number; readonly timestamp: number } | null>;
+  rootDigest(
+    path: string,
+    place: RepositoryPlace,
+  ): Promise<{ readonly sha256: string; readonly size: number; readonly timestamp: number } | null>;
 }
 
 export function createRepository(deps: RepositoryDependencies): Repository {

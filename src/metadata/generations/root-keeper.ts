@@ -7,10 +7,11 @@ import type { Timer } from "../../upstream/timer.ts";
 import { heldRoot, isBelieved, judgeRoot } from "./adopt.ts";
 import { type FetchedFile, fetchFile, type FetchFileAnswer, type FileFetcher } from "./fetch-file.ts";
 import { gatherCompanions, gatherMembers } from "./gather.ts";
-import { type Generation, NEVER_TRIED, type RootContent, type Standing } from "./generation.ts";
-import type { Members } from "./members.ts";
+import { type Generation, NEVER_TRIED, type RootContent, type Standing } from "../members/generation.ts";
+import type { Members } from "../members/members.ts";
 import { parseRoot } from "./parse-root.ts";
-import type { KeptState, Log } from "../ports/ports.ts";
+import type { KeptState } from "../ports/kept-state.ts";
+import type { Log } from "../ports/log.ts";
 import { rootFiles } from "./root-files.ts";
 import { conditions, validatorsOf, withOwnDate } from "./root-validators.ts";
 

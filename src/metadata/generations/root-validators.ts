@@ -1,7 +1,7 @@
 import { isUnsettled, parseHttpDate } from "../../http/http-date.ts";
 import type { ObjectStore } from "../../store/object-store.ts";
 import type { FetchedFile } from "./fetch-file.ts";
-import type { Generation } from "./generation.ts";
+import type { Generation } from "../members/generation.ts";
 
 /** What the upstream calls this version of the root, verbatim, and when it said so. */
 export function validatorsOf({ representation: { etag, lastModified } }: FetchedFile, receivedAt: number): Generation["validators"] {

@@ -1,107 +1,95 @@
-import { type ByteSpan, type ByteRange, parseRange, resolveRanges } from "../../http/byte-ranges.ts";
-import { evaluateConditions, isRangeWanted, type Validators } from "../../http/conditions.ts";
-import { formatContentRange, formatUnsatisfiedRange } from "../../http/content-range.ts";
-import { type EntityTag, formatEntityTag } from "../../http/entity-tag.ts";
+import type { FillEnd } from "../../fill/shared/fill.ts";
+import { type CacheStatus, formatCacheStatus } from "../../http/cache-status.ts";
+import type { Target } from "../../route/target.ts";
 import type { StoredObject } from "../../store/stored-object.ts";
-import { layoutMultipart, type MultipartLayout } from "./multipart.ts";
+import { type Client, isLengthBlind } from "../shared/client.ts";
+import type { ServeDependencies } from "../shared/dependencies.ts";
+import { forget } from "../shared/forget.ts";
+import type { Outcome } from "../shared/outcome.ts";
+import { type Deliver, deliverAnswer, streamBody } from "./body.ts";
+import { type Answer, answerHead, type AnswerWithBody, chooseAnswer, hasBody } from "./choose-answer.ts";
+import { refuseFailure } from "./failure.ts";
 
-/** What an answer needs to know of an object. */
-export type Answerable = Pick<StoredObject, "version" | "size" | "contentType" | "lastModified" | "tainted">;
+/** Where the bytes of an answer come from: they lie in the store, or are just coming. */
+export interface Source {
+  readonly object: StoredObject;
+  /** Makes the bytes of an answer ready, up to the first one: what goes wrong until then is an answer of its own, and no broken body. */
+  open(answered: AnswerWithBody): Promise<OpenedSource>;
+  /** Called in place of `open`: the answer has no body. */
+  close(): Promise<void> | void;
+}
 
-/** What a client gets of an object that is there. For HEAD the body of `full` is left out, nothing else. */
-export type Answer =
-  | { readonly kind: "full" }
-  | { readonly kind: "partial"; readonly span: ByteSpan }
-  | { readonly kind: "multipart"; readonly layout: MultipartLayout }
-  | { readonly kind: "not-modified" }
-  | { readonly kind: "precondition-failed" }
-  | { readonly kind: "unsatisfiable" };
+export type OpenedSource =
+  /** Exactly the bytes to send. */
+  | { readonly kind: "body"; readonly body: ReadableStream<Uint8Array> | Uint8Array<ArrayBuffer> }
+  /** A writer of any part of the object; `close` is called when the body has ended, however it did. */
+  | { readonly kind: "deliver"; readonly deliver: Deliver; readonly close: () => void }
+  /** The store does not have it any more. */
+  | { readonly kind: "gone" }
+  | FillEnd;
 
-/** Chooses the answer to a GET or HEAD by its conditions and ranges (RFC 9110 §13.2.2, §14.2). Never throws, whatever the headers. */
-export function answer(object: Answerable, request: { readonly method: string; readonly headers: Headers }): Answer {
-  const validators = validatorsOf(object);
-  switch (evaluateConditions(request.headers, validators)) {
-    case "failed":
-      return { kind: "precondition-failed" };
-    case "not-modified":
-      return { kind: "not-modified" };
-    case "proceed":
+/** What an answer says of how the cache came by it. */
+export interface Provenance {
+  readonly cacheStatus: CacheStatus;
+  /** Since an upstream last gave or confirmed it. */
+  readonly ageSeconds: number;
+}
+
+/** The one way of answering (RFC 9110 §13.2.2, §14.2): conditions and ranges first, then the bytes, wherever they come from. */
+export async function answer(
+  client: Client,
+  target: Target,
+  source: Source,
+  { cacheStatus, ageSeconds }: Provenance,
+  deps: ServeDependencies,
+): Promise<Outcome> {
+  const { object } = source;
+  const answered = chooseAnswer(object, client);
+  const head = answerHead(object, answered);
+  head.headers.set("Age", String(Math.floor(ageSeconds)));
+  head.headers.set("Cache-Status", formatCacheStatus(cacheStatus));
+  if (client.method === "HEAD" || !hasBody(answered)) {
+    await source.close();
+    client.onBody(0, null);
+    return new Response(null, head);
   }
-  // RFC 9110 §14.2: "A server MUST ignore a Range header field received with a request method that is unrecognized or for which
-  // range handling is not defined. For this specification, GET is the only method for which range handling is defined."
-  const ranges = request.method === "GET" ? parseRange(request.headers.get("range")) : null;
-  if (ranges === null || !isRangeWanted(request.headers, validators)) return { kind: "full" };
-  return answerRanges(object, ranges);
-}
-
-function answerRanges(object: Answerable, ranges: readonly ByteRange[]): Answer {
-  const spans = resolveRanges(ranges, object.size);
-  const [first, second] = spans;
-  if (first === undefined) {
-    // RFC 9110 §14.2: Range may be ignored when there is no content. A range from the start asks for all there is, which no Content-Range
-    // can say, and is unsatisfied by an empty object alone. One from further on resumes something longer: 416 makes apt and pacman start over.
-    return ranges.some(isFromStart) ? { kind: "full" } : { kind: "unsatisfiable" };
-  }
-  if (second === undefined) return { kind: "partial", span: first };
-  // RFC 9110 §17.15: overlapping ranges must not make us send more than the whole.
-  const wanted = spans.reduce((sum, span) => sum + span.length, 0);
-  return wanted > object.size ? { kind: "full" } : { kind: "multipart", layout: layoutMultipart(object, spans) };
-}
-
-function isFromStart(range: ByteRange): boolean {
-  return "suffix" in range ? range.suffix > 0 : range.first === 0;
-}
-
-/**
- * Status and headers of an answer: all that follow from the object. Content-Length is that of the body to send (none on a 304).
- * Age, Cache-Status and a life in Cache-Control are the caller's to add.
- */
-export function answerHead(object: Answerable, answered: Answer): { readonly status: number; readonly headers: Headers } {
-  // A CDN that compresses or minifies would break the length, the ranges and every digest.
-  const headers = new Headers({ "Cache-Control": "no-transform", "Accept-Ranges": "bytes" });
-  switch (answered.kind) {
-    case "full":
-      setRepresentation(headers, object, object.size);
-      return { status: 200, headers };
-    case "partial":
-      setRepresentation(headers, object, answered.span.length);
-      headers.set("Content-Range", formatContentRange(answered.span, object.size));
-      return { status: 206, headers };
-    case "multipart":
-      setRepresentation(headers, object, answered.layout.contentLength);
-      // RFC 9110 §15.3.7.2: no Content-Range beside the parts' own.
-      headers.set("Content-Type", answered.layout.contentType);
-      return { status: 206, headers };
-    case "not-modified":
-      // RFC 9110 §15.4.5 asks for ETag. Last-Modified guides caches that hold these bytes under an earlier date: ours must match exactly.
-      setValidators(headers, object);
-      return { status: 304, headers };
-    case "precondition-failed":
-      headers.set("Content-Length", "0");
-      return { status: 412, headers };
-    case "unsatisfiable":
-      headers.set("Content-Range", formatUnsatisfiedRange(object.size));
-      headers.set("Content-Length", "0");
-      return { status: 416, headers };
+  const length = Number(head.headers.get("Content-Length"));
+  const opened = await source.open(answered);
+  switch (opened.kind) {
+    case "body":
+      deps.onUse(target.key, length);
+      client.onBody(length, null);
+      return new Response(opened.body, head);
+    case "deliver":
+      deps.onUse(target.key, length);
+      return stream(client, object, answered, head, opened);
+    case "gone":
+      return { kind: "look-again" };
+    case "failure":
+      return refuseFailure(opened);
+    default:
+      // The upstream has another version than the one begun here: what is stored of it can never be completed.
+      await forget(target.key, object, deps);
+      return { kind: "look-again" };
   }
 }
 
-function setRepresentation(headers: Headers, object: Answerable, contentLength: number): void {
-  headers.set("Content-Type", object.contentType);
-  headers.set("Content-Length", String(contentLength));
-  setValidators(headers, object);
-}
-
-function setValidators(headers: Headers, object: Answerable): void {
-  headers.set("ETag", formatEntityTag(entityTagOf(object)));
-  // Verbatim: reformatted, it would no longer be the date that clients got from another mirror.
-  if (object.lastModified !== undefined) headers.set("Last-Modified", object.lastModified);
-}
-
-function validatorsOf(object: Answerable): Validators {
-  return { etag: entityTagOf(object), lastModified: object.lastModified, datesRefused: object.tainted === true };
-}
-
-function entityTagOf(object: Answerable): EntityTag {
-  return { weak: false, opaque: object.version };
+/** The body as it is delivered; in chunks where the client would take a short body for whole. */
+function stream(
+  client: Client,
+  object: StoredObject,
+  answered: Answer,
+  head: ReturnType<typeof answerHead>,
+  { deliver, close }: Extract<OpenedSource, { kind: "deliver" }>,
+): Response {
+  const isChunked = isLengthBlind(client) && object.verified === "none";
+  const body = streamBody(client, { length: Number(head.headers.get("Content-Length")), isChunked }, async (sink) => {
+    try {
+      await deliverAnswer(answered, object.size, deliver, sink);
+    } finally {
+      close();
+    }
+  });
+  if (isChunked) head.headers.delete("Content-Length");
+  return new Response(body, head);
 }

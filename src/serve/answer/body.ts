@@ -1,6 +1,6 @@
 import type { Reading, Sink } from "../../fill/reading.ts";
-import type { Answer } from "./answer.ts";
-import type { Client } from "../client.ts";
+import type { Answer } from "./choose-answer.ts";
+import type { Client } from "../shared/client.ts";
 
 /** Writes bytes of the object's [offset, offset + length) into a sink. */
 export type Deliver = (offset: number, length: number, sink: Sink) => Promise<void>;

@@ -1,4 +1,5 @@
 import { formatCacheStatus } from "../../http/cache-status.ts";
+import { formatUnsatisfiedRange } from "../../http/content-range.ts";
 import type { Target } from "../../route/target.ts";
 import type { UpstreamFailure } from "../../upstream/upstream.ts";
 
@@ -27,4 +28,13 @@ export function refuseAbsent(status: 404 | 410, { path, query }: Pick<Target, "p
   return refuse(status, `The upstream has no /${path}${query}`, {
     "Cache-Status": formatCacheStatus({ kind: "forwarded", reason: "miss", status }),
   });
+}
+
+/** The upstream has no byte of the range (RFC 9110 §15.5.17); `size` of the whole where it said so. */
+export function refuseUnsatisfiable(size: number | undefined): Response {
+  return refuse(
+    416,
+    "The range begins after the end of the file",
+    size === undefined ? {} : { "Content-Range": formatUnsatisfiedRange(size) },
+  );
 }

@@ -3,8 +3,8 @@ import type { Sink } from "../../fill/reading.ts";
 import { createStreamDigest } from "../../fill/pump/stream-digest.ts";
 import type { Target } from "../../route/target.ts";
 import { readInto } from "../answer/body.ts";
-import { expectedOf } from "../expected.ts";
-import type { ServeDependencies } from "../dependencies.ts";
+import { expectedOf } from "../shared/expected.ts";
+import type { ServeDependencies } from "../shared/dependencies.ts";
 
 /** The bytes are not what they should be. */
 export class BadBytes extends Error {

@@ -1,6 +1,7 @@
 import type { RootStanding } from "../../../src/watch/root-standing.ts";
 import type { Mirror } from "../../../src/config/config.ts";
-import type { EnsureStored, KeptState } from "../../../src/metadata/ports/ports.ts";
+import type { EnsureStored } from "../../../src/metadata/ports/ensure-stored.ts";
+import type { KeptState } from "../../../src/metadata/ports/kept-state.ts";
 import type { IndexTables } from "../../../src/metadata/digests/index-tables.ts";
 import type { RepositoryPort } from "../../../src/metadata/create-repositories.ts";
 import { createRepository } from "../../../src/metadata/generations/repository.ts";

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import type { Generation } from "../../../../src/metadata/generations/generation.ts";
+import type { Generation } from "../../../../src/metadata/members/generation.ts";
 import { conditions } from "../../../../src/metadata/generations/root-validators.ts";
 
 const CHANGED = Date.UTC(2026, 0, 1);

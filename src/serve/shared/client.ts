@@ -1,5 +1,6 @@
-import { parseRange } from "../http/byte-ranges.ts";
-import type { ObjectRange } from "../store/object-store.ts";
+import { parseRange } from "../../http/byte-ranges.ts";
+import { parseRequestCacheControl } from "../../http/cache-control.ts";
+import type { ObjectRange } from "../../store/object-store.ts";
 
 /** One request as serve/ sees it. */
 export interface Client {
@@ -8,7 +9,7 @@ export interface Client {
   readonly headers: Headers;
   /** Keeps work alive after the response. */
   readonly waitUntil: (work: Promise<unknown>) => void;
-  /** Called once when the body has gone out, or was cut off by either side. */
+  /** Called when the body has gone out, or was cut off by either side: `bytes` of it were sent, and why no more. */
   readonly onBody: (bytes: number, cut: string | null) => void;
 }
 
@@ -19,6 +20,12 @@ export function wantedOf({ method, headers }: Client): ObjectRange | undefined {
   if (range === undefined || second !== undefined) return undefined;
   if ("suffix" in range) return { suffix: range.suffix };
   return range.last === undefined ? { offset: range.first } : { offset: range.first, length: range.last - range.first + 1 };
+}
+
+/** `no-cache`, or a conditional request (squid's refresh-ims): the client would like to know whether this is still the file. */
+export function isDoubtful({ headers }: Client): boolean {
+  if (headers.has("if-modified-since") || headers.has("if-none-match")) return true;
+  return parseRequestCacheControl(headers.get("cache-control")).noCache;
 }
 
 /** Agents that take a body shorter than its Content-Length for whole: a cut in chunked framing raises there too. */

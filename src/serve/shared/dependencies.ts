@@ -1,10 +1,10 @@
-import type { Config } from "../config/config.ts";
-import type { Fills } from "../fill/fills.ts";
-import type { NativeStore } from "../fill/native-store.ts";
-import type { Repositories } from "../metadata/ports/repositories.ts";
-import type { ObjectStore } from "../store/object-store.ts";
-import type { Upstreams } from "../upstream/upstream.ts";
-import type { Checks } from "./checks.ts";
+import type { Config } from "../../config/config.ts";
+import type { Fills } from "../../fill/fills.ts";
+import type { NativeStore } from "../../fill/native-store.ts";
+import type { Repositories } from "../../metadata/ports/repositories.ts";
+import type { ObjectStore } from "../../store/object-store.ts";
+import type { Upstreams } from "../../upstream/upstream.ts";
+import type { Confirmations } from "./confirmations.ts";
 
 /** All that answering needs, built once per isolate. */
 export interface ServeDependencies {
@@ -13,7 +13,7 @@ export interface ServeDependencies {
   readonly fills: Fills;
   readonly upstreams: Upstreams;
   readonly repositories: Repositories;
-  readonly checks: Checks;
+  readonly confirmations: Confirmations;
   /** Where the Worker's CPU is short (the free plan): moves and stores long bodies natively. */
   readonly native: NativeStore | null;
   readonly now: () => number;

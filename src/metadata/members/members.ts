@@ -1,9 +1,12 @@
 import type { Mirror } from "../../config/config.ts";
+import type { RepositoryPlace } from "../../route/place.ts";
 import { DAY_MS } from "../../http/units.ts";
 import { contentKey, parseStoredObjectText } from "../../store/keys.ts";
 import type { StoredObject } from "../../store/stored-object.ts";
 import { BY_HASH_FOLDERS, type NamedDigest } from "../../verify/digest-name.ts";
-import type { EnsureStored, EnsureStoredAnswer, KeptState } from "../ports/ports.ts";
+import type { Entry } from "../formats/parsed-root.ts";
+import type { EnsureStored, EnsureStoredAnswer } from "../ports/ensure-stored.ts";
+import type { KeptState } from "../ports/kept-state.ts";
 
 const OBJECT = "object:";
 const USED = "used:";
@@ -94,4 +97,9 @@ export function memberCandidates(member: MemberFile, byHash: boolean): readonly 
   if (!byHash || folder === undefined) return [member.path];
   const slash = member.path.lastIndexOf("/") + 1;
   return [`${member.path.slice(0, slash)}by-hash/${folder}/${member.digest}`, member.path];
+}
+
+/** Under what name a member's use is noted: hash-prefixed names change with each generation, the kind of data does not. */
+export function usedName(place: Pick<RepositoryPlace, "kind" | "root">, entry: Entry): string {
+  return place.kind === "rpm-md" ? `${place.root}#${entry.type}` : entry.path;
 }

@@ -2,8 +2,8 @@ import { parseRange } from "../../http/byte-ranges.ts";
 import { formatContentRange } from "../../http/content-range.ts";
 import type { Target } from "../../route/target.ts";
 import type { UpstreamAnswer } from "../../upstream/upstream.ts";
-import type { Client } from "../client.ts";
-import type { ServeDependencies } from "../dependencies.ts";
+import type { Client } from "../shared/client.ts";
+import type { ServeDependencies } from "../shared/dependencies.ts";
 
 /** R2 takes 4.995 GiB in one write. */
 const MAX_STORED_BYTES = 4.9 * 1024 ** 3;

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { MAX_RANGES } from "../../../../src/http/byte-ranges.ts";
 import { parseContentRange } from "../../../../src/http/content-range.ts";
-import { answer, type Answerable, answerHead } from "../../../../src/serve/answer/answer.ts";
+import { type Answerable, answerHead, chooseAnswer } from "../../../../src/serve/answer/choose-answer.ts";
 
 const DATE = "Sun, 06 Nov 1994 08:49:37 GMT";
 const LATER = "Sun, 06 Nov 1994 08:49:38 GMT";
@@ -13,7 +13,7 @@ const TAINTED: Answerable = { ...OBJECT, tainted: true };
 const EMPTY: Answerable = { ...OBJECT, size: 0 };
 
 function get(headers: Record<string, string>, object = OBJECT, method = "GET") {
-  const answered = answer(object, { method, headers: new Headers(headers) });
+  const answered = chooseAnswer(object, { method, headers: new Headers(headers) });
   const head = answerHead(object, answered);
   return { kind: answered.kind, status: head.status, headers: Object.fromEntries(head.headers) };
 }
@@ -97,7 +97,7 @@ describe("one range", () => {
 
 describe("several ranges", () => {
   const contentRanges = (range: string) => {
-    const answered = answer(OBJECT, { method: "GET", headers: new Headers({ Range: range }) });
+    const answered = chooseAnswer(OBJECT, { method: "GET", headers: new Headers({ Range: range }) });
     return answered.kind === "multipart" ? answered.layout.parts.map(({ span }) => `${span.offset}+${span.length}`) : answered.kind;
   };
 
@@ -224,7 +224,7 @@ describe("for any headers", () => {
     fc.assert(
       fc.property(object, range, fc.oneof({ weight: 2, arbitrary: fc.constant({}) }, conditions), (stored, rangeText, fields) => {
         const headers = new Headers({ ...fields, Range: rangeText });
-        const answered = answer(stored, { method: "GET", headers });
+        const answered = chooseAnswer(stored, { method: "GET", headers });
         const head = answerHead(stored, answered);
         const length = Number(head.headers.get("content-length"));
         expect([...head.headers.values()]).not.toContain("");
@@ -268,7 +268,7 @@ describe("for any headers", () => {
         const headers = new Headers({ Range: "bytes=0-0", "If-Range": ifRange });
         const sent = headers.get("if-range");
         const isProof = sent === ETAG || (sent === DATE && stored.tainted !== true);
-        expect(answer(stored, { method: "GET", headers }).kind).toBe(isProof && stored.size > 0 ? "partial" : "full");
+        expect(chooseAnswer(stored, { method: "GET", headers }).kind).toBe(isProof && stored.size > 0 ? "partial" : "full");
       }),
     );
   });

@@ -23,14 +23,3 @@ export type EnsureStoredAnswer =
 
 /** Stores the file under its key unless it lies there already, verified by its digest; many calls for one key are one fetch. */
 export type EnsureStored = (request: EnsureStoredRequest) => Promise<EnsureStoredAnswer>;
-
-/** One line for the operator. */
-export type Log = (level: "info" | "warn" | "error", message: string) => void;
-
-/** Small texts that survive a restart. `save` is atomic and takes texts of any length. */
-export interface KeptState {
-  load(key: string): string | null;
-  save(key: string, value: string): void;
-  remove(key: string): void;
-  keys(): readonly string[];
-}

@@ -1,6 +1,6 @@
-import type { Expected } from "../fill/pump/pump.ts";
-import type { Repositories } from "../metadata/ports/repositories.ts";
-import type { Target } from "../route/target.ts";
+import type { Expected } from "../../fill/pump/pump.ts";
+import type { Repositories } from "../../metadata/ports/repositories.ts";
+import type { Target } from "../../route/target.ts";
 
 /**
  * What is known of a file's content before it comes: from its own name, or from the repository that lists it. Where an index is still being

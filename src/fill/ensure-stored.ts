@@ -1,8 +1,8 @@
-import type { EnsureStored } from "../metadata/ports/ports.ts";
+import type { EnsureStored } from "../metadata/ports/ensure-stored.ts";
 import type { ObjectStore } from "../store/object-store.ts";
-import type { FillEnd } from "../fill/shared/fill.ts";
-import type { Fills } from "../fill/fills.ts";
-import { DeliveryError, type Reading, type Sink } from "../fill/reading.ts";
+import type { FillEnd } from "./shared/fill.ts";
+import type { Fills } from "./fills.ts";
+import { DeliveryError, type Reading, type Sink } from "./reading.ts";
 
 /** Stores files of known digest without a client, by the same fill that clients' requests go through. */
 export function createEnsureStored(fills: Fills, store: ObjectStore, waitUntil: (work: Promise<unknown>) => void): EnsureStored {

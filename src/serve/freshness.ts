@@ -1,0 +1,101 @@
+import type { Config, PathClass } from "../config/config.ts";
+import type { CacheStatus } from "../http/cache-status.ts";
+import { DAY_MS } from "../http/units.ts";
+import type { StoredObject } from "../store/stored-object.ts";
+import type { Where } from "./locate.ts";
+
+/** Listings, images under a moving name, keys, logs: no one promises how long they stay. */
+const VOLATILE_TTL_MS = 120_000;
+/** Trees that rebuild their packages under one name are compared with the upstream once a day. */
+const UNSTABLE_TTL_MS = DAY_MS;
+/** A client that doubts a package has the upstream asked, once in this time; after a question that failed, none is asked for as long. */
+const SUSPICION_MS = 60_000;
+/** A date further ahead than this was written by a wrong clock, and says nothing of freshness. */
+const CLOCK_SKEW_MS = 60_000;
+
+/** All that decides whether a stored copy may be used. Times in milliseconds since the epoch. */
+export interface FreshnessQuestion {
+  /** What lies in the store; null: nothing. */
+  readonly stored: Pick<StoredObject, "storedAt"> | null;
+  readonly where: Exclude<Where, { kind: "absent" }>;
+  /** The look before this one saw to the file a moment ago: what lies there now is the answer, with this status. */
+  readonly settled: CacheStatus | undefined;
+  readonly class: PathClass;
+  /** The client asks whether this is still the file. */
+  readonly isDoubted: boolean;
+  /** When an upstream last answered for it; 0 for never. */
+  readonly answeredAt: number;
+  /** When such a question last failed; 0 for never. */
+  readonly failedAt: number;
+  readonly now: number;
+}
+
+/** `use` it, with this status and age; `ask` an upstream first; or it is as good as `gone`. */
+export type Freshness =
+  | { readonly kind: "use"; readonly cacheStatus: CacheStatus; readonly ageSeconds: number }
+  | { readonly kind: "ask" }
+  | { readonly kind: "gone" };
+
+/** Whether a stored copy may be used (RFC 9111 §4.2: fresh, or stale and to be validated). Pure. */
+export function freshness(question: FreshnessQuestion, config: Pick<Config, "metadataTtlSeconds" | "retentionDays">): Freshness {
+  const { stored, where, settled, class: pathClass, isDoubted, answeredAt, failedAt, now } = question;
+  if (stored === null || pathClass === "pass") return { kind: "gone" };
+  if (settled !== undefined) return use(settled, 0);
+
+  const knownAt = isAhead(stored, now) ? 0 : stored.storedAt;
+  const ageMs = now - Math.max(knownAt, answeredAt);
+  const ageSeconds = ageSecondsOf(stored, answeredAt, now);
+  if (where.kind === "generation") return use(statusOf(where, config.metadataTtlSeconds), where.ageSeconds);
+  // Nothing is published; but a root that no parser could read is stored under its own name, and old is better than nothing.
+  if (where.kind === "failure") return use({ kind: "hit", ttlSeconds: -1, detail: `stale: ${where.failure.detail}` }, ageSeconds);
+
+  switch (pathClass) {
+    case "hashed":
+    case "package":
+    case "unstable-package": {
+      if (now - failedAt < SUSPICION_MS) break;
+      // Past its retention: an upstream says whether it begins a new life.
+      if (now - knownAt >= config.retentionDays * DAY_MS && (knownAt > 0 || answeredAt === 0)) return { kind: "ask" };
+      // Its name is its digest: it was right when it was stored, and is right now.
+      if (pathClass === "hashed") break;
+      if (pathClass === "unstable-package" && ageMs >= UNSTABLE_TTL_MS) return { kind: "ask" };
+      if (isDoubted && ageMs >= SUSPICION_MS) return { kind: "ask" };
+      break;
+    }
+    case "volatile":
+      return withinLife(VOLATILE_TTL_MS);
+    // A root that no parser can read, and what no generation covers.
+    case "root":
+    case "member":
+      return withinLife(config.metadataTtlSeconds * 1_000);
+  }
+  return use({ kind: "hit" }, ageSeconds);
+
+  function withinLife(lifeMs: number): Freshness {
+    return ageMs >= lifeMs ? { kind: "ask" } : use({ kind: "hit", ttlSeconds: (lifeMs - ageMs) / 1_000 }, ageSeconds);
+  }
+}
+
+/** Seconds since an upstream last gave or confirmed a stored copy (the Age of RFC 9111 §5.1); 0 where a wrong clock dated it and none has answered since. */
+export function ageSecondsOf(stored: Pick<StoredObject, "storedAt">, answeredAt: number, now: number): number {
+  const since = isAhead(stored, now) ? answeredAt || now : Math.max(stored.storedAt, answeredAt);
+  return Math.max(0, (now - since) / 1_000);
+}
+
+/** Whether a stored copy begins a new life when an upstream confirms it: past its retention, or dated by a wrong clock. */
+export function needsRenewal(stored: Pick<StoredObject, "storedAt">, now: number, retentionDays: number): boolean {
+  return isAhead(stored, now) || now - stored.storedAt >= retentionDays * DAY_MS;
+}
+
+function isAhead({ storedAt }: Pick<StoredObject, "storedAt">, now: number): boolean {
+  return storedAt > now + CLOCK_SKEW_MS;
+}
+
+function use(cacheStatus: CacheStatus, ageSeconds: number): Freshness {
+  return { kind: "use", cacheStatus, ageSeconds };
+}
+
+function statusOf({ state, ageSeconds, detail }: Extract<Where, { kind: "generation" }>, ttlSeconds: number): CacheStatus {
+  if (state === "revalidated") return { kind: "forwarded", reason: "stale", stored: true, detail };
+  return { kind: "hit", ttlSeconds: ttlSeconds - ageSeconds, detail };
+}

@@ -1,0 +1,36 @@
+import type { Resolution } from "../metadata/ports/repositories.ts";
+import type { Target } from "../route/target.ts";
+import { contentKey } from "../store/keys.ts";
+import type { UpstreamFailure } from "../upstream/upstream.ts";
+import type { ServeDependencies } from "./shared/dependencies.ts";
+import type { LookAgain } from "./shared/outcome.ts";
+
+/** Where the bytes of a target lie, or would lie. */
+export type Where =
+  /** Under its own path, or under the digest in its name: a request that finds nothing there fetches it. */
+  | { readonly kind: "own"; readonly key: string }
+  /** Where the repository's published generation names it: if it is not there, the repository fetches it again. */
+  | (Pick<Extract<Resolution, { kind: "object" }>, "key" | "state" | "ageSeconds" | "detail"> & { readonly kind: "generation" })
+  /** The repository has no answer; a copy under the target's own path, if there is one, is better than that. */
+  | { readonly kind: "failure"; readonly key: string; readonly failure: UpstreamFailure }
+  | { readonly kind: "absent"; readonly status: 404 | 410 };
+
+/** Roots, their companions and members ask their repository; a file that carries its digest goes by that; all others are their own key. */
+export async function locate(target: Target, before: LookAgain | null, { repositories }: ServeDependencies): Promise<Where> {
+  const { class: pathClass, repository, mirror, key } = target;
+  if (pathClass === "hashed" && repository?.digest !== undefined) return { kind: "own", key: contentKey(mirror, repository.digest) };
+  if (pathClass !== "root" && pathClass !== "member") return { kind: "own", key };
+  const resolution = await repositories.resolve(target, before?.lost);
+  switch (resolution.kind) {
+    case "object": {
+      const { key: published, state, ageSeconds, detail } = resolution;
+      return { kind: "generation", key: published, state, ageSeconds, ...(detail === undefined ? {} : { detail }) };
+    }
+    case "absent":
+      return resolution;
+    case "failure":
+      return { kind: "failure", key, failure: resolution };
+    case "opaque":
+      return { kind: "own", key };
+  }
+}

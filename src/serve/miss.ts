@@ -1,0 +1,93 @@
+import type { FillEnd } from "../fill/shared/fill.ts";
+import { parseRange } from "../http/byte-ranges.ts";
+import type { Target } from "../route/target.ts";
+import type { UpstreamAnswer } from "../upstream/upstream.ts";
+import { answer } from "./answer/answer.ts";
+import { refuseAbsent, refuseFailure, refuseUnsatisfiable } from "./answer/failure.ts";
+import type { Client } from "./shared/client.ts";
+import type { ServeDependencies } from "./shared/dependencies.ts";
+import type { Outcome } from "./shared/outcome.ts";
+import { passHead, sizeUpstream } from "./pass/head.ts";
+import { passThrough } from "./pass/through.ts";
+import { fillRequest, readingSource } from "./reading-source.ts";
+
+export interface MissOptions {
+  /** Whether another request may have stored it since the store was looked at. */
+  readonly isFirstLook: boolean;
+  /** The answer of a revalidation that found another version. */
+  readonly opened?: UpstreamAnswer;
+}
+
+/** Not in the store: fetched once for all who ask, verified, and answered as it comes. */
+export async function miss(client: Client, target: Target, deps: ServeDependencies, options: MissOptions): Promise<Outcome> {
+  const { opened, isFirstLook } = options;
+  // HEAD fetches no body: the upstream is asked as the client asks.
+  if (client.method === "HEAD" && opened === undefined) return passHead(client, target, deps);
+  if (target.class === "hashed" && isFirstLook) {
+    const outcome = await askRepository(target, deps);
+    if (outcome !== null) return outcome;
+  }
+  const span = opened === undefined ? await wantedSpan(client, target, deps) : { first: 0 };
+  const request = { ...span, recheck: isFirstLook && opened === undefined, ...(opened === undefined ? {} : { opened }) };
+  const fill = await deps.fills.open(fillRequest(client, target, deps, request));
+  if (fill.kind !== "reading") return answerEnd(client, target, fill, deps);
+
+  const { reading } = fill;
+  // Small bodies are answered only once whole: most failures then are tried again unseen, or are an answer that every client retries.
+  const isHeld = (reading.object?.size ?? 0) <= deps.config.holdBytes;
+  const end = await reading.hold(isHeld ? deps.config.holdMs : 0);
+  if (end !== null && (end.kind === "failure" || reading.object === null)) {
+    reading.close();
+    return answerEnd(client, target, end, deps);
+  }
+  const source = readingSource(client, target, reading, deps);
+  const { stored, collapsed } = reading;
+  return answer(
+    client,
+    target,
+    source,
+    { cacheStatus: { kind: "forwarded", reason: "miss", status: 200, stored, collapsed }, ageSeconds: 0 },
+    deps,
+  );
+}
+
+/** The repository may know the file by another name, and is to know that its clients use it. Null: of another generation, or too large to fetch ahead. */
+async function askRepository(target: Target, { repositories }: ServeDependencies): Promise<Outcome | null> {
+  const resolution = await repositories.resolve(target);
+  switch (resolution.kind) {
+    case "object":
+      return { kind: "look-again", settled: { kind: "forwarded", reason: "miss", stored: true } };
+    case "absent":
+      return refuseAbsent(resolution.status, target);
+    case "failure":
+      return refuseFailure(resolution);
+    case "opaque":
+      return null;
+  }
+}
+
+/** There is nothing (more) to read from the fill. */
+async function answerEnd(client: Client, target: Target, end: FillEnd, deps: ServeDependencies): Promise<Outcome> {
+  switch (end.kind) {
+    case "stored":
+      return { kind: "look-again", settled: { kind: "forwarded", reason: "miss", collapsed: true, stored: true } };
+    case "absent":
+      return refuseAbsent(end.status, target);
+    case "failure":
+      return refuseFailure(end);
+    case "unsatisfiable":
+      return refuseUnsatisfiable(end.size);
+    case "unshared":
+    case "changed":
+      return passThrough(client, target, deps);
+  }
+}
+
+/** The part of a cold object that is to be fetched. A suffix needs the length first; several ranges are fetched one by one. */
+async function wantedSpan(client: Client, target: Target, deps: ServeDependencies): Promise<{ first: number; last?: number }> {
+  const [range] = parseRange(client.headers.get("range")) ?? [];
+  if (range === undefined) return { first: 0 };
+  if (!("suffix" in range)) return range.last === undefined ? { first: range.first } : { first: range.first, last: range.last };
+  const size = await sizeUpstream(target, deps);
+  return size === undefined ? { first: 0 } : { first: Math.max(0, size - range.suffix) };
+}

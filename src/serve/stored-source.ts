@@ -1,0 +1,58 @@
+import type { Target } from "../route/target.ts";
+import type { ObjectRange, StoredBody } from "../store/object-store.ts";
+import type { OpenedSource, Source } from "./answer/answer.ts";
+import type { AnswerWithBody } from "./answer/choose-answer.ts";
+import { type Client, wantedOf } from "./shared/client.ts";
+import type { ServeDependencies } from "./shared/dependencies.ts";
+import { fillRequest, readingSource, spanOf } from "./reading-source.ts";
+
+/** What a look found: an object stored as one goes out as the store gave it, of a sliced one each slice is read (and fetched, where it is missing). */
+export function storedSource(client: Client, target: Target, found: StoredBody, deps: ServeDependencies): Source {
+  const { object, body } = found;
+  const close = async (): Promise<void> => body?.cancel();
+  if (object.sliceBytes === undefined) return { object, close, open: (answered) => openInline(client, target, found, answered, deps) };
+  return {
+    object,
+    close,
+    async open(answered) {
+      const { offset, length } = spanOf(answered, object.size);
+      const request = { head: object, first: offset, last: offset + length - 1, recheck: false };
+      const opened = await deps.fills.open(fillRequest(client, target, deps, request));
+      return opened.kind === "reading" ? readingSource(client, target, opened.reading, deps).open(answered) : opened;
+    },
+  };
+}
+
+/** The look asked for what the client asks for; where its conditions made another answer of that, the store is read once more. */
+async function openInline(
+  client: Client,
+  { key }: Target,
+  { object, body }: StoredBody,
+  answered: AnswerWithBody,
+  { store }: ServeDependencies,
+): Promise<OpenedSource> {
+  if (answered.kind === (wantedOf(client) === undefined ? "full" : "partial") && object.size > 0) {
+    return body === null ? { kind: "gone" } : { kind: "body", body };
+  }
+  await body?.cancel();
+  if (object.size === 0) return { kind: "body", body: new Uint8Array(0) };
+  const read = async (wanted: ObjectRange): Promise<ReadableStream<Uint8Array> | null> => {
+    const again = await store.get(key, wanted);
+    if (again === null || again.object.version === object.version) return again?.body ?? null;
+    await again.body?.cancel();
+    return null;
+  };
+  if (answered.kind !== "multipart") {
+    const again = await read(spanOf(answered, object.size));
+    return again === null ? { kind: "gone" } : { kind: "body", body: again };
+  }
+  return {
+    kind: "deliver",
+    close() {},
+    async deliver(offset, length, sink) {
+      const part = await read({ offset, length });
+      if (part === null) throw new Error("the object was replaced while it was being sent");
+      return sink.pipe(part, length);
+    },
+  };
+}
