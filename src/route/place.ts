@@ -52,17 +52,18 @@ interface Row {
 const SIGNATURE_END = /\.(?:asc|gpg|key|sig)$/;
 const REPODATA_FOLDER = /^(?:(.*)\/)?repodata$/;
 /** Digits of MD5, SHA-1, SHA-256, SHA-384 and SHA-512: a name of 63 or 65 proves nothing, and would never verify. */
-const HASHED_NAME = /^([0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{64}|[0-9a-f]{96}|[0-9a-f]{128})-/;
+const HASHED_NAME = /^([0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{64}|[0-9a-f]{96}|[0-9a-f]{128})-./;
 /** A digest in a name is believed here and in `repodata/` alone: elsewhere it may be a commit. */
 const BY_HASH = /^(?:(.*)\/)?by-hash\/(MD5|SHA1|SHA256|SHA384|SHA512)(Sum)?$/;
-/** A suite of a deb archive: packages lie beside `dists/`. */
-const SUITE = /^(?:(.*?)\/)?dists\/([^/]+)/;
+/** The folder of a suite of a deb archive, or one below it: packages lie beside `dists/`. */
+const SUITE_FOLDER = /^(?:(.*?)\/)?dists\/([^/]+)/;
 /** What a suite's Release names, in any compression; some names mean this only in a suite's own folder. */
 const APT_INDEX =
   /(?:^|\/)(?:(?:Packages|Sources|Contents|Translation)(?:-[^/.]+)?|dists\/.+\/(?:Index|Components-[^/.]+\.yml|Commands-[^/.]+|icons-[^/.]+\.tar))(?:\.(?:gz|bz2|xz|lzma|lz4|zst))?$/;
 /** A Release beside one architecture's Packages is named by the suite's, and is no root of its own. */
 const ARCHITECTURE_RELEASE = /(?:^|\/)dists\/.+\/(?:binary-[^/]+|source)\/(?:InRelease|Release)$/;
-const PACMAN_DATABASE = /.\.(?:db|files)(?:\.tar(?:\.[a-z0-9]+)?)?$/;
+/** `core.db.tar.sig` is what signs `core.db.tar`, and no database of a compression called `sig`. */
+const PACMAN_DATABASE = /.\.(?:db|files)(?:\.tar(?:\.(?!(?:asc|gpg|key|sig)$)[a-z0-9]+)?)?$/;
 
 /** A whole word of a name or folder: not `concurrent`, not `libcurrent1_1.deb`. */
 const MOVING_WORD = /(?:^|[/._~+-])(?:latest|current)(?:$|[/._~+-])/i;
@@ -114,7 +115,7 @@ const ROWS: readonly Row[] = [
   { rule: "package", class: "package", test: isPackage },
 ];
 
-/** What a decoded canonical path below a mirror is; patterns of the mirror itself come first. Pure and linear in the path's length. */
+/** What a decoded canonical path below a mirror is; patterns of the mirror itself come first. Pure. */
 export function placeOf(mirror: Pick<Mirror, "distro" | "classes">, path: string): Place {
   const own = mirror.classes.find(({ pattern }) => pattern.test(path));
   const builtIn = findRow(distributionOf(mirror.distro), path);
@@ -152,20 +153,20 @@ function hashedInRepodata(parts: Parts): RepositoryPlace | null {
   return place === null || digest === null ? null : { ...place, role: "hashed", digest };
 }
 
-/** A suite below `dists/`, or else a flat repository, whose root lies beside its packages. */
-function inDeb({ path, folder }: Pick<Parts, "path" | "folder">, role: RootRole | "member" | null): RepositoryPlace | null {
+/** A suite below `dists/`, or else a flat repository, whose root lies beside its packages (in a folder called `dists`, too). */
+function inDeb({ folder }: Pick<Parts, "folder">, role: RootRole | "member" | null): RepositoryPlace | null {
   if (role === null) return null;
-  const suite = SUITE.exec(path);
+  const suite = SUITE_FOLDER.exec(folder);
   if (suite === null) return { kind: "deb", base: folder, root: folder, role };
   const base = suite[1] ?? "";
   const root = role === "member" ? `${base === "" ? "" : `${base}/`}dists/${suite[2]}` : folder;
   return { kind: "deb", base, root, role };
 }
 
-function inByHash({ path, folder, name }: Parts): RepositoryPlace | null {
+function inByHash({ folder, name }: Parts): RepositoryPlace | null {
   const [, above = "", algorithm = "", sum] = BY_HASH.exec(folder) ?? [];
   const digest = /^[0-9a-f]+$/.test(name) && (algorithm === "MD5") === (sum !== undefined) ? parseDigest(algorithm, name) : null;
-  const place = inDeb({ path, folder: above }, "member");
+  const place = inDeb({ folder: above }, "member");
   return place === null || digest === null ? null : { ...place, role: "hashed", digest };
 }
 

@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Distro, PathClass } from "../../../src/config/config.ts";
-import { classifyPath } from "../../../src/route/classify-path.ts";
+import { placeOf, type RepositoryKind, type RepositoryPlace } from "../../../src/route/place.ts";
+import type { NamedDigest } from "../../../src/verify/digest-name.ts";
 
 const MD5 = "d41d8cd98f00b204e9800998ecf8427e";
 const SHA1 = "da39a3ee5e6b4b0d3255bfef95601890afd80709";
@@ -9,33 +10,40 @@ const SHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855
 const SHA384 = `${SHA256}${MD5}`;
 const SHA512 = `${SHA256}${SHA256}`;
 
-/** Paths as they are on the mirrors, below the configured upstream, one a line. */
-type Expected = Partial<Record<PathClass, string>>;
+type Role = RepositoryPlace["role"];
+/** A kind of repository and a role in it, or else the class of a path that stands in no repository. */
+type Heading = `${RepositoryKind} ${Role}` | Exclude<PathClass, "root" | "member" | "hashed">;
+
+/**
+ * Paths as they are on the mirrors, below the configured upstream, one a line. In those of a repository `^` ends its base and `|` the root: of
+ * `os^/repodata|/repomd.xml` the base is `os` and the root `os/repodata`.
+ */
+type Expected = Partial<Record<Heading, string>>;
 
 const PATHS: readonly (readonly [Distro | undefined, Expected])[] = [
   [
     "fedora",
     {
-      root: `
-        releases/43/Everything/x86_64/os/repodata/repomd.xml
-        updates/43/Everything/aarch64/repodata/repomd.xml
-        updates/43/Everything/aarch64/repodata/repomd.xml.asc
-        development/rawhide/Everything/x86_64/os/repodata/repomd.xml`,
-      hashed: `
-        releases/43/Everything/x86_64/os/repodata/${SHA256}-primary.xml.gz
-        releases/43/Everything/x86_64/os/repodata/${SHA256}-comps-Everything.x86_64.xml.zst
-        releases/43/Everything/x86_64/os/repodata/${SHA256}-filelists.xml.zck
-        releases/10/Everything/x86_64/os/repodata/${SHA1}-primary.sqlite.bz2
-        releases/10/Everything/x86_64/os/repodata/${MD5}-other.xml.gz
-        releases/43/Everything/x86_64/os/repodata/${SHA384}-primary.xml.gz
-        releases/43/Everything/x86_64/os/repodata/${SHA512}-primary.xml.gz
-        development/rawhide/Everything/x86_64/os/repodata/${SHA256}-updateinfo.xml.zst`,
-      member: `
-        releases/8/Everything/x86_64/os/repodata/primary.xml.gz
-        releases/8/Everything/x86_64/os/repodata/Fedora-8-comps.xml
-        releases/43/Everything/x86_64/os/repodata/${SHA256.slice(1)}-primary.xml.gz
-        releases/43/Everything/x86_64/os/repodata/${SHA256}0-primary.xml.gz
-        releases/43/Everything/x86_64/os/repodata/${SHA256}.xml.gz`,
+      "rpm-md root": `
+        releases/43/Everything/x86_64/os^/repodata|/repomd.xml
+        updates/43/Everything/aarch64^/repodata|/repomd.xml
+        development/rawhide/Everything/x86_64/os^/repodata|/repomd.xml`,
+      "rpm-md companion": `updates/43/Everything/aarch64^/repodata|/repomd.xml.asc`,
+      "rpm-md member": `
+        releases/8/Everything/x86_64/os^/repodata|/primary.xml.gz
+        releases/8/Everything/x86_64/os^/repodata|/Fedora-8-comps.xml
+        releases/43/Everything/x86_64/os^/repodata|/${SHA256.slice(1)}-primary.xml.gz
+        releases/43/Everything/x86_64/os^/repodata|/${SHA256}0-primary.xml.gz
+        releases/43/Everything/x86_64/os^/repodata|/${SHA256}.xml.gz`,
+      "rpm-md hashed": `
+        releases/43/Everything/x86_64/os^/repodata|/${SHA256}-primary.xml.gz
+        releases/43/Everything/x86_64/os^/repodata|/${SHA256}-comps-Everything.x86_64.xml.zst
+        releases/43/Everything/x86_64/os^/repodata|/${SHA256}-filelists.xml.zck
+        releases/10/Everything/x86_64/os^/repodata|/${SHA1}-primary.sqlite.bz2
+        releases/10/Everything/x86_64/os^/repodata|/${MD5}-other.xml.gz
+        releases/43/Everything/x86_64/os^/repodata|/${SHA384}-primary.xml.gz
+        releases/43/Everything/x86_64/os^/repodata|/${SHA512}-primary.xml.gz
+        development/rawhide/Everything/x86_64/os^/repodata|/${SHA256}-updateinfo.xml.zst`,
       package: `
         releases/43/Everything/x86_64/os/Packages/b/bash-5.3.0-2.fc43.x86_64.rpm
         releases/43/Everything/source/tree/Packages/b/bash-5.3.0-2.fc43.src.rpm
@@ -79,12 +87,12 @@ const PATHS: readonly (readonly [Distro | undefined, Expected])[] = [
   [
     "epel",
     {
-      root: `
-        9/Everything/x86_64/repodata/repomd.xml
-        next/9/Everything/x86_64/repodata/repomd.xml`,
-      hashed: `
-        9/Everything/x86_64/repodata/${SHA256}-primary.xml.gz
-        8/Modular/x86_64/repodata/${SHA256}-modules.yaml.gz`,
+      "rpm-md root": `
+        9/Everything/x86_64^/repodata|/repomd.xml
+        next/9/Everything/x86_64^/repodata|/repomd.xml`,
+      "rpm-md hashed": `
+        9/Everything/x86_64^/repodata|/${SHA256}-primary.xml.gz
+        8/Modular/x86_64^/repodata|/${SHA256}-modules.yaml.gz`,
       package: `
         9/Everything/x86_64/Packages/h/htop-3.3.0-1.el9.x86_64.rpm
         10/Everything/aarch64/Packages/e/epel-release-10-6.el10_0.noarch.rpm
@@ -100,10 +108,9 @@ const PATHS: readonly (readonly [Distro | undefined, Expected])[] = [
   [
     "centos-stream",
     {
-      root: `
-        9-stream/BaseOS/x86_64/os/repodata/repomd.xml
-        SIGs/9-stream/virt/x86_64/ovirt-45/repodata/repomd.xml.asc`,
-      hashed: `10-stream/AppStream/x86_64/os/repodata/${SHA256}-filelists.xml.gz`,
+      "rpm-md root": `9-stream/BaseOS/x86_64/os^/repodata|/repomd.xml`,
+      "rpm-md companion": `SIGs/9-stream/virt/x86_64/ovirt-45^/repodata|/repomd.xml.asc`,
+      "rpm-md hashed": `10-stream/AppStream/x86_64/os^/repodata|/${SHA256}-filelists.xml.gz`,
       package: `
         9-stream/BaseOS/x86_64/os/Packages/bash-5.1.8-9.el9.x86_64.rpm
         10-stream/CRB/aarch64/os/Packages/libtool-2.4.7-10.el10.aarch64.rpm
@@ -123,10 +130,9 @@ const PATHS: readonly (readonly [Distro | undefined, Expected])[] = [
   [
     "rocky",
     {
-      root: `
-        9/BaseOS/x86_64/os/repodata/repomd.xml
-        9/BaseOS/x86_64/os/repodata/repomd.xml.asc`,
-      hashed: `9/AppStream/x86_64/os/repodata/${SHA256}-primary.xml.gz`,
+      "rpm-md root": `9/BaseOS/x86_64/os^/repodata|/repomd.xml`,
+      "rpm-md companion": `9/BaseOS/x86_64/os^/repodata|/repomd.xml.asc`,
+      "rpm-md hashed": `9/AppStream/x86_64/os^/repodata|/${SHA256}-primary.xml.gz`,
       package: `
         9/BaseOS/x86_64/os/Packages/b/bash-5.1.8-9.el9.x86_64.rpm
         9.6/isos/x86_64/Rocky-9.6-x86_64-minimal.iso
@@ -143,9 +149,9 @@ const PATHS: readonly (readonly [Distro | undefined, Expected])[] = [
   [
     "almalinux",
     {
-      root: `
-        9/BaseOS/x86_64/os/repodata/repomd.xml
-        10/CRB/x86_64_v2/os/repodata/repomd.xml`,
+      "rpm-md root": `
+        9/BaseOS/x86_64/os^/repodata|/repomd.xml
+        10/CRB/x86_64_v2/os^/repodata|/repomd.xml`,
       package: `
         9/AppStream/x86_64/os/Packages/nginx-1.20.1-22.el9.x86_64.rpm
         9/isos/x86_64/AlmaLinux-9.6-x86_64-dvd.iso
@@ -161,25 +167,27 @@ const PATHS: readonly (readonly [Distro | undefined, Expected])[] = [
   [
     "opensuse",
     {
-      root: `
-        distribution/leap/15.6/repo/oss/repodata/repomd.xml
-        distribution/leap/15.6/repo/oss/repodata/repomd.xml.asc
-        distribution/leap/15.6/repo/oss/repodata/repomd.xml.key
-        tumbleweed/repo/oss/repodata/repomd.xml
-        repositories/home:/user:/branches/openSUSE_Tumbleweed/repodata/repomd.xml
-        repositories/home:/user/Debian_12/Release
-        repositories/home:/user/Debian_12/Release.gpg
-        repositories/home:/user/Debian_12/Release.key
-        repositories/home:/user/Debian_12/InRelease
-        repositories/home:/user/Arch/x86_64/home_user_Arch.db`,
-      hashed: `
-        distribution/leap/15.6/repo/oss/repodata/${SHA512}-primary.xml.zst
-        update/leap/15.6/sle/repodata/${SHA256}-susedata.xml.gz
-        distribution/leap/15.6/repo/oss/repodata/${SHA256}-license.tar.gz`,
-      member: `
-        repositories/home:/user/openSUSE_Leap_42.3/repodata/filelists.xml.gz
-        repositories/home:/user/Debian_12/Packages.gz
-        repositories/home:/user/Debian_12/Sources`,
+      "rpm-md root": `
+        distribution/leap/15.6/repo/oss^/repodata|/repomd.xml
+        tumbleweed/repo/oss^/repodata|/repomd.xml
+        repositories/home:/user:/branches/openSUSE_Tumbleweed^/repodata|/repomd.xml`,
+      "rpm-md companion": `
+        distribution/leap/15.6/repo/oss^/repodata|/repomd.xml.asc
+        distribution/leap/15.6/repo/oss^/repodata|/repomd.xml.key`,
+      "rpm-md member": `repositories/home:/user/openSUSE_Leap_42.3^/repodata|/filelists.xml.gz`,
+      "rpm-md hashed": `
+        distribution/leap/15.6/repo/oss^/repodata|/${SHA512}-primary.xml.zst
+        update/leap/15.6/sle^/repodata|/${SHA256}-susedata.xml.gz
+        distribution/leap/15.6/repo/oss^/repodata|/${SHA256}-license.tar.gz`,
+      "deb root": `repositories/home:/user/Debian_12^|/InRelease`,
+      "deb companion": `
+        repositories/home:/user/Debian_12^|/Release
+        repositories/home:/user/Debian_12^|/Release.gpg
+        repositories/home:/user/Debian_12^|/Release.key`,
+      "deb member": `
+        repositories/home:/user/Debian_12^|/Packages.gz
+        repositories/home:/user/Debian_12^|/Sources`,
+      "pacman root": `repositories/home:/user/Arch/x86_64^/home_user_Arch.db|`,
       package: `
         distribution/leap/15.6/repo/oss/x86_64/bash-4.4-150400.25.22.x86_64.rpm
         distribution/leap/15.6/repo/oss/noarch/yast2-4.6.7-150600.1.1.noarch.rpm
@@ -212,35 +220,36 @@ const PATHS: readonly (readonly [Distro | undefined, Expected])[] = [
   [
     "debian",
     {
-      root: `
-        dists/trixie/InRelease
-        dists/trixie/Release
-        dists/trixie/Release.gpg
-        dists/trixie-updates/InRelease
-        dists/experimental/InRelease`,
-      hashed: `
-        dists/trixie/main/binary-amd64/by-hash/SHA256/${SHA256}
-        dists/trixie/main/binary-amd64/by-hash/MD5Sum/${MD5}
-        dists/jessie/main/source/by-hash/SHA1/${SHA1}
-        dists/sid/main/i18n/by-hash/SHA512/${SHA512}
-        dists/sid/main/binary-amd64/Packages.diff/by-hash/SHA256/${SHA256}`,
-      member: `
-        dists/trixie/main/binary-amd64/Packages.xz
-        dists/trixie/main/binary-amd64/Packages.gz
-        dists/trixie/main/binary-all/Packages
-        dists/trixie/main/binary-amd64/Release
-        dists/trixie/main/source/Release
-        dists/trixie/main/source/Sources.xz
-        dists/trixie/main/debian-installer/binary-amd64/Packages.gz
-        dists/trixie/main/debian-installer/binary-amd64/Release
-        dists/trixie/main/Contents-amd64.gz
-        dists/trixie/main/Contents-udeb-amd64.gz
-        dists/trixie/main/i18n/Translation-en.xz
-        dists/trixie/main/i18n/Translation-pt_BR.bz2
-        dists/trixie/main/dep11/Components-amd64.yml.gz
-        dists/trixie/main/dep11/icons-64x64.tar.gz
-        dists/trixie/main/dep11/icons-128x128@2.tar.gz
-        dists/sid/main/binary-amd64/Packages.diff/Index`,
+      "deb root": `
+        ^dists/trixie|/InRelease
+        ^dists/trixie-updates|/InRelease
+        ^dists/experimental|/InRelease`,
+      "deb companion": `
+        ^dists/trixie|/Release
+        ^dists/trixie|/Release.gpg`,
+      "deb member": `
+        ^dists/trixie|/main/binary-amd64/Packages.xz
+        ^dists/trixie|/main/binary-amd64/Packages.gz
+        ^dists/trixie|/main/binary-all/Packages
+        ^dists/trixie|/main/binary-amd64/Release
+        ^dists/trixie|/main/source/Release
+        ^dists/trixie|/main/source/Sources.xz
+        ^dists/trixie|/main/debian-installer/binary-amd64/Packages.gz
+        ^dists/trixie|/main/debian-installer/binary-amd64/Release
+        ^dists/trixie|/main/Contents-amd64.gz
+        ^dists/trixie|/main/Contents-udeb-amd64.gz
+        ^dists/trixie|/main/i18n/Translation-en.xz
+        ^dists/trixie|/main/i18n/Translation-pt_BR.bz2
+        ^dists/trixie|/main/dep11/Components-amd64.yml.gz
+        ^dists/trixie|/main/dep11/icons-64x64.tar.gz
+        ^dists/trixie|/main/dep11/icons-128x128@2.tar.gz
+        ^dists/sid|/main/binary-amd64/Packages.diff/Index`,
+      "deb hashed": `
+        ^dists/trixie|/main/binary-amd64/by-hash/SHA256/${SHA256}
+        ^dists/trixie|/main/binary-amd64/by-hash/MD5Sum/${MD5}
+        ^dists/jessie|/main/source/by-hash/SHA1/${SHA1}
+        ^dists/sid|/main/i18n/by-hash/SHA512/${SHA512}
+        ^dists/sid|/main/binary-amd64/Packages.diff/by-hash/SHA256/${SHA256}`,
       package: `
         pool/main/b/bash/bash_5.2.37-2+b5_amd64.deb
         pool/main/libc/libcurrent/libcurrent1_1.deb
@@ -284,15 +293,15 @@ const PATHS: readonly (readonly [Distro | undefined, Expected])[] = [
   [
     "debian-security",
     {
-      root: `
-        dists/trixie-security/InRelease
-        dists/buster/updates/InRelease
-        dists/buster/updates/Release.gpg`,
-      hashed: `dists/trixie-security/main/binary-amd64/by-hash/SHA256/${SHA256}`,
-      member: `
-        dists/trixie-security/main/binary-amd64/Packages.xz
-        dists/buster/updates/main/source/Sources.xz
-        dists/buster/updates/main/binary-amd64/Release`,
+      "deb root": `
+        ^dists/trixie-security|/InRelease
+        ^dists/buster/updates|/InRelease`,
+      "deb companion": `^dists/buster/updates|/Release.gpg`,
+      "deb member": `
+        ^dists/trixie-security|/main/binary-amd64/Packages.xz
+        ^dists/buster|/updates/main/source/Sources.xz
+        ^dists/buster|/updates/main/binary-amd64/Release`,
+      "deb hashed": `^dists/trixie-security|/main/binary-amd64/by-hash/SHA256/${SHA256}`,
       package: `
         pool/updates/main/o/openssl/openssl_3.5.1-1+deb13u1_amd64.deb
         pool/updates/main/l/linux/linux_6.12.48.orig.tar.xz
@@ -305,21 +314,21 @@ const PATHS: readonly (readonly [Distro | undefined, Expected])[] = [
   [
     "ubuntu",
     {
-      root: `
-        dists/noble/InRelease
-        dists/noble-security/Release
-        ubuntu-ports/dists/noble/InRelease`,
-      hashed: `
-        dists/noble/main/binary-amd64/by-hash/SHA256/${SHA256}
-        ubuntu-ports/dists/noble/main/binary-arm64/by-hash/SHA256/${SHA256}`,
-      member: `
-        dists/noble/main/binary-amd64/Packages.gz
-        dists/noble/main/cnf/Commands-amd64.xz
-        dists/noble/main/dep11/icons-48x48.tar.gz
-        dists/noble/main/i18n/Translation-en.xz
-        dists/trusty/main/i18n/Index
-        dists/noble/Contents-amd64.gz
-        dists/noble/main/binary-amd64/Release`,
+      "deb root": `
+        ^dists/noble|/InRelease
+        ubuntu-ports^/dists/noble|/InRelease`,
+      "deb companion": `^dists/noble-security|/Release`,
+      "deb member": `
+        ^dists/noble|/main/binary-amd64/Packages.gz
+        ^dists/noble|/main/cnf/Commands-amd64.xz
+        ^dists/noble|/main/dep11/icons-48x48.tar.gz
+        ^dists/noble|/main/i18n/Translation-en.xz
+        ^dists/trusty|/main/i18n/Index
+        ^dists/noble|/Contents-amd64.gz
+        ^dists/noble|/main/binary-amd64/Release`,
+      "deb hashed": `
+        ^dists/noble|/main/binary-amd64/by-hash/SHA256/${SHA256}
+        ubuntu-ports^/dists/noble|/main/binary-arm64/by-hash/SHA256/${SHA256}`,
       package: `
         pool/main/b/bash/bash_5.2.21-2ubuntu4_amd64.deb
         pool/main/g/glibc/libc6-dbgsym_2.39-0ubuntu8_amd64.ddeb
@@ -348,15 +357,16 @@ const PATHS: readonly (readonly [Distro | undefined, Expected])[] = [
   [
     "archlinux",
     {
-      root: `
-        core/os/x86_64/core.db
-        core/os/x86_64/core.db.sig
-        core/os/x86_64/core.db.tar.gz
-        extra/os/x86_64/extra.db.tar.gz
-        extra/os/x86_64/extra.db.tar.gz.sig
-        extra/os/x86_64/extra.files
-        extra/os/x86_64/extra.files.tar.gz
-        multilib/os/x86_64/multilib.files.sig`,
+      "pacman root": `
+        core/os/x86_64^/core.db|
+        core/os/x86_64^/core.db.tar.gz|
+        extra/os/x86_64^/extra.db.tar.gz|
+        extra/os/x86_64^/extra.files|
+        extra/os/x86_64^/extra.files.tar.gz|`,
+      "pacman companion": `
+        core/os/x86_64^/core.db|.sig
+        extra/os/x86_64^/extra.db.tar.gz|.sig
+        multilib/os/x86_64^/multilib.files|.sig`,
       package: `
         core/os/x86_64/bash-5.3.3-2-x86_64.pkg.tar.zst
         core/os/x86_64/bash-5.3.3-2-x86_64.pkg.tar.zst.sig
@@ -384,10 +394,10 @@ const PATHS: readonly (readonly [Distro | undefined, Expected])[] = [
   [
     "alpine",
     {
-      root: `
-        v3.22/main/x86_64/APKINDEX.tar.gz
-        edge/community/aarch64/APKINDEX.tar.gz
-        latest-stable/main/x86_64/APKINDEX.tar.gz`,
+      "apk root": `
+        v3.22/main/x86_64^/APKINDEX.tar.gz|
+        edge/community/aarch64^/APKINDEX.tar.gz|
+        latest-stable/main/x86_64^/APKINDEX.tar.gz|`,
       package: `
         v3.22/main/x86_64/busybox-1.37.0-r19.apk
         v3.22/community/aarch64/libstdc++-14.2.0-r6.apk
@@ -411,16 +421,11 @@ const PATHS: readonly (readonly [Distro | undefined, Expected])[] = [
   [
     "koji",
     {
-      pass: `
-        work/tasks/1234/138001234/bash-5.3.3-1.fc44.x86_64.rpm
-        work/tasks/1234/138001234/build.log
-        work/cli-build/1761900000.12345.abcdefgh/bash-5.3.3-1.fc44.src.rpm
-        work/`,
-      root: `repos/f43-build/6543210/x86_64/repodata/repomd.xml`,
-      hashed: `
-        repos/f43-build/6543210/x86_64/repodata/${SHA256}-primary.xml.gz
-        repos/f43-build/latest/x86_64/repodata/${SHA256}-primary.xml.gz`,
-      member: `repos/f43-build/6543210/x86_64/repodata/comps.xml`,
+      "rpm-md root": `repos/f43-build/6543210/x86_64^/repodata|/repomd.xml`,
+      "rpm-md member": `repos/f43-build/6543210/x86_64^/repodata|/comps.xml`,
+      "rpm-md hashed": `
+        repos/f43-build/6543210/x86_64^/repodata|/${SHA256}-primary.xml.gz
+        repos/f43-build/latest/x86_64^/repodata|/${SHA256}-primary.xml.gz`,
       package: `
         packages/bash/5.3.3/1.fc44/x86_64/bash-5.3.3-1.fc44.x86_64.rpm
         packages/bash/5.3.3/1.fc44/src/bash-5.3.3-1.fc44.src.rpm
@@ -428,6 +433,11 @@ const PATHS: readonly (readonly [Distro | undefined, Expected])[] = [
         vol/fedora_koji_archive07/packages/bash/5.0/1.fc30/x86_64/bash-5.0-1.fc30.x86_64.rpm
         packages/Fedora-Cloud-Base/43/20251023.0/images/Fedora-Cloud-Base-Generic-43-20251023.0.x86_64.qcow2
         compose/rawhide/Fedora-Rawhide-20251101.n.0/compose/Server/x86_64/iso/Fedora-Server-dvd-x86_64-Rawhide-20251101.n.0.iso`,
+      pass: `
+        work/tasks/1234/138001234/bash-5.3.3-1.fc44.x86_64.rpm
+        work/tasks/1234/138001234/build.log
+        work/cli-build/1761900000.12345.abcdefgh/bash-5.3.3-1.fc44.src.rpm
+        work/`,
       volatile: `
         repos/f43-build/latest/x86_64/repodata/repomd.xml
         repos/f43-build/latest/x86_64/pkglist
@@ -444,26 +454,27 @@ const PATHS: readonly (readonly [Distro | undefined, Expected])[] = [
   [
     undefined,
     {
-      root: `
-        pub/repos/apt/dists/bookworm-pgdg/InRelease
-        linux/debian/dists/bookworm/InRelease
-        linux/centos/9/x86_64/stable/repodata/repomd.xml
-        linux/centos/9/x86_64/stable/repodata/repomd.xml.asc
-        linux/chrome/deb/dists/stable/Release.gpg
-        current/repodata/repomd.xml
-        cuda/repos/debian12/x86_64/InRelease
-        cuda/repos/debian12/x86_64/Release
-        Release
-        chaotic-aur/x86_64/chaotic-aur.db`,
-      hashed: `
-        linux/centos/9/x86_64/stable/repodata/${SHA256}-primary.xml.gz
-        pub/repos/apt/dists/bookworm-pgdg/main/binary-amd64/by-hash/SHA256/${SHA256}`,
-      member: `
-        linux/debian/dists/bookworm/stable/binary-amd64/Packages.bz2
-        cuda/repos/debian12/x86_64/Packages.gz
-        cuda/repos/rhel9/x86_64/repodata/filelists.xml.gz
-        Packages
-        Sources.gz`,
+      "rpm-md root": `
+        linux/centos/9/x86_64/stable^/repodata|/repomd.xml
+        current^/repodata|/repomd.xml`,
+      "rpm-md companion": `linux/centos/9/x86_64/stable^/repodata|/repomd.xml.asc`,
+      "rpm-md member": `cuda/repos/rhel9/x86_64^/repodata|/filelists.xml.gz`,
+      "rpm-md hashed": `linux/centos/9/x86_64/stable^/repodata|/${SHA256}-primary.xml.gz`,
+      "deb root": `
+        pub/repos/apt^/dists/bookworm-pgdg|/InRelease
+        linux/debian^/dists/bookworm|/InRelease
+        cuda/repos/debian12/x86_64^|/InRelease`,
+      "deb companion": `
+        linux/chrome/deb^/dists/stable|/Release.gpg
+        cuda/repos/debian12/x86_64^|/Release
+        ^|Release`,
+      "deb member": `
+        linux/debian^/dists/bookworm|/stable/binary-amd64/Packages.bz2
+        cuda/repos/debian12/x86_64^|/Packages.gz
+        ^|Packages
+        ^|Sources.gz`,
+      "deb hashed": `pub/repos/apt^/dists/bookworm-pgdg|/main/binary-amd64/by-hash/SHA256/${SHA256}`,
+      "pacman root": `chaotic-aur/x86_64^/chaotic-aur.db|`,
       "unstable-package": `
         pub/repos/apt/pool/main/p/postgresql-17/postgresql-17_17.6-1.pgdg12+1_amd64.deb
         pub/repos/yum/17/redhat/rhel-9-x86_64/postgresql17-17.6-1PGDG.rhel9.x86_64.rpm
@@ -487,19 +498,139 @@ const PATHS: readonly (readonly [Distro | undefined, Expected])[] = [
         robots.txt`,
     },
   ],
+  // Names that look like something else, and repositories in folders that do.
+  [
+    undefined,
+    {
+      "rpm-md root": `linux/releases/40/os^/repodata|/repomd.xml`,
+      "rpm-md companion": `
+        os^/repodata|/repomd.xml.asc
+        os^/repodata|/repomd.xml.key
+        os^/repodata|/repomd.xml.gpg
+        os^/repodata|/repomd.xml.sig`,
+      "rpm-md member": `
+        ^repodata|/primary.xml.gz
+        os^/repodata|/${SHA256.slice(1)}-primary.xml.zst
+        os^/repodata|/${SHA256.slice(8)}-primary.xml.gz
+        os^/repodata|/g${SHA256.slice(1)}-primary.xml.gz
+        os^/repodata|/${SHA256.toUpperCase()}-primary.xml.gz
+        os^/repodata|/${SHA256}
+        os^/repodata|/${SHA256}-
+        os^/repodata|/primary.db
+        os^/repodata|/primary.db.sig
+        os^/repodata|/APKINDEX.tar.gz`,
+      "rpm-md hashed": `
+        os^/repodata|/${SHA256}-primary.xml.zst
+        os^/repodata|/${SHA256}-repomd.xml
+        os^/repodata|/${SHA1}-x.db`,
+      "deb root": `
+        debian^/dists/bookworm|/InRelease
+        ^dists/source|/InRelease
+        dists^|/InRelease
+        os/repodata^|/InRelease
+        debian-stable/binary^|/InRelease
+        debian-stable/source^|/InRelease`,
+      "deb companion": `
+        ^dists/bookworm/updates|/Release.gpg
+        ^dists/bookworm|/Release.key
+        ^dists/bookworm|/InRelease.gpg
+        obs/Debian_12^|/Release.gpg
+        obs/binary-amd64^|/Release
+        os/repodata^|/Release`,
+      "deb member": `
+        ^dists/bookworm|/main/binary-amd64/Packages.xz
+        ^dists/bookworm|/main/binary-amd64/Release
+        ^dists/bookworm|/main/binary-amd64/Release.gpg
+        ^dists/bookworm|/main/binary-amd64/InRelease
+        ^dists/bookworm|/main/source/Release
+        obs/Debian_12^|/Packages.gz
+        dists^|/Packages.gz`,
+      "deb hashed": `
+        ^dists/bookworm|/main/binary-amd64/by-hash/SHA256/${SHA256}
+        debian^/dists/stable|/main/binary-amd64/by-hash/MD5Sum/${MD5}
+        debian^/dists/stable|/main/binary-amd64/by-hash/SHA1/${SHA1}
+        debian^/dists/stable|/main/binary-amd64/by-hash/SHA384/${SHA384}
+        debian^/dists/stable|/main/binary-amd64/by-hash/SHA512/${SHA512}
+        obs^|/by-hash/MD5Sum/${MD5}
+        dists^|/by-hash/SHA256/${SHA256}
+        ^|by-hash/SHA256/${SHA256}`,
+      "pacman root": `
+        core/os/x86_64^/core.db|
+        core/os/x86_64^/core.db.tar|
+        core/os/x86_64^/${SHA256}-core.db|
+        dists/sid/main^/core.db|`,
+      "pacman companion": `
+        core/os/x86_64^/core.files.tar.gz|.sig
+        core/os/x86_64^/core.db.tar|.sig
+        core/os/x86_64^/core.db|.asc`,
+      "apk root": `v3.20/main/x86_64^/APKINDEX.tar.gz|`,
+      "apk companion": `v3.20/main/x86_64^/APKINDEX.tar.gz|.sig`,
+      "unstable-package": `
+        os/Packages/b/bash-5.2-1.x86_64.rpm
+        pool/main/b/bash/bash_5.2_amd64.deb
+        dists/bookworm/main/binary-amd64/tool_1.0_amd64.deb
+        dists/bookworm/main/binary-amd64/${MD5}-tool_1.0_amd64.deb
+        builds/${SHA1}-tool-1.0.x86_64.rpm
+        builds/${SHA256}-x.tar.gz`,
+      volatile: `
+        README
+        dists/
+        os/repodata/
+        builds/${SHA1}-notes.txt
+        packages/${SHA256}-primary.xml.gz
+        dists/bookworm/main/${SHA1}-notes.txt
+        dists/bookworm/Packages.html
+        repodata/${SHA256}-x/primary.xml.gz
+        by-hash/SHA256/${SHA256.toUpperCase()}
+        by-hash/SHA256/${SHA512}
+        by-hash/SHA256/${SHA256.slice(1)}
+        by-hash/SHA1/${MD5}
+        by-hash/MD5Sum/${SHA256}
+        by-hash/MD5/${MD5}
+        by-hash/SHA256Sum/${SHA256}
+        by-hash/sha256/${SHA256}
+        by-hash/constructor/${SHA256}
+        by-hash/SHA256/${SHA256}/x
+        not-by-hash/SHA256/${SHA256}
+        obs/Debian_12/Packages.gz.asc
+        repomd.xml
+        os/repomd.xml.asc
+        core/os/x86_64/.db
+        core/os/x86_64/.files`,
+    },
+  ],
 ];
 
+const ALGORITHMS: ReadonlyMap<string, NamedDigest["algorithm"]> = new Map([
+  [MD5, "md5"],
+  [SHA1, "sha1"],
+  [SHA256, "sha256"],
+  [SHA384, "sha384"],
+  [SHA512, "sha512"],
+]);
+const CLASS_OF_ROLE: Readonly<Record<Role, PathClass>> = { root: "root", companion: "root", member: "member", hashed: "hashed" };
+
 const CASES = PATHS.flatMap(([distro, expected]) =>
-  Object.entries(expected).flatMap(([pathClass, paths]) =>
-    paths
+  Object.entries(expected).flatMap(([heading, lines]) =>
+    lines
       .trim()
       .split(/\s+/)
-      .map((path) => [distro ?? "third party", path, pathClass, distro] as const),
+      .map((line) => [distro ?? "third party", line.replace(/[\^|]/g, ""), heading as Heading, distro, line] as const),
   ),
 );
 
-function classify(distro: Distro | undefined, path: string) {
-  return classifyPath({ distro, classes: [] }, path);
+function expectedAt(heading: Heading, line: string): { class: PathClass; repository: RepositoryPlace | null } {
+  const [kind, role] = heading.split(" ") as [RepositoryKind, Role | undefined];
+  if (role === undefined) return { class: heading as PathClass, repository: null };
+  const base = line.slice(0, line.indexOf("^"));
+  const root = line.slice(0, line.indexOf("|")).replace("^", "");
+  const digest = /[0-9a-f]{32,}/.exec(line)?.[0] ?? "";
+  const named = role === "hashed" ? { digest: { algorithm: ALGORITHMS.get(digest), digest } as NamedDigest } : {};
+  return { class: CLASS_OF_ROLE[role], repository: { kind, base, root, role, ...named } };
+}
+
+function placeIn(distro: Distro | undefined, path: string) {
+  return placeOf({ distro, classes: [] }, path);
 }
 
 describe("paths of real mirrors", () => {
@@ -508,19 +639,20 @@ describe("paths of real mirrors", () => {
     expect(new Set(CASES.map(([name, path]) => `${name} ${path}`)).size).toBe(CASES.length);
   });
 
-  it.each(CASES)("%s: %s is %s", (_name, path, pathClass, distro) => {
-    expect(classify(distro, path).class).toBe(pathClass);
+  it.each(CASES)("%s: %s is %s", (_name, path, heading, distro, line) => {
+    const { rule: _rule, ...place } = placeIn(distro, path);
+    expect(place).toEqual(expectedAt(heading, line));
   });
 });
 
-describe("classification", () => {
+describe("the table of places", () => {
   it("takes the top of a mirror for a listing", () => {
-    expect(classify("fedora", "")).toEqual({ class: "volatile", rule: "listing" });
+    expect(placeIn("fedora", "")).toEqual({ class: "volatile", rule: "listing", repository: null });
   });
 
   it("names its rule, and says when none holds", () => {
-    expect(classify("debian", "dists/sid/InRelease").rule).toBe("apt-release");
-    expect(classify("debian", "README").rule).toBe("unknown");
+    expect(placeIn("debian", "dists/sid/InRelease").rule).toBe("apt-release");
+    expect(placeIn("debian", "README").rule).toBe("unknown");
   });
 
   it("lets patterns of the mirror come first, in their order", () => {
@@ -528,21 +660,22 @@ describe("classification", () => {
       { pattern: /^frozen\//u, class: "package" },
       { pattern: /\.rpm$/u, class: "volatile" },
     ] as const;
-    const own = (path: string) => classifyPath({ distro: "fedora", classes }, path);
-    expect(own("frozen/latest/x-1.rpm")).toEqual({ class: "package", rule: "configured: ^frozen\\/" });
+    const own = (path: string) => placeOf({ distro: "fedora", classes }, path);
+    expect(own("frozen/latest/x-1.rpm")).toEqual({ class: "package", rule: "configured: ^frozen\\/", repository: null });
+    expect(own("frozen/repodata/repomd.xml")).toEqual({ class: "package", rule: "configured: ^frozen\\/", repository: null });
     expect(own("x-1.rpm").class).toBe("volatile");
     expect(own("x-1.iso").class).toBe("package");
   });
 
   it("passes work/ of koji only: elsewhere it is a folder like others", () => {
-    expect(classify("fedora", "work/x-1.0-1.x86_64.rpm").class).toBe("package");
+    expect(placeIn("fedora", "work/x-1.0-1.x86_64.rpm").class).toBe("package");
   });
 
   it("never throws, and no path makes a pattern run for ever", () => {
     const distro = fc.constantFrom<(Distro | undefined)[]>("fedora", "koji", "debian", undefined);
-    fc.assert(fc.property(distro, fc.string({ unit: "binary" }), (given, path) => classify(given, path).rule !== ""));
+    fc.assert(fc.property(distro, fc.string({ unit: "binary" }), (given, path) => placeIn(given, path).rule !== ""));
     for (const piece of ["/", "-", "a/", "dists/", "2025-", "latest", "repos/a/", ".tar", "-1", "x86_64"]) {
-      expect(classify(undefined, `dists/${piece.repeat(900 / piece.length)}!`).class).toBeDefined();
+      expect(placeIn(undefined, `dists/${piece.repeat(900 / piece.length)}!`).class).toBeDefined();
     }
   });
 });
