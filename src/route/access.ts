@@ -2,20 +2,20 @@ import type { Access } from "../config/config.ts";
 import { isSameSecret, parseCredentials } from "../http/credentials.ts";
 import { isInNetwork } from "../http/network.ts";
 
-/** `unauthorised`: a user's name and password would help; `forbidden`: nothing would. */
-export type Verdict = "allowed" | "unauthorised" | "forbidden";
+/** Whether a client may read a mirror. `unauthorised`: not without a user's name and password (401); `forbidden`: no credentials would help (403). */
+export type Admission = "allowed" | "unauthorised" | "forbidden";
 
 /**
- * Whether a client may read a mirror: from one of its networks, or as one of its users. `address` is the client's own as the platform tells it,
- * never one that a header claims; null where it is not known.
+ * Decides whether a client may read a mirror: from one of its networks, or as one of its users.
+ * @param address the client's address as the platform reports it, never one that a header claims; null where it is not known.
  */
-export async function judgeAccess(access: Access, authorization: string | null, address: string | null): Promise<Verdict> {
+export async function judgeAccess(access: Access, authorization: string | null, address: string | null): Promise<Admission> {
   if (address !== null && access.networks.some((network) => isInNetwork(address, network))) return "allowed";
   if (access.users.size === 0) return "forbidden";
   const given = parseCredentials(authorization);
   if (given?.kind !== "basic") return "unauthorised";
   const password = access.users.get(given.user);
-  // A comparison for an unknown user too: the time tells nobody which names there are.
+  // Compared for an unknown user too: the time must not reveal which names exist.
   const isRight = await isSameSecret(given.password, password ?? "");
   return isRight && password !== undefined ? "allowed" : "unauthorised";
 }

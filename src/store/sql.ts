@@ -1,3 +1,4 @@
+/** A value that SQLite stores. */
 export type SqlValue = string | number | null;
 
 /** SQLite as a Durable Object has it: synchronous, and all statements between two awaits are one transaction. */
@@ -17,6 +18,7 @@ export interface Notes {
   set(name: string, value: string): void;
 }
 
+/** Notes in a table of their own, `notes`, which is created where it is absent. */
 export function createNotes(sql: Sql): Notes {
   sql.exec("CREATE TABLE IF NOT EXISTS notes (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID");
   return {

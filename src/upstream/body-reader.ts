@@ -38,13 +38,18 @@ interface Flow {
   readonly waitedMs: number;
 }
 
+/** The limit, the clock and the callbacks of one body. */
 export interface BodyReaderOptions {
+  /** The stall limit: see FLOOR_BYTES_PER_SECOND. */
   readonly stallMs: number;
   /** Bytes that the headers promise, or undefined. A short body gets a small buffer. */
   readonly length: number | undefined;
+  /** Milliseconds since the epoch. */
   readonly now: () => number;
   readonly after: Timer;
+  /** Called after each read that brought bytes. */
   readonly onBytes: () => void;
+  /** Called once, when the stream was handed over. */
   readonly onHandOver: () => void;
   /** Called once, when the body ends or is closed; never for a body that was handed over. */
   readonly onClose: (flow: Flow, isComplete: boolean) => void;

@@ -16,6 +16,7 @@ const PROGRESS_BYTES = 1_048_576;
 /** An upstream with this many breaks since the last progress is not asked again. */
 const MAX_BREAKS = 2;
 
+/** What a byte source needs to resume its body. */
 export interface SourceDependencies {
   readonly ask: Exchange;
   /** The mirror's upstreams in the order in which to ask them now. */

@@ -69,7 +69,7 @@ export function classifyResponse(status: number, headers: Headers, sent: SentReq
 function classifyWhole(headers: Headers, sent: SentRequest, upstream: string): ClassifiedResponse {
   const size = parseLength(headers.get("content-length"));
   if (size === null) return wrong("sent a malformed Content-Length");
-  const representation = representationOf(headers, size, upstream);
+  const representation = parseRepresentation(headers, size, upstream);
   const disguise = findDisguise(representation, sent.class);
   if (disguise !== undefined) return wrong(disguise);
   if (sent.method === "HEAD") return { kind: "head", representation };
@@ -90,7 +90,7 @@ function classifyPart(headers: Headers, sent: SentRequest, upstream: string): Cl
   if (length === null || (length !== undefined && length !== part.last - part.first + 1)) {
     return wrong(`answered 206 with "${text}" and a Content-Length of ${headers.get("content-length")}`);
   }
-  const representation = representationOf(headers, part.size, upstream);
+  const representation = parseRepresentation(headers, part.size, upstream);
   const disguise = findDisguise(representation, sent.class);
   if (disguise !== undefined) return wrong(disguise);
   return { kind: "body", representation, first, end: part.last + 1 };
@@ -104,7 +104,7 @@ function classifyUnsatisfiable(headers: Headers, sent: SentRequest): ClassifiedR
   return { kind: "unsatisfiable", size };
 }
 
-function representationOf(headers: Headers, size: number | undefined, upstream: string): Representation {
+function parseRepresentation(headers: Headers, size: number | undefined, upstream: string): Representation {
   const encoding = headers.get("content-encoding")?.trim().toLowerCase();
   return {
     size,

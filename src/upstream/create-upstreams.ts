@@ -17,6 +17,7 @@ const MAX_UPSTREAMS_ASKED = 3;
 /** Sent to the client where an upstream's 503 came without a Retry-After. */
 const RETRY_AFTER_SECONDS = 10;
 
+/** What is needed for exchanges, without what `createUpstreams` makes itself. */
 export interface UpstreamsDependencies extends Omit<ExchangeDependencies, "slots" | "record"> {
   readonly onEvent: (event: UpstreamEvent) => void;
 }
@@ -70,7 +71,7 @@ export function createUpstreams(deps: UpstreamsDependencies): MonitoredUpstreams
     const version = {
       representation: sameAs,
       trustedTag: sameAs.upstream === url ? strongTag(sameAs) : undefined,
-      known: request.known ?? NOTHING_KNOWN,
+      known: request.known ?? NO_KNOWN_BYTES,
       headBytes: headSize(sameAs),
       isWholeWelcome: true,
     };
@@ -163,7 +164,7 @@ export function createUpstreams(deps: UpstreamsDependencies): MonitoredUpstreams
 
 type Fault = Extract<ExchangeResult, { readonly detail: string }> & { readonly upstream: string };
 
-const NOTHING_KNOWN = { read: (): Promise<null> => Promise.resolve(null) };
+const NO_KNOWN_BYTES = { read: (): Promise<null> => Promise.resolve(null) };
 
 function exchangeRequestFor(request: UpstreamRequest, upstream: Upstream): ExchangeRequest {
   const { mirror, path, query, conditional } = request;

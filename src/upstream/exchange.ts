@@ -38,16 +38,20 @@ export type ExchangeResult =
 /** Makes one exchange with one upstream. Never throws. */
 export type Exchange = (request: ExchangeRequest) => Promise<ExchangeResult>;
 
+/** The network, the clock and the state that exchanges share. */
 export interface ExchangeDependencies {
   readonly config: Pick<Config, "upstreamFirstByteSeconds" | "upstreamStallSeconds" | "contactUrl">;
   /** The program's version, for the User-Agent. */
   readonly version: string;
   readonly fetch: (url: string, init: RequestInit) => Promise<Response>;
+  /** Milliseconds since the epoch. */
   readonly now: () => number;
   readonly after: Timer;
+  /** From [0, 1). */
   readonly random: () => number;
   readonly slots: Slots;
   readonly via: Pick<Via, "headerFor">;
+  /** Updates the health of an upstream, by configured URL. */
   readonly record: (upstream: string, event: HealthEvent) => void;
 }
 

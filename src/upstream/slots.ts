@@ -3,8 +3,8 @@ import type { Timer } from "./timer.ts";
 /** Bodies fetched at once from one upstream: more would burden a public mirror. */
 const MAX_BODIES = 16;
 /** How long a request waits for a slot before it goes ahead without: the limit is a courtesy, and must not cause an outage. */
-const WAIT_MS = 2_000;
-const POLL_MS = 50;
+const SLOT_WAIT_MS = 2_000;
+const SLOT_POLL_MS = 50;
 /** A slot not touched for this long counts as free: a request that the runtime ended never releases its slot. */
 const ABANDONED_MS = 60_000;
 
@@ -21,7 +21,7 @@ export interface Slots {
   isFull(upstream: string): boolean;
   /** Bodies under way. */
   count(upstream: string): number;
-  /** Takes a slot, at once or after at most WAIT_MS; never refuses. */
+  /** Takes a slot, at once or after at most SLOT_WAIT_MS; never refuses. */
   take(upstream: string): Promise<Slot>;
 }
 
@@ -43,8 +43,8 @@ export function createSlots(now: () => number, after: Timer): Slots {
     isFull,
     count,
     async take(upstream) {
-      for (let waited = 0; isFull(upstream) && waited < WAIT_MS; waited += POLL_MS) {
-        await new Promise<void>((resolve) => after(POLL_MS, resolve));
+      for (let waited = 0; isFull(upstream) && waited < SLOT_WAIT_MS; waited += SLOT_POLL_MS) {
+        await new Promise<void>((resolve) => after(SLOT_POLL_MS, resolve));
       }
       const id = Symbol(upstream);
       const slots = slotsOf(upstream).set(id, now());

@@ -1,5 +1,6 @@
 import { toHex } from "./to-hex.ts";
 
+/** Hash functions by their names in WebCrypto. */
 export type DigestAlgorithm = "MD5" | "SHA-1" | "SHA-256" | "SHA-384" | "SHA-512";
 
 /** An incremental hash in constant memory: `crypto.DigestStream` in workerd, since WebCrypto itself has none. */

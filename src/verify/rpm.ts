@@ -3,6 +3,7 @@ import { toHex } from "./to-hex.ts";
 import { readHeaderIntro, readHeaderValues, RPM_TYPE, type WantedTag } from "./rpm-header.ts";
 import type { Walk, WalkedFile } from "./walk.ts";
 
+/** The first bytes of an rpm. */
 export const RPM_MAGIC = [0xed, 0xab, 0xee, 0xdb];
 
 const LEAD_BYTES = 96;

@@ -25,6 +25,7 @@ export interface WalkedFile {
   uncover(range: DigestRange): void;
 }
 
+/** What the caller knows of the file, and how to hash it. */
 export interface WalkOptions {
   /** Bytes that the upstream's headers promise. */
   readonly contentLength?: number | undefined;

@@ -1,5 +1,6 @@
 import { broken, type Walk, type WalkedFile } from "./walk.ts";
 
+/** The first bytes of an xz stream. */
 export const XZ_MAGIC = [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00];
 
 const SNIFFED_BYTES = 4;

@@ -1,6 +1,7 @@
 import { broken, type Walk, type WalkedFile } from "./walk.ts";
 
 const FRAME_MAGIC_BYTES = 4;
+/** The first bytes of a zstd frame, as they lie in the file; FRAME_MAGIC is the same as a little-endian number. */
 export const ZSTD_MAGIC = [0x28, 0xb5, 0x2f, 0xfd];
 const FRAME_MAGIC = 0xfd2fb528;
 /** The magic of a skippable frame; its low four bits may be any. */
@@ -19,6 +20,7 @@ const RLE_BLOCK = 1;
 const RESERVED_BLOCK = 3;
 const MAX_BLOCK_BYTES = 128 * 1024;
 
+/** Whether the bytes begin a zstd frame or a skippable frame. */
 export function isZstdMagic(bytes: Uint8Array): boolean {
   if (bytes.length < FRAME_MAGIC_BYTES) return false;
   const magic = littleEndian(bytes);

@@ -248,7 +248,7 @@ describe("the disk store", () => {
       expect(await textOf(await newStore().get(key))).toBe("next");
     });
 
-    it("and told of the failure, shows in memory what lies on the disk", async () => {
+    it("and with the failure reported, shows in memory what lies on the disk", async () => {
       await put("old bytes");
       let isFull = true;
       const filling = newStore(

@@ -152,7 +152,7 @@ export function describeObjectStore(title: string, makeStore: () => ObjectStore)
         expect(await store.head(key)).toBeNull();
       });
 
-      it("may have a body that nobody reads", async () => {
+      it("may have a body that is never read", async () => {
         await put(TEXT);
         await (await store.get(key))?.body?.cancel();
         expect(await textOf(await store.get(key))).toBe(TEXT);
@@ -213,7 +213,7 @@ export function describeObjectStore(title: string, makeStore: () => ObjectStore)
         expect(await store.head(oddKey)).toBeNull();
       });
 
-      it("is told apart from every other that looks like it", async () => {
+      it("is distinct from every other that looks like it", async () => {
         // "folder" and "folder.json/inside" may stand side by side; a key below a key that is an object need not.
         for (const odd of ODD_NAMES) await put(odd, {}, `${folder}/${odd}`);
         for (const odd of ODD_NAMES) expect(await textOf(await store.get(`${folder}/${odd}`))).toBe(odd);

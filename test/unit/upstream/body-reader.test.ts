@@ -47,7 +47,7 @@ function rig(): Rig {
   };
 }
 
-/** No clock runs, and nobody wants to know. */
+/** Without a clock and without callbacks. */
 const UNWATCHED = {
   stallMs: STALL_MS,
   length: undefined,

@@ -192,7 +192,7 @@ describe("a body that ends early", () => {
     await expect(readAll(sourceOf(await createBench().open([one.url])))).rejects.toBeInstanceOf(SourceError);
   });
 
-  test("chunked and whole, is complete though its length was never told", async () => {
+  test("chunked and whole, is complete although no header states its length", async () => {
     const one = await listen((_, response) => {
       response.write(file.subarray(0, 1000));
       response.end(file.subarray(1000));
@@ -226,7 +226,7 @@ describe("a body that stalls", () => {
     await left;
   });
 
-  test("is 504 with nobody to go on", async () => {
+  test("is 504 when no upstream is left to resume it", async () => {
     const one = await listen(
       serveFile(file, {
         send: (response, body, request) => (request === 0 ? void response.write(body.subarray(0, 10)) : response.destroy()),

@@ -136,7 +136,7 @@ describe("one upstream's answer", () => {
     expect(await from(reply(500))).toMatchObject({ kind: "failure", status: 502 });
   });
 
-  test("gzip on metadata passes, with the coding told", async () => {
+  test("gzip on metadata passes, and the representation states it", async () => {
     const encoded = reply(200, { "content-encoding": "GZIP" }, "x");
     expect(await from(encoded, { class: "root" })).toMatchObject({ kind: "body", representation: { contentEncoding: "gzip" } });
   });
@@ -253,7 +253,7 @@ describe("an upstream's health", () => {
     expect(await open([A])).toMatchObject({ kind: "body" });
   });
 
-  test("honours Retry-After: it is not asked before, and the client is told how long", async () => {
+  test("honours Retry-After: it is not asked before, and the answer says how long to wait", async () => {
     const { open, asked, clock } = bench({ [A]: [reply(503, { "retry-after": "60" }), whole] });
     await open([A]);
     clock.now += 20_000;
@@ -263,7 +263,7 @@ describe("an upstream's health", () => {
     expect(await open([A])).toMatchObject({ kind: "body" });
   });
 
-  test("waits out a short Retry-After where nobody else can be asked", async () => {
+  test("waits out a short Retry-After where no other upstream can be asked", async () => {
     const { open, asked, clock, runOut } = bench({ [A]: [reply(503, { "retry-after": "1" }), whole] });
     await open([A]);
     const answer = open([A]);

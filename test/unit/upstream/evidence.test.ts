@@ -25,7 +25,7 @@ test("the head and the last 64 KiB delivered can be read back, however the bytes
   );
 });
 
-test("bytes before the first delivered one come from what the caller knows, else are not at hand", async () => {
+test("bytes before the first delivered one come from what the caller knows, else are unknown", async () => {
   const alone = createEvidence(300_000, undefined, undefined);
   const helped = createEvidence(300_000, undefined, known);
   for (const evidence of [alone, helped]) evidence.add(file.slice(300_000, 310_000));

@@ -32,7 +32,7 @@ export async function listen(handler: RequestListener): Promise<Loopback> {
   return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, requests, close };
 }
 
-/** An address where nobody listens. */
+/** An address on which no server listens. */
 export async function refusingUrl(): Promise<string> {
   const server = await listen(() => {});
   server.close();
@@ -91,7 +91,7 @@ export interface Bench {
 const FIRST_BYTE_MS = 5_000;
 export const STALL_MS = 20_000;
 
-/** Upstreams with a clock and timers that stand still until told. */
+/** Upstreams with a clock and timers that stand still until the test moves them. */
 export function createBench(fetchLike: (url: string, init: RequestInit) => Promise<Response> = fetch): Bench {
   const timers = new Map<() => void, number>();
   const events: UpstreamEvent[] = [];
