@@ -1,41 +1,47 @@
 import type { DayCount } from "../watch/history.ts";
 
-/** What the ledger is told of one object that was stored. */
+/** What the ledger keeps of an object that was stored. */
 export interface StoredRecord {
   readonly key: string;
   readonly version: string;
+  /** Bytes of the whole object. */
   readonly size: number;
+  /** Length of its slices; null for an object in one piece. */
   readonly sliceBytes: number | null;
+  /** Class of its path (docs/configuration.md). */
   readonly class: string;
+  /** Milliseconds since the epoch. */
   readonly storedAt: number;
 }
 
-/** Uses of one object since the last batch. */
+/** The uses of one object since the last batch. */
 export interface UseRecord {
   readonly key: string;
   readonly uses: number;
-  /** Bytes that went out. */
+  /** Bytes sent to clients. */
   readonly served: number;
+  /** Milliseconds since the epoch. */
   readonly lastUsedAt: number;
 }
 
-/** An object was stored, or its head deleted. */
+/** An object was stored (`stored`), or its head was deleted (`gone`). */
 export type News =
   | { readonly kind: "stored"; readonly key: string; readonly record: StoredRecord }
   | { readonly kind: "gone"; readonly key: string };
 
-/** What one isolate has to tell of one mirror's objects; the news in the order in which they happened. */
+/** One isolate's report on the objects of one mirror. */
 export interface Batch {
+  /** In the order in which it happened. */
   readonly news: readonly News[];
   readonly uses: readonly UseRecord[];
-  /** What happened since the last batch, in one of a delivery's batches: for the book. Absent: nothing. */
+  /** Counts of all mirrors since the last report, for the book. Only one batch of each report carries them. */
   readonly days?: readonly DayCount[];
 }
 
-/** The shard of content-addressed objects, which also keeps the books of the whole budget. */
+/** Name of the ledger of content-addressed objects, which also keeps the book: the budget over all ledgers. */
 export const BOOK_SHARD = "-";
 
-/** The ledger that knows of a key: its mirror's, by the key's first part. */
+/** Name of the ledger that has a key's row: the key's first part, which is the mirror's name. */
 export function shardOf(key: string): string {
   const slash = key.indexOf("/");
   return slash <= 0 ? BOOK_SHARD : key.slice(0, slash);

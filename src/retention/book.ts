@@ -16,60 +16,69 @@ import {
 import { reapOrphans } from "./reconcile.ts";
 import type { Shard, SweepReport } from "./shard.ts";
 
-/** A reservation whose object never came: by now the fill has failed, or has told of its first slice. */
+/** After so long a reservation ends: the fill has failed, or the ledger has the object's row, which it has from the first slice on. */
 const RESERVATION_MS = 15 * 60_000;
-/** Candidates that each shard names in one round. */
+/** How many candidates each shard names in one round of eviction. */
 const PER_SHARD = 50;
-/** Objects evicted for one fill, or in one run; what is still too much then goes with the next. */
+/** How many objects one fill, or one run of cron, evicts at most. The next one goes on. */
 const MAX_EVICTED = 400;
 
-/** What a fill may know: the bytes that count against the budget, and LFUDA's L. */
+/** The state of the budget. */
 export interface BudgetView {
+  /** Bytes that count against the budget: stored, reserved, and slices of evicted objects. */
   readonly used: number;
+  /** LFUDA's L (policy.ts). */
   readonly ageFactor: number;
 }
 
+/** The answer to a request for room. */
 export interface Reservation extends BudgetView {
+  /** Whether the fill may store its bytes. */
   readonly admitted: boolean;
 }
 
-/** The shards as the book asks them, near or far. */
+/** A shard as the book calls it: in the same Durable Object or in another one. */
 export type ShardPort = {
   readonly [Method in "lowest" | "evict" | "reap" | "sweep" | "known"]: (
     ...parameters: Parameters<Shard[Method]>
   ) => Promise<Awaited<ReturnType<Shard[Method]>>>;
 };
 
+/** What the book works with. */
 export interface BookDependencies {
   readonly sql: Sql;
-  /** The book's own shard: what must survive is noted beside its rows. */
+  /** The ledger of the book's own shard. Its notes keep L over restarts. */
   readonly ledger: Ledger;
   readonly store: ObjectStore;
   readonly now: () => number;
+  /** Bytes. */
   readonly budget: number;
-  /** Every configured mirror, and the book's own. */
+  /** Names of every configured mirror, and `BOOK_SHARD`. */
   readonly shardNames: readonly string[];
   readonly shard: (name: string) => ShardPort;
   readonly log: (message: string) => void;
 }
 
-/** The budget over all shards: who may store, and who goes. */
+/** The budget over all shards: decides which fill may store its bytes and which objects are evicted. */
 export interface Book {
-  /** A shard's totals, with the keys that have arrived: their reservations end. `days`: what else its batch tells. */
+  /** Takes in a shard's totals, ends the reservations of the keys that `arrived` in it, and adds `days` to the history. */
   report(shard: string, totals: Totals, arrived: readonly string[], days?: readonly DayCount[]): BudgetView;
   /**
-   * Room for one fill; makes it where it must. Never above the budget, what is reserved and what is on its way out included. `untold`: bytes
-   * that the asker has admitted and not told of.
+   * Reserves `size` bytes for one fill, and evicts if there is no room. Admits only what fits in the budget beside everything stored or reserved and the
+   * slices of evicted objects. `unreported`: bytes of other fills that the calling isolate admitted and that no ledger knows yet.
    */
-  reserve(key: string, size: number, untold: number): Promise<Reservation>;
-  /** What would go next, in order. */
+  reserve(key: string, size: number, unreported: number): Promise<Reservation>;
+  /** The objects that would be evicted next, in order. */
   next(limit: number): Promise<readonly LedgerRow[]>;
-  /** One bounded run of housekeeping over all shards. */
+  /** One bounded run of housekeeping over all shards. Rejects at the first shard that fails; the next run does the rest. */
   sweep(): Promise<readonly (SweepReport & { readonly shard: string })[]>;
+  /** The budget, with each shard's totals. */
   view(): BudgetView & { readonly reserved: number; readonly shards: readonly (Totals & { readonly shard: string })[] };
+  /** Days and repositories of all mirrors. */
   readonly history: History;
 }
 
+/** Opens the book in `sql`, and makes its tables at the first start. */
 export function createBook(deps: BookDependencies): Book {
   const { sql, ledger, now, budget, log } = deps;
   sql.exec("CREATE TABLE IF NOT EXISTS shards (name TEXT PRIMARY KEY, objects INTEGER, live INTEGER, dead INTEGER) WITHOUT ROWID");
@@ -77,7 +86,7 @@ export function createBook(deps: BookDependencies): Book {
   for (const name of deps.shardNames) sql.exec("INSERT OR IGNORE INTO shards VALUES (?, 0, 0, 0)", name);
   const history = createHistory(sql, now);
   let ageFactor = Number(ledger.notes.get("ageFactor") ?? 0);
-  /** One at a time: two fills that make room at once would evict twice. */
+  /** Only one fill evicts at a time: two at once would evict twice as much as they need. */
   let making: Promise<void> | null = null;
 
   const shardNames = () => rowsOf<{ name: string }>(sql, "SELECT name FROM shards ORDER BY name").map(({ name }) => name);
@@ -102,7 +111,10 @@ export function createBook(deps: BookDependencies): Book {
     return { used: live + dead, ageFactor };
   }
 
-  /** The lowest over all shards that are known to be so: a shard with more than it named may have others below its last. */
+  /**
+   * The lowest candidates over all shards. A shard that named only some of its rows may have others that come before the rows of other shards: so only
+   * candidates up to the first such end are returned.
+   */
   async function lowest(limit: number): Promise<readonly (Candidate & LedgerRow & { readonly shard: string })[]> {
     const lists = await Promise.all(
       shardNames().map(async (shard) => {
@@ -115,7 +127,7 @@ export function createBook(deps: BookDependencies): Book {
     return horizon === undefined ? all : all.filter((row) => compareCandidates(row, horizon) <= 0);
   }
 
-  /** Evicts until `size` more is below the marks, or the run has done its share. */
+  /** Evicts until `size` more bytes fit below the marks, at most `MAX_EVICTED` objects. */
   async function makeRoom(key: string, size: number): Promise<void> {
     for (let evicted = 0; evicted < MAX_EVICTED;) {
       const wanted = bytesToEvict(holdings(key), size, budget);
@@ -155,9 +167,9 @@ export function createBook(deps: BookDependencies): Book {
       for (const key of arrived) sql.exec("DELETE FROM reserved WHERE key = ?", key);
       return view();
     },
-    async reserve(key, size, untold) {
+    async reserve(key, size, unreported) {
       if (!isStorableSize(size, budget)) return { admitted: false, ...view() };
-      const wanted = size + untold;
+      const wanted = size + unreported;
       try {
         await makeRoomAlone(key, wanted);
       } catch (error) {

@@ -2,17 +2,17 @@
 const MAX_PATTERN_LENGTH = 1024;
 
 /**
- * An operator's pattern of keys: `*` stands for any characters, also `/`, `?` for one; all else for itself. Matching takes at most
- * pattern × key steps, whatever the pattern (SQLite's GLOB takes exponential time, and 50 bytes of pattern at the edge).
+ * An operator's pattern of keys: `*` stands for any characters, also `/`; `?` stands for one; any other character for itself. Matching takes at most
+ * pattern × key steps. (SQLite's GLOB may take exponential time, and at the edge it accepts only 50 bytes of pattern.)
  */
 export interface KeyPattern {
   readonly text: string;
-  /** What every matching key begins with. */
+  /** Every matching key begins with this. */
   readonly prefix: string;
   matches(key: string): boolean;
 }
 
-/** Null for an empty or overlong pattern. A leading slash is dropped: keys have none. */
+/** Parses a pattern; null if it is empty or longer than any key. Drops leading slashes, which keys do not have. */
 export function parseKeyPattern(written: string): KeyPattern | null {
   const text = written.replace(/^\/+/, "");
   if (text === "" || text.length > MAX_PATTERN_LENGTH) return null;
@@ -33,7 +33,7 @@ function matchesGlob(pattern: string, key: string): boolean {
       p++;
       k++;
     } else if (star >= 0) {
-      // The last star takes one more character; earlier ones need not be tried again.
+      // Let the last star match one more character. Earlier stars need no second try: the last one can match whatever they would leave.
       p = star + 1;
       k = ++starKey;
     } else {

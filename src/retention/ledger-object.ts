@@ -12,18 +12,19 @@ import { createLedger, type Ledger, type LedgerRow, type Totals } from "./ledger
 import type { LedgerPort } from "./retention.ts";
 import { createShard, type LedgerPage, type Shard, type SweepReport } from "./shard.ts";
 
+/** What a ledger's Durable Object works with. */
 export interface LedgerObjectDependencies {
   readonly config: Config;
-  /** As it is: what the ledger itself deletes it need not be told of. */
+  /** The store without `Retention.watch`: the ledger removes its own rows of what it deletes. */
   readonly store: ObjectStore;
-  /** The object of this class with that name. */
+  /** The Durable Object of this class with that name. */
   readonly ledger: (name: string) => DurableObjectStub<LedgerObjectBase<unknown>>;
   readonly log: (message: string) => void;
 }
 
 /**
- * One mirror's ledger, named by the mirror; the one named `-` knows the content-addressed objects and keeps the book of the budget. Thin: what it
- * does is in shard.ts and book.ts. Its subclass in worker.ts gives it its dependencies.
+ * The Durable Object of one mirror's ledger, named like the mirror. The one named `BOOK_SHARD` has the content-addressed objects and keeps the book of
+ * the budget. The work is done in shard.ts and book.ts. The subclass in worker.ts provides the dependencies.
  */
 export abstract class LedgerObjectBase<Env> extends DurableObject<Env> {
   readonly #name = this.ctx.id.name ?? BOOK_SHARD;
@@ -34,7 +35,7 @@ export abstract class LedgerObjectBase<Env> extends DurableObject<Env> {
   /** Called once for each start of the object. */
   protected abstract dependencies(): LedgerObjectDependencies;
 
-  /** Takes in a batch of this shard's objects, and tells the book. */
+  /** Takes in a batch about this shard's objects, and reports the new totals to the book. */
   async record(batch: Batch): Promise<BudgetView> {
     const totals = this.#shard().record(batch, Number(this.#ledger.notes.get("ageSeen") ?? 0));
     const arrived = batch.news.flatMap(({ kind, key }) => (kind === "stored" ? [key] : []));
@@ -49,8 +50,8 @@ export abstract class LedgerObjectBase<Env> extends DurableObject<Env> {
     return this.#book().report(shard, totals, arrived, days);
   }
 
-  reserve(key: string, size: number, untold: number): Promise<Reservation> {
-    return this.#book().reserve(key, size, untold);
+  reserve(key: string, size: number, unreported: number): Promise<Reservation> {
+    return this.#book().reserve(key, size, unreported);
   }
 
   lowest(limit: number): { readonly rows: readonly LedgerRow[]; readonly end: boolean } {
@@ -73,7 +74,7 @@ export abstract class LedgerObjectBase<Env> extends DurableObject<Env> {
     return this.#shard().known(versions);
   }
 
-  /** The cron's run, on the book's object. */
+  /** One run of cron, for all ledgers. Call it on the book's object. */
   async sweepAll(): ReturnType<Book["sweep"]> {
     return this.#book().sweep();
   }
@@ -86,18 +87,18 @@ export abstract class LedgerObjectBase<Env> extends DurableObject<Env> {
     return this.#book().view();
   }
 
-  /** The days and repositories of all mirrors, on the book's object. */
+  /** The days and repositories of all mirrors. Call it on the book's object. */
   history(): { readonly days: readonly DayCount[]; readonly roots: readonly RootLine[] } {
     const { history } = this.#book();
     return { days: history.days(), roots: history.roots() };
   }
 
-  /** How a repository's root stands, on the book's object; null where it is no longer published. */
+  /** Keeps how a repository's root stands; null: the root is no longer published. Call it on the book's object. */
   stand(mirror: string, root: string, standing: RootStanding | null): void {
     this.#book().history.stand(mirror, root, standing);
   }
 
-  /** Rows whose key matches; null for what is no pattern. */
+  /** Rows whose key matches; null if `pattern` is none. */
   list(pattern: string, after: string, limit: number): LedgerPage | null {
     const parsed = parseKeyPattern(pattern);
     return parsed && this.#shard().list(parsed, after, limit);
@@ -125,8 +126,8 @@ export abstract class LedgerObjectBase<Env> extends DurableObject<Env> {
   }
 
   /**
-   * The keys that a repository's published generation names: they go last. On the book's object, where content-addressed keys are. Not `name`: a stub
-   * has a property of that name, which would hide it.
+   * Keeps which keys a repository's published generation names: they are evicted last. Call it on the book's object, which has the content-addressed
+   * keys. The method is not called `name`, as every stub already has a property of that name.
    */
   nameKeys(owner: string, keys: readonly string[]): void {
     this.#ledger.name(owner, keys);
@@ -179,10 +180,10 @@ function farPort(stub: DurableObjectStub<LedgerObjectBase<unknown>>): ShardPort 
   };
 }
 
-/** The ledgers as an isolate reaches them: one call a batch, one a reservation. */
+/** The ledgers as an isolate calls them: each method is one call of a Durable Object. */
 export function createLedgerPort(ledger: LedgerObjectDependencies["ledger"]): LedgerPort {
   return {
     record: (shard, batch) => ledger(shard).record(batch),
-    reserve: (key, size, untold) => ledger(BOOK_SHARD).reserve(key, size, untold),
+    reserve: (key, size, unreported) => ledger(BOOK_SHARD).reserve(key, size, unreported),
   };
 }

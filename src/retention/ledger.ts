@@ -3,41 +3,51 @@ import type { Batch, StoredRecord } from "./batch.ts";
 import { parseKeyPattern, type KeyPattern } from "./glob.ts";
 import { FREE, LIVE, PINNED, priorityOf } from "./policy.ts";
 
-/** What is known of one object. Times in milliseconds since the epoch, sizes in bytes. */
+/** The ledger's row of one object. Times are milliseconds since the epoch, sizes bytes. */
 export interface LedgerRow {
   readonly key: string;
   readonly version: string;
-  /** Of the whole object, from its first slice on. */
+  /** Of the whole object: it counts in full from its first slice on. */
   readonly size: number;
+  /** Null for an object in one piece. */
   readonly sliceBytes: number | null;
   readonly class: string;
   readonly storedAt: number;
   readonly lastUsedAt: number;
   readonly uses: number;
+  /** Bytes sent to clients. */
   readonly served: number;
+  /** Bytes that upstreams sent, over all versions. */
   readonly fetched: number;
+  /** LFUDA's key (policy.ts). */
   readonly priority: number;
+  /** FREE, LIVE or PINNED (policy.ts). */
   readonly held: number;
 }
 
-/** A version whose head is gone and whose slices are still there. */
+/** A version whose head was deleted or replaced, and whose slices are still stored. */
 export interface DeadVersion {
   readonly version: string;
+  /** How many slices, counted from 0, are still to be deleted. */
   readonly slices: number;
   readonly bytes: number;
+  /** When its head went, in milliseconds since the epoch. */
   readonly at: number;
 }
 
+/** Totals of one ledger. */
 export interface Totals {
   readonly objects: number;
+  /** Bytes of the objects. */
   readonly live: number;
+  /** Bytes of dead versions. */
   readonly dead: number;
 }
 
 /** The rows of one mirror's objects. Every method is one transaction. */
 export type Ledger = ReturnType<typeof createLedger>;
 
-/** Triggers keep the totals: a sum over a million rows would cost each batch a second. */
+/** Triggers maintain the totals: to sum up a million rows would cost each batch a second. */
 const SCHEMA = [
   `CREATE TABLE IF NOT EXISTS objects (
     key TEXT PRIMARY KEY, version TEXT NOT NULL, size INTEGER NOT NULL, sliceBytes INTEGER, class TEXT NOT NULL,
@@ -65,6 +75,7 @@ const SCHEMA = [
 
 const COLUMNS = "key, version, size, sliceBytes, class, storedAt, lastUsedAt, uses, served, fetched, priority, held";
 
+/** Opens the ledger in `sql`, and makes its tables at the first start. */
 export function createLedger(sql: Sql) {
   for (const statement of SCHEMA) sql.exec(statement);
   let pins = readPins();
@@ -78,7 +89,7 @@ export function createLedger(sql: Sql) {
     return rowsOf<LedgerRow>(sql, `SELECT ${COLUMNS} FROM objects WHERE key = ?`, key)[0] ?? null;
   }
 
-  /** Forgets an object whose head is gone; its slices, if any, are dead from `now` on. */
+  /** Removes the row of an object whose head is gone. Its slices, if any, are a dead version from `now` on. */
   function remove(key: string, now: number): void {
     const row = get(key);
     if (row === null) return;
@@ -125,7 +136,7 @@ export function createLedger(sql: Sql) {
     }
   }
 
-  /** Candidates that prove pinned leave the order here, so that they are not looked at again with every eviction. */
+  /** Drops pinned rows, and marks them as PINNED so that the next eviction does not look at them again. */
   function unpinned(rows: readonly LedgerRow[]): readonly LedgerRow[] {
     return rows.filter(({ key }) => {
       if (!pins.some((pin) => pin.matches(key))) return true;
@@ -160,7 +171,7 @@ export function createLedger(sql: Sql) {
 
     totals: (): Totals => rowsOf<Totals>(sql, "SELECT objects, live, dead FROM totals")[0] ?? { objects: 0, live: 0, dead: 0 },
 
-    /** What would go next, in order; at most `limit`. `end`: there is no more. */
+    /** The rows that would be evicted next, in order, at most `limit`. `end`: there are no others. */
     lowest(limit: number): { readonly rows: readonly LedgerRow[]; readonly end: boolean } {
       for (;;) {
         const rows = rowsOf<LedgerRow>(
@@ -173,7 +184,7 @@ export function createLedger(sql: Sql) {
       }
     },
 
-    /** Objects stored before `before`; those that a live generation names only when they were last used before it too. */
+    /** Rows stored before `before`. A row that a live generation names is among them only if it was also last used before `before`. */
     past(before: number, limit: number): readonly LedgerRow[] {
       const query = `SELECT ${COLUMNS} FROM objects WHERE held = ? AND storedAt <= ? AND (held = ${FREE} OR lastUsedAt <= ?)
         ORDER BY storedAt LIMIT ?`;
@@ -184,7 +195,7 @@ export function createLedger(sql: Sql) {
       }
     },
 
-    /** Objects by key, those after `after`. */
+    /** Rows whose key begins with `prefix` and comes after `after`, in the order of keys. */
     page(prefix: string, after: string, limit: number): readonly LedgerRow[] {
       return rowsOf<LedgerRow>(
         sql,
@@ -199,7 +210,7 @@ export function createLedger(sql: Sql) {
     dead: (before: number, limit: number): readonly DeadVersion[] =>
       rowsOf<DeadVersion>(sql, "SELECT version, slices, bytes, at FROM dead WHERE at <= ? ORDER BY at LIMIT ?", before, limit),
     isDead: (version: string): boolean => rowsOf(sql, "SELECT 1 AS found FROM dead WHERE version = ?", version).length > 0,
-    /** Slices from `slices` on are gone; 0: all. */
+    /** Notes that only the first `slices` slices of a dead version are left; 0 removes its row. */
     shrinkDead(version: string, slices: number): void {
       if (slices > 0) sql.exec("UPDATE dead SET slices = ? WHERE version = ?", slices, version);
       else sql.exec("DELETE FROM dead WHERE version = ?", version);
@@ -207,9 +218,9 @@ export function createLedger(sql: Sql) {
     hasVersion: (version: string): boolean =>
       rowsOf(sql, "SELECT 1 AS found FROM objects WHERE version = ? AND sliceBytes IS NOT NULL LIMIT 1", version).length > 0,
 
-    /** Marks an object as found in the store by a pass of reconciliation. */
+    /** Marks a row as met in the store by the pass of reconciliation that began at `pass`. */
     see: (key: string, pass: number): void => void sql.exec("UPDATE objects SET seen = ? WHERE key = ?", pass, key),
-    /** Objects after `after` that were stored before `before`, with whether the pass saw them. */
+    /** Keys after `after`. `isMissing` is 1 for an object that was stored before `before` and that the pass has not met. */
     sightings(after: string, before: number, pass: number, limit: number): readonly { readonly key: string; readonly isMissing: number }[] {
       return rowsOf(
         sql,
@@ -226,7 +237,7 @@ export function createLedger(sql: Sql) {
       sql.exec("INSERT OR IGNORE INTO pins VALUES (?)", pattern);
       pins = readPins();
     },
-    /** False where there is no such pin. */
+    /** Removes a pin; false if there is none. */
     unpin(pattern: string): boolean {
       const isThere = pins.some(({ text }) => text === pattern);
       sql.exec("DELETE FROM pins WHERE pattern = ?", pattern);
@@ -236,7 +247,7 @@ export function createLedger(sql: Sql) {
     },
     isPinned: (key: string): boolean => pins.some((pin) => pin.matches(key)),
 
-    /** The keys that `owner`'s published generation names, in place of those it named before. */
+    /** Replaces the keys that `owner`'s published generation names: these rows are LIVE. */
     name(owner: string, keys: readonly string[]): void {
       const before = rowsOf<{ key: string }>(sql, "SELECT key FROM named WHERE owner = ?", owner);
       sql.exec("DELETE FROM named WHERE owner = ?", owner);

@@ -1,24 +1,25 @@
 /**
- * What is kept and what goes: pure rules. docs/retention.md has the reasons and the simulation.
+ * Which objects are kept and which are evicted: pure rules. docs/retention.md has the reasons and the simulation.
  *
- * Above the budget LFUDA chooses (LFU with dynamic ageing, as squid's `heap LFUDA`): key = uses + L. L rises to the key of each object that
- * is evicted, so that what was popular once is overtaken in time. Sizes play no part: a large object saves many bytes when it is hit.
+ * Above the budget LFUDA chooses (LFU with dynamic ageing, as squid's `heap LFUDA`): the object with the lowest key = uses + L goes first. L rises to the
+ * key of each evicted object, so that new objects overtake those that were popular long ago. Size plays no part: a hit of a large object saves many bytes.
  */
 
-/** A fill that would take the store above this share of the budget makes room first … */
+/** A fill that would take the store above this share of the budget evicts first … */
 export const HIGH_SHARE = 0.95;
-/** … down to this share, so that not every fill has to. */
+/** … down to this share, so that the next fills need not evict. */
 export const LOW_SHARE = 0.9;
-/** One object may take at most this share of the budget: a longer one would drive out everything else for one use. */
+/** An object may take at most this share of the budget: a larger one would evict everything else for one use. */
 const OBJECT_SHARE = 0.5;
 
-/** How an object is held back from eviction. */
+/** Values of `held`, in the order of eviction. FREE: nothing protects the object. */
 export const FREE = 0;
-/** A published generation names it: it goes after all others. */
+/** A published generation names the object: it is evicted after all FREE ones. */
 export const LIVE = 1;
-/** Pinned by the operator: it never goes by itself. */
+/** The operator pinned the object: it is never evicted. */
 export const PINNED = 2;
 
+/** An object that may be evicted. */
 export interface Candidate {
   readonly key: string;
   readonly size: number;
@@ -27,22 +28,22 @@ export interface Candidate {
   readonly priority: number;
 }
 
-/** LFUDA's key of an object at a use; `uses` counts this one. */
+/** LFUDA's key of an object when it is used; `uses` includes this use. */
 export function priorityOf(uses: number, ageFactor: number): number {
   return uses + ageFactor;
 }
 
-/** L after an eviction. It never falls. */
+/** L after this object was evicted. It never falls. */
 export function raiseAge(ageFactor: number, evicted: Pick<Candidate, "priority">): number {
   return Math.max(ageFactor, evicted.priority);
 }
 
-/** The order in which objects go: free before live, then by LFUDA's key, then by name, so that the order is total. */
+/** The order of eviction: FREE before LIVE, then by LFUDA's key, then by name, so that the order is total. */
 export function compareCandidates(one: Candidate, other: Candidate): number {
   return one.held - other.held || one.priority - other.priority || (one.key < other.key ? -1 : one.key > other.key ? 1 : 0);
 }
 
-/** The first of `candidates` in order whose sizes come to `bytes`; all of them when they do not. Pinned ones never. */
+/** The first candidates in the order of eviction whose sizes add up to `bytes`, or all if they do not. Never a pinned one. */
 export function chooseVictims<T extends Candidate>(candidates: readonly T[], bytes: number): readonly T[] {
   const victims: T[] = [];
   let freed = 0;
@@ -54,30 +55,30 @@ export function chooseVictims<T extends Candidate>(candidates: readonly T[], byt
   return victims;
 }
 
-/** Bytes by kind, as the budget counts them. */
+/** What counts against the budget, in bytes. */
 export interface Holdings {
-  /** Objects that can be asked for, and reservations of fills under way. */
+  /** Stored objects, and reservations of fills under way. */
   readonly live: number;
-  /** Slices that outlive their head for the sake of readers under way. */
+  /** Slices of evicted objects, kept a while for clients that still read them. */
   readonly dead: number;
 }
 
-/** Whether an object of this size could ever be stored. */
+/** Whether an object of `size` bytes may be stored at all. */
 export function isStorableSize(size: number, budget: number): boolean {
   return size <= budget * OBJECT_SHARE;
 }
 
-/** Whether there is room for `size` more. */
+/** Whether `size` more bytes fit in the budget. */
 export function hasRoom({ live, dead }: Holdings, size: number, budget: number): boolean {
   return live + dead + size <= budget;
 }
 
-/** Bytes of live objects to evict before `size` more are stored; 0 below the high mark. What is dead is on its way out already. */
+/** Bytes of live objects to evict before `size` more are stored; 0 below the high mark. Dead slices do not count: they are deleted soon anyway. */
 export function bytesToEvict({ live }: Holdings, size: number, budget: number): number {
   return live + size > budget * HIGH_SHARE ? live + size - budget * LOW_SHARE : 0;
 }
 
-/** Whether an object's time has come at `now`. All times in milliseconds. The same second in which reading begins to take it for a miss. */
+/** Whether an object is past its age at `now`, all in milliseconds. Serving takes it for a miss from the same moment on. */
 export function isPastAge(storedAt: number, now: number, retentionMs: number): boolean {
   return now - storedAt >= retentionMs;
 }

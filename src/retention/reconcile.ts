@@ -5,18 +5,18 @@ import { SLICE_PREFIX } from "../store/keys.ts";
 import { inParallel } from "./evict.ts";
 import type { Ledger } from "./ledger.ts";
 
-/** Objects on one page of a listing: each that the ledger does not know costs a read of its head. */
+/** Objects on one page of a listing. Each one without a row costs a read of its head. */
 const PAGE = 500;
-/** A pass over the store begins this long after the last one did. */
+/** A pass over the store begins so long after the last one began. */
 const PASS_INTERVAL_MS = DAY_MS;
-/** Slices without a head go after this long: whoever read them has ended, or fetches them again. */
+/** Slices without a head are deleted after so long: requests that read them have ended by then, or fetch them again. */
 export const SLICE_GRACE_MS = DAY_MS;
-/** A head is published within moments of its version's first slice. */
+/** A fill publishes its head moments after its first slice. Within this margin a slice without a head may belong to a fill under way. */
 const PUBLISH_MARGIN_MS = 60 * 60_000;
 
 /**
- * One shard's pass over what the store holds of its mirror, a page at a time, kept over restarts:
- * first by listing (objects that the ledger does not know are taken in), then over its rows (those not seen, whose object is gone, go).
+ * One shard's pass over its mirror's objects in the store, page by page; its state survives restarts. First it lists the store, and adds rows for objects
+ * without one. Then it goes over the rows, and removes those whose object the listing did not show and the store does not have.
  */
 type Pass =
   | { readonly step: "listing"; readonly began: number; readonly cursor?: string }
@@ -25,14 +25,17 @@ type Pass =
 
 const NOTE = "pass";
 
+/** What one page came to. */
 export interface Reconciled {
-  /** The pass is over; the next one begins a day after this one began. */
+  /** The pass is over. The next one begins a day after this one began. */
   readonly isDone: boolean;
+  /** Objects without a row. */
   readonly found: number;
+  /** Rows without an object. */
   readonly lost: number;
 }
 
-/** One page of the pass. `prefixes`: what this shard's keys begin with. */
+/** Does one page of the pass. `prefix`: what this shard's keys begin with. Rejects if the store fails; the next call repeats the page. */
 export async function reconcilePage(
   ledger: Ledger,
   store: ObjectStore,
@@ -56,7 +59,7 @@ export async function reconcilePage(
   const unknown = heads.filter(({ key }) => ledger.get(key) === null);
   const found = await inParallel(unknown, async ({ key }) => ({ key, head: await store.head(key) }));
   for (const { key, head } of found) {
-    // A stray upload that nobody can be answered with is the operator's own.
+    // Without a head it is an upload by hand without our metadata: it is never served, and we leave it to the operator.
     if (head === null || ledger.get(key) !== null) continue;
     const { version, size, sliceBytes = null, storedAt } = head;
     ledger.put({ key, version, size, sliceBytes, class: classOf(key), storedAt }, ageFactor, now);
@@ -67,7 +70,7 @@ export async function reconcilePage(
   return { isDone: false, found: found.length, lost: 0 };
 }
 
-/** When the last pass that has ended began; every head that was there then is known. 0: none has. */
+/** When the last completed pass began (0: none has completed). The ledger has rows for all heads that were stored before. */
 export function lastPassBegan(ledger: Ledger): number {
   const pass = readPass(ledger);
   return pass?.step === "done" ? pass.began : Number(ledger.notes.get("passBefore") ?? 0);
@@ -89,8 +92,8 @@ function save(ledger: Ledger, pass: Pass): void {
 }
 
 /**
- * One page of slices: those of a version that no ledger knows go, once they are older than a day and every ledger has seen all heads that were
- * there after they came. Number of slices deleted.
+ * Looks at one page of slices, and deletes those whose version no ledger knows. Only slices older than a day, and only once every ledger has completed a
+ * pass that began after the slice and its head were stored. Returns how many slices it deleted.
  */
 export async function reapOrphans(
   ledger: Ledger,

@@ -5,62 +5,73 @@ import type { BudgetView, Reservation } from "./book.ts";
 import { addDays, dayOf, emptyDay, type DayCount } from "../watch/history.ts";
 import { isStorableSize } from "./policy.ts";
 
-/** The first use of a batch waits this long for company … */
+/** A batch is sent so long after its first use … */
 const FLUSH_MS = 10_000;
-/** … unless so many come before. */
+/** … or as soon as it has so many entries. */
 const FLUSH_USES = 100;
-/** A batch that cannot be delivered is kept up to this many entries; beyond it, uses are lost. */
+/** A batch that could not be delivered is kept for the next try, unless more entries than this have come since: then its counts are lost. */
 const MAX_ENTRIES = 10_000;
-/** Below this share of the budget a fill is admitted without asking … */
+/** Below this share of the budget a fill is admitted without a call of the ledger … */
 const ASK_SHARE = 0.8;
-/** … on the ledger's word of at most this long ago. */
+/** … if the ledger's last answer is at most this old. */
 const KNOWN_MS = 60_000;
-/** A fill that was admitted here and never told of: it failed. */
+/** After so long a fill that was admitted here and whose object was never reported must have failed. */
 const PENDING_MS = 15 * 60_000;
 
-/** The ledger as an isolate sees it. Calls may fail. */
+/** The ledgers, as an isolate calls them. Both methods reject if the Durable Object cannot be reached or fails. */
 export interface LedgerPort {
+  /** Reports a batch to the ledger called `shard` (`shardOf`). Returns the budget as it is then. */
   record(shard: string, batch: Batch): Promise<BudgetView>;
-  /** `untold`: bytes of other fills that this isolate has admitted by itself. */
-  reserve(key: string, size: number, untold: number): Promise<Reservation>;
+  /**
+   * Asks the book for room for `size` bytes under `key`; it may evict. `unreported`: bytes of other fills that this isolate admitted by itself and has not
+   * reported yet. An admitted reservation ends when the object is reported, or after 15 minutes.
+   */
+  reserve(key: string, size: number, unreported: number): Promise<Reservation>;
 }
 
+/** What an isolate's retention works with. Times are milliseconds. */
 export interface RetentionDependencies {
   readonly ledger: LedgerPort;
+  /** Bytes. */
   readonly budget: number;
+  /** The class of a stored key. */
   readonly classOf: (key: string) => string;
   readonly now: () => number;
   readonly sleep: (ms: number) => Promise<void>;
-  /** Keeps work alive after the request at hand. */
+  /** Keeps the isolate alive until `work` has settled, also after the current request has ended. */
   readonly waitUntil: (work: Promise<unknown>) => void;
   readonly log: (message: string) => void;
 }
 
-/** An isolate's side of the retention: it collects, and asks as little as it can. */
+/** An isolate's side of the retention. It collects uses and news, and calls the ledger as rarely as it can. */
 export interface Retention {
-  /** A body (or a part of one) of a stored object goes out. Never waits. */
+  /** Notes that a stored object is used: `bytes` of its body go to a client. Returns at once. */
   use(key: string, bytes: number): void;
-  /** Whether a fill of this size may be stored. Asks the ledger only near the limit, or when it has not heard from it for a minute. */
+  /**
+   * Whether a fill of `size` bytes may be stored under `key`. Calls the ledger only near the budget, or if its last answer is older than a minute. Never
+   * rejects: false if the ledger fails.
+   */
   admit(key: string, size: number): Promise<boolean>;
-  /** Something happened at a mirror, for the history of its days. Never waits. */
+  /** Adds to the mirror's counts of today. Returns at once. */
   count(mirror: string, what: Partial<Omit<DayCount, "mirror" | "day">>): void;
-  /** The store, with everything stored and deleted told to the ledger. */
+  /** The same store, but everything that is stored in it or deleted from it is reported to the ledger. */
   watch(store: ObjectStore): ObjectStore;
-  /** Delivers what has been collected. Never throws. */
+  /** Reports what has been collected. Never rejects: what could not be delivered waits for the next report. */
   flush(): Promise<void>;
 }
 
+/** One for each isolate. */
 export function createRetention(deps: RetentionDependencies): Retention {
   const { ledger, budget, classOf, now, sleep, waitUntil, log } = deps;
-  /** By what they tell, oldest first: of each version the latest. */
+  /** Oldest first; of each version only the latest. */
   let news = new Map<string, News>();
   let uses = new Map<string, UseRecord>();
   let days = new Map<string, DayCount>();
   let collected = 0;
-  /** When the wait of this batch began; 0: not yet. */
+  /** When the wait for this batch began; 0: it has not begun. */
   let armedAt = 0;
   let known: { readonly used: number; readonly at: number } | null = null;
-  /** Admitted here, and not yet in what the ledger told; each version of a key takes room of its own. */
+  /** Fills that were admitted here and that the ledger does not count yet. Each version of a key takes its own room. */
   const pending = new Set<{ readonly key: string; readonly size: number; readonly at: number }>();
 
   function collect(): void {
@@ -69,7 +80,7 @@ export function createRetention(deps: RetentionDependencies): Retention {
   }
 
   function arm(): void {
-    // The request that armed the wait may have died with it.
+    // The request whose `waitUntil` kept the wait alive may have been ended by the runtime: then the batch waits for another one.
     if (now() - armedAt < 2 * FLUSH_MS) return;
     armedAt = now();
     waitUntil(sleep(FLUSH_MS).then(flush));
@@ -84,7 +95,7 @@ export function createRetention(deps: RetentionDependencies): Retention {
     armedAt = 0;
     const shards = new Set([...all.news, ...all.uses].map(({ key }) => shardOf(key)));
     if (shards.size === 0 && all.days.length > 0) shards.add(BOOK_SHARD);
-    // The days go along with the first: they cost no call of their own.
+    // The days travel with the first batch, so that they cost no extra call.
     await Promise.all([...shards].map((shard, at) => deliver(shard, at === 0 ? all : { ...all, days: [] })));
   }
 
@@ -96,12 +107,12 @@ export function createRetention(deps: RetentionDependencies): Retention {
       for (const one of batch.news) if (one.kind === "stored") settle(one.record);
       known = { used: view.used, at: now() };
     } catch (error) {
-      log(`Cannot tell the ledger of ${shard}: ${String(error)}`);
+      log(`Cannot report to the ledger of ${shard}; will try again: ${String(error)}`);
       keep(batch);
     }
   }
 
-  /** What could not be delivered waits for the next batch, before what has happened since. */
+  /** Puts a batch that could not be delivered back, before what has happened since. */
   function keep(batch: Required<Batch>): void {
     for (const day of batch.days) addDay(day);
     if (news.size + uses.size > MAX_ENTRIES) return;
@@ -137,14 +148,14 @@ export function createRetention(deps: RetentionDependencies): Retention {
     collect();
   }
 
-  /** The ledger knows of an object now: what was admitted for it counts there. */
+  /** The ledger has a row of this object now, and counts its bytes itself. */
   function settle({ key, size }: { readonly key: string; readonly size: number }): void {
     const own = [...pending].find((one) => one.key === key && one.size === size);
     if (own !== undefined) pending.delete(own);
   }
 
-  /** What the ledger has not been told of, but for one. */
-  function untold(except?: object): number {
+  /** Bytes of fills that the ledger does not count yet, without those of `except`. */
+  function unreported(except?: object): number {
     for (const one of pending) if (now() - one.at >= PENDING_MS) pending.delete(one);
     return [...pending].reduce((bytes, one) => (one === except ? bytes : bytes + one.size), 0);
   }
@@ -160,17 +171,17 @@ export function createRetention(deps: RetentionDependencies): Retention {
     },
     async admit(key, size) {
       if (!isStorableSize(size, budget)) return false;
-      const isFar = known !== null && now() - known.at < KNOWN_MS && known.used + untold() + size <= budget * ASK_SHARE;
+      const isFar = known !== null && now() - known.at < KNOWN_MS && known.used + unreported() + size <= budget * ASK_SHARE;
       const own = { key, size, at: now() };
-      // From here on others are to count it.
+      // Before the first await, so that other fills count it from now on.
       pending.add(own);
       if (isFar) return true;
-      // The ledger cannot weigh what it has not been told of.
+      // First report what was stored: the ledger evicts only objects that it knows.
       await flush();
       try {
-        const { admitted, used } = await ledger.reserve(key, size, untold(own));
+        const { admitted, used } = await ledger.reserve(key, size, unreported(own));
         known = { used, at: now() };
-        // Told, it counts there; refused, nowhere.
+        // If admitted, the ledger counts it from now on.
         pending.delete(own);
         return admitted;
       } catch (error) {

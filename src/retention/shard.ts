@@ -5,65 +5,72 @@ import type { KeyPattern } from "./glob.ts";
 import type { Ledger, LedgerRow, Totals } from "./ledger.ts";
 import { lastPassBegan, reconcilePage, SLICE_GRACE_MS } from "./reconcile.ts";
 
-/** What one run of a shard does at most: the heads of evicted objects are read, so a run stays within a Worker's 1,000 calls. */
+/** Limits of one run of a shard. It reads the head of each object that it evicts, and a Worker has 1,000 calls. */
 const MAX_EVICTED_PER_RUN = 500;
 const MAX_REAPED_PER_RUN = 50;
-/** Pages of a pass in one run; the pass of a million objects then takes 400 runs. */
+/** Pages of a pass in one run. A pass over a million objects takes 400 runs. */
 const MAX_PAGES_PER_RUN = 5;
-/** A page that takes unknown objects in reads each one's head: no further page in that run. */
+/** A page reads the head of each object without a row. After so many the run takes no further page. */
 const MAX_FOUND_PER_RUN = 250;
-/** Under pressure the slices of evicted objects go this soon; a reader still under way fetches them again. */
+/** If room is short, the slices of evicted objects are deleted this soon. A request that still reads them fetches them again. */
 const PRESSED_GRACE_MS = 15 * 60_000;
 
+/** What a shard works with. */
 export interface ShardDependencies {
   readonly ledger: Ledger;
   readonly store: ObjectStore;
   readonly now: () => number;
   readonly retentionMs: number;
-  /** What this shard's keys begin with: `<mirror>/`, or `-/`. */
+  /** This shard's keys begin with this: `<mirror>/`, or `-/`. */
   readonly prefix: string;
   readonly classOf: (key: string) => string;
 }
 
+/** What one run of housekeeping did. */
 export interface SweepReport {
   readonly totals: Totals;
-  /** Objects past their age that were deleted. */
+  /** How many objects were deleted because of their age. */
   readonly aged: number;
-  /** Bytes of slices deleted. */
+  /** Bytes of dead versions whose slices were deleted. */
   readonly reaped: number;
-  /** Objects that the ledger did not know, and rows whose object was gone. */
+  /** Objects without a row, which have one now. */
   readonly found: number;
+  /** Rows without an object, which were removed. */
   readonly lost: number;
+  /** `lastPassBegan` (reconcile.ts). */
   readonly passBegan: number;
 }
 
-/** One mirror's part of the ledger: rows, and what is done with the objects they stand for. */
+/** One mirror's part of the ledger: its rows, and the objects that they describe. */
 export interface Shard {
+  /** Takes in a batch. `ageFactor`: LFUDA's L. */
   record(batch: Batch, ageFactor: number): Totals;
-  /** What would go next, in LFUDA's order. */
+  /** The rows that would be evicted next, in LFUDA's order. `end`: there are no others. */
   lowest(limit: number): { readonly rows: readonly LedgerRow[]; readonly end: boolean };
-  /** Evicts these keys where they are still known. */
+  /** Evicts the objects of these keys; keys without a row are ignored. */
   evict(keys: readonly string[]): Promise<Totals>;
-  /** Deletes the slices of objects evicted long enough ago; sooner when `pressed`. */
+  /** Deletes slices of objects that were evicted a day ago, or a quarter of an hour ago when `pressed`. */
   reap(pressed: boolean): Promise<Totals>;
-  /** One bounded piece of housekeeping: age, dead slices, reconciliation. The next run goes on where this one stopped. */
+  /** One bounded run of housekeeping: age, dead slices, reconciliation. The next run goes on where this one stopped. */
   sweep(ageFactor: number): Promise<SweepReport>;
-  /** Those of `versions` that have a head, or had one lately. */
+  /** Those of `versions` that have a head, or are dead but not yet deleted. */
   known(versions: readonly string[]): readonly string[];
   totals(): Totals;
   list(pattern: KeyPattern, after: string, limit: number): LedgerPage;
+  /** Deletes the objects that match, unless `dryRun`. Returns their rows. */
   purge(pattern: KeyPattern, after: string, limit: number, dryRun: boolean): Promise<LedgerPage>;
 }
 
-/** Rows that match, of the part of the ledger that was looked through; `after` continues, null where there is no more. */
+/** One page of matching rows. `after` continues with the next page, which may be empty; null: this was the last. */
 export interface LedgerPage {
   readonly rows: readonly LedgerRow[];
   readonly after: string | null;
 }
 
-/** Rows looked at for one page, whatever the pattern. */
+/** How many rows are looked at for one page, however few match. */
 const MAX_SCANNED = 5_000;
 
+/** The shard over a ledger and the store. */
 export function createShard({ ledger, store, now, retentionMs, prefix, classOf }: ShardDependencies): Shard {
   function list(pattern: KeyPattern, after: string, limit: number): LedgerPage {
     const page = ledger.page(pattern.prefix, after, MAX_SCANNED);

@@ -1,20 +1,22 @@
-/** So many lines go out at once … */
+/** A batch is written when it has so many lines … */
 const BATCH_LINES = 64;
-/** … or what there is after so long. */
+/** … or so long after its first line. */
 const BATCH_MS = 200;
 
+/** What `batchLines` works with. Times are milliseconds. */
 export interface BatchLinesDependencies {
+  /** Writes one or more lines, without a line end after the last. */
   readonly write: (lines: string) => void;
   readonly now: () => number;
   readonly sleep: (ms: number) => Promise<void>;
-  /** Keeps work alive after the request at hand. */
+  /** Keeps the isolate alive until `work` has settled, also after the current request has ended. */
   readonly waitUntil: (work: Promise<unknown>) => void;
 }
 
-/** Collects lines and hands them over some dozens at a time: on one machine a line by itself costs half as much as the hit that it tells of. */
+/** Returns a function that takes one line, and writes lines in batches: on one machine to write a single line costs half as much as the hit it reports. */
 export function batchLines({ write, now, sleep, waitUntil }: BatchLinesDependencies): (line: string) => void {
   let lines: string[] = [];
-  /** When the wait of this batch began; 0: not yet. */
+  /** When the wait for this batch began; 0: it has not begun. */
   let armedAt = 0;
 
   function flush(): void {
@@ -26,7 +28,7 @@ export function batchLines({ write, now, sleep, waitUntil }: BatchLinesDependenc
   return (line) => {
     lines.push(line);
     if (lines.length >= BATCH_LINES) return flush();
-    // The request that armed the wait may have died with it.
+    // The request whose `waitUntil` kept the wait alive may have been ended by the runtime: then the batch waits for another one.
     if (now() - armedAt < 2 * BATCH_MS) return;
     armedAt = now();
     waitUntil(sleep(BATCH_MS).then(flush));

@@ -1,74 +1,90 @@
 import type { RequestRecord } from "./request-record.ts";
 import type { DayCount } from "./history.ts";
 
-/** One answered request, as the request log has it. */
+/** One answered request (request-record.ts). */
 export type Answered = Omit<RequestRecord, "method">;
 
-/** How an answer came about, for a person who counts. */
+/**
+ * Where the bytes of an answer came from: the store (`hit`; `stale` without the upstream's confirmation), another request's fill (`collapsed`), an upstream
+ * (`miss`); or it failed (`error`), or was refused before anything was looked up (`turned-away`).
+ */
 export type Outcome = "hit" | "stale" | "collapsed" | "miss" | "error" | "turned-away";
 
-/** Something that went wrong, and why. */
+/** Something that went wrong. */
 export interface Trouble {
+  /** Milliseconds since the epoch. */
   readonly at: number;
+  /** The upstream's URL, or `<mirror>/<path>`. */
   readonly where: string;
   readonly kind: "refused" | "cut" | "fault" | "broken" | "breaker" | "answer";
   readonly cause: string;
 }
 
+/** Counts of one mirror. */
 export interface MirrorCounts {
   readonly requests: Readonly<Record<Outcome, number>>;
   readonly bytes: Readonly<Record<Outcome, number>>;
-  /** Bytes stored: what the upstreams were asked for, but for what is passed on unstored. */
+  /** Bytes that fills stored. Bytes that were passed on without being stored are not among them. */
   readonly storedBytes: number;
-  /** Bodies whose bytes were not what they should be. */
+  /** Bodies from upstreams that failed verification. */
   readonly refused: number;
-  /** Answers that ended before their end. */
+  /** Answers whose body ended early. */
   readonly cut: number;
+  /** How long answers took. */
   readonly seconds: Histogram;
 }
 
-/** Cumulative counts by upper bound, as Prometheus has them. */
+/** A Prometheus histogram: `buckets[i]` counts the values up to `DURATION_BOUNDS_SECONDS[i]`. */
 export interface Histogram {
   readonly buckets: readonly number[];
   readonly sum: number;
   readonly count: number;
 }
 
+/** Successful requests for one path. */
 export interface PathCount {
   readonly mirror: string;
   readonly path: string;
   readonly requests: number;
+  /** Of bodies. */
   readonly bytes: number;
 }
 
-/** What one isolate has seen since it started. Plain numbers: counting one costs no I/O. */
+/** What one isolate has counted since it started, in memory. No call does I/O. */
 export interface Counters {
+  /** Counts an answer. `now`: milliseconds since the epoch. */
   answered(request: Answered, now: number): void;
+  /** Counts bytes that a fill stored. */
   stored(mirror: string, bytes: number): void;
+  /** Keeps a trouble for the status page. `mirror`: whose body was refused. */
   trouble(trouble: Trouble, mirror?: string): void;
+  /** By mirror; mirrors without a request or a stored object are absent. */
   mirrors(): ReadonlyMap<string, MirrorCounts>;
+  /** How often each upstream had trouble, by `<upstream> <kind>`. */
   upstreamEvents(): ReadonlyMap<string, number>;
-  /** The most wanted first. */
+  /** The paths with the most requests, most first. */
   top(limit: number): readonly PathCount[];
   /** The newest first. */
   troubles(): readonly Trouble[];
-  /** Of the first answer; 0 before it. */
+  /** Milliseconds since the epoch of the first answer; 0 before it. */
   readonly since: () => number;
 }
 
+/** Upper bounds of the histogram's buckets. */
 export const DURATION_BOUNDS_SECONDS = [0.005, 0.02, 0.1, 0.5, 2, 10, 60] as const;
 
 const OUTCOMES = ["hit", "stale", "collapsed", "miss", "error", "turned-away"] as const satisfies readonly Outcome[];
 const MAX_TROUBLES = 30;
-/** Paths that are counted: a crawler must not fill the memory. */
+/** How many paths are counted: without a limit a crawler could fill the memory. */
 const MAX_PATHS = 2_000;
 
 type Writable = { requests: Record<Outcome, number>; bytes: Record<Outcome, number>; storedBytes: number; refused: number; cut: number } & {
   seconds: { buckets: number[]; sum: number; count: number };
 };
 
+/** Counters that begin at 0. */
 export function createCounters(): Counters {
-  // The clock of an isolate stands still until its first request.
+  // Not the time of creation: an isolate's clock stands still until its first request.
   let since = 0;
   const mirrors = new Map<string, Writable>();
   const paths = new Map<string, { mirror: string; path: string; requests: number; bytes: number }>();
@@ -92,7 +108,7 @@ export function createCounters(): Counters {
     counted.bytes += bytes;
     paths.set(key, counted);
     if (paths.size <= MAX_PATHS) return;
-    // The lower half goes at once: looking for the least at each request would cost more.
+    // Drop the lower half at once: to look for the least wanted path at each request would cost more.
     const kept = [...paths].toSorted((a, b) => b[1].requests - a[1].requests).slice(0, MAX_PATHS / 2);
     paths.clear();
     for (const [keptKey, value] of kept) paths.set(keptKey, value);
@@ -126,7 +142,7 @@ export function createCounters(): Counters {
       if (status < 400) countPath({ ...request, mirror });
       if (cut !== undefined) counts.cut++;
       if (cut !== undefined) trouble({ at: now, where: `${mirror}/${path}`, kind: "cut", cause: cut });
-      // A flood of these would wash away what an operator can do something about.
+      // Requests that were turned away may be many, and would push the upstreams' troubles off the page.
       if (status >= 500 && outcome !== "turned-away")
         trouble({ at: now, where: `${mirror}/${path}`, kind: "answer", cause: `${status}: ${cache ?? "no detail"}` });
     },
@@ -141,13 +157,13 @@ export function createCounters(): Counters {
   };
 }
 
-/** By RFC 9211: `hit`, `fwd=miss; collapsed`, `fwd=stale; fwd-status=304`. */
+/** Reads the Cache-Status value (RFC 9211): `hit`, `fwd=miss; collapsed`, `fwd=stale; fwd-status=304`. */
 function outcomeOf({ status, cache, turnedAway }: Answered): Outcome {
   if (turnedAway === true) return "turned-away";
   if (status >= 400) return "error";
   if (cache === null) return "miss";
   if (/^hit\b/.test(cache)) return /ttl=-/.test(cache) ? "stale" : "hit";
-  // The upstream was asked, and sent nothing: the bytes are the store's.
+  // The upstream confirmed the stored copy and sent no bytes.
   if (/fwd-status=304/.test(cache)) return "hit";
   return /\bcollapsed\b/.test(cache) ? "collapsed" : "miss";
 }
@@ -160,7 +176,7 @@ export function tallyOf(request: Answered): Omit<DayCount, "mirror" | "day" | "r
     requests: 1,
     served: bytes,
     saved: outcome === "hit" || outcome === "stale" || outcome === "collapsed" ? bytes : 0,
-    // What is stored is counted as it is stored.
+    // Stored bytes are counted when they are stored.
     fetched: outcome === "miss" && !/; stored\b/.test(cache ?? "") ? bytes : 0,
     cut: cut === undefined ? 0 : 1,
     turnedAway: outcome === "turned-away" ? 1 : 0,

@@ -2,43 +2,49 @@ import { DAY_MS } from "../http/units.ts";
 import { rowsOf, type Sql } from "../store/sql.ts";
 import type { RootStanding } from "./root-standing.ts";
 
-/** What one mirror did on one day (UTC). Bytes of bodies. */
+/** Counts of one mirror on one day (UTC). Bytes are those of bodies. */
 export interface DayCount {
   readonly mirror: string;
   /** `2026-11-22` */
   readonly day: string;
   readonly requests: number;
+  /** Bytes sent to clients. */
   readonly served: number;
-  /** Of what was served, what no upstream had to send for it. */
+  /** Those of `served` that no upstream had to send. */
   readonly saved: number;
-  /** What upstreams sent: stored, or passed on. */
+  /** Bytes that upstreams sent, stored or passed on. */
   readonly fetched: number;
-  /** Bodies from upstreams whose bytes were not what they should be. */
+  /** Bodies from upstreams that failed verification. */
   readonly refused: number;
-  /** Answers that ended before their end. */
+  /** Answers whose body ended early. */
   readonly cut: number;
-  /** Requests that a mirror's access, or a limit, kept out. */
+  /** Requests that the mirror's `access` or a rate limit refused. */
   readonly turnedAway: number;
 }
 
+/** How one published root stands. `root`: its path below the mirror. */
 export interface RootLine extends RootStanding {
   readonly mirror: string;
   readonly root: string;
 }
 
-/** What is remembered over restarts and isolates: days, and how repositories stand. */
+/** Counts by day, and how roots stand: of all isolates, kept over restarts. No method waits. */
 export interface History {
+  /** Adds to the days; forgets days older than `HISTORY_DAYS`. */
   count(days: readonly DayCount[]): void;
-  /** Null: the root is no longer published. */
+  /** Keeps how a root stands; null: it is no longer published. */
   stand(mirror: string, root: string, standing: RootStanding | null): void;
   /** The oldest day first. */
   days(): readonly DayCount[];
+  /** By mirror and root, at most 200. */
   roots(): readonly RootLine[];
 }
 
+/** How many days are kept, today included. */
 export const HISTORY_DAYS = 14;
 const COUNTS = ["requests", "served", "saved", "fetched", "refused", "cut", "turnedAway"] as const;
 
+/** Opens the history in `sql`, and makes its tables at the first start. `now`: milliseconds since the epoch. */
 export function createHistory(sql: Sql, now: () => number): History {
   sql.exec(
     `CREATE TABLE IF NOT EXISTS days (day TEXT, mirror TEXT, ${COUNTS.map((name) => `${name} INTEGER NOT NULL`).join(", ")},
@@ -72,18 +78,18 @@ export function createHistory(sql: Sql, now: () => number): History {
   };
 }
 
-/** The day of a time, as UTC has it. */
+/** The UTC day of a time in milliseconds since the epoch: `2026-11-22`. */
 export function dayOf(ms: number): string {
   return new Date(ms).toISOString().slice(0, 10);
 }
 
-/** Two counts of one mirror's day as one. */
+/** The sum of two counts of the same mirror and day. */
 export function addDays(one: DayCount | undefined, more: DayCount): DayCount {
   if (one === undefined) return more;
   return { ...more, ...Object.fromEntries(COUNTS.map((name) => [name, one[name] + more[name]])) };
 }
 
-/** A day on which nothing happened yet. */
+/** A day's counts, all 0. */
 export function emptyDay(mirror: string, day: string): DayCount {
   return { mirror, day, requests: 0, served: 0, saved: 0, fetched: 0, refused: 0, cut: 0, turnedAway: 0 };
 }

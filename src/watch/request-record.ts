@@ -1,16 +1,19 @@
 /** One line of the request log. */
 export interface RequestRecord {
   readonly method: string;
+  /** Null for a refused request that names no mirror. */
   readonly mirror: string | null;
+  /** Below the mirror; without a mirror the request target. */
   readonly path: string;
   readonly status: number;
-  /** Body bytes that went out (or were handed to the runtime whole). */
+  /** Bytes of the body that were sent to the client, or handed to the runtime as one body. */
   readonly bytes: number;
-  /** The whole Cache-Status value, without our own name. */
+  /** The value of Cache-Status without our own name. */
   readonly cache: string | null;
+  /** Milliseconds until the answer had ended. */
   readonly ms: number;
-  /** Why the body ended before its end. */
+  /** Why the body ended early; absent if it did not. */
   readonly cut?: string;
-  /** Kept out before anything was looked up: by a mirror's access, a limit, a path that is none, a loop. */
+  /** Refused before anything was looked up: by the mirror's `access`, a rate limit, a bad path, or a loop of mirrors. */
   readonly turnedAway?: true;
 }

@@ -72,7 +72,7 @@ export function createLedgers({ store, now, budget, mirrors = ["fedora"] }: Ledg
       const arrived = batch.news.flatMap(({ kind, key }) => (kind === "stored" ? [key] : []));
       return running.book.report(name, totals, arrived, batch.days);
     },
-    reserve: (key, size, untold) => running.book.reserve(key, size, untold),
+    reserve: (key, size, unreported) => running.book.reserve(key, size, unreported),
   };
 }
 

@@ -29,7 +29,7 @@ function createWorld(): World {
   const retention = createRetention({
     ledger: {
       record: (shard, batch) => (calls.push("record"), ledgers.record(shard, batch)),
-      reserve: (key, size, untold) => (calls.push("reserve"), ledgers.reserve(key, size, untold)),
+      reserve: (key, size, unreported) => (calls.push("reserve"), ledgers.reserve(key, size, unreported)),
     },
     budget: BUDGET,
     classOf: () => "package",
