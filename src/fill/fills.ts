@@ -1,12 +1,13 @@
 import type { Target } from "../route/target.ts";
 import type { StoredObject } from "../store/stored-object.ts";
 import type { UpstreamAnswer } from "../upstream/upstream.ts";
-import { createFill, type Fill, type FillEnd, isComing, isDropped } from "./shared/fill.ts";
-import type { PumpDependencies } from "./pump/pump.ts";
-import { Reading, type ReadingOptions } from "./reading.ts";
+import type { ObtainOptions } from "./obtain.ts";
+import type { PumpDependencies } from "./pump/dependencies.ts";
+import { Reading } from "./reading.ts";
+import { createFill, isComing, isDropped, type Fill, type FillEnd } from "./shared/fill.ts";
 import { dropBuffers, dropStoredBuffers } from "./shared/slice-buffers.ts";
 
-export interface FillRequest extends ReadingOptions {
+export interface FillRequest extends ObtainOptions {
   readonly target: Target;
   /** Where it is stored; the target's key unless the content is stored by its digest. */
   readonly key?: string;
@@ -19,47 +20,42 @@ export interface FillRequest extends ReadingOptions {
   readonly opened?: UpstreamAnswer;
 }
 
-/** A miss, once: everyone who asks for the same object at the same time reads from the same fill. */
+/** A miss, once: all requests for the same object at the same time read from the same fill. */
 export interface Fills {
+  /** The caller must close the reading. */
   open(request: FillRequest): Promise<FillEnd | { readonly kind: "reading"; readonly reading: Reading }>;
-  /** What this isolate is fetching now. */
+  /** What this isolate fetches now. */
   list(): readonly Fill[];
 }
 
 export function createFills(deps: PumpDependencies): Fills {
   const fills = new Map<string, Fill>();
-  /** Also those whose key another fill has taken. */
+  /** Also those that another fill has replaced under their key. */
   const all = new Set<Fill>();
-  // Without this, fills that all wait for their next slice, or are read slowly to their end, would keep each other waiting.
+  // Fills that all wait for room for their next slice, or have slow readers, would otherwise keep each other waiting.
   deps.memory.onShortage(() => all.forEach(dropStoredBuffers));
 
   function join(request: FillRequest): Fill {
     const { target, head, opened } = request;
     const key = request.key ?? target.key;
-    const known = fills.get(key);
-    if (known !== undefined && isLost(known)) forget(known);
     const present = fills.get(key);
-    const current =
-      present !== undefined &&
-      present.end === null &&
-      !present.spoiled &&
-      opened === undefined &&
-      isReadable(present, request.first) &&
-      (head === undefined || present.object === null || present.object.version === head.version);
-    if (present !== undefined && current) return present;
+    if (present !== undefined && isLost(present)) forget(present);
+    else if (present !== undefined && opened === undefined && isJoinable(present, request)) return present;
     const fill = createFill(target, key, head ?? null, opened !== undefined, deps.config.sliceBytes);
     fills.set(key, fill);
     all.add(fill);
     return fill;
   }
 
-  /** What is not stored can be read only by who is there in time: others fetch it for themselves, apart from that fill's buffers. */
-  function isReadable(fill: Fill, first: number): boolean {
+  function isJoinable(fill: Fill, { first, head }: FillRequest): boolean {
+    if (fill.end !== null || fill.spoiled) return false;
+    if (head !== undefined && fill.object !== null && fill.object.version !== head.version) return false;
+    // What is not stored can be read only while it is in memory: a request that comes too late fetches it again, apart from these buffers.
     const slice = Math.floor(first / fill.sliceBytes);
     return fill.storable || fill.buffers.has(slice) || isComing(fill, slice, deps.now());
   }
 
-  /** Given out before it was stored, by a request that was dropped before it stored it: it would be given out for ever. */
+  /** The runtime dropped the request that was to store what went out already: without this check, it would go out from memory for ever. */
   function isLost({ storable, buffers, runs }: Fill): boolean {
     const isUnstored = storable && [...buffers.values()].some(({ released, atRest }) => released && !atRest);
     return isUnstored && [...runs].every((run) => isDropped(run, deps.now()));
@@ -77,22 +73,18 @@ export function createFills(deps: PumpDependencies): Fills {
 
   return {
     async open(request) {
+      const { first, last, opened, expected, recheck } = request;
       const fill = join(request);
-      const waitUntil = (work: Promise<unknown>) => request.waitUntil(work.finally(() => leave(fill)));
-      const reading = new Reading(fill, deps, { waitUntil, expected: request.expected, recheck: request.recheck });
-      const close = reading.close.bind(reading);
-      reading.close = () => {
-        close();
-        leave(fill);
-      };
+      const reading = new Reading(fill, deps, {
+        waitUntil: (work) => request.waitUntil(work.finally(() => leave(fill))),
+        expected,
+        recheck,
+        onClose: () => leave(fill),
+      });
       try {
-        const end = await reading.describe(
-          request.first,
-          request.last === undefined ? null : Math.floor(request.last / fill.sliceBytes),
-          request.opened,
-        );
-        // Where another request leads, the answer at hand is one too many.
-        if (request.opened?.kind === "body" && !reading.leads) request.opened.source.cancel("another request fetches it");
+        const end = await reading.describe(first, last === undefined ? null : Math.floor(last / fill.sliceBytes), opened);
+        // Where another request leads, this upstream's answer is one too many.
+        if (opened?.kind === "body" && !reading.leads) opened.source.cancel("another request fetches it");
         if (end === null) return { kind: "reading", reading };
         reading.close();
         return end;

@@ -1,4 +1,5 @@
 import type { Target } from "../route/target.ts";
+import { describeObject } from "../store/describe-object.ts";
 import { newVersion } from "../store/keys.ts";
 import type { StoredObject } from "../store/stored-object.ts";
 import type { Representation } from "../upstream/upstream.ts";
@@ -8,6 +9,7 @@ export const FREE_PUMP_BYTES = 4 * 1024 * 1024;
 
 /** Stores a body as the platform moves it, without a look at its bytes. */
 export interface NativeStore {
+  /** Whether an object of this size (in bytes) may be stored. */
   admit(key: string, size: number): Promise<boolean>;
   /** Stores all of `body` or nothing. Never throws. */
   put(target: Target, representation: Representation & { readonly size: number }, body: ReadableStream<Uint8Array>): Promise<void>;
@@ -27,22 +29,14 @@ export interface NativeStoreDependencies {
 export function createNativeStore({ admit, put, now, onStored, onUnstored }: NativeStoreDependencies): NativeStore {
   return {
     admit,
-    async put(target, { size, contentType, etag, lastModified, upstream }, body) {
-      const object: StoredObject = {
-        version: newVersion(),
-        size,
-        contentType: contentType ?? "application/octet-stream",
-        ...(etag === undefined ? {} : { etag }),
-        ...(lastModified === undefined ? {} : { lastModified }),
-        upstream,
-        storedAt: now(),
-        verified: "length",
-      };
+    async put(target, representation, body) {
+      const { size } = representation;
+      const object = describeObject(representation, { version: newVersion(), size, storedAt: now(), verified: "length" });
       try {
         if ((await put(target.key, object, body)) === "stored") onStored(target, object);
       } catch (error) {
         onUnstored(target.key, String(error));
-        // An unread branch would hold up the client's.
+        // The body is one branch of a tee: left unread, it would hold up the client's branch.
         await body.cancel().catch(() => {});
       }
     },

@@ -10,14 +10,24 @@ export type Placed = Pick<StoredObject, "version" | "sliceBytes">;
  * Opens bytes [offset, offset + length) of one version, which must not cross from one slice into the next, as the store's own stream.
  * Null: the store does not have these bytes, or has another version under the key by now. Throws StoreError.
  */
-export async function openPart(
+export function openPart(
   store: Reads,
   key: string,
   { version, sliceBytes }: Placed,
   offset: number,
   length: number,
 ): Promise<ReadableStream<Uint8Array> | null> {
-  if (sliceBytes !== undefined) return store.getSlice(version, Math.floor(offset / sliceBytes), offset % sliceBytes, length);
+  if (sliceBytes === undefined) return openInline(store, key, version, offset, length);
+  return store.getSlice(version, Math.floor(offset / sliceBytes), offset % sliceBytes, length);
+}
+
+async function openInline(
+  store: Reads,
+  key: string,
+  version: string,
+  offset: number,
+  length: number,
+): Promise<ReadableStream<Uint8Array> | null> {
   const found = await store.get(key, { offset, length });
   if (found?.object.version === version) return found.body;
   await found?.body?.cancel();

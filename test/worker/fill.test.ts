@@ -4,17 +4,17 @@ import type { Config } from "../../src/config/config.ts";
 import { createLeases, type FillCoordinator } from "../../src/fill/flight/fill-coordinator.ts";
 import { createFills, type Fills } from "../../src/fill/fills.ts";
 import { createMemory } from "../../src/fill/shared/memory.ts";
-import type { PumpDependencies } from "../../src/fill/pump/pump.ts";
+import type { Foreknowledge, Foresee, PumpDependencies } from "../../src/fill/pump/dependencies.ts";
 import type { Reading, Sink } from "../../src/fill/reading.ts";
 import { createStreamDigest } from "../../src/fill/pump/stream-digest.ts";
 import type { Target } from "../../src/route/target.ts";
-import { createChecks } from "../../src/serve/checks.ts";
-import type { ServeDependencies } from "../../src/serve/dependencies.ts";
-import { serveChecked } from "../../src/serve/serve-checked.ts";
-import { servePackage } from "../../src/serve/serve-package.ts";
+import { serve } from "../../src/serve/serve.ts";
+import { createConfirmations } from "../../src/serve/shared/confirmations.ts";
+import type { ServeDependencies } from "../../src/serve/shared/dependencies.ts";
 import { StoreError, type ObjectStore } from "../../src/store/object-store.ts";
 import { createR2Store } from "../../src/store/r2-store.ts";
 import type { UpstreamAnswer, UpstreamRequest, Upstreams } from "../../src/upstream/upstream.ts";
+import { toHex } from "../../src/verify/to-hex.ts";
 import { craftRpm } from "../support/crafted-rpm.ts";
 
 const { BUCKET, FLIGHTS } = env as unknown as { BUCKET: R2Bucket; FLIGHTS: DurableObjectNamespace<FillCoordinator> };
@@ -41,14 +41,14 @@ interface Served {
 }
 
 /** The upstreams of a mirror: what each answers, and how often it was asked. */
-function createOrigin(serve: (upstream: string, path: string) => Served | null) {
+function createOrigin(serving: (upstream: string, path: string) => Served | null) {
   const asked: UpstreamRequest[] = [];
   const cancelled: UpstreamRequest[] = [];
   const upstreams: Upstreams = {
     async open(request): Promise<UpstreamAnswer> {
       asked.push(request);
       const upstream = UPSTREAMS.find((url) => request.avoid?.includes(url) !== true) ?? UPSTREAMS[0];
-      const served = serve(upstream, request.path);
+      const served = serving(upstream, request.path);
       if (served === null) return { kind: "absent", status: 404 };
       const { bytes, lastModified, pauseAt = Infinity, gate } = served;
       const representation = {
@@ -84,7 +84,7 @@ interface World {
   readonly log: string[];
   /** Fills of another isolate over the same store and coordinator. */
   isolate(overrides?: Partial<PumpDependencies>): Fills;
-  open(fills: Fills, target?: Target): Promise<Reading>;
+  open(fills: Fills, target?: Target, expected?: Foresee): Promise<Reading>;
   /** All that went on behind the answers so far has ended. */
   settled(): Promise<void>;
 }
@@ -95,7 +95,7 @@ function createWorld(upstreams: Upstreams, change: (store: ObjectStore) => Parti
   const path = `pool/${++worlds}.rpm`;
   const key = `any/${path}`;
   const mirror = { name: "any", upstreams: UPSTREAMS.map((url) => ({ url, authorization: undefined })) } as unknown as Target["mirror"];
-  const target: Target = { mirror, path, query: "", key, class: "package", rule: "rpm" };
+  const target: Target = { mirror, path, query: "", key, class: "package", rule: "rpm", repository: null };
   const bare = createR2Store(BUCKET);
   const store = { ...bare, ...change(bare) };
   const log: string[] = [];
@@ -124,14 +124,14 @@ function createWorld(upstreams: Upstreams, change: (store: ObjectStore) => Parti
         onUnstored: (_key, reason) => log.push(reason),
         ...overrides,
       }),
-    async open(fills, of = target) {
+    async open(fills, of = target, expected = async () => ({ known: [], provisional: false })) {
       const opened = await fills.open({
         target: of,
         first: 0,
         // Whoever calls has looked at the store just now.
         recheck: false,
         waitUntil: (one) => void work.push(one),
-        expected: async () => ({ known: [], provisional: false }),
+        expected,
       });
       if (opened.kind !== "reading") throw new Error(`Cannot read ${of.key}: ${JSON.stringify(opened)}`);
       return opened.reading;
@@ -259,8 +259,8 @@ describe("the coordinator", () => {
     expect(first.kind).toBe("lead");
     const second = await leases.claim("any/lease", 0, { recheck: true });
     if (first.kind !== "lead" || second.kind !== "follow") throw new Error(`Cannot go on with ${first.kind} and ${second.kind}`);
-    const waiting = second.follower.wait({ object: true });
-    first.lease.end();
+    const waiting = leases.follow("any/lease", 0, { seen: second.seen, wantObject: true });
+    first.lease[Symbol.dispose]();
     expect(await waiting).toEqual({ kind: "free" });
     expect((await leases.claim("any/lease", 0, { recheck: true })).kind).toBe("lead");
   });
@@ -288,7 +288,7 @@ describe("the coordinator", () => {
     expect([one.kind, other.kind]).toEqual(["lead", "lead"]);
     await leases.taint("any/one", "c".repeat(32));
     expect((await leases.claim("any/one", 0, { recheck: true })).kind).toBe("follow");
-    for (const claim of [one, other]) if (claim.kind === "lead") claim.lease.end();
+    for (const claim of [one, other]) if (claim.kind === "lead") claim.lease[Symbol.dispose]();
     expect(await leases.claim("any/one", 0, { recheck: true })).toMatchObject({ kind: "lead", tainted: true });
     expect(await leases.claim("any/other", 0, { recheck: true })).toMatchObject({ kind: "lead", tainted: false });
     await evictDurableObject(FLIGHTS.get(FLIGHTS.idFromName("local")));
@@ -448,6 +448,67 @@ describe("a version that proves bad", () => {
   });
 });
 
+describe("a file that came while the index that may name it was being read", () => {
+  const BUILDING: Foreknowledge = { known: [], provisional: true };
+
+  async function namedAs(bytes: Uint8Array): Promise<Foreknowledge> {
+    const digest = toHex(new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)));
+    return { known: [{ algorithm: "sha256", digest, source: "index" }], provisional: false };
+  }
+
+  /** Fetches `bytes`; the index lands between the last question before the write and the one after it, and says `landed`. */
+  async function fetchWhileBuilding(bytes: Uint8Array, landed: Foreknowledge) {
+    const world = createWorld(createOrigin(() => ({ bytes })).upstreams);
+    const markedWhenAsked: boolean[] = [];
+    const reading = await world.open(world.isolate(), world.target, async () => {
+      const head = await world.store.head(world.key);
+      markedWhenAsked.push(head?.provisional === true);
+      return markedWhenAsked.length < 3 ? BUILDING : landed;
+    });
+    const read = await readAll(reading).catch((error: unknown) => String(error));
+    await world.settled();
+    // The mark is at rest before the last question: an index that lands after it finds the mark.
+    expect(markedWhenAsked).toEqual([false, false, true]);
+    return { world, read };
+  }
+
+  it.each([50_000, 450_000])("is proven where the index names it just after the last question (%d bytes)", async (size) => {
+    const bytes = rpmOf(61, size);
+    const { world, read } = await fetchWhileBuilding(bytes, await namedAs(bytes));
+    expect(isEqual(read as Uint8Array, bytes)).toBe(true);
+    const head = await world.store.head(world.key);
+    expect(head).toMatchObject({ verified: "digest" });
+    expect(head).not.toHaveProperty("provisional");
+    expect(isEqual((await readStored(world.store, world.key)) ?? new Uint8Array(), bytes)).toBe(true);
+  });
+
+  it.each([50_000, 450_000])("is taken back where the index names other bytes, and taints what comes next (%d bytes)", async (size) => {
+    const bytes = rpmOf(67, size);
+    const { world, read } = await fetchWhileBuilding(bytes, await namedAs(flipped(bytes, 40_000)));
+    expect(read).toContain("bad");
+    expect(await world.store.head(world.key)).toBeNull();
+    expect(world.log).toEqual([expect.stringContaining("that its index names")]);
+    expect(isEqual(await readAll(await world.open(world.isolate())), bytes)).toBe(true);
+    await world.settled();
+    expect(await world.store.head(world.key)).toMatchObject({ tainted: true });
+  });
+
+  it.each([50_000, 450_000])("keeps its mark while the index is still being read (%d bytes)", async (size) => {
+    const bytes = rpmOf(71, size);
+    const { world, read } = await fetchWhileBuilding(bytes, BUILDING);
+    expect(isEqual(read as Uint8Array, bytes)).toBe(true);
+    expect(await world.store.head(world.key)).toMatchObject({ provisional: true, verified: "structure" });
+  });
+
+  it("loses its mark where the index does not name it", async () => {
+    const bytes = rpmOf(73, 50_000);
+    const { world } = await fetchWhileBuilding(bytes, { known: [], provisional: false });
+    const head = await world.store.head(world.key);
+    expect(head).toMatchObject({ verified: "structure" });
+    expect(head).not.toHaveProperty("provisional");
+  });
+});
+
 describe("memory", () => {
   it("that is too small for all fills at once delays them, and fails none", async () => {
     const bytes = rpmOf(31, 650_000);
@@ -481,7 +542,7 @@ describe("memory", () => {
 describe("a package that a client doubts", () => {
   const MINUTE_MS = 60_000;
 
-  function createMirror(origin: ReturnType<typeof createOrigin>, serve: typeof servePackage = servePackage) {
+  function createMirror(origin: ReturnType<typeof createOrigin>, pathClass: Target["class"] = "package") {
     const world = createWorld(origin.upstreams);
     let clock = Date.now();
     const now = (): number => clock;
@@ -491,7 +552,7 @@ describe("a package that a client doubts", () => {
       fills: world.isolate({ now }),
       upstreams: origin.upstreams,
       repositories: { expected: async () => ({ kind: "none" }) } as unknown as ServeDependencies["repositories"],
-      checks: createChecks(),
+      confirmations: createConfirmations(),
       now,
       native: null,
       taint: async () => {},
@@ -503,7 +564,7 @@ describe("a package that a client doubts", () => {
       pass: (ms: number) => void (clock += ms),
       async get(headers: Record<string, string> = {}) {
         const client = { method: "GET", headers: new Headers(headers), waitUntil: () => {}, onBody: () => {} };
-        const response = await serve(client, world.target, deps);
+        const response = await serve(client, { ...world.target, class: pathClass }, deps);
         return { status: response.status, bytes: new Uint8Array(await response.arrayBuffer()) };
       },
     };
@@ -544,14 +605,12 @@ describe("a package that a client doubts", () => {
     const [one, two] = [rpmOf(53, 50_000), rpmOf(59, 50_000)];
     let served: Served = { bytes: one, lastModified: new Date().toUTCString() };
     const origin = createOrigin(() => served);
-    const mirror = createMirror(origin, (client, target, deps) =>
-      serveChecked(client, { ...target, class: "volatile" }, deps, { ttlSeconds: 30 }),
-    );
+    const mirror = createMirror(origin, "volatile");
     expect(isEqual((await mirror.get()).bytes, one)).toBe(true);
     served = { ...served, bytes: two };
-    mirror.pass(MINUTE_MS);
+    mirror.pass(2 * MINUTE_MS);
     expect(isEqual((await mirror.get()).bytes, two)).toBe(true);
-    mirror.pass(MINUTE_MS);
+    mirror.pass(2 * MINUTE_MS);
     await mirror.get();
     expect(origin.asked.map(({ conditional }) => conditional?.lastModified)).toEqual([undefined, undefined, served.lastModified]);
   });

@@ -1,16 +1,15 @@
-import type { StoredObject } from "../../store/stored-object.ts";
-import { isHeld, NO_LEASES, RECENT_COMMIT_MS, reduceLeases, takeoverIn, type LeaseEvent, type LeaseState } from "./lease-state.ts";
-import type { Followed } from "./leases.ts";
 import { createSignal, type Signal } from "../shared/signal.ts";
+import { holds, isHeld, NO_LEASES, RECENT_COMMIT_MS, reduceLeases, takeoverIn, type LeaseEvent, type LeaseState } from "./lease-state.ts";
+import type { Claim, ClaimOptions, Followed, FollowOptions } from "./leases.ts";
 
-/** Objects that one coordinator knows of before it forgets those that nothing happens to. */
+/** Above this number of objects a coordinator forgets those that no request fetches. */
 const MAX_IDLE = 1_000;
 
 /** What a coordinator knows of one object, in memory: a restart forgets it, which does no harm. */
 interface Coordinated {
   state: LeaseState;
   readonly changed: Signal;
-  /** Versions that went bad, for readers that are in the middle of one. */
+  /** Versions that went bad: a reader may be in the middle of one. */
   readonly spoiled: Set<string>;
 }
 
@@ -21,18 +20,17 @@ export class Coordinator {
   /** Keys that ever had a version that went bad. */
   readonly tainted = new Set<string>();
 
-  claim(key: string, slice: number, recheck: boolean, version?: string): Decision {
+  claim(key: string, slice: number, { recheck, version }: ClaimOptions): Claim {
     const object = this.#objectOf(key);
     if (version !== undefined && object.spoiled.has(version)) return { kind: "spoiled" };
     if (recheck && isRecent(object.state, Date.now())) return { kind: "stored" };
-    const holder = crypto.randomUUID();
-    const { leases, object: described, failures } = change(object, { kind: "claim", holder, slice });
-    if (leases.get(slice)?.holder !== holder) return { kind: "follow", object: described, seen: failures };
-    return { kind: "lead", apply: (event) => change(object, event), holder, tainted: this.tainted.has(key) };
+    const lease = createLease(object);
+    if (lease.tell({ kind: "claim", slice })) return { kind: "lead", lease, tainted: this.tainted.has(key) };
+    return { kind: "follow", object: object.state.object, seen: object.state.failures };
   }
 
-  /** Waits (level-triggered, so that no wake-up is lost) until the slice is committed, free or failed; 10 s without progress make it free. */
-  async follow(key: string, slice: number, seen: number, wantObject: boolean): Promise<Followed> {
+  /** Looks at the state after each change of it, so that no wake-up can be lost. */
+  async follow(key: string, slice: number, { seen, wantObject }: FollowOptions): Promise<Followed> {
     const since = Date.now();
     const coordinated = this.#objectOf(key);
     for (;;) {
@@ -40,7 +38,7 @@ export class Coordinator {
       const { state, changed } = coordinated;
       const { committed, failure, failures, object } = state;
       if (failures > seen && failure !== null) return { kind: "failed", failure };
-      // One that fits in a slice cannot be read before it is stored whole.
+      // An object that fits in one slice cannot be read before it is stored whole.
       if (wantObject && object?.sliceBytes !== undefined) return { kind: "described", object };
       if (committed !== null && committed.slice === slice && committed.at >= since) return { kind: "committed" };
       if (!isHeld(state, slice, now)) return { kind: "free" };
@@ -66,23 +64,27 @@ export class Coordinator {
       const isAtWork = [...state.leases.keys()].some((slice) => isHeld(state, slice, now));
       if (!isAtWork && spoiled.size === 0 && !isRecent(state, now)) this.#objects.delete(key);
     }
-    // Where most are at work, looking through them at each claim would find nothing to forget.
+    // Where most are being fetched, a search at each claim would find nothing to forget.
     this.#forgetAbove = Math.max(MAX_IDLE, 2 * this.#objects.size);
   }
 }
 
-function change(object: Coordinated, event: LeaseEvent): LeaseState {
-  object.state = reduceLeases(object.state, event, Date.now());
-  object.changed.notify();
-  return object.state;
+/** A near `SliceLease`: it answers at once. */
+function createLease(object: Coordinated) {
+  const holder = crypto.randomUUID();
+  const apply = (event: LeaseEvent): void => {
+    object.state = reduceLeases(object.state, holder, event, Date.now());
+    object.changed.notify();
+  };
+  return {
+    tell(event: LeaseEvent): boolean {
+      apply(event);
+      return event.kind !== "claim" || holds(object.state, holder, event.slice);
+    },
+    [Symbol.dispose]: () => apply({ kind: "release" }),
+  };
 }
 
 function isRecent({ committed }: LeaseState, now: number): boolean {
   return committed !== null && now - committed.at < RECENT_COMMIT_MS;
 }
-
-export type Decision =
-  | { readonly kind: "lead"; readonly apply: (event: LeaseEvent) => LeaseState; readonly holder: string; readonly tainted: boolean }
-  | { readonly kind: "stored" }
-  | { readonly kind: "spoiled" }
-  | { readonly kind: "follow"; readonly object: StoredObject | null; readonly seen: number };

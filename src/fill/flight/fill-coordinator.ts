@@ -1,13 +1,11 @@
 import { DurableObject, RpcTarget } from "cloudflare:workers";
-import type { StoredObject } from "../../store/stored-object.ts";
-import type { UpstreamFailure } from "../../upstream/upstream.ts";
-import { Coordinator, type Decision } from "./coordinator.ts";
-import type { LeaseEvent, LeaseState } from "./lease-state.ts";
-import type { Claim, Followed, Leases } from "./leases.ts";
+import { Coordinator } from "./coordinator.ts";
+import type { LeaseEvent } from "./lease-state.ts";
+import type { Claim, ClaimOptions, Followed, FollowOptions, Leases, SliceLease } from "./leases.ts";
 
 const TAINT_PREFIX = "tainted:";
 
-/** The coordinator of one object's leases, as a Durable Object. In storage is only which objects ever had a version that went bad. */
+/** The coordinator of one object's leases, as a Durable Object. Its storage holds only the keys of objects that ever had a version that went bad. */
 export class FillCoordinator extends DurableObject<unknown> {
   readonly #coordinator = new Coordinator();
 
@@ -19,12 +17,13 @@ export class FillCoordinator extends DurableObject<unknown> {
     });
   }
 
-  claim(key: string, slice: number, recheck: boolean, version?: string): ClaimAnswer {
-    return grant(this.#coordinator.claim(key, slice, recheck, version));
+  claim(key: string, slice: number, options: ClaimOptions) {
+    const claim = this.#coordinator.claim(key, slice, options);
+    return claim.kind === "lead" ? { ...claim, lease: new LeaseTarget(claim.lease) } : claim;
   }
 
-  follow(key: string, slice: number, seen: number, wantObject: boolean): Promise<Followed> {
-    return this.#coordinator.follow(key, slice, seen, wantObject);
+  follow(key: string, slice: number, options: FollowOptions): Promise<Followed> {
+    return this.#coordinator.follow(key, slice, options);
   }
 
   async taint(key: string, version: string): Promise<void> {
@@ -32,88 +31,44 @@ export class FillCoordinator extends DurableObject<unknown> {
     await this.ctx.storage.put(TAINT_PREFIX + key, true);
   }
 
-  /** All keys that it was told of. */
+  /** All keys that ever had a version that went bad. */
   tainted(): readonly string[] {
     return [...this.#coordinator.tainted];
   }
 }
 
-/** Held from afar it lives as long as the leader's request: the runtime disposes it when that ends, for whatever reason, and the lease ends with it. */
-class LeaseTarget extends RpcTarget {
-  readonly #apply: (event: LeaseEvent) => LeaseState;
-  readonly #holder: string;
+/** A lease for a leader in another isolate. The runtime disposes it when the leader's request ends, for whatever reason. */
+class LeaseTarget extends RpcTarget implements SliceLease {
+  readonly #lease: SliceLease;
 
-  constructor(apply: (event: LeaseEvent) => LeaseState, holder: string) {
+  constructor(lease: SliceLease) {
     super();
-    this.#apply = apply;
-    this.#holder = holder;
+    this.#lease = lease;
   }
 
-  describe(object: StoredObject): void {
-    this.#apply({ kind: "describe", holder: this.#holder, object });
-  }
-
-  progress(bytes: number): void {
-    this.#apply({ kind: "progress", holder: this.#holder, bytes });
-  }
-
-  take(slice: number): boolean {
-    const holder = this.#holder;
-    return this.#apply({ kind: "claim", holder, slice }).leases.get(slice)?.holder === holder;
-  }
-
-  commit(slice: number): void {
-    this.#apply({ kind: "commit", holder: this.#holder, slice });
-  }
-
-  fail(failure: UpstreamFailure): void {
-    this.#apply({ kind: "fail", holder: this.#holder, failure });
+  tell(event: LeaseEvent): boolean | Promise<boolean> {
+    return this.#lease.tell(event);
   }
 
   [Symbol.dispose](): void {
-    this.#apply({ kind: "release", holder: this.#holder });
+    this.#lease[Symbol.dispose]();
   }
 }
 
-type ClaimAnswer = Exclude<Decision, { kind: "lead" }> | { readonly kind: "lead"; readonly lease: LeaseTarget; readonly tainted: boolean };
-
-function grant(decision: Decision): ClaimAnswer {
-  if (decision.kind !== "lead") return decision;
-  const { apply, holder, tainted } = decision;
-  return { kind: "lead", lease: new LeaseTarget(apply, holder), tainted };
-}
-
-type Stub = DurableObjectStub<FillCoordinator>;
-
-/** A coordinator as it is called, near or far. */
-interface CoordinatorPort {
-  claim(...asked: Parameters<FillCoordinator["claim"]>): Promise<Exclude<ClaimAnswer, { kind: "lead" }> | Granted>;
-  follow(...asked: Parameters<FillCoordinator["follow"]>): Promise<Followed>;
-  taint(key: string, version: string): Promise<void>;
-}
-
-interface Granted {
-  readonly kind: "lead";
-  readonly lease: { [Method in keyof LeaseTarget]: LeaseTarget[Method] | Far<LeaseTarget[Method]> };
-  readonly tainted: boolean;
-}
-
-type Far<Method> = Method extends (...given: infer Given) => infer Result ? (...given: Given) => Promise<Result> : never;
-
 /**
- * On one machine one isolate answers everybody: its own memory coordinates, and a Durable Object only keeps what must outlive it. (A request
- * that the runtime drops without a word then holds its lease for the ten seconds after which it may be taken over.)
+ * On one machine one isolate answers every request, and its own memory coordinates (docs/decisions/one-isolate-on-one-machine.md). A Durable Object
+ * keeps what must outlive a restart.
  */
-function createLocalCoordinator(kept: () => Stub): CoordinatorPort {
+function createLocalLeases(kept: () => DurableObjectStub<FillCoordinator>): Leases {
   const coordinator = new Coordinator();
   let isLoaded = false;
   return {
-    async claim(...asked) {
-      if (!isLoaded) for (const key of await kept().tainted()) coordinator.tainted.add(key);
+    async claim(key, slice, options) {
+      if (!isLoaded) for (const tainted of await kept().tainted()) coordinator.tainted.add(tainted);
       isLoaded = true;
-      return grant(coordinator.claim(...asked));
+      return coordinator.claim(key, slice, options);
     },
-    follow: (...asked) => coordinator.follow(...asked),
+    follow: (key, slice, options) => coordinator.follow(key, slice, options),
     async taint(key, version) {
       coordinator.taint(key, version);
       await kept().taint(key, version);
@@ -127,64 +82,35 @@ export interface LeasesOptions {
   readonly isLocal?: boolean;
 }
 
-/** The port to the coordinators. A coordinator that cannot be reached makes its caller a leader without a lease. */
+/** The coordinators as fills call them. A call that fails goes to `onError`, and its caller goes on as if it were alone. */
 export function createLeases(namespace: DurableObjectNamespace<FillCoordinator>, { onError, isLocal = false }: LeasesOptions): Leases {
-  const named = (name: string): Stub => namespace.get(namespace.idFromName(name));
-  const local = isLocal ? createLocalCoordinator(() => named("local")) : null;
-  const coordinatorOf = (key: string): CoordinatorPort => local ?? named(key);
-  const quietly = async (call: () => unknown): Promise<void> => {
+  const named = (name: string) => namespace.get(namespace.idFromName(name));
+  const local = isLocal ? createLocalLeases(() => named("local")) : null;
+  const coordinatorOf = (key: string): Leases => local ?? named(key);
+
+  async function orElse<T>(fallback: T, call: () => T | Promise<T>): Promise<T> {
     try {
-      await call();
+      return await call();
     } catch (error) {
       onError(error);
+      return fallback;
     }
-  };
+  }
+
   return {
-    async claim(key, slice, { recheck, version }): Promise<Claim> {
-      try {
-        const coordinator = coordinatorOf(key);
-        const answer = await coordinator.claim(key, slice, recheck, version);
-        if (answer.kind === "stored") return { kind: "stored" };
-        if (answer.kind === "spoiled") return { kind: "spoiled" };
-        if (answer.kind === "follow") {
-          const { seen, object } = answer;
-          const wait = async (want: { object: boolean }): Promise<Followed> => {
-            try {
-              return await coordinator.follow(key, slice, seen, want.object);
-            } catch (error) {
-              onError(error);
-              return { kind: "free" };
-            }
-          };
-          return { kind: "follow", object, follower: { wait } };
-        }
-        const lease = answer.lease;
-        return {
-          kind: "lead",
-          tainted: answer.tainted,
-          lease: {
-            describe: (object) => void quietly(() => lease.describe(object)),
-            progress: (bytes) => void quietly(() => lease.progress(bytes)),
-            commit: (done) => void quietly(() => lease.commit(done)),
-            take: async (next) => {
-              try {
-                return await lease.take(next);
-              } catch (error) {
-                onError(error);
-                return true;
-              }
-            },
-            fail: (failure) => quietly(() => lease.fail(failure)),
-            end: () => void lease[Symbol.dispose](),
-          },
-        };
-      } catch (error) {
-        onError(error);
-        return { kind: "lead", lease: NO_LEASE, tainted: false };
-      }
+    async claim(key, slice, options) {
+      const claim = await orElse(UNCOORDINATED, () => coordinatorOf(key).claim(key, slice, options));
+      if (claim.kind !== "lead") return claim;
+      const { lease } = claim;
+      const quiet: SliceLease = {
+        tell: (event) => orElse(true, () => lease.tell(event)),
+        [Symbol.dispose]: () => lease[Symbol.dispose](),
+      };
+      return { ...claim, lease: quiet };
     },
-    taint: (key, version) => quietly(() => coordinatorOf(key).taint(key, version)),
+    follow: (key, slice, options) => orElse<Followed>({ kind: "free" }, () => coordinatorOf(key).follow(key, slice, options)),
+    taint: (key, version) => orElse(undefined, () => coordinatorOf(key).taint(key, version)),
   };
 }
 
-const NO_LEASE = { describe() {}, progress() {}, take: async () => true, commit() {}, fail: async () => {}, end() {} };
+const UNCOORDINATED: Claim = { kind: "lead", lease: { tell: () => true, [Symbol.dispose]() {} }, tainted: false };

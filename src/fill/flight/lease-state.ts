@@ -1,9 +1,9 @@
 import type { StoredObject } from "../../store/stored-object.ts";
 import type { UpstreamFailure } from "../../upstream/upstream.ts";
 
-/** A lease whose holder reported nothing for this long may be taken over: long enough for a slow origin, short enough for a waiting client. */
+/** Another request may take over a lease whose holder reported nothing for this long: longer than a slow origin pauses, shorter than a client waits. */
 export const TAKEOVER_MS = 10_000;
-/** A claim this soon after a commit reads the store again first: its own look at the store may have been just too early. */
+/** A claim this soon after a commit reads the store again first: the caller may have looked just before the commit. */
 export const RECENT_COMMIT_MS = 10_000;
 
 /** Who fetches which slice of one object. Plain data; every change goes through `reduceLeases`. */
@@ -12,7 +12,7 @@ export interface LeaseState {
   /** What the current leader learned of the object; gone with the last lease. */
   readonly object: StoredObject | null;
   readonly committed: { readonly slice: number; readonly at: number } | null;
-  /** The latest failure and its number; a follower that saw a lower number is told. */
+  /** The latest failure and how many there were: it concerns a follower that saw fewer. */
   readonly failure: UpstreamFailure | null;
   readonly failures: number;
 }
@@ -24,55 +24,64 @@ export interface Lease {
   readonly bytes: number;
 }
 
+/** What a leader says to the coordinator. */
 export type LeaseEvent =
-  | { readonly kind: "claim"; readonly holder: string; readonly slice: number }
-  | { readonly kind: "describe"; readonly holder: string; readonly object: StoredObject }
-  | { readonly kind: "progress"; readonly holder: string; readonly bytes: number }
-  | { readonly kind: "commit"; readonly holder: string; readonly slice: number }
-  | { readonly kind: "fail"; readonly holder: string; readonly failure: UpstreamFailure }
-  | { readonly kind: "release"; readonly holder: string };
+  /** It wants to fetch this slice (too). */
+  | { readonly kind: "claim"; readonly slice: number }
+  | { readonly kind: "describe"; readonly object: StoredObject }
+  | { readonly kind: "progress"; readonly bytes: number }
+  /** The slice can be read from the store. */
+  | { readonly kind: "commit"; readonly slice: number }
+  /** It gives up, and so should its followers. */
+  | { readonly kind: "fail"; readonly failure: UpstreamFailure }
+  | { readonly kind: "release" };
 
 export const NO_LEASES: LeaseState = { leases: new Map(), object: null, committed: null, failure: null, failures: 0 };
 
-/** Whether `slice` is being fetched by somebody who makes progress. */
+/** Whether a request that makes progress fetches `slice`. */
 export function isHeld(state: LeaseState, slice: number, now: number): boolean {
-  const lease = state.leases.get(slice);
-  return lease !== undefined && now - lease.progressAt < TAKEOVER_MS;
+  return takeoverIn(state, slice, now) > 0;
 }
 
-/** Milliseconds until the lease of `slice` may be taken over; 0 when it may be now. */
+/** Milliseconds until another request may take over the lease of `slice`; 0: it may now. */
 export function takeoverIn(state: LeaseState, slice: number, now: number): number {
   const lease = state.leases.get(slice);
   return lease === undefined ? 0 : Math.max(0, lease.progressAt + TAKEOVER_MS - now);
 }
 
+export function holds(state: LeaseState, holder: string, slice: number): boolean {
+  return state.leases.get(slice)?.holder === holder;
+}
+
 /**
- * The state after an event at `now` (ms). Events of holders that lost or never had a lease change nothing but a commit's mark: two leaders
- * may exist after a restart, and what both store is equal or refused by the store. A claim is granted when the slice is not held by another; the
- * caller sees the grant by comparing the lease's holder with itself.
+ * The state after an event of `holder` at `now` (ms). A claim is granted when no other request holds the slice; `holds` says whether it was.
+ * Of a holder without a lease only the mark of a commit counts: after a restart two leaders may exist, and what both store is equal, or the
+ * store refuses it.
  */
-export function reduceLeases(state: LeaseState, event: LeaseEvent, now: number): LeaseState {
+export function reduceLeases(state: LeaseState, holder: string, event: LeaseEvent, now: number): LeaseState {
   switch (event.kind) {
     case "claim":
-      if (isHeld(state, event.slice, now) && state.leases.get(event.slice)?.holder !== event.holder) return state;
-      return { ...state, leases: new Map(state.leases).set(event.slice, { holder: event.holder, progressAt: now, bytes: 0 }) };
+      if (isHeld(state, event.slice, now) && !holds(state, holder, event.slice)) return state;
+      return { ...state, leases: new Map(state.leases).set(event.slice, { holder, progressAt: now, bytes: 0 }) };
     case "describe":
-      return holds(state, event.holder) ? { ...state, object: event.object } : state;
-    case "progress":
-      return mapLeases(state, event.holder, (lease) => ({ ...lease, progressAt: now, bytes: event.bytes }));
+      return isHolder(state, holder) ? { ...state, object: event.object } : state;
+    case "progress": {
+      const renewed = (lease: Lease) => (lease.holder === holder ? { ...lease, progressAt: now, bytes: event.bytes } : lease);
+      return { ...state, leases: new Map([...state.leases].map(([slice, lease]) => [slice, renewed(lease)])) };
+    }
     case "commit": {
       const next = { ...state, committed: { slice: event.slice, at: now } };
-      return state.leases.get(event.slice)?.holder === event.holder ? without(next, (slice) => slice === event.slice) : next;
+      return holds(state, holder, event.slice) ? without(next, (slice) => slice === event.slice) : next;
     }
     case "fail":
-      if (!holds(state, event.holder)) return state;
-      return { ...release(state, event.holder), failure: event.failure, failures: state.failures + 1 };
+      if (!isHolder(state, holder)) return state;
+      return { ...release(state, holder), failure: event.failure, failures: state.failures + 1 };
     case "release":
-      return release(state, event.holder);
+      return release(state, holder);
   }
 }
 
-function holds(state: LeaseState, holder: string): boolean {
+function isHolder(state: LeaseState, holder: string): boolean {
   return [...state.leases.values()].some((lease) => lease.holder === holder);
 }
 
@@ -83,11 +92,4 @@ function release(state: LeaseState, holder: string): LeaseState {
 
 function without(state: LeaseState, gone: (slice: number, lease: Lease) => boolean): LeaseState {
   return { ...state, leases: new Map([...state.leases].filter(([slice, lease]) => !gone(slice, lease))) };
-}
-
-function mapLeases(state: LeaseState, holder: string, change: (lease: Lease) => Lease): LeaseState {
-  return {
-    ...state,
-    leases: new Map([...state.leases].map(([slice, lease]) => [slice, lease.holder === holder ? change(lease) : lease])),
-  };
 }

@@ -1,19 +1,16 @@
-import { StoreError, type ObjectStore } from "../../store/object-store.ts";
+import { StoreError } from "../../store/object-store.ts";
+import { rewriteObject } from "../../store/rewrite-object.ts";
 import type { StoredObject } from "../../store/stored-object.ts";
 import type { Fill, SliceBuffer } from "../shared/fill.ts";
+import type { RestDependencies } from "./dependencies.ts";
 
-/** Waits between tries of a write that the store was too busy for (R2 takes one write a second to a key). */
+/** Waits, in milliseconds, between tries of a write that the store was too busy for (R2 takes one write a second to a key). */
 const BUSY_RETRY_MS = [300, 1_100, 2_500] as const;
-
-export interface RestDependencies {
-  readonly store: ObjectStore;
-  readonly sleep: (ms: number) => Promise<void>;
-  readonly onUnstored: (key: string, reason: string) => void;
-}
+const EMPTY = new Uint8Array(0);
 
 /**
- * Stores one slice of a sliced object, and its head with the first; where an older version would lose its head by that, with the last one,
- * judged (`isLast`). What the store refuses is passed on unstored: the fill goes on.
+ * Stores one slice of a sliced object, and its head with the first slice; where the head replaces an older version's, with the last slice, which is
+ * judged (`isLast`). Where the store refuses, the fill goes on unstored.
  */
 export async function restSlice(
   fill: Fill,
@@ -28,12 +25,12 @@ export async function restSlice(
     if (fill.published || (fill.replaces && !isLast)) return;
     fill.published = true;
     const put = await retried(deps, () => deps.store.put(fill.key, object, EMPTY, { ifAbsent: !fill.replaces }));
-    // Another leader was quicker with its own version. Ours is whole for our readers, and its slices go with the next reconciliation.
+    // Another leader stored its own version first. Ours is whole for our readers, and the next reconciliation deletes its slices.
     if (put === "exists") fill.storable = false;
   });
 }
 
-/** Stores an object that fits in one slice, judged already. */
+/** Stores an object that fits in one slice and is judged. */
 export async function restWhole(fill: Fill, object: StoredObject, buffer: SliceBuffer, deps: RestDependencies): Promise<void> {
   await attempt(fill, deps, async () => {
     await retried(deps, () => deps.store.put(fill.key, object, buffer.bytes));
@@ -42,18 +39,15 @@ export async function restWhole(fill: Fill, object: StoredObject, buffer: SliceB
   });
 }
 
-/** Notes in the stored head how far the whole object was proven; not worth a client's wait or a failure. */
+/** Notes in the stored head how far the object was proven. A failure is only logged: the bytes are good, and can be judged again. */
 export async function restVerdict(fill: Fill, object: StoredObject, deps: RestDependencies): Promise<void> {
   if (!fill.storable) return;
   try {
-    const head = await deps.store.head(fill.key);
-    if (head?.version === object.version) await retried(deps, () => deps.store.put(fill.key, object, EMPTY));
+    await retried(deps, () => rewriteObject(deps.store, fill.key, object.version, object.size, () => object));
   } catch (error) {
     deps.onUnstored(fill.key, `the verdict was not noted: ${String(error)}`);
   }
 }
-
-const EMPTY = new Uint8Array(0);
 
 async function attempt(fill: Fill, deps: RestDependencies, store: () => Promise<void>): Promise<void> {
   if (!fill.storable) return;

@@ -26,11 +26,11 @@ export interface CheckOptions {
   readonly class: PathClass;
   readonly contentType: string | undefined;
   readonly contentLength: number | undefined;
-  /** Digests that the content may have (any of them); empty when none is known. */
+  /** Digests of which the content must have one; empty where none is known. */
   readonly expected: readonly Expectation[];
-  /** Whether an rpm's inner digests are worth their CPU. */
+  /** Whether to compare the digests inside an rpm, which costs CPU. */
   readonly deep: boolean;
-  /** Whether the SHA-256 is wanted even though none is expected (an index that will name it is being read). */
+  /** Whether to compute the SHA-256 though no digest is known: an index that will name it is being read. */
   readonly fingerprint: boolean;
   readonly createDigest: CreateDigest;
 }
@@ -49,13 +49,14 @@ export function createCheck(options: CheckOptions): Check {
     : null;
   const algorithm = expected[0]?.algorithm ?? (options.fingerprint ? "sha256" : undefined);
   const digest = algorithm === undefined ? null : options.createDigest(WEBCRYPTO_NAME[algorithm]);
-  /** The beginning, until it is long enough to tell a page by. */
+  /** The first bytes, until there are enough to recognise an HTML page. */
   const head = new Uint8Array(isPackage ? HTML_SNIFF_BYTES : 0);
   let html: string | null = null;
   let seen = 0;
 
   function sniff(length: number): void {
-    if (isPackage && isHtmlBody(head.subarray(0, length), options.contentType)) html = "the upstream sent an HTML page instead of a package";
+    if (isPackage && isHtmlBody(head.subarray(0, length), options.contentType))
+      html = "the upstream sent an HTML page instead of a package";
   }
 
   return {

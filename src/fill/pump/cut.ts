@@ -1,19 +1,22 @@
+import { describeObject } from "../../store/describe-object.ts";
 import { newVersion } from "../../store/keys.ts";
 import type { StoredObject } from "../../store/stored-object.ts";
 import type { Representation } from "../../upstream/upstream.ts";
 import type { DeclaredLength } from "../../verify/verifier.ts";
-import { restSlice, restVerdict, restWhole, type RestDependencies } from "./at-rest.ts";
-import { createCheck, type Check, type CheckResult } from "./check.ts";
-import { lastSlice, type Fill, type Run, type SliceBuffer } from "../shared/fill.ts";
 import type { SliceLease } from "../flight/leases.ts";
-import type { Expected, PumpDependencies } from "./pump.ts";
+import { lastSlice, type Fill, type Run, type SliceBuffer } from "../shared/fill.ts";
 import { takeBuffer } from "../shared/slice-buffers.ts";
+import { restSlice, restVerdict, restWhole } from "./at-rest.ts";
+import { createCheck, type Check, type CheckResult } from "./check.ts";
+import type { Foreknowledge, Foresee, PumpDependencies } from "./dependencies.ts";
+import { judgeByIndex, settleProvisional } from "./index-verdict.ts";
 import type { SizedSource } from "./sized-source.ts";
 
 const PROGRESS_REPORT_MS = 2_000;
+/** The last bytes wait this long for an index that is being read. */
 const INDEX_WAIT_MS = 5_000;
 
-/** What became of a body: all that was wanted is at rest (or passed on), it broke off, no memory, or its bytes are not what they should be. */
+/** What became of a body: all that was wanted is at rest (or passed on), it ended early, no memory was free, or its bytes are not the file's. */
 export type Cut =
   | { readonly kind: "done" }
   | { readonly kind: "short"; readonly at: number }
@@ -26,23 +29,23 @@ export interface CutOptions {
   readonly lease: SliceLease;
   readonly representation: Representation;
   readonly body: SizedSource;
-  /** The slice that was asked for: the body begins before it where the upstream ignores Range. */
+  /** The slice that was asked for: where the upstream ignores Range, the body begins before it. */
   readonly asked: number;
-  /** Asked before the first byte, and again at the end while an index is still being read. */
-  readonly expected: (waitMs: number) => Promise<Expected>;
+  /** Asked before the first byte, and again at the end where an index was still being read. */
+  readonly expected: Foresee;
 }
 
-/** Cuts one body into slices: the loop that every byte of a miss goes through. Throws `SourceError` where the body cannot be completed. */
-export async function cut(options: CutOptions, deps: PumpDependencies & RestDependencies): Promise<Cut> {
+/** Cuts one body into slices: every byte of a miss goes through this loop. Throws `SourceError` where the body cannot be completed. */
+export async function cut(options: CutOptions, deps: PumpDependencies): Promise<Cut> {
   const { fill, run, lease, representation, body } = options;
   const { sliceBytes } = fill;
   const { size } = body;
-  const fromStart = run.slice === 0;
-  // What is known of the file is looked up while its first bytes come.
+  const isFromStart = run.slice === 0;
+  // The first bytes come while the index is asked.
   let reading = body.source.read();
   reading.catch(() => {});
-  const expected = fromStart ? await options.expected(0) : NOTHING_EXPECTED;
-  const check = fromStart ? createCheckFor(fill, representation, size, expected, deps) : null;
+  const foreknowledge = isFromStart ? await options.expected(0) : NOTHING_KNOWN;
+  const check = isFromStart ? createCheckFor(fill, representation, size, foreknowledge, deps) : null;
   const final = lastSlice(size, sliceBytes);
   const room = () => takeBuffer(fill, deps, run, run.slice * sliceBytes, Math.min(sliceBytes, size - run.slice * sliceBytes));
 
@@ -52,7 +55,7 @@ export async function cut(options: CutOptions, deps: PumpDependencies & RestDepe
   let position = buffer.start;
   let resting: Promise<void> = Promise.resolve();
   let reportedAt = deps.now();
-  const describe = () => describeFill(fill, lease, representation, size, sliceBytes, deps.now());
+  const describe = () => fill.object ?? describeFill(options, deps.now());
   if (check === null) describe();
 
   for (;;) {
@@ -72,7 +75,7 @@ export async function cut(options: CutOptions, deps: PumpDependencies & RestDepe
       const object = describe();
       fill.changed.notify();
       await resting;
-      resting = restAndCommit(fill, lease, object, buffer, deps);
+      resting = restAndCommit(options, object, buffer, deps);
       const next = await nextSlice(options, buffer, deps);
       if (next === null) {
         await resting;
@@ -89,7 +92,7 @@ export async function cut(options: CutOptions, deps: PumpDependencies & RestDepe
     if (fill.object === null && check?.declared().kind !== "pending") describe();
     run.progressAt = deps.now();
     if (run.progressAt - reportedAt >= PROGRESS_REPORT_MS) {
-      lease.progress(buffer.filled);
+      void lease.tell({ kind: "progress", bytes: buffer.filled });
       reportedAt = run.progressAt;
     }
     fill.changed.notify();
@@ -97,45 +100,63 @@ export async function cut(options: CutOptions, deps: PumpDependencies & RestDepe
   }
   await resting;
   if (position < size) return { kind: "short", at: position };
-  return finish(options, buffer, check, expected, describe(), deps);
+  return finish(options, buffer, check, foreknowledge, describe(), deps);
 }
 
-const NOTHING_EXPECTED: Expected = { known: [], provisional: false };
+const NOTHING_KNOWN: Foreknowledge = { known: [], provisional: false };
 
-/** The last byte has come: the verdict, the last write, and the release of the tail. */
+/** From here on requests can be answered with what the upstream says of the object. */
+function describeFill({ fill, lease, representation, body: { size } }: CutOptions, now: number): StoredObject {
+  const { sliceBytes } = fill;
+  const object = describeObject(representation, {
+    version: newVersion(),
+    size,
+    ...(size > sliceBytes ? { sliceBytes } : {}),
+    storedAt: now,
+    verified: "none",
+    ...(fill.tainted ? { tainted: true } : {}),
+  });
+  fill.object = object;
+  void lease.tell({ kind: "describe", object });
+  fill.changed.notify();
+  return object;
+}
+
+/** The last byte has come: the verdict, the last write, and the release of the bytes held back. */
 async function finish(
   options: CutOptions,
   buffer: SliceBuffer,
   check: Check | null,
-  before: Expected,
+  foreknowledge: Foreknowledge,
   described: StoredObject,
-  deps: PumpDependencies & RestDependencies,
+  deps: PumpDependencies,
 ): Promise<Cut> {
-  const { fill, lease, body } = options;
+  const { fill, lease, body, run, expected } = options;
   const verdict: CheckResult = check === null ? { ok: true, verified: "none" } : await check.finish();
   if (!verdict.ok) return { kind: "broken", reason: verdict.reason };
-  const late = before.provisional ? await awaitIndex(options, verdict) : null;
-  if (late !== null && !late.ok) return { kind: "broken", reason: late.reason };
-  const provisional = before.provisional && late === null;
+  const judged = foreknowledge.provisional ? judgeByIndex(await expected(INDEX_WAIT_MS), verdict) : verdict;
+  if (judged?.ok === false) return { kind: "broken", reason: judged.reason };
   const object: StoredObject = {
     ...described,
-    verified: late?.verified ?? verdict.verified,
+    verified: (judged ?? verdict).verified,
     ...(verdict.sha256 === undefined ? {} : { sha256: verdict.sha256 }),
-    ...(provisional ? { provisional: true } : {}),
+    ...(judged === null ? { provisional: true } : {}),
   };
   if (!body.proven && object.verified === "length") fill.storable = false;
   fill.object = object;
-  // Clients that wait for the whole have it as soon as it is judged. Where one is being sent it already, its end means that it is stored; and
-  // where an older version is stored, nobody may meet that again.
+  run.progressAt = deps.now();
+  // Clients that wait for the whole get it as soon as it is judged. Where a client gets it already, its last byte means that it is stored; and
+  // where an older version is stored, no client may meet that again.
   const isHeld = object.sliceBytes === undefined && object.size <= deps.config.holdBytes && !fill.promised;
-  options.run.progressAt = deps.now();
   if (isHeld && !fill.replaces) release(fill, buffer);
   if (object.sliceBytes === undefined) await restWhole(fill, object, buffer, deps);
   else await restSlice(fill, object, buffer, true, deps);
+  const refused = judged === null ? await settleProvisional(fill, verdict, expected, deps) : null;
+  if (refused !== null) return { kind: "broken", reason: refused };
   release(fill, buffer);
-  if (fill.storable) deps.onStored(fill.target, object);
-  if (object.sliceBytes !== undefined && check !== null) await restVerdict(fill, object, deps);
-  if (buffer.atRest) lease.commit(buffer.index);
+  if (fill.storable) deps.onStored(fill.target, fill.object);
+  if (object.sliceBytes !== undefined && check !== null && judged !== null) await restVerdict(fill, object, deps);
+  if (buffer.atRest) void lease.tell({ kind: "commit", slice: buffer.index });
   return { kind: "done" };
 }
 
@@ -144,90 +165,58 @@ function release(fill: Fill, buffer: SliceBuffer): void {
   fill.changed.notify();
 }
 
-/** While the index is being read, the last bytes can wait for it a little. Null: not known in time. */
-async function awaitIndex({ expected }: CutOptions, verdict: CheckResult & { ok: true }): Promise<CheckResult | null> {
-  const { known, provisional } = await expected(INDEX_WAIT_MS);
-  if (provisional) return null;
-  const named = known.filter((expectation) => expectation.algorithm === "sha256");
-  if (named.length === 0) return verdict;
-  if (named.some((expectation) => expectation.digest === verdict.sha256)) return { ...verdict, verified: "digest" };
-  return { ok: false, reason: `its sha256 is ${verdict.sha256}, not the ${named[0]?.digest} that its index names` };
-}
-
-/** The slice to go on with, or null where this run ends: wanted no further, at rest already, or held by another. */
+/** The slice to go on with, or null where this run ends: no more is wanted, or the slice is at rest or another request fetches it. */
 async function nextSlice({ fill, run, lease, asked }: CutOptions, done: SliceBuffer, { store }: PumpDependencies): Promise<number | null> {
   const next = done.index + 1;
-  // What is not stored cannot be taken up by another request: its readers need this run to the end.
+  // Another request could not take up what is not stored: its readers need this run to the end.
   const isAbandoned = run.abandoned && (fill.storable || fill.readers.size === 0);
-  // Whoever else has them: a body that begins too early only gets there through the slices before.
+  // A body that begins too early only gets to the slice that was asked for through those before it, even where others have them.
   if (next <= asked && !isAbandoned) {
-    await lease.take(next);
+    await lease.tell({ kind: "claim", slice: next });
     return next;
   }
   let wanted = (run.last === null || next <= run.last) && !isAbandoned;
-  // Only an object that was begun before this run can have later slices at rest.
+  // Later slices can be at rest only where the object was begun before this run.
   if (wanted && fill.object !== null && fill.begun) {
-    // A store that cannot say is asked again by the write, which changes nothing where the slice is there.
+    // Where the store fails to answer, the slice is fetched: the write changes nothing if it is there.
     const stored = await store.getSlice(fill.object.version, next, 0, 1).catch(() => null);
     await stored?.cancel();
     wanted = stored === null;
   }
-  return wanted && (await lease.take(next)) ? next : null;
+  return wanted && (await lease.tell({ kind: "claim", slice: next })) ? next : null;
 }
 
-/** Others are told of a slice once it is there to be read. */
+/** Followers hear of a slice once they can read it from the store. */
 async function restAndCommit(
-  fill: Fill,
-  lease: SliceLease,
+  { fill, lease }: CutOptions,
   object: StoredObject,
   buffer: SliceBuffer,
-  deps: RestDependencies,
+  deps: PumpDependencies,
 ): Promise<void> {
   await restSlice(fill, object, buffer, false, deps);
-  if (buffer.atRest) lease.commit(buffer.index);
+  if (buffer.atRest) void lease.tell({ kind: "commit", slice: buffer.index });
 }
 
-function describeFill(
-  fill: Fill,
-  lease: SliceLease,
-  representation: Representation,
+function createCheckFor(
+  { target }: Fill,
+  { contentType }: Representation,
   size: number,
-  sliceBytes: number,
-  now: number,
-): StoredObject {
-  if (fill.object !== null) return fill.object;
-  const { etag, lastModified, contentType, upstream } = representation;
-  fill.object = {
-    version: newVersion(),
-    size,
-    ...(size > sliceBytes ? { sliceBytes } : {}),
-    contentType: contentType ?? "application/octet-stream",
-    ...(etag === undefined ? {} : { etag }),
-    ...(lastModified === undefined ? {} : { lastModified }),
-    upstream,
-    storedAt: now,
-    verified: "none",
-    ...(fill.tainted ? { tainted: true } : {}),
-  };
-  lease.describe(fill.object);
-  fill.changed.notify();
-  return fill.object;
-}
-
-function createCheckFor(fill: Fill, representation: Representation, size: number, expected: Expected, deps: PumpDependencies): Check {
+  { known, provisional }: Foreknowledge,
+  { config, createDigest }: PumpDependencies,
+): Check {
   return createCheck({
-    path: fill.target.path,
-    class: fill.target.class,
-    contentType: representation.contentType,
+    path: target.path,
+    class: target.class,
+    contentType,
     contentLength: size,
-    expected: expected.known,
-    deep: deps.config.verify === "index",
-    fingerprint: expected.provisional,
-    createDigest: deps.createDigest,
+    expected: known,
+    deep: config.verify === "index",
+    fingerprint: provisional,
+    createDigest,
   });
 }
 
-/** Rule: the length that the file declares against the one that the upstream says, before a client gets headers. */
+/** Compares the length that the file declares with the one that the upstream states, before a client gets headers. */
 function contradiction(declared: DeclaredLength, size: number): string | null {
   if (declared.kind === "exact" && declared.bytes !== size)
     return `the file says that it is ${declared.bytes} bytes long, the upstream says ${size}`;

@@ -1,15 +1,15 @@
 import type { ByteSource } from "../../upstream/upstream.ts";
 import { createVerifier } from "../../verify/create-verifier.ts";
 
-/** A body with a length: as the upstream said, as the file declares, or as it turned out. */
+/** A body of known length: the upstream stated it, the file declares it, or the whole body was read. */
 export interface SizedSource {
   readonly size: number;
-  /** False when the length is only what arrived: a cut would not have shown. */
+  /** False when the length is only that of the bytes that arrived: a body cut short would look the same. */
   readonly proven: boolean;
   readonly source: ByteSource;
 }
 
-/** Finds the length of a body that came without one: from the file's own structure, else by reading it, up to `limit` bytes. Null: too long. */
+/** Finds the length of a body that came without one: from the file's own structure, else by reading it. Null: it is longer than `limit` bytes. */
 export async function sizeSource(source: ByteSource, path: string, limit: number): Promise<SizedSource | null> {
   const verifier = createVerifier(path, {});
   const chunks: Uint8Array[] = [];

@@ -3,12 +3,12 @@ import type { StoredObject } from "../../store/stored-object.ts";
 import type { UpstreamFailure } from "../../upstream/upstream.ts";
 import { createSignal, type Signal } from "./signal.ts";
 
-/** The last bytes of an object wait for the verdict: a client that lacks them knows that it has not got the file. */
-export const TAIL_BYTES = 16 * 1024;
-/** A run that brought no byte for this long does not keep others from trying. */
+/** No client gets these last bytes of an object before the verdict: without them it knows that it does not have the file. */
+export const HELD_BACK_BYTES = 16 * 1024;
+/** A run that brought no byte for this long does not keep another from starting. */
 export const STALLED_MS = 10_000;
 
-/** A run that did nothing for this long has lost its request, of which the runtime tells nobody: no write to the store takes longer. */
+/** workerd may drop a request without running `finally`; a run that is silent for 45 s, longer than any store write, is treated as dropped. */
 const DROPPED_MS = 45_000;
 
 export function isDropped(run: Run, now: number): boolean {
@@ -16,36 +16,36 @@ export function isDropped(run: Run, now: number): boolean {
 }
 
 /**
- * One object being fetched, as this isolate sees it: the bytes at hand and what became of it. Plain data shared by all requests that read or
- * fetch it; no stream, no connection (those belong to the request that opened them).
+ * One object being fetched, as this isolate sees it: the bytes in memory, and what became of the fetch. All requests that read or fetch the
+ * object share it, so it is plain data and holds no stream or connection: the runtime binds those to the request that opened them.
  */
 export interface Fill {
   readonly target: Target;
   /** Key in the store. */
   readonly key: string;
-  /** Length of its slices: the stored object's own, which may be older than the configuration. */
+  /** Length of its slices: that of the stored object, which may be older than the configuration. */
   sliceBytes: number;
-  /** Set once the upstream has described the object and its beginning did not contradict that. */
+  /** Set once the upstream has described the object and its first bytes do not contradict that. */
   object: StoredObject | null;
-  /** Why there is no object, or why there will be no more bytes. Final. */
+  /** Why there is no object, or why no more bytes come. Final. */
   end: FillEnd | null;
-  /** Someone answers with `object`: from here on it cannot be exchanged for another version. */
+  /** A request answers with `object`: from here on no other version may take its place. */
   promised: boolean;
-  /** The bytes of slices under way, or not yet at rest, by number. An object stored whole is slice 0. */
+  /** The bytes of slices that are being fetched or are not yet at rest, by number. An object stored whole is slice 0. */
   readonly buffers: Map<number, SliceBuffer>;
   readonly runs: Set<Run>;
-  /** Slices that one of this isolate's requests is asking the coordinator for. */
+  /** Slices for which a request of this isolate waits for the coordinator. */
   readonly claiming: Set<number>;
   readonly readers: Set<Reader>;
-  /** False when nothing (more) of it is stored: the bytes are passed on from memory, and dropped as the readers have had them. */
+  /** False: no (more) bytes of it are stored. They go out from memory, and are dropped once all readers have them. */
   storable: boolean;
   /** Its head takes the place of an older version's. */
   readonly replaces: boolean;
-  /** The object was begun before (a head was found, or another run came first): later slices may be at rest already. */
+  /** A head was found, or another run came first: later slices may be at rest already. */
   begun: boolean;
   /** A head of this version is in the store. */
   published: boolean;
-  /** This version went bad: readers stop, also those that read what is at rest. */
+  /** This version went bad: all readers stop, also those that read from the store. */
   spoiled: boolean;
   /** An earlier version of this key went bad. */
   tainted: boolean;
@@ -56,11 +56,11 @@ export type FillEnd =
   | UpstreamFailure
   | { readonly kind: "absent"; readonly status: 404 | 410 }
   | { readonly kind: "unsatisfiable"; readonly size: number | undefined }
-  /** Stored by somebody else in the meantime: look again. */
+  /** Another isolate stored it in the meantime: look at the store again. */
   | { readonly kind: "stored" }
   /** The upstream has another version now than the head that this fill began with. */
   | { readonly kind: "changed" }
-  /** Encoded, or long and without a length: everyone fetches it for himself, and nothing is stored. */
+  /** Encoded, or long and without a length: each request fetches it for itself, and it is not stored. */
   | { readonly kind: "unshared" };
 
 export interface SliceBuffer {
@@ -71,29 +71,29 @@ export interface SliceBuffer {
   filled: number;
   /** The store has it. */
   atRest: boolean;
-  /** Its last bytes may go out: judged as far as it can be, and at rest or never to be. */
+  /** Its last bytes may go out: they are judged as far as they can be, and at rest or not to be stored. */
   released: boolean;
   readonly free: (reusable: boolean) => void;
 }
 
 /** One upstream body being cut into slices, in order. */
 export interface Run {
-  /** Whether its bytes are judged as they come: from the first one on. */
+  /** It began at the first byte, so the bytes are judged as they come. */
   readonly isFromStart: boolean;
-  /** The slice under way. */
+  /** The slice being fetched. */
   slice: number;
   /** The last slice wanted; null: to the end. */
   readonly last: number | null;
   /** Milliseconds since the epoch of the last byte. */
   progressAt: number;
-  /** The request that pays for it has lost its client: it ends with the slice under way. */
+  /** The request that pays for it has lost its client: it ends with the slice that it is fetching. */
   abandoned: boolean;
 }
 
 export interface Reader {
-  /** It kept an unstored fill waiting for too long, and was left behind. */
+  /** It held up an unstored fill for too long, which now goes on without it. */
   isDropped: boolean;
-  /** Next byte wanted; what lies before may be dropped. */
+  /** Next byte wanted; bytes before it may be dropped. */
   position: number;
 }
 
@@ -128,14 +128,14 @@ export function lastSlice(size: number, sliceBytes: number): number {
   return Math.max(0, Math.ceil(size / sliceBytes) - 1);
 }
 
-/** How far `object` may be read while `buffer` holds the slice in question: its tail waits until the last slice is released. */
+/** How far `object` may be read while `buffer` holds the slice in question: the end of the last slice waits until it is released. */
 export function readableEnd(object: StoredObject, sliceBytes: number, buffer: SliceBuffer): number {
   const end = buffer.start + buffer.filled;
   if (buffer.released || buffer.index < lastSlice(object.size, sliceBytes)) return end;
-  return Math.min(end, Math.max(buffer.start, object.size - TAIL_BYTES));
+  return Math.min(end, Math.max(buffer.start, object.size - HELD_BACK_BYTES));
 }
 
-/** Whether a live run of this isolate is at `slice` or one before it: waiting is quicker than asking again. */
+/** Whether a run that makes progress is at `slice` or one before it: waiting is quicker than another request. */
 export function isComing(fill: Fill, slice: number, now: number): boolean {
   for (const run of fill.runs) {
     const reaches = run.slice <= slice && slice - run.slice <= 1 && (run.last === null || slice <= run.last);
@@ -144,8 +144,8 @@ export function isComing(fill: Fill, slice: number, now: number): boolean {
   return false;
 }
 
-/** How far a fill has come, in bytes of the file. */
-export function describeFill({ key, object, buffers, runs, readers }: Fill, sliceBytes: number) {
+/** How far a fill has come, in bytes of the file, for the status page. */
+export function progressOf({ key, object, buffers, runs, readers, sliceBytes }: Fill) {
   const buffered = [...buffers.values()].map(({ start, filled }) => start + filled);
   const begun = [...runs].map(({ slice }) => slice * sliceBytes);
   return { key, size: object?.size ?? null, done: Math.max(0, ...buffered, ...begun), readers: readers.size };

@@ -1,27 +1,27 @@
 /** Room for bytes of a fill. */
 export interface Room {
   readonly bytes: Uint8Array<ArrayBuffer>;
-  /** Gives the room back; only the first call counts. `reusable`: nobody reads from it or writes it out any more. */
+  /** Gives the room back; only the first call counts. `reusable`: no reader and no store write uses the bytes any more. */
   free(reusable: boolean): void;
 }
 
 /**
- * Bytes that the fills of this isolate may hold at once. Waiting has a limit, after which the caller is refused: an isolate that is out of
- * memory ends every request in it, so one more fill is worth less than the others.
+ * Bytes that the fills of this isolate may hold at once. A caller that waited too long is refused: an isolate that runs out of memory ends every
+ * request in it, so one more fill is worth less than the others.
  */
 export interface Memory {
-  /** Room for `length` bytes, with whatever was in it before; null when none became free within the limit. */
+  /** Room for `length` bytes, not zeroed; null when none became free within `MEMORY_WAIT_MS`. */
   take(length: number): Promise<Room | null>;
-  /** Calls `reclaim` whenever room is short: to free what is only kept for speed. */
+  /** Has `reclaim` called whenever room is short: it frees bytes that are only kept for speed. */
   onShortage(reclaim: () => void): void;
   readonly used: number;
 }
 
 export const MEMORY_WAIT_MS = 15_000;
 const POLL_MS = 50;
-/** Buffers kept for the next slice: the collector frees large ones late, and a long fill would hold far more than it uses. */
+/** Buffers kept for the next slice: the collector frees large ones late, so a long fill would hold far more than it uses. */
 const SPARES = 3;
-/** Smaller ones are not worth keeping. */
+/** Smaller buffers are not kept. */
 const SPARE_BYTES = 1024 * 1024;
 
 export function createMemory(limitBytes: number, sleep: (ms: number) => Promise<void>): Memory {
@@ -34,7 +34,7 @@ export function createMemory(limitBytes: number, sleep: (ms: number) => Promise<
     },
     onShortage: (reclaim) => void reclaimers.push(reclaim),
     async take(length) {
-      // Polling, not a queue: whoever waits does so on a timer of its own request (see signal.ts), and waiting is rare.
+      // Polling, not a queue: each request must wait on a timer of its own (see signal.ts), and waits are rare.
       for (let waited = 0; used > 0 && used + length > limitBytes; waited += POLL_MS) {
         for (const reclaim of reclaimers) reclaim();
         if (used === 0 || used + length <= limitBytes) break;

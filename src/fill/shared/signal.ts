@@ -1,6 +1,6 @@
 /**
- * Wakes all who wait, across requests of one isolate. Waiting always has a limit: a request that waits only for another request's promise
- * has no I/O of its own, and the runtime would end it as hung; the timer is that I/O as well as the limit.
+ * Wakes all waiters, across the requests of one isolate. Each wait has a limit: a request that waits only for another request's promise has no I/O
+ * of its own, and the runtime would end it as hung. The timer of the limit is that I/O.
  */
 export interface Signal {
   notify(): void;
@@ -22,7 +22,7 @@ export function createSignal(): Signal {
         timer = setTimeout(resolve, limitMs);
         wakers.push(resolve);
       });
-      // Here, not in the waker: that runs in another request, where the timer's number may be another timer's.
+      // Not in the waker: it runs in another request, where this number may be another timer's.
       clearTimeout(timer);
     },
   };

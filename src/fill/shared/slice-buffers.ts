@@ -1,12 +1,12 @@
 import type { Fill, Reader, Run, SliceBuffer } from "./fill.ts";
 import type { Memory } from "./memory.ts";
 
-/** Slices in memory for one fill: the one under way, the one being stored, and one for readers close behind. */
+/** Slices in memory for one fill: the one being fetched, the one being stored, and one for readers close behind. */
 const MAX_BUFFERS = 3;
-/** A fill that cannot be stored goes at the pace of its readers; one that reads nothing for this long is left behind. */
+/** A fill that cannot be stored goes at the pace of its slowest reader, and drops a reader that read nothing for this long. */
 const READER_STALL_MS = 60_000;
 
-/** Room for the next slice of `run`; null when the isolate's memory is taken, or nobody is left to read an unstored fill. */
+/** Room for the next slice of `run`; null when the isolate's memory is taken, or an unstored fill has no reader left. */
 export async function takeBuffer(
   fill: Fill,
   { memory, now }: { readonly memory: Memory; readonly now: () => number },
@@ -17,7 +17,7 @@ export async function takeBuffer(
   if (!(await makeRoom(fill, now))) return null;
   const room = await memory.take(length);
   if (room === null) return null;
-  // A second run may have taken over this slice from a stalled one; what both bring is the same.
+  // A second run may have taken over this slice from a stalled one; both bring the same bytes.
   dropBuffer(fill, run.slice);
   const buffer = { index: run.slice, start, bytes: room.bytes, filled: 0, atRest: false, released: false, free: room.free };
   fill.buffers.set(run.slice, buffer);
@@ -37,7 +37,7 @@ async function makeRoom(fill: Fill, now: () => number): Promise<boolean> {
     const reader = slowestReader(fill);
     if (reader !== slowest || reader?.position !== position) [slowest, position, movedAt] = [reader, reader?.position, now()];
     else if (now() - movedAt >= READER_STALL_MS) {
-      // It holds up all the others, and the upstream with them.
+      // It holds up all other readers, and the upstream.
       if (reader === undefined) return false;
       reader.isDropped = true;
       fill.readers.delete(reader);
@@ -58,12 +58,12 @@ function isRead(fill: Fill, buffer: SliceBuffer): boolean {
 
 function dropBuffer(fill: Fill, index: number): void {
   const buffer = fill.buffers.get(index);
-  // One that is not at rest may still be on its way to the store.
+  // The store may still be writing one that is not at rest: its bytes must not be overwritten.
   buffer?.free(buffer.atRest);
   fill.buffers.delete(index);
 }
 
-/** Drops what the store has as well: readers go on from there. */
+/** Drops the slices that are at rest: their readers go on from the store. */
 export function dropStoredBuffers(fill: Fill): void {
   for (const { index, atRest } of fill.buffers.values()) if (atRest) dropBuffer(fill, index);
 }

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { restSlice, restVerdict, restWhole, type RestDependencies } from "../../../../src/fill/pump/at-rest.ts";
+import { restSlice, restVerdict, restWhole } from "../../../../src/fill/pump/at-rest.ts";
+import type { RestDependencies } from "../../../../src/fill/pump/dependencies.ts";
 import { createFill, type Fill, type SliceBuffer } from "../../../../src/fill/shared/fill.ts";
 import type { Target } from "../../../../src/route/target.ts";
 import { StoreError, type ObjectStore, type StoreErrorKind } from "../../../../src/store/object-store.ts";

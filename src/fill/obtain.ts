@@ -1,0 +1,89 @@
+import type { StoredObject } from "../store/stored-object.ts";
+import type { UpstreamAnswer } from "../upstream/upstream.ts";
+import type { Foresee, PumpDependencies } from "./pump/dependencies.ts";
+import { pump } from "./pump/pump.ts";
+import { STALLED_MS, type Fill, type Run } from "./shared/fill.ts";
+
+export interface ObtainOptions {
+  /** Keeps the request alive while it fetches for others, after its client has left. */
+  readonly waitUntil: (promise: Promise<unknown>) => void;
+  /** What is known of the content. */
+  readonly expected: Foresee;
+  /** Whether the coordinator may answer `stored`; false where the caller has just looked at the store again. */
+  readonly recheck: boolean;
+}
+
+/** The slice wanted next, and the last one wanted after it; null: to the end. */
+export interface Wanted {
+  readonly slice: number;
+  readonly last: number | null;
+}
+
+/**
+ * Asks the coordinator for `slice` and starts to fetch it and what follows (from the answer `opened`, where an upstream has given one), or waits while
+ * another isolate fetches it. Returns after any change, for the caller to look again: the run that it started, "followed" where it waited for
+ * another isolate, else null.
+ */
+export async function obtain(
+  fill: Fill,
+  { slice, last }: Wanted,
+  opened: UpstreamAnswer | undefined,
+  { waitUntil, expected, recheck }: ObtainOptions,
+  deps: PumpDependencies,
+): Promise<Run | "followed" | null> {
+  if (fill.claiming.has(slice)) {
+    await fill.changed.wait(STALLED_MS);
+    return null;
+  }
+  fill.claiming.add(slice);
+  try {
+    const claim = await deps.leases.claim(fill.key, slice, {
+      recheck: recheck && !fill.begun && opened === undefined,
+      ...(fill.object === null ? {} : { version: fill.object.version }),
+    });
+    switch (claim.kind) {
+      case "stored":
+        if (fill.object === null) fill.end = { kind: "stored" };
+        return null;
+      case "spoiled":
+        fill.spoiled = true;
+        fill.end ??= { kind: "failure", status: 502, detail: `The upstream's ${fill.key} turned out bad` };
+        return null;
+      case "follow":
+        await follow(fill, slice, claim, deps);
+        return "followed";
+      case "lead": {
+        fill.tainted ||= claim.tainted;
+        const run: Run = { isFromStart: slice === 0, slice, last, progressAt: deps.now(), abandoned: false };
+        fill.runs.add(run);
+        waitUntil(pump(fill, { run, lease: claim.lease, expected, opened }, deps));
+        return run;
+      }
+    }
+  } finally {
+    fill.claiming.delete(slice);
+    fill.changed.notify();
+  }
+}
+
+async function follow(
+  fill: Fill,
+  slice: number,
+  { object, seen }: { readonly object: StoredObject | null; readonly seen: number },
+  { leases }: PumpDependencies,
+): Promise<void> {
+  if (fill.object === null && object?.sliceBytes !== undefined) return adopt(fill, object);
+  const followed = await leases.follow(fill.key, slice, { seen, wantObject: fill.object === null });
+  if (followed.kind === "described") adopt(fill, followed.object);
+  if (followed.kind === "failed") fill.end = followed.failure;
+  if (followed.kind === "committed" && fill.object === null) fill.end = { kind: "stored" };
+}
+
+/** Takes the object as the other isolate's leader described it, which also publishes its head. */
+function adopt(fill: Fill, object: StoredObject): void {
+  fill.object = object;
+  fill.sliceBytes = object.sliceBytes ?? fill.sliceBytes;
+  fill.promised = true;
+  fill.begun = true;
+  fill.published = true;
+}
