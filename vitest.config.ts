@@ -39,7 +39,7 @@ export default defineConfig({
       {
         test: {
           name: "system",
-          include: ["test/{conformance,clients,site}/**/*.test.ts"],
+          include: ["test/{conformance,field,clients,site}/**/*.test.ts"],
           fileParallelism: false,
           testTimeout: SLOW_MS,
           hookTimeout: SLOW_MS,
