@@ -7,7 +7,7 @@ export interface ByteSpan {
   readonly length: number;
 }
 
-/** A header with more ranges is ignored, as RFC 9110 §14.2 allows for many small ranges; zchunk sends up to 256. */
+/** A header with more ranges is ignored, as RFC 9110 §14.2 allows for many small ranges; zchunk sends up to 256. @internal */
 export const MAX_RANGES = 1024;
 
 /**

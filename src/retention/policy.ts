@@ -7,7 +7,7 @@
 
 /** A fill that would take the store above this share of the budget evicts first … */
 export const HIGH_SHARE = 0.95;
-/** … down to this share, so that the next fills need not evict. */
+/** … down to this share, so that the next fills need not evict. @internal */
 export const LOW_SHARE = 0.9;
 /** An object may take at most this share of the budget: a larger one would evict everything else for one use. */
 const OBJECT_SHARE = 0.5;
@@ -76,9 +76,4 @@ export function hasRoom({ live, dead }: Holdings, size: number, budget: number):
 /** Bytes of live objects to evict before `size` more are stored; 0 below the high mark. Dead slices do not count: they are deleted soon anyway. */
 export function bytesToEvict({ live }: Holdings, size: number, budget: number): number {
   return live + size > budget * HIGH_SHARE ? live + size - budget * LOW_SHARE : 0;
-}
-
-/** Whether an object is past its age at `now`, all in milliseconds. Serving takes it for a miss from the same moment on. */
-export function isPastAge(storedAt: number, now: number, retentionMs: number): boolean {
-  return now - storedAt >= retentionMs;
 }

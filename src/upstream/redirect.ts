@@ -64,6 +64,7 @@ function isAddress(hostname: string): boolean {
 /**
  * Whether a hostname is `localhost` or a literal address outside the public internet (RFC 6890).
  * @param hostname as `URL.hostname` gives it: with IPv6 in brackets, and one spelling for an IPv4 address written as `0x7f.1` or `2130706433`.
+ * @internal
  */
 export function isPrivateHost(hostname: string): boolean {
   const name = hostname.replace(/\.$/, "");

@@ -1,7 +1,7 @@
 import type { StoredObject } from "../../store/stored-object.ts";
 import type { UpstreamFailure } from "../../upstream/upstream.ts";
 
-/** Another request may take over a lease whose holder reported nothing for this long: longer than a slow origin pauses, shorter than a client waits. */
+/** Another request may take over a lease whose holder reported nothing for this long: longer than a slow origin pauses, shorter than a client waits. @internal */
 export const TAKEOVER_MS = 10_000;
 /** A claim this soon after a commit reads the store again first: the caller may have looked just before the commit. */
 export const RECENT_COMMIT_MS = 10_000;

@@ -17,6 +17,7 @@ export interface Memory {
   readonly used: number;
 }
 
+/** @internal */
 export const MEMORY_WAIT_MS = 15_000;
 const POLL_MS = 50;
 /** Buffers kept for the next slice: the collector frees large ones late, so a long fill would hold far more than it uses. */

@@ -5,7 +5,6 @@ import {
   chooseVictims,
   FREE,
   hasRoom,
-  isPastAge,
   isStorableSize,
   LIVE,
   PINNED,
@@ -74,12 +73,5 @@ describe("admission", () => {
   it("stores no object over half the budget", () => {
     expect(isStorableSize(50, 100)).toBe(true);
     expect(isStorableSize(51, 100)).toBe(false);
-  });
-});
-
-describe("age", () => {
-  it("ends a life in the millisecond in which the retention is over", () => {
-    expect(isPastAge(1_000, 90_999, 90_000)).toBe(false);
-    expect(isPastAge(1_000, 91_000, 90_000)).toBe(true);
   });
 });
