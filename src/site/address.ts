@@ -2,23 +2,23 @@ import type { Mirror } from "../config/config.ts";
 import { parseHost } from "../http/host.ts";
 import { isOwnHost, mirrorOfHost } from "../route/mirror-of-host.ts";
 
-/** How a visitor reached us. */
+/** The URL by which a visitor reached this server. */
 export interface Visit {
   readonly scheme: "http" | "https";
-  /** The Host header, or a URL's authority: whatever the client claims. */
+  /** The Host header, or a URL's authority. The client chooses it: it may be any text. */
   readonly authority: string;
 }
 
-/** What is ours to be named in a link. */
+/** The hosts that our links may name. */
 export interface OwnNames {
   readonly mirrors: ReadonlyMap<string, Mirror>;
-  /** Addresses that the server listens on, beside the configured hosts. */
+  /** Names and addresses of this machine, beside the configured hosts. */
   readonly ownHosts: readonly string[];
 }
 
 /**
- * Where `visit`'s client reaches a mirror, without trailing slash: built from the host that the visitor used, so that it is one that resolves for him.
- * Null when that host is not surely ours (a link would lead wherever the visitor said), or leads to another mirror and this one has no host.
+ * The URL of a mirror for this visitor, without trailing slash. It has the host that the visitor used, as that one resolves for the visitor.
+ * Null if that host is not known to be ours (a forged Host header could make our links lead anywhere), or if it is another mirror's and this one has none.
  */
 export function mirrorAddress(mirror: Mirror, visit: Visit, own: OwnNames): string | null {
   const host = parseHost(visit.authority);
@@ -32,7 +32,7 @@ export function mirrorAddress(mirror: Mirror, visit: Visit, own: OwnNames): stri
   return origin(visit, pattern.kind === "exact" ? pattern.host : `${pattern.label}.${rest}`);
 }
 
-/** `scheme://host:port` of the visitor's own URL, or null when that host is not surely ours. */
+/** `scheme://host:port` of the visitor's URL; null if its host is not known to be ours. */
 export function siteAddress(visit: Visit, own: OwnNames): string | null {
   const host = parseHost(visit.authority);
   return host !== null && isOwnHost(own.mirrors, host, own.ownHosts) ? origin(visit, host) : null;

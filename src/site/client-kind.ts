@@ -1,4 +1,4 @@
-/** The client that a User-Agent names, as `?for=` does; undefined for browsers and downloaders. */
+/** The value of `?for=` for the client with this User-Agent; undefined for browsers and downloaders. */
 export function clientOfAgent(userAgent: string): string | undefined {
   return AGENTS.find(([agent]) => agent.test(userAgent))?.[1];
 }

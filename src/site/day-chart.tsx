@@ -4,10 +4,10 @@ import { formatBytes } from "./format.ts";
 const WIDTH = 280;
 const HEIGHT = 72;
 const GAP = 4;
-/** What is there at all is to be seen. */
+/** The least height of a bar above 0, so that it is visible. */
 const MIN_BAR = 1.5;
 
-/** One mirror's days as bars of what was served: below what came from the store, above what had to be fetched for it. `days` are all the days to show, in order. */
+/** One mirror's bytes served, as a bar for each of `days`: at the bottom bytes from the store, on top bytes that had to be fetched. Days without counts stay empty. */
 export function DayChart({
   mirror,
   days,

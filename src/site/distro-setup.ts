@@ -1,44 +1,44 @@
 import type { Distro } from "../config/config.ts";
 
-/** Package managers that a set-up is written for. */
+/** Package managers for which there is a set-up. */
 export type PackageManager = "apt" | "dnf" | "zypper" | "pacman" | "apk";
 
-/** Where the mirrors lie: URLs without trailing slash. */
+/** The mirrors' URLs for one visitor, without trailing slash. */
 export interface Places {
   /** The mirror's name. */
   readonly name: string;
   readonly base: string;
-  /** debian-security's mirror, for a Debian that has one. */
+  /** The mirror of debian-security; null if there is none, and for other distributions. */
   readonly security: string | null;
 }
 
-/** How the clients of one distribution are told of a mirror. */
+/** How to set up the clients of one distribution. */
 export interface DistroSetup {
   readonly manager: PackageManager;
-  /** `ID` of os-release. */
+  /** Values of `ID` in os-release(5). */
   readonly systems: readonly string[];
-  /** Which word of os-release the sources carry, and the one to show while nobody said his own. */
+  /** Which field of os-release names the release in the sources, and an example for pages that do not know the visitor's release. */
   readonly release: { readonly from: "codename" | "version" | "major"; readonly example: string };
-  /** The file that the sources are written to; for apk the lines of it that change. */
+  /** The file for the sources; for apk the distribution's own file, in which only the addresses change. */
   readonly file: string;
-  /** Sources by release, the first that matches: a name, `15.*`, or `*` for all. */
+  /** Sources by release. The first match holds: a release's name, a prefix such as `15.*`, or `*` for all. */
   readonly variants: readonly { readonly match: string; readonly sources: (places: Places, release: string) => string }[];
-  /** What of the distribution's own sources makes way: an extended regular expression on a stanza of theirs. */
+  /** Which of the distribution's own sources the script turns off: an extended regular expression that matches such a stanza. */
   readonly replaces: string;
 }
 
-/** Stands for the release in a script, which finds it out on the client. */
+/** Stands for the release in a script; the script finds out the client's own and replaces this. */
 export const RELEASE_MARK = "@RELEASE@";
 
 const KEYS = "file:///etc/pki/rpm-gpg/RPM-GPG-KEY";
 
-/** An archive at the top of a server or of its `pub/`: what lies deeper, such as `/linux/debian`, is somebody else's. */
+/** Matches an archive at the top of a server or in its `pub/`. A deeper folder, such as `/linux/debian`, is a third party's archive. */
 const archive = (name: string): string => `://[^/ ]+(/pub)?/${name}/?`;
 
-/** What a mirror of Debian without its security archive replaces. */
+/** `replaces` for Debian if its security archive is not mirrored. */
 export const DEBIAN_ALONE = archive("debian");
 
-/** Repositories that the distribution itself enables; the others stay where they are. */
+/** Set-ups for the repositories that each distribution enables itself. Other repositories keep their own addresses. */
 export const SETUPS: Readonly<Record<Exclude<Distro, "koji">, DistroSetup>> = {
   debian: {
     manager: "apt",
@@ -210,11 +210,12 @@ export const SETUPS: Readonly<Record<Exclude<Distro, "koji">, DistroSetup>> = {
   },
 };
 
-/** The sources for a release, as they stand in the file. */
+/** The content of the sources file for a release. */
 export function formatSources(setup: DistroSetup, places: Places, release: string): string {
   return setup.variants.find(({ match }) => matches(match, release))?.sources(places, release) ?? "";
 }
 
+/** Path of the sources file for the mirror `name`. */
 export function sourcesFile(setup: DistroSetup, name: string): string {
   return setup.file.replace("@NAME@", name);
 }
@@ -236,7 +237,7 @@ function debStanza(uri: string, suites: string, keyring: "debian" | "ubuntu"): s
   ].join("\n");
 }
 
-/** A .repo file. Without `gpgkey` the client checks against the keys that it was installed with (zypper). */
+/** A .repo file. Without `gpgkey` the client checks signatures with the keys that the distribution installed (zypper). */
 function repo(places: Places, trees: Readonly<Record<string, string>>, gpgkey?: string): string {
   return Object.entries(trees)
     .map(([id, path]) =>

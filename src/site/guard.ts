@@ -2,8 +2,9 @@ import type { Context, MiddlewareHandler } from "hono";
 import { isSameSecret, parseCredentials } from "../http/credentials.ts";
 
 /**
- * Lets in who knows the operator's token, as `Authorization: Bearer <token>` or as the password of any name (a browser asks for that). Without a token
- * there is no such page. For pages that only show: a browser sends a password along with whatever another site makes it ask for.
+ * Lets in clients that send the operator's token: as `Authorization: Bearer <token>`, or as the password of any user name, which a browser asks for. If
+ * `token` is undefined or empty, answers 404. Only for pages that change nothing: a browser also sends a saved password with requests that another site
+ * makes it send.
  */
 export function createGuard(token: string | undefined): MiddlewareHandler {
   return async (context, next) => {
@@ -12,7 +13,11 @@ export function createGuard(token: string | undefined): MiddlewareHandler {
     if (given !== null && (await isSameSecret(given.kind === "basic" ? given.password : given.token, token))) return next();
     context.header("WWW-Authenticate", 'Basic realm="lazy-mirror operator", charset="UTF-8"', { append: true });
     context.header("WWW-Authenticate", 'Bearer realm="lazy-mirror operator"', { append: true });
-    return refuse(context, "Cannot let you in: give the admin token as the password of any name, or as Authorization: Bearer <token>", 401);
+    return refuse(
+      context,
+      "Cannot let you in: send the admin token as the password of any user name, or as Authorization: Bearer <token>",
+      401,
+    );
   };
 }
 

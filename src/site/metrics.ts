@@ -4,10 +4,10 @@ import type { StatusSources } from "./status.ts";
 type Labels = Readonly<Record<string, string>>;
 type Sample = readonly [labels: Labels, value: number, suffix?: string];
 
-/** Prometheus' text format, version 0.0.4. */
+/** Content-Type of Prometheus' text format, version 0.0.4. */
 export const METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8";
 
-/** All metrics; counters are of this isolate since it started, storage is of the whole mirror. */
+/** All metrics in that format. Counters are this isolate's since it started; storage and repositories are the whole mirror's, and absent if the ledger fails. */
 export async function formatMetrics(sources: StatusSources): Promise<string> {
   const { counters, budget } = sources;
   const mirrors = [...counters.mirrors()];
@@ -22,8 +22,8 @@ export async function formatMetrics(sources: StatusSources): Promise<string> {
     family("start_time_seconds", "gauge", "When these counters began, in Unix seconds.", [
       [{}, (counters.since() || sources.now()) / 1_000],
     ]),
-    family("requests_total", "counter", "Answered requests, by how the answer came about.", byOutcome("requests")),
-    family("response_bytes_total", "counter", "Bytes of body sent, by how the answer came about.", byOutcome("bytes")),
+    family("requests_total", "counter", "Answered requests, by where the answer came from.", byOutcome("requests")),
+    family("response_bytes_total", "counter", "Bytes of bodies sent, by where the answer came from.", byOutcome("bytes")),
     family(
       "request_duration_seconds",
       "histogram",
@@ -50,7 +50,7 @@ export async function formatMetrics(sources: StatusSources): Promise<string> {
     family(
       "cut_responses_total",
       "counter",
-      "Answers that ended before their end, by either side.",
+      "Answers whose body ended early, by the client's or our doing.",
       mirrors.map(([mirror, counts]) => [{ mirror }, counts.cut]),
     ),
     family(
@@ -65,32 +65,32 @@ export async function formatMetrics(sources: StatusSources): Promise<string> {
     family(
       "upstream_ready",
       "gauge",
-      "1 where an upstream is asked in its turn, 0 where its breaker is open or it asked to wait.",
+      "1 if the upstream is used, 0 if its breaker is open or it asked us to wait.",
       upstreams.map(({ upstream, state }) => [{ upstream }, state === "ready" ? 1 : 0]),
     ),
     family(
       "upstream_first_byte_seconds",
       "gauge",
-      "Smoothed time to an upstream's headers.",
+      "Smoothed time until the upstream's headers arrive.",
       upstreams.flatMap(({ upstream, firstByteMs }) => known(firstByteMs && firstByteMs / 1_000, { upstream })),
     ),
     family(
       "upstream_bytes_per_second",
       "gauge",
-      "Smoothed rate of an upstream's bodies.",
+      "Smoothed rate of the upstream's bodies.",
       upstreams.flatMap(({ upstream, bytesPerSecond }) => known(bytesPerSecond, { upstream })),
     ),
     family(
       "upstream_bodies",
       "gauge",
-      "Bodies of an upstream under way.",
+      "Bodies that the upstream is sending now.",
       upstreams.map(({ upstream, bodies }) => [{ upstream }, bodies]),
     ),
     family("fills", "gauge", "Files being fetched.", [[{}, sources.fills().length]]),
     family(
       "repository_behind_seconds",
       "gauge",
-      "How long an upstream has shown another root of a repository than could be taken over; 0: none does.",
+      "How long an upstream has had another root that could not be adopted; 0 if none has.",
       roots.map(({ mirror, root, behindSince }) => [
         { mirror, root },
         behindSince === null ? 0 : Math.max(0, sources.now() - behindSince) / 1_000,
@@ -99,7 +99,7 @@ export async function formatMetrics(sources: StatusSources): Promise<string> {
     family(
       "repository_confirmed",
       "gauge",
-      "1 where an upstream confirmed a repository's root when last asked, 0 where none could.",
+      "1 if an upstream confirmed the repository's root at the last try, 0 if none did.",
       roots.map(({ mirror, root, trouble }) => [{ mirror, root }, trouble === null ? 1 : 0]),
     ),
     family(
@@ -111,7 +111,7 @@ export async function formatMetrics(sources: StatusSources): Promise<string> {
     family(
       "storage_bytes",
       "gauge",
-      "Bytes stored; dead are those on their way out.",
+      "Bytes stored; dead are slices of evicted objects that are still to be deleted.",
       shards.flatMap(({ shard, live, dead }): readonly Sample[] => [
         [{ mirror: shard, state: "live" }, live],
         [{ mirror: shard, state: "dead" }, dead],

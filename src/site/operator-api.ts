@@ -7,7 +7,7 @@ import { parseKeyPattern } from "../retention/glob.ts";
 import type { LedgerRow } from "../retention/ledger.ts";
 import type { LedgerPage } from "../retention/shard.ts";
 
-/** One mirror's ledger as the operator's verbs ask it. */
+/** One ledger, as the operator's verbs call it; `view`, `next` and `sweepAll` only on the book's. All methods reject if its Durable Object fails. */
 export interface OperatorLedger {
   view(): Promise<ReturnType<Book["view"]>>;
   next(limit: number): Promise<readonly LedgerRow[]>;
@@ -19,13 +19,15 @@ export interface OperatorLedger {
   pins(): Promise<readonly string[]>;
 }
 
+/** What the operator's verbs work with. */
 export interface OperatorDependencies {
-  /** Absent or empty: there is no such page. */
+  /** Absent or empty: every verb answers 404. */
   readonly token: string | undefined;
+  /** Bytes. */
   readonly budget: number;
   readonly retentionDays: number;
   readonly ledger: (name: string) => OperatorLedger;
-  /** Tells the ledger what this isolate has collected: a verb means what was stored a moment ago, too. */
+  /** Reports what this isolate has collected to the ledger, so that a verb also sees what was stored a moment ago. */
   readonly flush: () => Promise<void>;
 }
 
@@ -43,8 +45,8 @@ const PURGE = v.strictObject({ pattern: PATTERN, after: AFTER, dryRun: v.optiona
 const PIN = v.strictObject({ pattern: PATTERN });
 
 /**
- * The operator's verbs as JSON below `/-/ledger` (docs/retention.md), for whoever knows the token (RFC 6750: `Authorization: Bearer …`). Without a
- * configured token everything is 404, as a page that is not there.
+ * The operator's verbs as JSON below `/-/ledger` (docs/retention.md), for requests with the token (RFC 6750: `Authorization: Bearer …`). Without a
+ * configured token every path answers 404, like a page that does not exist.
  */
 export function createOperatorApi({ token, budget, retentionDays, ledger, flush }: OperatorDependencies): Hono {
   const api = new Hono();
@@ -109,14 +111,14 @@ export function createOperatorApi({ token, budget, retentionDays, ledger, flush 
 
   return api;
 
-  /** The ledgers that can know of keys that match, in the order of their names. */
+  /** Names of the ledgers that may have keys that match, in order. */
   async function shardsOf(pattern: string): Promise<readonly string[]> {
     const prefix = parseKeyPattern(pattern)?.prefix ?? "";
     const names = (await book().view()).shards.map(({ shard }) => shard);
     return names.filter((name) => `${name}/`.startsWith(prefix) || prefix.startsWith(`${name}/`));
   }
 
-  /** One page of one ledger; `after` leads on to the next page or the next ledger. */
+  /** One page of one ledger. Its `after` leads to the next page, or to the next ledger. */
   async function overShards(
     pattern: string,
     after: string,

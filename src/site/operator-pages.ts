@@ -8,13 +8,14 @@ import { STATUS_SCRIPT } from "./status-script.ts";
 import { gatherWhy, type WhySources } from "./why.ts";
 import { WhyPage } from "./why-page.tsx";
 
+/** What the operator's pages show. */
 export interface OperatorPagesDependencies {
   readonly isLocal: boolean;
   readonly status: StatusSources;
   readonly why: WhySources;
 }
 
-/** Status, metrics and why: what the operator may see, for who knows the token. */
+/** Status, metrics and why: the pages behind the operator's token (guard.ts). */
 export function createOperatorPages(token: string | undefined, { isLocal, status, why }: OperatorPagesDependencies): Hono {
   const pages = new Hono({ strict: false });
   for (const path of ["/status", "/status.json", "/status.js", "/metrics", "/why", "/why/*", "/why.json/*"])

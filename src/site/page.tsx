@@ -2,8 +2,9 @@ import type { Child } from "hono/jsx";
 
 interface PageProps {
   readonly title: string;
-  /** The operator's pages are there: without a token they are not. */
+  /** Whether the operator's pages exist: they need a token. */
   readonly hasStatus: boolean;
+  /** URL of the page's script. */
   readonly script?: string;
   readonly children?: Child;
 }
@@ -37,7 +38,7 @@ export function Page({ title, hasStatus, script, children }: PageProps) {
   );
 }
 
-/** Text to copy; one click selects all of it, the keyboard scrolls it. */
+/** Text to copy. One click selects all of it, and the keyboard can scroll it. */
 export function Code({ label, text }: { readonly label: string; readonly text: string }) {
   return (
     <pre tabindex={0} role="region" aria-label={label}>

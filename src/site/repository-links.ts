@@ -6,9 +6,10 @@ import { routeRequest } from "../route/route-request.ts";
 import type { Target } from "../route/target.ts";
 import { mirrorAddress, type OwnNames } from "./address.ts";
 
+/** What metalinks and mirrorlists are made of. */
 export interface RepositoryLinksDependencies {
   readonly repositories: Pick<Repositories, "metalink" | "mirrorlist" | "resolve">;
-  /** Null where the client may read the mirror. */
+  /** The refusal for a client that may not read the mirror, else null. */
   readonly refuseClient: (request: Request, mirror: Mirror) => Promise<Response | null>;
 }
 
@@ -16,7 +17,7 @@ type Wanted =
   | { readonly kind: "wanted"; readonly target: Target; readonly url: string }
   | { readonly kind: "refused"; readonly response: Response };
 
-/** What dnf and zypper take for `metalink=` and `mirrorlist=`: `/metalink/<mirror>/<path of the repository>`, and the same for a mirrorlist. */
+/** Answers for dnf's and zypper's `metalink=` and `mirrorlist=`: `/metalink/<mirror>/<path of the repository>` and `/mirrorlist/…`. */
 export function createRepositoryLinks(own: OwnNames, { repositories, refuseClient }: RepositoryLinksDependencies): Hono {
   const links = new Hono();
   links.get("/metalink/*", async (context) => {
@@ -52,14 +53,14 @@ export function createRepositoryLinks(own: OwnNames, { repositories, refuseClien
     if (refused !== null) return { kind: "refused", response: refused };
     const visit = { scheme: protocol === "https:" ? "https" : "http", authority: req.header("host") ?? "" } as const;
     const address = mirrorAddress(mirror, visit, own);
-    // A link to wherever the client says would be somebody else's.
+    // With a forged Host header the link would lead to a foreign server.
     if (address === null)
-      return { kind: "refused", response: refuse(421, "Cannot name this mirror: the host of this URL is none of its own") };
+      return { kind: "refused", response: refuse(421, "Cannot make a link to this mirror: the host of this URL is none of its hosts") };
     return { kind: "wanted", target: routed.target, url: `${address}/${encodePath(path)}` };
   }
 }
 
-/** It depends on who asks, and by which name. */
+/** The answer depends on the client and on the host that it used. */
 const NEVER_KEPT = { "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff" };
 
 function refuse(status: number, detail: string, headers: Readonly<Record<string, string>> = {}): Response {

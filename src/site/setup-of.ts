@@ -2,26 +2,27 @@ import type { Distro, Mirror } from "../config/config.ts";
 import { type OwnNames, mirrorAddress, type Visit } from "./address.ts";
 import { DEBIAN_ALONE, type DistroSetup, type Places, SETUPS } from "./distro-setup.ts";
 
-/** What a client is told to set a mirror up. */
+/** How to set up clients for a mirror: by its distribution, for koji, or (`plain`) by the URL alone. */
 export type MirrorSetup = DistroMirror | ({ readonly kind: "koji" | "plain" } & Reached);
 
 interface Reached {
   readonly mirror: Mirror;
-  /** Its URL for this visitor, without trailing slash; with a placeholder for the host where `isReachable` is false. */
+  /** The mirror's URL for this visitor, without trailing slash. If `isReachable` is false, its host is a placeholder. */
   readonly base: string;
   readonly isReachable: boolean;
 }
 
+/** A mirror of a distribution with a set-up. */
 export interface DistroMirror extends Reached {
   readonly kind: "distro";
   readonly setup: DistroSetup;
-  /** Of the mirror that the set-up is named for: a security archive is set up with its distribution's. */
+  /** Those of the mirror that names the sources file: for a security archive it is its distribution's mirror. */
   readonly places: Places;
 }
 
 /**
- * The set-up of `mirror` for a visitor. Where his host is not ours, placeholders stand for the addresses. Debian and its security archive are set up
- * together where both are mirrored: one file of a client's names both.
+ * The set-up of `mirror` for a visitor. If the visitor's host is not known to be ours, the URLs have placeholders. If Debian and its security archive are
+ * both mirrored, they have one common set-up, as clients name both in one file.
  */
 export function setupOf(mirror: Mirror, visit: Visit, own: OwnNames): MirrorSetup {
   const { distro } = mirror;
@@ -36,7 +37,7 @@ export function setupOf(mirror: Mirror, visit: Visit, own: OwnNames): MirrorSetu
   return {
     kind: "distro",
     ...reached,
-    // Without a mirror of the security archive, the distribution's own stays in use.
+    // Without a mirror of the security archive, clients keep using the distribution's own.
     setup: named.distro === "debian" && partner === undefined ? { ...setup, replaces: DEBIAN_ALONE } : setup,
     places: { name: named.name, base: url(named), security: partner === undefined ? null : url(partner) },
   };

@@ -2,26 +2,26 @@ import { Code, Page } from "./page.tsx";
 import type { DistroMirror, MirrorSetup } from "./setup-of.ts";
 import { snippetsOf } from "./snippet.ts";
 
-/** One mirror with what to paste. `site` is this site's address, null where it is not known. */
+/** One mirror with its set-up. `site`: this site's address, with a placeholder for an unknown host. */
 interface Entry {
   readonly setup: MirrorSetup;
   readonly site: string;
 }
 
-/** How the site presents itself to this visitor. */
+/** What the pages know of this visitor. */
 interface View {
   readonly isKnownHost: boolean;
-  /** The operator's pages are there. */
+  /** Whether the operator's pages exist. */
   readonly hasStatus: boolean;
 }
 
-/** The landing page: every mirror, and what its clients paste. */
+/** The landing page: every mirror with its set-up. */
 export function LandingPage({ entries, isKnownHost, hasStatus }: View & { readonly entries: readonly Entry[] }) {
   return (
     <Page title="Lazy Mirror" hasStatus={hasStatus}>
       <p>
-        Complete mirrors of {entries.length === 1 ? "one Linux tree" : `${entries.length} Linux trees`}, as far as anyone is concerned who
-        installs from them. A file is fetched when somebody first asks for it, checked, and kept.
+        Mirrors of {entries.length === 1 ? "one Linux tree" : `${entries.length} Linux trees`}. To their clients they are complete: the
+        mirror fetches a file when a client first asks for it, checks it, and keeps it.
       </p>
       {!isKnownHost && <UnknownHost />}
       <h2>Mirrors</h2>
@@ -40,7 +40,7 @@ export function LandingPage({ entries, isKnownHost, hasStatus }: View & { readon
   );
 }
 
-/** What to do for one mirror. */
+/** The page for one mirror. */
 export function SetupPage({ setup, site, isKnownHost, hasStatus }: View & Entry) {
   return (
     <Page title={`Setting up ${setup.mirror.name}`} hasStatus={hasStatus}>
@@ -54,7 +54,7 @@ export function SetupPage({ setup, site, isKnownHost, hasStatus }: View & Entry)
   );
 }
 
-/** The mirrors and what sets each up. */
+/** The table of mirrors, with the command that sets each up. */
 export function SetupOverview({ entries, isKnownHost, hasStatus }: View & { readonly entries: readonly Entry[] }) {
   return (
     <Page title="Client setup" hasStatus={hasStatus}>
@@ -83,8 +83,8 @@ export function SetupOverview({ entries, isKnownHost, hasStatus }: View & { read
       </div>
       <h2>For programs</h2>
       <p>
-        <code>/-/setup/&lt;mirror&gt;?for=apt&amp;release=trixie</code> gives the lines as plain text; without <code>for</code> those of the
-        client that asks.
+        <code>/-/setup/&lt;mirror&gt;?for=apt&amp;release=trixie</code> gives the lines as plain text; without <code>for</code> those for
+        the client that sends the request.
       </p>
     </Page>
   );
@@ -95,9 +95,9 @@ function Instructions({ setup, site }: Entry) {
     <>
       {(setup.mirror.access?.users.size ?? 0) > 0 && (
         <p class="notice">
-          This mirror asks for a name and password. apt reads them from <code>/etc/apt/auth.conf.d/</code> (give them before the rest), dnf
-          as <code>username=</code> and <code>password=</code> in the file below, zypper from <code>/etc/zypp/credentials.d/mirror</code>{" "}
-          with <code>?credentials=mirror</code> after each baseurl; for dnf and zypper do it by hand.
+          This mirror requires a name and password. apt reads them from <code>/etc/apt/auth.conf.d/</code> (write them there first), dnf as{" "}
+          <code>username=</code> and <code>password=</code> in the file below, zypper from <code>/etc/zypp/credentials.d/mirror</code> with{" "}
+          <code>?credentials=mirror</code> after each baseurl. For dnf and zypper the script cannot do this: set them up by hand.
         </p>
       )}
       {setup.kind === "distro" && (
@@ -105,8 +105,8 @@ function Instructions({ setup, site }: Entry) {
           <h3>By script</h3>
           <Code label={`Command that sets up ${setup.mirror.name}`} text={command(setup, site)} />
           <p class="soft">
-            It finds out the release, keeps a copy of what it changes, updates once, and puts everything back when that fails or with{" "}
-            <code>sh -s -- --undo</code>. <a href={`/-/setup/${setup.places.name}.sh`}>Read it first</a>.
+            It finds out the release, keeps copies of the files that it changes, and updates once. If that fails, or with{" "}
+            <code>sh -s -- --undo</code>, it restores everything. <a href={`/-/setup/${setup.places.name}.sh`}>Read it first</a>.
           </p>
           <h3>By hand</h3>
         </>
@@ -125,13 +125,13 @@ function Instructions({ setup, site }: Entry) {
 function UnknownHost() {
   return (
     <p class="notice">
-      You came by a name that this mirror does not know as its own, so it is not repeated below. Put your name for it in place of the one
-      shown, or have it added to <code>hosts</code> in wrangler.toml.
+      The host in your URL is not one that this server knows as its own, so the addresses below do not have it. Replace the host shown by
+      yours, or ask the operator to add it to <code>hosts</code> in wrangler.toml.
     </p>
   );
 }
 
-/** What starts the script. */
+/** The command that runs the set-up script. */
 function command(setup: DistroMirror, site: string): string {
   return `curl -fsS ${site}/-/setup/${setup.places.name}.sh | sudo sh`;
 }
@@ -143,13 +143,13 @@ function clientOf(setup: MirrorSetup): string {
 function hintOf({ setup }: DistroMirror): string {
   switch (setup.manager) {
     case "apt":
-      return `Write your own release in place of ${setup.release.example}, and turn the entries for the distribution's own archive off (Enabled: no).`;
+      return `Replace ${setup.release.example} by your release, and turn off the entries for the distribution's own archive (Enabled: no).`;
     case "dnf":
-      return "Set enabled=0 in the distribution's own files for the repositories that these replace.";
+      return "In the distribution's own files, set enabled=0 for the repositories that these replace.";
     case "zypper":
-      return "These are for Tumbleweed; ?release=15.6 or 16.0 gives those of Leap. Disable the distribution's own: zypper modifyrepo --disable.";
+      return "These are for Tumbleweed; for Leap add ?release=15.6 or ?release=16.0 to this URL. Disable the distribution's own repositories: zypper modifyrepo --disable.";
     case "apk":
-      return `In place of the addresses that are there, with your own release in place of ${setup.release.example}.`;
+      return `Replace the addresses in that file by these, and ${setup.release.example} by your release.`;
     case "pacman":
       return "";
   }

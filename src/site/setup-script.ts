@@ -2,17 +2,17 @@ import type { PackageManager } from "./distro-setup.ts";
 import { type DistroSetup, type Places, RELEASE_MARK, sourcesFile } from "./distro-setup.ts";
 import { quoteShell } from "./shell.ts";
 
-/** What the script does its own way for each package manager. */
+/** The parts of the script that differ by package manager. */
 interface Steps {
   /** Files that may name the distribution's own sources, as shell patterns. */
   readonly files: readonly string[];
-  /** Shell: how one such file changes, from stdin to stdout. */
+  /** Shell code that changes one such file, from stdin to stdout. */
   readonly change: string;
-  /** Shell: a real update from the mirror alone. */
+  /** Shell code that updates the package lists from the mirror alone; fails if that fails. */
   readonly check: string;
 }
 
-/** A third party's archive may end in /debian too: its key is another. */
+/** A third party's archive may also end in `/debian`: it has another Signed-By, and stays on. */
 const STANZAS_OFF = `awk -v own="$own" '
       BEGIN { RS = ""; ORS = "\\n\\n" }
       { stanza = "\\n" $0 "\\n"; foreign = stanza ~ /\\nSigned-By:/ && stanza !~ /\\nSigned-By:[^\\n]*-archive-keyring/ }
@@ -53,7 +53,7 @@ const STEPS: Readonly<Record<PackageManager, Steps>> = {
   pacman: {
     files: [],
     change: "",
-    check: `# Into a database of its own: one refreshed without an upgrade would lead to half of one.
+    check: `# Into a separate database: to refresh the real one without an upgrade would lead to partial upgrades.
   db=$(mktemp -d)
   chmod 755 "$db"
   worked=no
@@ -75,22 +75,22 @@ const RELEASES: Readonly<Record<DistroSetup["release"]["from"], string>> = {
 };
 
 /**
- * A shell script that points the machine it runs on to a mirror, checks that with a real update, and undoes itself when that fails or when told to.
- * `site` is where this script is served, without trailing slash.
+ * A shell script that makes the machine it runs on use a mirror, checks that with a real update, and restores everything if that fails or with `--undo`.
+ * `site`: the server's address, without trailing slash; the script is at `/-/setup/<mirror>.sh` there.
  */
 export function formatSetupScript(setup: DistroSetup, places: Places, site: string): string {
   const steps = STEPS[setup.manager];
   const writes = setup.manager !== "apk";
   const url = `${site}/-/setup/${places.name}.sh`;
   return `#!/bin/sh
-# Points ${setup.manager} on this machine (${setup.systems.join(", ")}) to the mirror ${places.base}
+# Makes ${setup.manager} on this machine (${setup.systems.join(", ")}) use the mirror ${places.base}
 #
 #   curl -fsS ${url} | sudo sh                          set up
-#   curl -fsS ${url} | sudo sh -s -- --undo             put everything back
-#   curl -fsS ${url} | sudo sh -s -- --release NAME     for a release that this machine does not tell
+#   curl -fsS ${url} | sudo sh -s -- --undo             restore everything
+#   curl -fsS ${url} | sudo sh -s -- --release NAME     if the script cannot find out the release
 #
 # ${writes ? `It writes ${sourcesFile(setup, places.name)}` : `It changes the addresses in ${setup.file}`}${steps.files.length > 0 && writes ? ", turns the distribution's own sources off" : ""} and updates once.
-# Of each file that it changes a copy stays beside it, *.lazy-mirror-${places.name}.bak; when anything fails all is put back.
+# It keeps a copy beside each file that it changes, *.lazy-mirror-${places.name}.bak, and restores all of them if anything fails.
 set -eu
 
 name=${quoteShell(places.name)}
@@ -103,13 +103,13 @@ mark="# Written by lazy-mirror for the mirror $name"
 say() { printf 'lazy-mirror: %s\\n' "$*" >&2; }
 fail() { say "$*"; exit 1; }
 
-# keep FILE: a copy beside it, by which undo restores it
+# keep FILE: makes the copy from which undo restores it
 keep() { cp -p "$1" "$1.$backup"; }
 
 ${
   steps.change === ""
     ? ""
-    : `# The file $1, from stdin, ${writes ? "with the distribution's own sources turned off" : "with the addresses of the mirror"}
+    : `# Prints the file $1, read from stdin, ${writes ? "with the distribution's own sources turned off" : "with the addresses of the mirror"}
 change() {
   ${steps.change}
 }
@@ -131,14 +131,14 @@ main() {
   while [ $# -gt 0 ]; do
     case $1 in
       --undo) undo=yes ;;
-      --release) [ $# -gt 1 ] || fail "Cannot use --release: name one"; release=$2; shift ;;
+      --release) [ $# -gt 1 ] || fail "Cannot use --release: name a release"; release=$2; shift ;;
       *) fail "Cannot use $1: the options are --undo and --release NAME" ;;
     esac
     shift
   done
   [ "$(id -u)" = 0 ] || fail "Cannot change the sources of ${setup.manager}: run it as root (curl … | sudo sh)"
   if [ -n "$undo" ]; then undo; say "everything is as it was before"; return; fi
-  command -v ${setup.manager === "apt" ? "apt-get" : setup.manager} >/dev/null || fail "Cannot find ${setup.manager}: this mirror is for it"
+  command -v ${setup.manager === "apt" ? "apt-get" : setup.manager} >/dev/null || fail "Cannot find ${setup.manager}: this mirror is for systems that have it"
 
   os=/etc/os-release
   [ -r "$os" ] || os=/usr/lib/os-release
@@ -149,18 +149,18 @@ main() {
   esac
 ${formatRelease(setup)}
   undo
-  trap 'undo; say "it did not work: everything is as it was before"' EXIT
+  trap 'undo; say "failed: everything is as it was before"' EXIT
   trap 'exit 130' INT TERM HUP
 ${steps.files.length > 0 ? formatChange(steps.files) : ""}${writes ? formatWrite(setup) : ""}  check || fail "Cannot update from $base"
   trap - EXIT
-  say "${setup.manager} uses $base now; --undo puts everything back"
+  say "${setup.manager} uses $base now; --undo restores everything"
 }
 
 main "$@" </dev/null
 `;
 }
 
-/** A script that only says why there is none, in words of ours. */
+/** A script that only prints why the machine cannot be set up, and fails. `why` is text of ours, but quoted all the same. */
 export function formatRefusal(why: string): string {
   return `#!/bin/sh\nprintf 'lazy-mirror: %s\\n' ${quoteShell(`Cannot set this machine up: ${why}`)} >&2\nexit 1\n`;
 }
@@ -172,18 +172,18 @@ function formatRelease(setup: DistroSetup): string {
   if (setup.systems.includes("opensuse-tumbleweed")) {
     lines.push(`  if [ "$system" = opensuse-tumbleweed ]; then release=tumbleweed; fi`);
   }
-  // Testing and unstable carry the same os-release.
+  // Debian testing and unstable have the same os-release.
   if (setup.systems.includes("debian")) {
     lines.push(
-      `  if grep -q '^PRETTY_NAME=.*/sid' "$os" && [ "$release" != sid ]; then say "taking this for $release; for unstable use --release sid"; fi`,
+      `  if grep -q '^PRETTY_NAME=.*/sid' "$os" && [ "$release" != sid ]; then say "assuming $release; for unstable use --release sid"; fi`,
     );
   }
   if (setup.systems.includes("ubuntu")) {
     lines.push(
-      '  case $(dpkg --print-architecture) in amd64 | i386) ;; *) fail "Cannot set up $(dpkg --print-architecture): Ubuntu keeps it in another archive, ubuntu-ports" ;; esac',
+      '  case $(dpkg --print-architecture) in amd64 | i386) ;; *) fail "Cannot set up $(dpkg --print-architecture): Ubuntu has it in another archive, ubuntu-ports" ;; esac',
     );
   }
-  lines.push(`  case $release in "" | *[!A-Za-z0-9._-]*) fail "Cannot tell this machine's release: name it with --release" ;; esac`);
+  lines.push(`  case $release in "" | *[!A-Za-z0-9._-]*) fail "Cannot find out this machine's release: name it with --release" ;; esac`);
   return `${lines.join("\n")}\n`;
 }
 
@@ -206,13 +206,13 @@ ${
   setup.manager === "pacman" || setup.manager === "zypper"
     ? ""
     : `  for key in $(sed -n '${keys}' "$file" | sed "s/\\$releasever/$release/; s/\\$basearch/$(uname -m)/"); do
-    [ -r "$key" ] || fail "Cannot find $key: install the package that brings the distribution's keys first"
+    [ -r "$key" ] || fail "Cannot find $key: first install the package with the distribution's keys"
   done
 `
 }`;
 }
 
-/** Sections such as contrib and non-free-firmware stay as they were chosen. */
+/** Shell code that keeps the components that the client's sources have now, such as contrib and non-free-firmware. */
 function formatComponents(setup: DistroSetup): string {
   const [system = ""] = setup.systems;
   const usual = system === "ubuntu" ? "main restricted universe multiverse" : "main";
@@ -224,7 +224,7 @@ function formatComponents(setup: DistroSetup): string {
 
 function formatCases(setup: DistroSetup, places: Places): string {
   const cases = setup.variants.map(({ match, sources }) => {
-    // A name stands for itself, and a pattern for what the client finds out.
+    // A pattern's release is the one that the script finds out on the client.
     const text = sources(places, match.includes("*") ? RELEASE_MARK : match);
     return { match, here: `cat <<'END'\n${text}END` };
   });

@@ -1,15 +1,16 @@
 import { formatSources, sourcesFile } from "./distro-setup.ts";
 import type { MirrorSetup } from "./setup-of.ts";
 
-/** Lines to paste, and where. */
+/** Lines to paste. */
 export interface Snippet {
-  /** What asks for it: `?for=`. */
+  /** The value of `?for=` that selects them. */
   readonly client: string;
+  /** Where to paste them. */
   readonly title: string;
   readonly text: string;
 }
 
-/** The lines to paste for a mirror, the file first; `release` replaces the one shown where nobody said his own. */
+/** The lines to paste for a mirror, those for a file first. Without `release` they have the distribution's example. */
 export function snippetsOf(setup: MirrorSetup, release?: string): readonly Snippet[] {
   switch (setup.kind) {
     case "distro": {
@@ -29,14 +30,14 @@ export function snippetsOf(setup: MirrorSetup, release?: string): readonly Snipp
       return [
         {
           client: "url",
-          title: "In place of the repository's own address, in the instructions of those who publish it",
+          title: "Use this in place of the repository's own address, where its publisher's instructions have that",
           text: `${setup.base}/\n`,
         },
       ];
   }
 }
 
-/** The same repositories by zypper's own command. */
+/** Commands of zypper that add the same repositories. */
 function zypperCommands(name: string, text: string): Snippet {
   const pairs = [...text.matchAll(/^\[(.*)\]\n(?:.*\n)*?baseurl=(.*)$/gm)];
   const commands = pairs.map(([, id, url]) => `sudo zypper addrepo --refresh --check '${url}' '${id}'\n`);

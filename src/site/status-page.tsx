@@ -4,16 +4,16 @@ import { formatBytes, formatPercent, formatSeconds, formatTime } from "./format.
 import { Page } from "./page.tsx";
 import type { Status, UpstreamLine } from "./status.ts";
 
-/** What the mirror does just now. `scope`: whose counts these are. */
+/** The status page. `isLocal`: on one machine one isolate has all the counts; at the edge each isolate has its own. */
 export function StatusPage({ status, isLocal }: { readonly status: Status; readonly isLocal: boolean }) {
   const { storage } = status;
   return (
     <Page title="Status" hasStatus script="/-/status.js">
       <p class="soft">
-        {isLocal ? "Counts of this server" : "Counts of the one of Cloudflare's isolates that answered this"} since{" "}
-        {formatTime(status.since)}.{" "}
+        {isLocal ? "Counts of this server" : "Counts of the one isolate at Cloudflare that made this page"} since {formatTime(status.since)}
+        .{" "}
         <span id="live-state" role="status">
-          As of this page's loading
+          As of when this page was loaded
         </span>
         . <a href="/-/status.json">As JSON</a>, <a href="/-/metrics">as metrics</a>.
       </p>
@@ -56,7 +56,7 @@ export function StatusPage({ status, isLocal }: { readonly status: Status; reado
           )}
         </Section>
         <Section id="fills" title="Being fetched">
-          {!isLocal && <p class="soft">By this isolate: others may fetch other files.</p>}
+          {!isLocal && <p class="soft">By this isolate only: others may fetch other files.</p>}
           {status.fills.length === 0 && <p class="soft">Nothing.</p>}
           {status.fills.length > 0 && (
             <Table
@@ -72,7 +72,7 @@ export function StatusPage({ status, isLocal }: { readonly status: Status; reado
           )}
         </Section>
         <Section id="upstreams" title="Upstreams">
-          {status.upstreams.length === 0 && <p class="soft">None has been asked yet.</p>}
+          {status.upstreams.length === 0 && <p class="soft">No upstream has been asked yet.</p>}
           {status.upstreams.length > 0 && (
             <Table
               label="Upstreams"
@@ -163,12 +163,12 @@ function Days({ status: { days, dayNames } }: { readonly status: Status }) {
 
 function Roots({ status: { roots, now } }: { readonly status: Status }) {
   if (roots === null) return <p>The ledger does not answer.</p>;
-  if (roots.length === 0) return <p class="soft">None has been asked for yet.</p>;
+  if (roots.length === 0) return <p class="soft">No repository has been asked for yet.</p>;
   const ago = (at: number) => `${formatSeconds((now - at) / 1_000)} ago`;
   return (
     <Table
       label="Repositories"
-      head={["Repository", "State", "Taken over", "Cause"]}
+      head={["Repository", "State", "Adopted", "Cause"]}
       rows={roots.map(({ mirror, root, adoptedAt, confirmedAt, behindSince, trouble }) => [
         `${mirror}/${root}`,
         behindSince !== null ? (
@@ -187,9 +187,9 @@ function Roots({ status: { roots, now } }: { readonly status: Status }) {
 
 const STATES: Readonly<Record<UpstreamLine["state"], string>> = {
   ready: "ready",
-  "probe-due": "will be tried again",
-  open: "left out: it failed",
-  held: "asked to wait",
+  "probe-due": "failed: due to be tried again",
+  open: "failed: not used for now",
+  held: "asked us to wait",
 };
 
 const TROUBLES: Readonly<Record<Status["troubles"][number]["kind"], string>> = {

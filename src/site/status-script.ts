@@ -1,4 +1,4 @@
-/** Brings the status page up to date: the server writes it, this only exchanges what changed. Without it the page is as it was when loaded. */
+/** The browser script that keeps the status page current: it fetches the page again and replaces the sections that changed. Without it the page stays as it was loaded. */
 export const STATUS_SCRIPT = `
 "use strict";
 const EVERY_MS = 2000;
@@ -13,9 +13,9 @@ async function update() {
     for (const section of live.children) {
       const next = page.getElementById(section.id);
       if (next === null || next.innerHTML === section.innerHTML) continue;
-      // What holds the focus or a selection is being read: it waits.
+      // Not a section with the focus or a selection: the reader would lose it.
       if (section.contains(document.activeElement) || (!getSelection().isCollapsed && section.contains(getSelection().anchorNode))) continue;
-      // So does a table that somebody opened.
+      // Nor one with an open table: it would close.
       if (section.querySelector("details[open]") !== null) continue;
       section.innerHTML = next.innerHTML;
     }

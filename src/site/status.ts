@@ -2,33 +2,39 @@ import { DAY_MS } from "../http/units.ts";
 import { dayOf, HISTORY_DAYS, type DayCount, type RootLine } from "../watch/history.ts";
 import type { Counters, MirrorCounts, PathCount, Trouble } from "../watch/counters.ts";
 
-/** One file being fetched, as far as a page tells. */
+/** One file that is being fetched. */
 export interface FillLine {
   readonly key: string;
-  /** Null while its length is not known. */
+  /** Bytes of the whole file; null while unknown. */
   readonly size: number | null;
-  /** Furthest byte that arrived. */
+  /** Bytes up to the furthest one that has arrived. */
   readonly done: number;
+  /** Requests that read it. */
   readonly readers: number;
 }
 
-/** One upstream asked so far. */
+/** One upstream that this isolate has asked. */
 export interface UpstreamLine {
+  /** Its URL. */
   readonly upstream: string;
+  /** `open`: it failed and is not used; `probe-due`: it failed and is tried with the next request; `held`: it asked us to wait (Retry-After). */
   readonly state: "ready" | "probe-due" | "open" | "held";
+  /** In a row. */
   readonly failures: number;
   readonly firstByteMs: number | undefined;
   readonly bytesPerSecond: number | undefined;
+  /** Bodies that it is sending now. */
   readonly bodies: number;
 }
 
-/** What is stored, by the ledger. */
+/** What is stored, in bytes, as the ledger has it: in all, reserved by fills under way, and by ledger (book.ts, `Totals`). */
 export interface StorageView {
   readonly used: number;
   readonly reserved: number;
   readonly shards: readonly { readonly shard: string; readonly objects: number; readonly live: number; readonly dead: number }[];
 }
 
+/** Where the status comes from. `storage` and `history` reject if the ledger fails. */
 export interface StatusSources {
   readonly counters: Counters;
   readonly mirrors: readonly string[];
@@ -40,38 +46,43 @@ export interface StatusSources {
   readonly history: () => Promise<{ readonly days: readonly DayCount[]; readonly roots: readonly RootLine[] }>;
 }
 
+/** One mirror: its counts of this isolate (counters.ts), and what of it is stored. */
 export interface MirrorLine {
   readonly name: string;
   readonly requests: number;
+  /** Bytes sent to clients. */
   readonly served: number;
-  /** Of what was served, what no upstream had to send for it. */
+  /** Those of `served` that no upstream had to send. */
   readonly saved: number;
+  /** Bytes that fills stored. */
   readonly stored: number;
   /** `saved` of `served`, 0 to 1; null before the first byte. */
   readonly byteHitRatio: number | null;
   readonly refused: number;
   readonly cut: number;
   readonly turnedAway: number;
+  /** Stored objects. */
   readonly objects: number;
+  /** Their bytes. */
   readonly held: number;
 }
 
-/** One mirror's day, with what follows from its counts. */
+/** One mirror's day, with its hit ratio. */
 export interface DayLine extends DayCount {
   /** `saved` of `served`, 0 to 1; null before the first byte. */
   readonly byteHitRatio: number | null;
 }
 
 /**
- * All that the status page shows. Counts, fills, upstreams and troubles are of one isolate since `since`; storage, days and roots are of the whole
- * mirror, and null where the ledger does not answer.
+ * All that the status page shows. Counts, fills, upstreams and troubles are one isolate's since `since`; storage, days and roots are the whole mirror's,
+ * and null if the ledger fails. Times are milliseconds since the epoch.
  */
 export interface Status {
   readonly now: number;
   readonly since: number;
   readonly mirrors: readonly MirrorLine[];
   readonly storage: { readonly used: number; readonly reserved: number; readonly budget: number } | null;
-  /** The days that are remembered, the oldest first: those without a request too. */
+  /** Every day of the history, the oldest first, also those without a request. */
   readonly dayNames: readonly string[];
   readonly days: readonly DayLine[] | null;
   readonly roots: readonly RootLine[] | null;
@@ -83,6 +94,7 @@ export interface Status {
 
 const TOP = 15;
 
+/** Never rejects. */
 export async function gatherStatus(sources: StatusSources): Promise<Status> {
   const { counters, now, budget } = sources;
   const storage = await sources.storage().catch(() => null);

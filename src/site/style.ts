@@ -1,4 +1,4 @@
-/** The one style sheet: light and dark by the visitor's choice, one column on a phone. */
+/** The one style sheet: light or dark as the visitor's system is, one column on a phone. */
 export const STYLE = `
 :root { color-scheme: light dark; --ink: #1c2128; --soft: #57606a; --paper: #ffffff; --card: #f6f8fa; --line: #d0d7de; --link: #0a58ca; --good: #116329; --bad: #b3261e; --held: #2f6fde; --fetched: #b35900; }
 @media (prefers-color-scheme: dark) {

@@ -4,13 +4,13 @@ import { Page } from "./page.tsx";
 import type { Why } from "./why.ts";
 
 const PROOFS = {
-  none: "nothing could be proven",
+  none: "nothing",
   length: "its length",
   structure: "its own structure and length",
   digest: "a published digest",
 } as const;
 
-/** Why a path is answered as it is. */
+/** The page that explains how a path is answered. */
 export function WhyPage({ why, now }: { readonly why: Why; readonly now: number }) {
   const { stored, expected, generation } = why;
   const since = (ms: number) => `${formatTime(ms)} (${formatSeconds((now - ms) / 1_000)} ago)`;
@@ -35,8 +35,8 @@ export function WhyPage({ why, now }: { readonly why: Why; readonly now: number 
             <Fact name="From">{stored.upstream}</Fact>
             <Fact name="Verified by">
               {PROOFS[stored.verified]}
-              {stored.provisional === true && ", provisionally: the index was still being read"}
-              {stored.tainted === true && "; an earlier version went bad"}
+              {stored.provisional === true && ", provisionally, as the index was still being read"}
+              {stored.tainted === true && "; an earlier version turned out to be bad"}
             </Fact>
             {stored.sha256 !== undefined && (
               <Fact name="SHA-256">
@@ -57,16 +57,16 @@ export function WhyPage({ why, now }: { readonly why: Why; readonly now: number 
             {generation.detail !== null && `: ${generation.detail}`}
           </Fact>
         )}
-        <Fact name="Has to be">
+        <Fact name="Must be">
           {expected.kind === "known" ? (
             <>
-              {expected.expectation.algorithm} <code>{expected.expectation.digest}</code>, says{" "}
+              {expected.expectation.algorithm} <code>{expected.expectation.digest}</code>, by{" "}
               {expected.expectation.source === "name" ? "its name" : "the index"}
             </>
           ) : expected.kind === "building" ? (
             "not known yet: the index is being read"
           ) : (
-            "nothing known says"
+            "no known index names it"
           )}
         </Fact>
         {why.uses !== null && <Fact name="Uses">{`${why.uses.count}, the last ${since(why.uses.lastUsedAt)}`}</Fact>}

@@ -9,19 +9,20 @@ import type { ObjectStore } from "../store/object-store.ts";
 import type { StoredObject } from "../store/stored-object.ts";
 import { formatSeconds } from "./format.ts";
 
+/** Where the explanation comes from. `row` and `nextOut` reject if the ledger fails. */
 export interface WhySources {
   readonly config: Config;
   readonly store: Pick<ObjectStore, "head">;
   readonly repositories: Repositories;
-  /** When an upstream last said that the stored copy is still its own, in this isolate; 0 for never. */
+  /** When an upstream last confirmed the stored copy to this isolate, in milliseconds since the epoch; 0 for never. */
   readonly checkedAt: (key: string) => number;
   readonly now: () => number;
   readonly row: (key: string) => Promise<LedgerRow | null>;
-  /** What would be evicted next, in order. */
+  /** The rows that would be evicted next, in order. */
   readonly nextOut: (limit: number) => Promise<readonly LedgerRow[]>;
 }
 
-/** All that is known of one path. Times in milliseconds since the epoch. */
+/** All that is known of one path. Times are milliseconds since the epoch. */
 export interface Why {
   readonly mirror: string;
   readonly path: string;
@@ -31,21 +32,21 @@ export interface Why {
   readonly upstreams: readonly string[];
   readonly stored: StoredObject | null;
   readonly checkedAt: number | null;
-  /** How the repository that it belongs to answers for it; null for what belongs to none. */
+  /** How its repository answers for it; null for a path that is no repository's metadata. */
   readonly generation: { readonly state: string; readonly ageSeconds: number | null; readonly detail: string | null } | null;
-  /** What an index, a root or its own name says that it has to be. */
+  /** The digest that an index, a root or its own name states. */
   readonly expected: Expected;
   readonly expiresAt: number | null;
   readonly uses: { readonly count: number; readonly lastUsedAt: number; readonly isHeldByGeneration: boolean } | null;
   readonly eviction: string;
-  /** What the next request would do. */
+  /** What the next request will do, as a sentence. */
   readonly next: string;
 }
 
-/** As far as the order of eviction is looked through. */
+/** How far the order of eviction is searched. */
 const MAX_RANK = 200;
 
-/** `path` is raw: `<mirror>/<path>` as a client would ask, with its query. Null where no mirror is meant. */
+/** Explains a path. `path` is `<mirror>/<path>` as a client would request it, still encoded, with its query. `refused`: why it names no file of a mirror. */
 export async function gatherWhy(sources: WhySources, path: string): Promise<Why | { readonly refused: string }> {
   const { config, store, repositories, checkedAt, now } = sources;
   const routed = routeRequest(config.mirrors, { url: `/${path}` });
@@ -80,7 +81,7 @@ export async function gatherWhy(sources: WhySources, path: string): Promise<Why 
   };
 }
 
-/** Asks the repository as a client's request would: whatever is due (one conditional fetch at most) is done, and then described. */
+/** Resolves it as a client's request would: if a check of the root is due, it is done (at most one conditional fetch). */
 async function resolve(target: Target, repositories: Repositories): Promise<Resolution | null> {
   return target.class === "root" || target.class === "member" ? repositories.resolve(target) : null;
 }
@@ -95,7 +96,7 @@ function describeGeneration(resolution: Resolution): NonNullable<Why["generation
     case "object":
       return { state: resolution.state, ageSeconds: resolution.ageSeconds, detail: resolution.detail ?? null };
     case "absent":
-      return { state: "absent", ageSeconds: null, detail: `an upstream said ${resolution.status}` };
+      return { state: "absent", ageSeconds: null, detail: `an upstream answered ${resolution.status}` };
     case "opaque":
       return { state: "none", ageSeconds: null, detail: "no generation covers this path: it is cached by itself" };
     case "failure":
@@ -104,12 +105,13 @@ function describeGeneration(resolution: Resolution): NonNullable<Why["generation
 }
 
 function describeEviction(stored: StoredObject | null, row: LedgerRow | null, rank: number, expiresAt: number | null, now: number): string {
-  if (stored === null) return "There is nothing to evict.";
-  const age = `by age ${expiresAt !== null && expiresAt > now ? `in ${formatSeconds((expiresAt - now) / 1_000)}` : "with the next sweep"}`;
-  if (row === null) return `It goes ${age}; the ledger does not know it yet.`;
-  if (row.held > 0) return `It goes ${age}; when space is short it goes last, as a live generation names it or it is pinned.`;
-  if (rank >= 0) return `It goes ${age}; when space is short it is number ${rank + 1} to go (LFUDA: ${row.uses} uses).`;
-  return `It goes ${age}; when space is short at least ${MAX_RANK} others, or all there are, go before it (LFUDA: ${row.uses} uses).`;
+  if (stored === null) return "It is not stored.";
+  const age = `because of its age ${expiresAt !== null && expiresAt > now ? `in ${formatSeconds((expiresAt - now) / 1_000)}` : "with the next sweep"}`;
+  if (row === null) return `It is deleted ${age}; the ledger does not know it yet.`;
+  if (row.held > 0)
+    return `It is deleted ${age}; if space runs short it is among the last to go, as a live generation names it or it is pinned.`;
+  if (rank >= 0) return `It is deleted ${age}; if space runs short it is number ${rank + 1} to go (LFUDA: ${row.uses} uses).`;
+  return `It is deleted ${age}; if space runs short ${MAX_RANK} or more others go before it, or all there are (LFUDA: ${row.uses} uses).`;
 }
 
 function describeNext(
@@ -119,26 +121,26 @@ function describeNext(
   isExpired: boolean,
 ): string {
   if (pathClass === "pass")
-    return "It is fetched from an upstream, checked on its way, and not stored: uploads are written in place there.";
+    return "It is fetched from an upstream, checked on its way, and not stored: the upstream may still be writing the file.";
   if (resolution?.kind === "object") {
     return resolution.state === "stale"
-      ? "It is answered from the last good generation; an upstream is tried again once METADATA_TTL_SECONDS have passed."
-      : "It is answered from the published generation, without asking an upstream until METADATA_TTL_SECONDS have passed.";
+      ? "It is answered from the last good generation; an upstream is asked again once METADATA_TTL_SECONDS have passed."
+      : "It is answered from the published generation; no upstream is asked until METADATA_TTL_SECONDS have passed.";
   }
-  if (resolution?.kind === "absent") return "It is answered by 404, as an upstream has none.";
-  if (resolution?.kind === "failure") return `It is answered by ${resolution.status}, and an upstream is tried again.`;
-  if (stored === null) return "It is fetched once for all who ask, from the first upstream that can; checked; and stored.";
-  if (isExpired) return "It is past its age: an upstream is asked whether it is still the same, and a new one is fetched if not.";
+  if (resolution?.kind === "absent") return "It is answered by 404, as the upstream does not have it.";
+  if (resolution?.kind === "failure") return `An upstream is asked again; if it still fails, the answer is ${resolution.status}.`;
+  if (stored === null) return "It is fetched once for all clients, from the first upstream that has it, checked, and stored.";
+  if (isExpired) return "It is too old: an upstream is asked whether its file is still the same; if not, the new one is fetched.";
   switch (pathClass) {
     case "hashed":
-      return "It is answered from the store and never asked for again: its name is its digest.";
+      return "It is answered from the store and never revalidated: its name holds its digest.";
     case "package":
-      return "It is answered from the store; an upstream is asked only for a client that doubts it (no-cache, a condition), once a minute at most.";
+      return "It is answered from the store; an upstream is asked only if a client doubts it (no-cache, or a conditional request), at most once a minute.";
     case "unstable-package":
-      return "It is answered from the store; an upstream is asked once a day whether it is still the same, as this tree rebuilds under one name.";
+      return "It is answered from the store; an upstream is asked once a day whether it is still the same, as this tree replaces packages under the same name.";
     case "volatile":
     case "root":
     case "member":
-      return "It is answered from the store while it is fresh (minutes), then an upstream is asked whether it is still the same.";
+      return "It is answered from the store while it is fresh (minutes); then an upstream is asked whether it is still the same.";
   }
 }
