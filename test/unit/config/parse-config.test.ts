@@ -55,7 +55,7 @@ describe("scalars", () => {
     ]);
   });
 
-  it("verify by structure on the free plan, unless told otherwise", () => {
+  it("verify by structure on the free plan, unless VERIFY says otherwise", () => {
     expect(accept({ MIRRORS, PLAN: "free" }).verify).toBe("structure");
     expect(accept({ MIRRORS, PLAN: "free", VERIFY: "index" }).verify).toBe("index");
     expect(accept({ MIRRORS, VERIFY: "structure" }).verify).toBe("structure");

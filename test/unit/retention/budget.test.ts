@@ -124,7 +124,7 @@ describe("the budget", () => {
     expect(world.store.heads.has("fedora/p1")).toBe(false);
   });
 
-  it("keeps the slices of an evicted object for a quarter of an hour for whoever reads it, and counts them", async () => {
+  it("keeps the slices of an evicted object for a quarter of an hour for requests that read it, and counts them", async () => {
     const world = createWorld();
     await fill(world, "old", 96);
     for (let index = 0; index < 12; index++) await fill(world, `p${index}`, 8);
@@ -153,13 +153,13 @@ describe("the cost", () => {
 
 describe("a ledger that cannot be reached", () => {
   it("loses nothing of what was stored: the next batch tells it", async () => {
-    const told: string[] = [];
+    const reported: string[] = [];
     let isDown = true;
     const retention = createRetention({
       ledger: {
         record: async (_shard, batch) => {
           if (isDown) throw new Error("down");
-          told.push(...batch.news.map(({ key }) => key), ...batch.uses.map(({ key, uses }) => `${key} ${uses}`));
+          reported.push(...batch.news.map(({ key }) => key), ...batch.uses.map(({ key, uses }) => `${key} ${uses}`));
           return { used: 0, ageFactor: 0 };
         },
         reserve: async () => Promise.reject(new Error("down")),
@@ -179,7 +179,7 @@ describe("a ledger that cannot be reached", () => {
     isDown = false;
     retention.use("fedora/a", 1);
     await retention.flush();
-    expect(told).toEqual(["fedora/a", "fedora/a 2"]);
+    expect(reported).toEqual(["fedora/a", "fedora/a 2"]);
   });
 });
 
@@ -196,7 +196,7 @@ describe("housekeeping", () => {
     expect(world.store.heads.has("fedora/a")).toBe(false);
   });
 
-  it("keeps what a live generation names past its age while somebody uses it", async () => {
+  it("keeps what a live generation names past its age while clients use it", async () => {
     const world = createWorld();
     await fill(world, "a", 8);
     await fill(world, "b", 8);
@@ -241,17 +241,17 @@ describe("housekeeping", () => {
     expect(world.store.slices.size).toBe(3);
   });
 
-  it("keeps the slices of an object that no ledger has been told of", async () => {
+  it("keeps the slices of an object that no ledger knows", async () => {
     const world = createWorld();
-    await fill(world, "told", 24);
+    await fill(world, "unreported", 24);
     world.ledgers.restart();
-    // The isolate died before its batch went out: nobody was told.
+    // The isolate died before it reported.
     for (let hours = 0; hours < 72; hours++) {
       world.pass(HOUR_MS);
       await world.ledgers.book.sweep();
     }
     expect(world.store.slices.size).toBe(3);
-    expect(world.ledgers.ledger("fedora").get("fedora/told")?.size).toBe(24);
+    expect(world.ledgers.ledger("fedora").get("fedora/unreported")?.size).toBe(24);
   });
 });
 

@@ -26,7 +26,7 @@ describe("the pages", () => {
   );
 
   it.each(["/", "/-/setup/", "/-/setup/debian", "/-/setup/debian.sh", "/-/setup/nothing"])(
-    "%s may be kept by nobody: it depends on who asks",
+    "no cache may keep %s: it depends on the visitor",
     async (path) => {
       expect((await get(path)).headers.get("cache-control")).toBe("no-store");
     },

@@ -22,7 +22,7 @@ describe("the history", () => {
     expect(history.days().map(({ day }) => day)).toEqual(["2026-12-05", "2026-12-06"]);
   });
 
-  it("keeps how a root stands as last told, and drops one that is no longer published", () => {
+  it("keeps how a root stands as last reported, and drops one that is no longer published", () => {
     const history = createHistory(createMemorySql(), () => NOW);
     const standing = { adoptedAt: 1, confirmedAt: 2, behindSince: null, trouble: null };
     history.stand("debian", "dists/a", standing);

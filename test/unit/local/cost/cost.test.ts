@@ -63,7 +63,7 @@ describe("the operations of a month are those of the budgets:", () => {
   });
 });
 
-test("what the free plan has not got is told with the day's number", () => {
+test("each limit of the free plan that is exceeded is named with the day's number", () => {
   const { problems } = estimateCost({ ...NOTHING, plan: "free", requests: 30e6 });
   expect(problems).toEqual([
     "Workers requests: 1,000,000 a day, and the free plan has 100,000: use the paid plan.",

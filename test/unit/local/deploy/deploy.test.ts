@@ -191,7 +191,7 @@ describe("before anything is asked of Cloudflare", () => {
     expect(await deploy([], "--dry-run")).toMatchObject({ code: 1, stdout: "" });
   });
 
-  test("every problem of the configuration is told at once", async () => {
+  test("every problem of the configuration is printed at once", async () => {
     write(`BUDGET_GB = 0\nSLICE_MIB = 500\n${ONE_MIRROR}`);
     const { code, stderr, asked } = await deploy([]);
     expect({ code, asked }).toEqual({ code: 1, asked: [] });
@@ -202,8 +202,8 @@ describe("before anything is asked of Cloudflare", () => {
   test("what the file lacks does not hide what is wrong with its variables", async () => {
     writeFileSync(join(folder, "wrangler.toml"), "[vars]\nBUDGET_GB = 0\n[vars.MIRROR.x]\n");
     const { stderr } = await deploy([], "--dry-run");
-    for (const told of ["Cannot use name of", "Cannot use r2_buckets of", "Cannot use BUDGET_GB", "did you mean MIRRORS?"])
-      expect(stderr).toContain(told);
+    for (const problem of ["Cannot use name of", "Cannot use r2_buckets of", "Cannot use BUDGET_GB", "did you mean MIRRORS?"])
+      expect(stderr).toContain(problem);
   });
 
   test("a variable over 5 KB is refused with the way out", async () => {

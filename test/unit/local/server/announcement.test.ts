@@ -24,13 +24,13 @@ test("a server on every address is named as the machine is", () => {
   expect(describeMirrors({ host: "::", port: 80 })).toContain("http://box:80/debian/");
 });
 
-test("an IPv6 address stands in brackets, and all endpoints are told", () => {
+test("an IPv6 address stands in brackets, and all endpoints are printed", () => {
   const text = describeMirrors({ host: "::1", port: 80 }, { host: "127.0.0.1", port: 81 });
   expect(text).toContain("[::1]:80, 127.0.0.1:81");
   expect(text).toContain("http://[::1]:80/fedora/");
 });
 
-test("the hosts of a mirror are told with the port they answer on", () => {
+test("the hosts of a mirror are printed with the port they answer on", () => {
   const text = describeMirrors({ host: "::1", port: 81 });
   for (const url of ["http://debian.lan:81/", "http://debian.<domain>:81/", "http://[::2]:81/"]) expect(text).toContain(url);
 });
@@ -44,6 +44,6 @@ test.each([
     { host: "192.0.2.1", port: 8787 },
     String.raw`npm run mirror -- --server http://192.0.2.1:8787 --state '/srv/it'\''s here' status`,
   ],
-])("the operator of the state folder %s at %o is told what reaches it", (state, endpoint, command) => {
+])("the operator's command for the state folder %s at %o reaches it", (state, endpoint, command) => {
   expect(describeOperator(state, [endpoint])).toBe(command);
 });
