@@ -169,14 +169,10 @@ export class Reading {
     this.#options.onClose();
   }
 
+  /** The object's description, or the end of the fill; the store has neither. */
   #described(opened?: UpstreamAnswer): Promise<FillEnd | StoredObject> {
     const fill = this.#fill;
-    return this.#drive(
-      this.#wanted,
-      () => fill.end ?? fill.object,
-      () => null,
-      opened,
-    );
+    return this.#drive(this.#wanted, () => fill.end ?? fill.object, null, opened);
   }
 
   /** The next bytes from `position` on, as far as they can go out now. Throws `DeliveryError`. */
@@ -200,7 +196,7 @@ export class Reading {
    * The one place that decides how a reading gets what it wants of a slice: from memory, by waiting for the run that fetches it, from the store, or by
    * fetching it itself.
    */
-  async #drive<T>(wanted: Wanted, inMemory: () => T | null, atRest: () => Promise<T | null> | null, opened?: UpstreamAnswer): Promise<T> {
+  async #drive<T>(wanted: Wanted, inMemory: () => T | null, atRest: (() => Promise<T | null>) | null, opened?: UpstreamAnswer): Promise<T> {
     const fill = this.#fill;
     for (;;) {
       const ready = inMemory();
@@ -209,7 +205,8 @@ export class Reading {
         await fill.changed.wait(STALLED_MS);
         continue;
       }
-      const stored = await atRest();
+      // No `await` before the object is described: a second request could begin it in between.
+      const stored = atRest === null ? null : await atRest();
       if (stored !== null) return stored;
       if (fill.end !== null) throw new DeliveryError(fill.end);
       const obtained = await obtain(fill, wanted, opened, this.#options, this.#deps);

@@ -1,4 +1,5 @@
 import type { ObjectStore } from "./object-store.ts";
+import { readStream } from "./read-object.ts";
 import type { StoredObject } from "./stored-object.ts";
 
 const EMPTY = new Uint8Array(0);
@@ -29,5 +30,5 @@ export async function rewriteObject(
     await current?.body?.cancel();
     return;
   }
-  await store.put(key, changed, current.body === null ? EMPTY : new Uint8Array(await new Response(current.body).arrayBuffer()));
+  await store.put(key, changed, current.body === null ? EMPTY : await readStream(current.body));
 }

@@ -20,8 +20,6 @@ export interface LeaseState {
 export interface Lease {
   readonly holder: string;
   readonly progressAt: number;
-  /** Bytes of the slice that the leader has so far. */
-  readonly bytes: number;
 }
 
 /** What a leader says to the coordinator. */
@@ -29,7 +27,7 @@ export type LeaseEvent =
   /** It wants to fetch this slice (too). */
   | { readonly kind: "claim"; readonly slice: number }
   | { readonly kind: "describe"; readonly object: StoredObject }
-  | { readonly kind: "progress"; readonly bytes: number }
+  | { readonly kind: "progress" }
   /** The slice can be read from the store. */
   | { readonly kind: "commit"; readonly slice: number }
   /** It gives up, and so should its followers. */
@@ -62,11 +60,11 @@ export function reduceLeases(state: LeaseState, holder: string, event: LeaseEven
   switch (event.kind) {
     case "claim":
       if (isHeld(state, event.slice, now) && !holds(state, holder, event.slice)) return state;
-      return { ...state, leases: new Map(state.leases).set(event.slice, { holder, progressAt: now, bytes: 0 }) };
+      return { ...state, leases: new Map(state.leases).set(event.slice, { holder, progressAt: now }) };
     case "describe":
       return isHolder(state, holder) ? { ...state, object: event.object } : state;
     case "progress": {
-      const renewed = (lease: Lease) => (lease.holder === holder ? { ...lease, progressAt: now, bytes: event.bytes } : lease);
+      const renewed = (lease: Lease) => (lease.holder === holder ? { holder, progressAt: now } : lease);
       return { ...state, leases: new Map([...state.leases].map(([slice, lease]) => [slice, renewed(lease)])) };
     }
     case "commit": {

@@ -92,7 +92,7 @@ export async function cut(options: CutOptions, deps: PumpDependencies): Promise<
     if (fill.object === null && check?.declared().kind !== "pending") describe();
     run.progressAt = deps.now();
     if (run.progressAt - reportedAt >= PROGRESS_REPORT_MS) {
-      void lease.tell({ kind: "progress", bytes: buffer.filled });
+      void lease.tell({ kind: "progress" });
       reportedAt = run.progressAt;
     }
     fill.changed.notify();
