@@ -14,77 +14,82 @@ import type { Resolution } from "./ports/repositories.ts";
 import { createRepository, type Repository } from "./generations/repository.ts";
 import { createTableDirectory, type Listed, type Lookup, type TableDirectory, type TableRef } from "./digests/table-directory.ts";
 
+/** What worker.ts gives each of these Durable Objects. */
 export interface RepositoryObjectDependencies {
   readonly config: Config;
   readonly store: ObjectStore;
   readonly upstreams: Upstreams;
   readonly ensureStored: EnsureStored;
   readonly log: Log;
-  /** The keys that this object's published generations name, after each swap. */
+  /** Receives, after each swap, all keys that this object's published generations name. Never throws. */
   readonly onPublished: (keys: readonly string[]) => void;
-  /** How a published root stands to its upstreams, whenever that changes. */
+  /** Receives how a published root stands to its upstreams, whenever that changes; null: none is published any more. Never throws. */
   readonly onStanding: (mirror: string, root: string, standing: RootStanding | null) => void;
-  /** The object of this class named `mirror`, which keeps that mirror's directory of digest tables. */
-  /** A stored version proved to be other bytes than its index names. */
+  /** Notes that a version stored under the key proved to be other bytes than its index names: no date and no older entity tag may match from now on. */
   readonly taint: (key: string, version: string) => Promise<void>;
-  readonly directory: (mirror: string) => {
-    building(base: string): Promise<void>;
-    publish(base: string, table: TableRef | null): Promise<readonly string[]>;
-  };
+  /** The object of this class named `mirror`, which keeps that mirror's directory of digest tables. Its calls reject if it cannot be reached. */
+  readonly directory: (mirror: string) => DirectoryPort;
 }
 
-/** SQLite takes 2 MB a value; a character is up to 3 bytes. */
+/** A text is kept in parts of this length: SQLite takes 2 MB a value, and a character is up to 3 bytes of UTF-8. */
 const PART_CHARACTERS = 500_000;
 
 const CREATE_TABLE =
   "CREATE TABLE IF NOT EXISTS kept (key TEXT NOT NULL, part INTEGER NOT NULL, value TEXT NOT NULL, PRIMARY KEY (key, part)) WITHOUT ROWID";
 
 /**
- * The Durable Object of a repository, named `<mirror>/<base>`; and under the name `<mirror>` the directory of that mirror's digest tables. Thin: what it
- * does is in repository.ts and table-directory.ts. Its subclass in worker.ts gives it its dependencies.
+ * The Durable Object of a repository, named `<mirror>/<base>`; the one named `<mirror>` is the directory of that mirror's digest tables. It only connects
+ * storage, timers and calls: the work is done in generations/repository.ts and digests/table-directory.ts. Its subclass in worker.ts gives it its
+ * dependencies.
  */
 export abstract class RepositoryObjectBase<Env> extends DurableObject<Env> {
   readonly #kept: KeptState = keptIn(this.ctx.storage);
   #repository: Repository | null = null;
   #directory: TableDirectory | null = null;
 
-  /** Called once for each start of the object. */
+  /** Called once for each start of the object, at its first call. */
   protected abstract dependencies(): RepositoryObjectDependencies;
 
+  // A repository's calls (generations/repository.ts). They throw where no mirror has the name `mirror`.
   resolve(mirror: string, path: string, place: RepositoryPlace, lost?: string): Promise<Resolution> {
-    return this.#repositoryOf(mirror).resolve(path, place, lost);
+    return this.#openRepository(mirror).resolve(path, place, lost);
   }
 
   expectation(mirror: string, path: string, place: RepositoryPlace): Expectation | null {
-    return this.#repositoryOf(mirror).expectation(path, place);
+    return this.#openRepository(mirror).expectation(path, place);
   }
 
   rootDigest(mirror: string, path: string, place: RepositoryPlace): ReturnType<Repository["rootDigest"]> {
-    return this.#repositoryOf(mirror).rootDigest(path, place);
+    return this.#openRepository(mirror).rootDigest(path, place);
   }
 
+  // A directory's calls (digests/table-directory.ts).
   building(base: string): void {
-    this.#tables().building(base);
+    this.#openDirectory().building(base);
   }
 
   publish(base: string, table: TableRef | null): readonly string[] {
-    return this.#tables().publish(base, table);
+    return this.#openDirectory().publish(base, table);
+  }
+
+  settled(base: string, paths: readonly string[]): void {
+    this.#openDirectory().settled(base, paths);
   }
 
   lookUp(path: string, waitMs: number): Promise<Lookup> {
-    return this.#tables().lookUp(path, waitMs);
+    return this.#openDirectory().lookUp(path, waitMs);
   }
 
   listings(): readonly Listed[] | null {
-    return this.#tables().listings();
+    return this.#openDirectory().listings();
   }
 
-  #tables(): TableDirectory {
+  #openDirectory(): TableDirectory {
     this.#directory ??= createTableDirectory({ kept: this.#kept, timer, now: Date.now });
     return this.#directory;
   }
 
-  #repositoryOf(name: string): Repository {
+  #openRepository(name: string): Repository {
     if (this.#repository !== null) return this.#repository;
     const { config, store, upstreams, ensureStored, log, directory, taint, onPublished, onStanding } = this.dependencies();
     const mirror = config.mirrors.get(name);
@@ -110,7 +115,11 @@ function hasTables({ verify }: Config, { distro }: Mirror): boolean {
 }
 
 function portOf(directory: ReturnType<RepositoryObjectDependencies["directory"]>): DirectoryPort {
-  return { building: (base) => directory.building(base), publish: (base, table) => directory.publish(base, table) };
+  return {
+    building: (base) => directory.building(base),
+    publish: (base, table) => directory.publish(base, table),
+    settled: (base, paths) => directory.settled(base, paths),
+  };
 }
 
 function timer(ms: number, run: () => void): () => void {
@@ -120,7 +129,7 @@ function timer(ms: number, run: () => void): () => void {
 
 function keptIn(storage: DurableObjectStorage): KeptState {
   const { sql } = storage;
-  // Any path may wake an object: only one that has something to keep leaves a table behind.
+  // A request for any path wakes an object. Only one with something to keep may create a table, or storage would grow with every such path.
   let exists = sql.exec("SELECT 1 FROM sqlite_master WHERE name = 'kept'").toArray().length > 0;
   const remove = (key: string): void => {
     if (exists) sql.exec("DELETE FROM kept WHERE key = ?", key);

@@ -11,7 +11,7 @@ import { createIndexTables } from "../../src/metadata/digests/index-tables.ts";
 import { createTableDirectory } from "../../src/metadata/digests/table-directory.ts";
 import { createR2Store } from "../../src/store/r2-store.ts";
 import { chunked, packages, pacmanDatabase, primary, repomd, sha256 } from "../unit/metadata/samples.ts";
-import { createWorld, memoryState, ONE } from "../unit/metadata/world.ts";
+import { createWorld, memoryState, ONE, portOf } from "../unit/metadata/world.ts";
 
 const FILES = Object.fromEntries(Array.from({ length: 2000 }, (_, n) => [`Packages/p-${n}.rpm`, `content ${n}`]));
 const named = Object.entries(FILES).map(([path, content]): NamedPackage => ({ path, size: content.length, sha256: sha256(content) }));
@@ -77,7 +77,7 @@ test("a repository is published, its table built and looked up on R2", async () 
   const tables = createIndexTables({
     ...shared,
     log: (level, message) => world.logs.push(`${level}: ${message}`),
-    directory: { building: async (base) => directory.building(base), publish: async (base, table) => directory.publish(base, table) },
+    directory: portOf(() => directory),
   });
   const repository = world.repository({ tables });
   const root = await repository.resolve("os/repodata/repomd.xml");

@@ -25,6 +25,7 @@ const DELETE_AT_ONCE = 1000;
 export interface DirectoryPort {
   building(base: string): Promise<void>;
   publish(base: string, table: TableRef | null): Promise<readonly string[]>;
+  settled(base: string, paths: readonly string[]): Promise<void>;
 }
 
 /** Follows the generations with tables of what their indexes say of packages. */
@@ -101,6 +102,7 @@ export function createIndexTables(deps: IndexTablesDependencies): IndexTables {
     if (merged !== null && asked.length > 0) {
       const below = asked.map((path) => (place.base === "" ? path : path.slice(place.base.length + 1)));
       await settleProvisional(below, place.base, await loadIndex(merged), deps);
+      await directory.settled(place.base, asked);
     }
     if (own !== null) await store.delete([tableKey(own.table)]);
   }

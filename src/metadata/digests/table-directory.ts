@@ -42,8 +42,13 @@ const MAX_LISTED = 500;
 export interface TableDirectory {
   /** A first table for packages below `base` is on its way. */
   building(base: string): void;
-  /** The table below `base` from now on (null: none). Answers the paths that were looked up in vain while it was built. */
+  /**
+   * The table below `base` from now on (null: none). Answers the paths that were looked up in vain while a table was built: they stay noted until
+   * `settled`, so that a build that fails, or a restart, leaves none out.
+   */
   publish(base: string, table: TableRef | null): readonly string[];
+  /** What was stored under these paths has been compared with the published table. */
+  settled(base: string, paths: readonly string[]): void;
   /** The table that covers a path. While one is being built, waits up to `waitMs` for it and notes the path. */
   lookUp(path: string, waitMs: number): Promise<Lookup>;
   /** All folders; null where they are too many. */
@@ -65,12 +70,15 @@ export function createTableDirectory(deps: {
     },
     publish(base, table) {
       save(base, { table, buildingSince: null });
-      const paths = [...(asked.get(base) ?? [])];
-      for (const path of paths) kept.remove(askedKey(base, path));
-      asked.delete(base);
       for (const wake of waiting.get(base) ?? []) wake();
       waiting.delete(base);
-      return paths;
+      return [...(asked.get(base) ?? [])];
+    },
+    settled(base, paths) {
+      for (const path of paths) {
+        asked.get(base)?.delete(path);
+        kept.remove(askedKey(base, path));
+      }
     },
     async lookUp(path, waitMs) {
       const base = baseOf(path);

@@ -2,7 +2,8 @@ import type { RootStanding } from "../../../src/watch/root-standing.ts";
 import type { Mirror } from "../../../src/config/config.ts";
 import type { EnsureStored } from "../../../src/metadata/ports/ensure-stored.ts";
 import type { KeptState } from "../../../src/metadata/ports/kept-state.ts";
-import type { IndexTables } from "../../../src/metadata/digests/index-tables.ts";
+import type { DirectoryPort, IndexTables } from "../../../src/metadata/digests/index-tables.ts";
+import type { TableDirectory } from "../../../src/metadata/digests/table-directory.ts";
 import type { RepositoryPort } from "../../../src/metadata/create-repositories.ts";
 import { createRepository } from "../../../src/metadata/generations/repository.ts";
 import type { Resolution } from "../../../src/metadata/ports/repositories.ts";
@@ -173,6 +174,15 @@ function byPath(deps: Parameters<typeof createRepository>[0]): PathRepository {
       return place === null ? null : rootDigest(path, place);
     },
     port: { resolve, rootDigest, expectation: async (path, place) => expectation(path, place) },
+  };
+}
+
+/** A directory of digest tables as it is called from afar. */
+export function portOf(directory: () => TableDirectory): DirectoryPort {
+  return {
+    building: async (base) => directory().building(base),
+    publish: async (base, table) => directory().publish(base, table),
+    settled: async (base, paths) => directory().settled(base, paths),
   };
 }
 

@@ -8,7 +8,19 @@ import { createTableDirectory, type TableDirectory } from "../../../../src/metad
 import type { Target } from "../../../../src/route/target.ts";
 import type { StoredObject } from "../../../../src/store/stored-object.ts";
 import { clearsigned, packages, pacmanDatabase, primary, release, repomd, sha256 } from "../samples.ts";
-import { createWorld, type Files, HOUR, memoryState, ONE, type PathRepository, repositoryPlaceOf, settle, TWO, type World } from "../world.ts";
+import {
+  createWorld,
+  type Files,
+  HOUR,
+  memoryState,
+  ONE,
+  type PathRepository,
+  repositoryPlaceOf,
+  settle,
+  TWO,
+  type World,
+  portOf,
+} from "../world.ts";
 
 const T = Date.UTC(2025, 11, 31) / 1000;
 const ROOT = "os/repodata/repomd.xml";
@@ -29,7 +41,7 @@ function setUp(): Setup {
   const tables = createIndexTables({
     ...sharedOf(world),
     log: (level, message) => world.logs.push(`${level}: ${message}`),
-    directory: { building: async (base) => directory.building(base), publish: async (base, table) => directory.publish(base, table) },
+    directory: portOf(() => directory),
   });
   let last: Promise<void> = Promise.resolve();
   const watched = { ...tables, prepare: (...args: Parameters<typeof tables.prepare>): Promise<void> => (last = tables.prepare(...args)) };
@@ -202,7 +214,7 @@ test("no client has a pacman database before its table is announced", async () =
   const tables = createIndexTables({
     ...sharedOf(world),
     log: () => {},
-    directory: { building: (base) => (announced.push(base), allowed), publish: async () => [] },
+    directory: { building: (base) => (announced.push(base), allowed), publish: async () => [], settled: async () => {} },
   });
   let isAnswered = false;
   const answer = world
@@ -226,6 +238,7 @@ test("a directory that cannot be told of a table is a line in the log; the root 
         throw new Error("gone");
       },
       publish: async () => [],
+      settled: async () => {},
     },
   });
   expect(await world.repository({ tables }).resolve(DB)).toMatchObject({ kind: "object" });
@@ -351,6 +364,7 @@ test("a table that the store lost is built again when the repository starts anew
   const port = {
     building: async (base: string) => directory.building(base),
     publish: async (base: string, table: Parameters<TableDirectory["publish"]>[1]) => directory.publish(base, table),
+    settled: async () => {},
   };
   world.repository({ tables: createIndexTables({ ...sharedOf(world), log: () => {}, directory: port }) });
   await expect.poll(() => repositories.expected(target(world, "os/a.rpm"))).toEqual(known("aaa"));

@@ -6,7 +6,7 @@ import { settleProvisional } from "../../../../src/metadata/digests/settle-provi
 import { createTableDirectory, type TableDirectory } from "../../../../src/metadata/digests/table-directory.ts";
 import type { StoredObject } from "../../../../src/store/stored-object.ts";
 import { primary, repomd, sha256 } from "../samples.ts";
-import { createWorld, memoryState, ONE, settle, type World } from "../world.ts";
+import { createWorld, HOUR, memoryState, ONE, settle, portOf, type World } from "../world.ts";
 
 const KEY = "m/pool/a.deb";
 const SLICE_BYTES = 64;
@@ -170,7 +170,7 @@ function repositoryOf(files: Readonly<Record<string, string>>) {
     now: () => world.now,
     taint: async (key) => void tainted.push(key),
     log: (level, message) => world.logs.push(`${level}: ${message}`),
-    directory: { building: async (base) => directory.building(base), publish: async (base, table) => directory.publish(base, table) },
+    directory: portOf(() => directory),
   });
   const repository = world.repository({ tables });
   return {
@@ -216,4 +216,22 @@ test.each([
   expect(directory().publish("os", null)).toEqual([]);
   restart();
   expect(directory().publish("os", null)).toEqual([]);
+});
+
+test("what clients asked for while a build failed is settled by the next table that lands", async () => {
+  const { world, tainted, directory, publish } = repositoryOf({ "bad.rpm": "fine" });
+  const good = world.origins[ONE] ?? {};
+  const unreadable = gzipSync("<metadata><package>");
+  const href = `repodata/${sha256(unreadable)}-primary.xml.gz`;
+  world.origins[ONE] = { [ROOT]: repomd({ revision: 1, data: { primary: [href, unreadable] } }), [`os/${href}`]: unreadable };
+  directory().building("os");
+  await directory().lookUp("os/bad.rpm", 0);
+  await storeProvisional(world, "os/bad.rpm", "evil");
+  await publish();
+  expect(world.store.objects.get("m/os/bad.rpm")?.object).toMatchObject({ provisional: true });
+  world.origins[ONE] = good;
+  world.now += HOUR;
+  await publish();
+  expect(world.store.objects.get("m/os/bad.rpm")?.object).toBeUndefined();
+  expect(tainted).toEqual(["m/os/bad.rpm"]);
 });
