@@ -128,7 +128,7 @@ function createWorld(upstreams: Upstreams, change: (store: ObjectStore) => Parti
       const opened = await fills.open({
         target: of,
         first: 0,
-        // Whoever calls has looked at the store just now.
+        // The caller has looked at the store just now.
         recheck: false,
         waitUntil: (one) => void work.push(one),
         expected,
@@ -297,7 +297,7 @@ describe("the coordinator", () => {
     expect(await restarted.claim("any/other", 0, { recheck: true })).toMatchObject({ kind: "lead", tainted: false });
   });
 
-  it("that cannot be reached makes everyone a leader", async () => {
+  it("that cannot be reached makes every caller a leader", async () => {
     const errors: unknown[] = [];
     const broken = { idFromName: () => "x", get: () => ({ claim: () => Promise.reject(new Error("overloaded")) }) };
     const leases = createLeases(broken as unknown as DurableObjectNamespace<FillCoordinator>, { onError: (error) => errors.push(error) });
@@ -345,7 +345,7 @@ describe("a store that is slow", () => {
     const origin = createOrigin(() => ({ bytes }));
     let puts = 0;
     const world = createWorld(origin.upstreams, (bare) => ({
-      // The first one ends with its request, of which nobody hears again.
+      // The first write never ends: the runtime dropped its request.
       put: (...args) => (puts++ === 0 ? new Promise<never>(() => {}) : bare.put(...args)),
     }));
     let now = Date.now();
@@ -357,7 +357,7 @@ describe("a store that is slow", () => {
     expect(isEqual(await readHeld(await world.open(fills)), bytes)).toBe(true);
     expect(origin.asked).toHaveLength(2);
     await vi.waitFor(async () => expect(isEqual((await readStored(world.store, world.key)) ?? new Uint8Array(), bytes)).toBe(true));
-    // Whoever waited for it to be stored goes on as well.
+    // A reading that waited for it to be stored goes on as well.
     waiting.close();
     await settled;
   });
@@ -439,7 +439,7 @@ describe("a version that proves bad", () => {
     expect(await world.store.head(world.key)).toMatchObject({ verified: "structure", upstream: UPSTREAMS[1] });
   });
 
-  it("is a failure, not an absence, where nobody else has the file", async () => {
+  it("is a failure, not an absence, where no other upstream has the file", async () => {
     const origin = createOrigin((upstream) => (upstream === UPSTREAMS[0] ? { bytes: flipped(rpmOf(29, 50_000), 40_000) } : null));
     const world = createWorld(origin.upstreams);
     const reading = await world.open(world.isolate()).catch(() => null);

@@ -70,7 +70,7 @@ describe("leases, whatever the order of events", () => {
     );
   });
 
-  it("are granted to whoever claims a slice that nobody holds, and kept by who claims again", () => {
+  it("are granted to a claim of a slice that no holder has, and kept by a holder that claims again", () => {
     fc.assert(
       fc.property(history, (steps) => {
         play(steps, (before, after, did, now) => {
@@ -82,7 +82,7 @@ describe("leases, whatever the order of events", () => {
     );
   });
 
-  it("make nobody wait longer than the takeover limit, and none at all when free", () => {
+  it("let no request wait longer than the takeover limit, and not at all where the slice is free", () => {
     fc.assert(
       fc.property(history, slice, (steps, at) => {
         const { state, now } = play(steps, () => {});

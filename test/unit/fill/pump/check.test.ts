@@ -94,7 +94,7 @@ describe("the check of a body", () => {
     }
   });
 
-  it("holds the declared length against the one that was told", async () => {
+  it("refuses a file that declares another length than the upstream stated", async () => {
     const check = createCheck({ ...OPTIONS, contentLength: RPM.length + 1 });
     await check.feed(RPM.subarray(0, 5000));
     expect(check.broken()).toContain("Content-Length");

@@ -4,7 +4,7 @@ import { createMemory, MEMORY_WAIT_MS } from "../../../../src/fill/shared/memory
 
 const MIB = 1_048_576;
 
-/** Time that only passes where somebody sleeps. */
+/** Time that only passes in `sleep`. */
 function createClock() {
   let slept = 0;
   return { sleep: async (ms: number) => void (slept += ms), slept: () => slept };
@@ -66,7 +66,7 @@ describe("the memory of fills", () => {
     expect(clock.slept()).toBe(0);
   });
 
-  it("reuses the bytes of a large room only where nobody can still be reading them", async () => {
+  it("reuses the bytes of a large room only where no reader can still use them", async () => {
     const memory = createMemory(20 * MIB, async () => {});
     const first = await memory.take(2 * MIB);
     first?.free(false);
@@ -75,7 +75,7 @@ describe("the memory of fills", () => {
     second?.free(true);
     const third = await memory.take(2 * MIB);
     expect(third?.bytes).toBe(second?.bytes);
-    // Once in use it is nobody else's.
+    // Once in use it is not given out again.
     expect((await memory.take(2 * MIB))?.bytes).not.toBe(third?.bytes);
   });
 });

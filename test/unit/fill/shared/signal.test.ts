@@ -13,7 +13,7 @@ describe("a signal", () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
-  it("wakes nobody who begins to wait after it", async () => {
+  it("wakes no waiter that begins after it", async () => {
     const signal = createSignal();
     signal.notify();
     let woken = false;
