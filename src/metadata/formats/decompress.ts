@@ -1,8 +1,9 @@
-// workerd has zstd only here (nodejs_compat); DecompressionStream knows gzip and deflate.
+// workerd has zstd in node:zlib alone (nodejs_compat): its DecompressionStream takes gzip and deflate.
 import { createZstdDecompress } from "node:zlib";
+import { concatBytes } from "./concat-bytes.ts";
 import { MalformedError } from "./parsed-root.ts";
 
-/** Compressions whose index can be read. xz is not among them: it needs WASM made from bytes, which the edge forbids. */
+/** Endings of the compressed indexes that can be read. Not xz: its decoder is WASM that is compiled from bytes, which the edge forbids. */
 const READABLE = [".gz", ".zst"] as const;
 
 const MAGIC_BYTES = 4;
@@ -13,8 +14,8 @@ export function isReadable(path: string): boolean {
 }
 
 /**
- * The decompressed bytes as they flow, `maxBytes` at most: a bomb ends there. Throws MalformedError for what does not decompress.
- * The compression is told by the file's own first bytes, not by its name.
+ * The decompressed bytes of a gzip or zstd file, or the bytes of any other, as they flow. The file's first bytes decide what it is, not its name.
+ * Throws MalformedError for what does not decompress, and for more than `maxBytes` of output (a decompression bomb).
  */
 export async function* decompress(chunks: AsyncIterable<Uint8Array>, maxBytes: number): AsyncGenerator<Uint8Array> {
   const iterator = chunks[Symbol.asyncIterator]();
@@ -22,7 +23,7 @@ export async function* decompress(chunks: AsyncIterable<Uint8Array>, maxBytes: n
   while (first.length < MAGIC_BYTES) {
     const next = await iterator.next();
     if (next.done === true) break;
-    first = concat(first, next.value);
+    first = concatBytes(first, next.value);
   }
   const rest = resume(first, iterator);
   const flow = isGzip(first) ? gunzip(rest) : isZstd(first) ? unzstd(rest) : rest;
@@ -36,13 +37,6 @@ export async function* decompress(chunks: AsyncIterable<Uint8Array>, maxBytes: n
   } finally {
     await iterator.return?.();
   }
-}
-
-function concat(one: Uint8Array, other: Uint8Array): Uint8Array<ArrayBuffer> {
-  const both = new Uint8Array(one.length + other.length);
-  both.set(one);
-  both.set(other, one.length);
-  return both;
 }
 
 function isGzip(bytes: Uint8Array): boolean {
@@ -100,7 +94,7 @@ async function decoding<T>(read: () => Promise<T>): Promise<T> {
   }
 }
 
-/** Nothing is read before the stream is. */
+/** The chunks as a stream, which reads none of them before it is read itself. */
 export function toStream(chunks: AsyncIterable<Uint8Array>): ReadableStream<Uint8Array> {
   const iterator = chunks[Symbol.asyncIterator]();
   return new ReadableStream<Uint8Array>({

@@ -1,7 +1,9 @@
+import { concatBytes } from "./concat-bytes.ts";
+
 /**
- * Whether a detached OpenPGP signature was made over these bytes, as far as one can tell without keys: a signature packet carries the first two
- * bytes of the hash that was signed (RFC 9580 §5.2.4). That is no proof of who signed, but it tells a signature that belongs to another version
- * of the file (a mirror caught between the two) but for one case in 65,536. `unknown`: no version 4 signature with a hash that Web Crypto has.
+ * Whether an OpenPGP signature was made over these bytes, as far as can be seen without keys: a signature packet carries the first two bytes of the
+ * hash that was signed (RFC 9580 §5.2.4). That does not prove who signed. It does show, but for one case in 65,536, that a signature belongs to
+ * another version of the file, as on an upstream that is in the middle of a sync. `unknown`: no version 4 signature with a hash that Web Crypto has.
  */
 export type SignatureMatch = "matches" | "differs" | "unknown";
 
@@ -11,7 +13,7 @@ const BINARY = 0x00;
 const TEXT = 0x01;
 const MAX_PACKETS = 64;
 
-/** `signature` is armored (.asc, .gpg) or bare (.sig); several packets in it must all match. */
+/** Compares a file with its detached signature, armored (.asc, .gpg) or binary (.sig). One packet that differs is enough to differ. */
 export async function matchSignature(document: Uint8Array, signature: Uint8Array): Promise<SignatureMatch> {
   let result: SignatureMatch = "unknown";
   for (const body of signaturePackets(dearmor(signature))) {
@@ -23,7 +25,7 @@ export async function matchSignature(document: Uint8Array, signature: Uint8Array
   return result;
 }
 
-/** The same for a clearsigned text (RFC 9580 §7), e.g. an InRelease. */
+/** Compares a clearsigned text (RFC 9580 §7) such as an InRelease with its own signature. */
 export function matchClearsigned(message: string): Promise<SignatureMatch> {
   const armor = message.indexOf("\n-----BEGIN PGP SIGNATURE-----");
   const start = /\r?\n\r?\n/.exec(message);
@@ -42,16 +44,13 @@ async function matchPacket(document: Uint8Array, body: Uint8Array): Promise<Sign
   const left = hashedEnd + 2 + unhashed;
   if (version !== 4 || name === undefined || (type !== BINARY && type !== TEXT) || left + 2 > body.length) return "unknown";
   const signed = type === TEXT ? canonicalText(document) : document;
-  const trailer = [4, 0xff, 0, 0, (hashedEnd >> 8) & 0xff, hashedEnd & 0xff];
-  const hashed = new Uint8Array(signed.length + hashedEnd + trailer.length);
-  hashed.set(signed);
-  hashed.set(body.subarray(0, hashedEnd), signed.length);
-  hashed.set(trailer, signed.length + hashedEnd);
+  const trailer = Uint8Array.of(4, 0xff, 0, 0, (hashedEnd >> 8) & 0xff, hashedEnd & 0xff);
+  const hashed = concatBytes(signed, body.subarray(0, hashedEnd), trailer);
   const digest = new Uint8Array(await crypto.subtle.digest(name, hashed));
   return digest[0] === body[left] && digest[1] === body[left + 1] ? "matches" : "differs";
 }
 
-/** Signatures over text are made with CRLF, whatever the file has. */
+/** The bytes that a signature of type "text" covers: each line ends in CRLF there, however it ends in the file (RFC 9580 §5.2.1.2). */
 function canonicalText(document: Uint8Array): Uint8Array {
   return new TextEncoder().encode(new TextDecoder().decode(document).replaceAll(/\r?\n/g, "\r\n"));
 }
@@ -76,7 +75,10 @@ function decodeBase64(text: string): string {
   }
 }
 
-/** Bodies of the signature packets (RFC 9580 §4.2, both formats of header; no partial lengths, which signatures may not have). */
+/**
+ * Bodies of the signature packets (RFC 9580 §4.2), with either format of header. Partial lengths end the reading: only data packets may have them
+ * (§4.2.1.4).
+ */
 function* signaturePackets(bytes: Uint8Array): Generator<Uint8Array> {
   let at = 0;
   for (let count = 0; count < MAX_PACKETS && at + 2 < bytes.length; count++) {

@@ -1,14 +1,16 @@
-/** What a metalink says of a repomd.xml. */
+/** What a metalink says of the published repomd.xml. */
 export interface MetalinkFile {
-  /** Where it is: absolute, ends in `repodata/repomd.xml`. */
+  /** Its absolute URL, which ends in `repodata/repomd.xml`. */
   readonly url: string;
+  /** Bytes. */
   readonly size: number;
+  /** Lower-case hex. */
   readonly sha256: string;
   /** Unix seconds of the generation; librepo refuses one older than it has. */
   readonly timestamp: number;
 }
 
-/** A metalink as dnf and zypper take it for `metalink=` (version 3, with MirrorManager's timestamp), naming one place and the hash to expect there. */
+/** A metalink as dnf and zypper take it for `metalink=` (Metalink 3.0 with MirrorManager's timestamp): one URL and the hash to expect there. */
 export function formatMetalink({ url, size, sha256, timestamp }: MetalinkFile): string {
   const protocol = url.startsWith("https:") ? "https" : "http";
   return `<?xml version="1.0" encoding="utf-8"?>
@@ -29,7 +31,7 @@ export function formatMetalink({ url, size, sha256, timestamp }: MetalinkFile): 
 `;
 }
 
-/** A mirrorlist: the folder above `repodata/`, one line. Null where `url` is not that of a repomd.xml. */
+/** A mirrorlist of one line, the URL of the folder above `repodata/`. Null where `url` is not that of a repomd.xml. */
 export function formatMirrorlist(url: string): string | null {
   const match = /^(.*\/)repodata\/repomd\.xml$/.exec(url);
   return match === null ? null : `${match[1]}\n`;

@@ -6,21 +6,21 @@ import type { NamedPackage } from "./parse-primary.ts";
 const MAX_LINE_CHARACTERS = 1024 * 1024;
 
 /**
- * Reads a Packages or Sources file as it flows (deb-src: `Directory` and the lines of `Checksums-Sha256`). Entries without SHA-256 are passed over.
- * Throws MalformedError.
+ * Reads a deb Packages or Sources file as it flows (https://wiki.debian.org/DebianRepository/Format); a source package names its files in `Directory`
+ * and `Checksums-Sha256`. Files without SHA-256 are left out. Throws MalformedError.
  */
 export async function parsePackages(chunks: AsyncIterable<Uint8Array>, found: (named: NamedPackage) => void): Promise<void> {
   let stanza = emptyStanza();
   let inChecksums = false;
   const readLine = (line: string): void => {
     if (line === "" || line === "\r") {
-      report(stanza, found);
+      reportStanza(stanza, found);
       [stanza, inChecksums] = [emptyStanza(), false];
     } else if (line.startsWith(" ")) {
       if (inChecksums) stanza.sources.push(line);
     } else {
       inChecksums = false;
-      // Only lines that count are cut apart: nine of ten are descriptions and dependencies.
+      // Only the lines that are needed are cut apart, for speed: nine of ten are descriptions and dependencies.
       if (line.startsWith("Filename:")) stanza.path = line.slice(9).trim();
       else if (line.startsWith("Size:")) stanza.size = line.slice(5).trim();
       else if (line.startsWith("SHA256:")) stanza.sha256 = line.slice(7).trim();
@@ -43,7 +43,7 @@ export async function parsePackages(chunks: AsyncIterable<Uint8Array>, found: (n
     if (rest.length > MAX_LINE_CHARACTERS) throw new MalformedError(`a line is longer than ${MAX_LINE_CHARACTERS} characters`);
   }
   if (rest !== "") readLine(rest);
-  report(stanza, found);
+  reportStanza(stanza, found);
 }
 
 interface Stanza {
@@ -58,7 +58,7 @@ function emptyStanza(): Stanza {
   return { path: undefined, size: "", sha256: "", folder: undefined, sources: [] };
 }
 
-function report(stanza: Stanza, found: (named: NamedPackage) => void): void {
+function reportStanza(stanza: Stanza, found: (named: NamedPackage) => void): void {
   if (stanza.path !== undefined) reportFile(stanza.path, stanza.size, stanza.sha256, found);
   if (stanza.folder === undefined) return;
   for (const line of stanza.sources) {

@@ -4,12 +4,12 @@ import { toStream } from "./decompress.ts";
 import { MalformedError } from "./parsed-root.ts";
 import type { NamedPackage } from "./parse-primary.ts";
 
-/** Real ones, with all their dependencies, are below 50 KB. */
+/** The longest real `desc`, with all its dependencies, is below 50 KB. */
 const MAX_DESC_BYTES = 1024 * 1024;
 
 /**
- * Reads a pacman database, a tar archive with a file `<name>-<version>/desc` for each package, as it flows. Paths are relative to the database's folder.
- * Packages without SHA-256 are passed over. Throws MalformedError.
+ * Reads a pacman database as it flows: a tar archive with one file `<name>-<version>/desc` for each package (repo-add(8)). Paths are relative to
+ * the database's folder. Packages without SHA-256 are left out. Throws MalformedError.
  */
 export async function parsePacmanDatabase(chunks: AsyncIterable<Uint8Array>, found: (named: NamedPackage) => void): Promise<void> {
   const entries = toStream(chunks)
@@ -20,10 +20,10 @@ export async function parsePacmanDatabase(chunks: AsyncIterable<Uint8Array>, fou
       const { header, body } = next.value;
       if (header.type === "file" && header.name.endsWith("/desc")) {
         if (header.size > MAX_DESC_BYTES) throw new MalformedError(`a desc is longer than ${MAX_DESC_BYTES} bytes`);
-        // oxlint-disable-next-line no-await-in-loop -- the archive's next file comes behind this one
-        report(await new Response(body).text(), found);
+        // oxlint-disable-next-line no-await-in-loop -- the archive's next file begins behind this one
+        reportPackage(await new Response(body).text(), found);
       } else {
-        // oxlint-disable-next-line no-await-in-loop -- a body that nobody reads holds up the archive
+        // oxlint-disable-next-line no-await-in-loop -- the archive does not go on until this body is read or cancelled
         await body.cancel();
       }
     }
@@ -35,12 +35,12 @@ export async function parsePacmanDatabase(chunks: AsyncIterable<Uint8Array>, fou
   }
 }
 
-/** Sections with an empty line between them: `%FIELD%`, then its values, one a line. */
-function report(desc: string, found: (named: NamedPackage) => void): void {
+/** A `desc` is made of sections with an empty line between them: a line `%FIELD%`, then its values, one a line. */
+function reportPackage(desc: string, found: (named: NamedPackage) => void): void {
   const fields = new Map(desc.split(/\n{2,}/).map(readSection));
   const path = fields.get("%FILENAME%");
   if (path === undefined) return;
-  // As libalpm, which takes no database that would have it write elsewhere.
+  // libalpm refuses such a database too: the name would have it write outside its cache folder.
   if (!isContained(path) || path.includes("/") || path.startsWith("."))
     throw new MalformedError(`file name ${JSON.stringify(path.slice(0, 120))} leads out of the repository`);
   const size = fields.get("%CSIZE%") ?? "";

@@ -2,18 +2,21 @@ import { isContained } from "./repository-path.ts";
 import { MalformedError } from "./parsed-root.ts";
 import { readXml } from "./read-xml.ts";
 
-/** A package as an index names it: path relative to the index's base, length in bytes, hex SHA-256. */
+/** A package as an index names it. */
 export interface NamedPackage {
+  /** Relative to the folder that the index's paths are relative to; never leads out of it. */
   readonly path: string;
+  /** Bytes. */
   readonly size: number;
+  /** Lower-case hex. */
   readonly sha256: string;
 }
 
 const MAX_CHECKSUM_CHARACTERS = 256;
 
 /**
- * Reads a primary.xml as it flows. Packages that lie elsewhere (xml:base), that have no SHA-256, or whose path is rewritten by the mirror (koji's
- * `toplink/`) are passed over. Throws MalformedError.
+ * Reads a primary.xml (https://github.com/rpm-software-management/createrepo_c) as it flows. Left out are packages that lie elsewhere (xml:base),
+ * that have no SHA-256, or whose path the mirror rewrites (koji's `toplink/`). Throws MalformedError.
  */
 export async function parsePrimary(chunks: AsyncIterable<Uint8Array>, found: (named: NamedPackage) => void): Promise<void> {
   let href: string | undefined;

@@ -7,8 +7,8 @@ const SIGNATURE = "-----BEGIN PGP SIGNATURE-----";
 const SIGNATURE_END = "-----END PGP SIGNATURE-----";
 
 /**
- * Reads an InRelease or Release (https://wiki.debian.org/DebianRepository/Format). `folder` is where it lies; entries get paths below the mirror.
- * A file named with several digests keeps the strongest.
+ * Reads an InRelease or Release (https://wiki.debian.org/DebianRepository/Format). `folder` is where it lies, so that entries get paths below the
+ * mirror. Of several digests of one file the strongest is kept.
  */
 export function parseRelease(bytes: Uint8Array, folder: string): Promise<RootParse> {
   return parsing(() => ({ kind: "parsed", root: readRelease(unsign(decode(bytes)), folder) }));
@@ -27,7 +27,7 @@ function unsign(text: string): string {
   if (!text.startsWith(SIGNED)) return text;
   const body = text.search(/\r?\n\r?\n/);
   const end = text.indexOf(`\n${SIGNATURE}`);
-  // A cut InRelease still parses as a Release: only the end of its signature tells that it is whole.
+  // A cut InRelease still parses as a Release: only the end of its signature shows that it is whole.
   if (body < 0 || end < body || text.indexOf(SIGNATURE_END, end) < 0) throw new MalformedError("its signature is cut off");
   return text
     .slice(body, end + 1)

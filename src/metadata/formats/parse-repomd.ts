@@ -5,12 +5,12 @@ import { isContained, join } from "./repository-path.ts";
 
 const FIELDS: ReadonlySet<string> = new Set(["checksum", "size", "open-size", "timestamp", "revision"]);
 
-/** Text of a field: the longest real one is a SHA-512 in hex. */
+/** Limit for the text of a field: the longest real one is a SHA-512 in hex. */
 const MAX_FIELD_CHARACTERS = 1024;
 
 /**
- * Reads a repomd.xml (https://github.com/rpm-software-management/createrepo_c). `base` is the folder that holds `repodata/`. A `<data>` that lies elsewhere
- * (xml:base) or carries a digest of no known kind is left out: nothing can be promised of it.
+ * Reads a repomd.xml (https://github.com/rpm-software-management/createrepo_c). `base` is the folder that holds `repodata/`. A `<data>` that lies
+ * elsewhere (xml:base) or has a digest of an unknown kind is left out: it could not be fetched here, or not verified.
  */
 export function parseRepomd(bytes: Uint8Array, base: string): Promise<RootParse> {
   return parsing(async () => {
@@ -75,7 +75,7 @@ function count(text: string | undefined): number | undefined {
   return text !== undefined && /^\s*\d{1,15}\s*$/.test(text) ? Number(text) : undefined;
 }
 
-/** Unix seconds, if it looks like them: a revision may be any word or number that the maker of the repository liked. */
+/** Unix seconds, or undefined where the text does not look like them: a revision may be any word or number. */
 function seconds(text: string | undefined): number | undefined {
   const value = text !== undefined && /^\s*\d{9,11}(\.\d+)?\s*$/.test(text) ? Number(text) : undefined;
   return value;

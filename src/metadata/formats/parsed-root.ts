@@ -4,8 +4,9 @@ import type { NamedDigest } from "../../verify/digest-name.ts";
 export interface Entry extends NamedDigest {
   /** Decoded path below the mirror. */
   readonly path: string;
+  /** Bytes, where the root says it. */
   readonly size?: number;
-  /** Length once decompressed, where the root says it. */
+  /** Bytes once decompressed, where the root says it. */
   readonly openSize?: number;
   /** rpm-md: `primary`, `filelists_zck`, …; absent for deb. */
   readonly type?: string;
@@ -13,31 +14,34 @@ export interface Entry extends NamedDigest {
 
 /** What a repomd.xml or a Release says. */
 export interface ParsedRoot {
-  /** Unix seconds that order two roots of one repository; undefined where the root gives none. */
+  /** Unix seconds: repomd.xml's `<revision>`, where it is one; undefined for deb. The root with the greater one is the newer. */
   readonly revision: number | undefined;
+  /** Unix seconds: the newest `<timestamp>` of a repomd.xml, the `Date` of a Release; undefined where the root has none. */
   readonly timestamp: number | undefined;
-  /** Milliseconds since the epoch after which clients refuse it. */
+  /** `Valid-Until` of a Release, in milliseconds since the epoch: clients refuse the root after that. Undefined where it has none. */
   readonly validUntil: number | undefined;
-  /** The repository has `by-hash/` folders. */
+  /** Whether the repository has `by-hash/` folders (deb's `Acquire-By-Hash`). */
   readonly byHash: boolean;
   readonly entries: readonly Entry[];
 }
 
 export type RootParse = { readonly kind: "parsed"; readonly root: ParsedRoot } | Malformed;
+
 export interface Malformed {
   readonly kind: "malformed";
+  /** What is wrong with the input, as a sentence for the log. */
   readonly reason: string;
 }
 
-/** Real ones: sid about 4,000, a repomd.xml about 30. */
+/** Limit for the files that a root names. Debian sid's Release names about 4,000, a repomd.xml about 30. */
 export const MAX_ROOT_ENTRIES = 20_000;
 
-/** Thrown inside a parser, never out of one: what is wrong with the input, as a sentence for the log. */
+/** The input is not what the parser reads; the message says what is wrong with it, as a sentence for the log. */
 export class MalformedError extends Error {
   override readonly name = "MalformedError";
 }
 
-/** Runs a parser; its MalformedError becomes a value. */
+/** Runs a parser of roots and turns its MalformedError into a value. */
 export async function parsing<T>(parse: () => Promise<T> | T): Promise<T | Malformed> {
   try {
     return await parse();

@@ -1,7 +1,7 @@
 import { Parser } from "htmlparser2";
 import { MalformedError } from "./parsed-root.ts";
 
-/** What a reader of XML wants to hear. Names come as written, with their prefix. */
+/** Receives the parts of a document in order. Names are as written, with their prefix; the outermost element has depth 1. */
 export interface XmlHandler {
   open(name: string, attributes: Readonly<Record<string, string>>, depth: number): void;
   text(text: string): void;
@@ -10,13 +10,13 @@ export interface XmlHandler {
 
 const MAX_DEPTH = 32;
 const MAX_ATTRIBUTES = 64;
-/** No tag, comment or attribute of real metadata is longer; a parser without this limit keeps a gigabyte of one attribute in memory. */
+/** No tag, comment or attribute of real metadata is longer. Without this limit the parser would collect a gigabyte of one attribute in memory. */
 const MAX_TOKEN_CHARACTERS = 1024 * 1024;
 const MAX_CHARACTERS_AT_ONCE = 64 * 1024;
 
 /**
- * Reads XML as it flows, in constant memory. DTDs are passed over and no entities are known but XML's own five and numeric ones, so an entity
- * bomb is text. Throws MalformedError for what is no XML document with `root` as its outermost element, or is cut off.
+ * Reads XML as it flows, in constant memory. DTDs are skipped and no entities are expanded but XML's own five and numeric ones: an entity bomb stays
+ * the text that it is. Throws MalformedError for what is no XML document with `root` as its outermost element, and for one that is cut off.
  */
 export async function readXml(chunks: AsyncIterable<Uint8Array>, root: string, handler: XmlHandler): Promise<void> {
   const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: false });

@@ -5,25 +5,28 @@ import type { ObjectStore } from "../../store/object-store.ts";
 import type { StoredObject } from "../../store/stored-object.ts";
 import { type ByteSource, type Representation, SourceError, type UpstreamFailure, type Upstreams } from "../../upstream/upstream.ts";
 import { toHex } from "../../verify/to-hex.ts";
+import { concatBytes } from "../formats/concat-bytes.ts";
 import type { StoredFile } from "../members/generation.ts";
 
-/** Roots that are parsed and signatures are held whole in memory: sid's InRelease is 400 KB. */
+/** Roots that are parsed, and signatures, are held whole in memory. Debian sid's InRelease has 400 KB. */
 const MAX_WHOLE_BYTES = 8 * 1024 * 1024;
 
 export interface FetchFileRequest {
   readonly mirror: Mirror;
+  /** Decoded canonical path below the mirror. */
   readonly path: string;
+  /** Validators of the held copy, which make the request conditional. */
   readonly conditional?: { readonly etag?: string; readonly lastModified?: string };
-  /** Configured urls of upstreams to leave out. */
+  /** Configured URLs of upstreams to leave out. */
   readonly avoid: readonly string[];
-  /** Limit for a file that need not be held whole: it is stored in slices beyond one slice. Absent: it must be held whole. */
+  /** Longest length in bytes of a file that may lie in slices. Absent: the file must fit in memory, in one slice and in 8 MiB. */
   readonly slicedUpTo?: number;
 }
 
 export interface FetchedFile {
   readonly kind: "fetched";
   readonly representation: Representation;
-  /** The whole content; null where it was too long to be held and lies in slices. */
+  /** The whole content; null where it lies in slices, being too long for memory. */
   readonly bytes: Uint8Array | null;
   readonly file: StoredFile;
 }
@@ -32,7 +35,7 @@ export type FetchFileAnswer =
   | FetchedFile
   | { readonly kind: "not-modified"; readonly upstream: string }
   | { readonly kind: "absent"; readonly status: 404 | 410 }
-  /** Longer than the limit, or encoded: nothing that a generation can hold. */
+  /** Longer than the limit, or encoded: no generation can hold it. `upstream`: the configured URL of the one that sent it. */
   | { readonly kind: "unfit"; readonly reason: string; readonly upstream: string }
   | UpstreamFailure;
 
@@ -43,7 +46,10 @@ export interface FileFetcher {
   readonly now: () => number;
 }
 
-/** Fetches a root or companion as it is at this moment and stores it under its content, where nothing names it yet. Throws StoreError. */
+/**
+ * Fetches a root or companion and stores it: under its SHA-256 where it is held whole, else in slices under a new version. Nothing names it there
+ * yet. Throws StoreError.
+ */
 export async function fetchFile(fetcher: FileFetcher, request: FetchFileRequest): Promise<FetchFileAnswer> {
   const { mirror, path, conditional, avoid } = request;
   const answer = await fetcher.upstreams.open({
@@ -80,7 +86,9 @@ export async function fetchFile(fetcher: FileFetcher, request: FetchFileRequest)
   }
 }
 
-/** Some servers say 200 and "not found", or "busy", in HTML. */
+/**
+ * Whether the upstream labels the file as HTML, which no root or companion is: some servers answer 200 with a page that says "not found" or "busy".
+ */
 export function isLabelledHtml({ representation }: FetchedFile): boolean {
   return representation.contentType?.toLowerCase().startsWith("text/html") === true;
 }
@@ -97,12 +105,13 @@ async function storeWhole(
   bytes: Uint8Array,
 ): Promise<StoredFile> {
   const sha256 = await hexSha256(bytes);
-  const object = describe(fetcher, representation, { size: bytes.length, version: sha256.slice(0, 32), sha256 });
+  const object = asStoredObject(fetcher, representation, { size: bytes.length, version: sha256.slice(0, 32), sha256 });
   const key = contentKey(mirror, { algorithm: "sha256", digest: sha256 });
   await fetcher.store.put(key, object, bytes);
   return { path, key, object };
 }
 
+/** Null where the file is longer than `limit` bytes. */
 async function storeSliced(
   fetcher: FileFetcher,
   path: string,
@@ -118,14 +127,14 @@ async function storeSliced(
     // oxlint-disable-next-line no-await-in-loop -- one slice in memory at a time
     const next = await readUpTo(source, sliceBytes, pending.length);
     total += next.length;
-    const all = concat(pending, next);
+    const all = concatBytes(pending, next);
     // oxlint-disable-next-line no-await-in-loop
     if (all.length > 0) await store.putSlice(version, index++, all.subarray(0, sliceBytes));
     if (all.length < sliceBytes) break;
     pending = all.slice(sliceBytes);
   }
   if (total > limit) return null;
-  const object = describe(fetcher, representation, { size: total, version, sliceBytes });
+  const object = asStoredObject(fetcher, representation, { size: total, version, sliceBytes });
   const key = `-/root/${version}`;
   await store.put(key, object, new Uint8Array());
   return { path, key, object };
@@ -133,12 +142,12 @@ async function storeSliced(
 
 type Facts = Pick<StoredObject, "version" | "size" | "sliceBytes" | "sha256">;
 
-function describe({ now }: FileFetcher, representation: Representation, facts: Facts): StoredObject {
+function asStoredObject({ now }: FileFetcher, representation: Representation, facts: Facts): StoredObject {
   const verified = representation.size === facts.size ? "length" : "none";
   return describeObject(representation, { ...facts, storedAt: now(), verified });
 }
 
-/** The source's next bytes until `wanted` (of which `have` are there already) or its end. */
+/** Reads from the source until there are `wanted` bytes, `have` of which the caller has already, or the source ends: the bytes that were read. */
 async function readUpTo(source: ByteSource, wanted: number, have = 0): Promise<Uint8Array> {
   const parts: Uint8Array[] = [];
   let total = 0;
@@ -150,15 +159,5 @@ async function readUpTo(source: ByteSource, wanted: number, have = 0): Promise<U
     parts.push(chunk.slice());
     total += chunk.length;
   }
-  return concat(...parts);
-}
-
-function concat(...parts: readonly Uint8Array[]): Uint8Array {
-  const all = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    all.set(part, at);
-    at += part.length;
-  }
-  return all;
+  return concatBytes(...parts);
 }

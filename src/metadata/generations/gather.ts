@@ -1,8 +1,9 @@
 import type { Mirror } from "../../config/config.ts";
 import type { RepositoryPlace } from "../../route/place.ts";
-import { isBelieved } from "./adopt.ts";
+import { isBelieved } from "./judge-root.ts";
 import { type FetchedFile, fetchFile, type FileFetcher, isLabelledHtml } from "./fetch-file.ts";
-import type { Generation, StoredFile } from "../members/generation.ts";
+import type { StoredFile } from "../members/generation.ts";
+import type { HeldGeneration } from "./held-generation.ts";
 import { matchSignature } from "../formats/match-signature.ts";
 import { memberCandidates, type Members, usedName } from "../members/members.ts";
 import { parseRelease } from "../formats/parse-release.ts";
@@ -10,25 +11,26 @@ import type { Entry, ParsedRoot } from "../formats/parsed-root.ts";
 import { companionFiles } from "./root-files.ts";
 
 const PARALLEL_FETCHES = 4;
-/** Ends of detached signatures; what they sign is the file of the same name without the end. */
+/** Ends the name of a detached signature; it signs the file of the same name without this end. */
 const SIGNATURE_END = /\.(asc|gpg|sig)$/;
 
 export type Companions =
-  /** `mismatch`: why a companion does not belong to the root, where that was to be taken. */
+  /** `mismatch`: why a companion does not belong to the root, where it was taken all the same; null: all belong to it. */
   | { readonly kind: "whole"; readonly files: readonly StoredFile[]; readonly mismatch: string | null }
-  /** `doubt`: it may stay so, and is believed in time: a signature is gone that was there before, or is another version's. */
-  | { readonly kind: "not-whole"; readonly reason: string; readonly doubt: boolean; readonly isMismatch: boolean };
+  /** A companion of the held generation is gone (`doubt`), belongs to another version (`mismatch`) or could not be fetched (`half-way`). */
+  | { readonly kind: "doubt" | "mismatch" | "half-way"; readonly reason: string };
 
 /**
- * Fetches what must move together with a root, from the upstream that gave the root, and looks whether it belongs to it. A companion that the
- * upstream does not have is left out, unless the held generation has it.
+ * Fetches the companions of a root into the store, from the upstream that gave the root, and checks that they belong to it. A companion that the
+ * upstream does not have is left out, unless the held generation has it. `takesMismatch`: one that belongs to another version of the root is taken.
+ * Throws StoreError.
  */
 export async function gatherCompanions(
   fetcher: FileFetcher & { readonly mirror: Mirror },
   place: RepositoryPlace,
   root: FetchedFile,
   parsed: ParsedRoot | null,
-  held: { readonly generation: Generation | null; readonly doubtSince: number | null },
+  { generation, standing }: HeldGeneration,
   takesMismatch: boolean,
 ): Promise<Companions> {
   const avoid = fetcher.mirror.upstreams.map(({ url }) => url).filter((url) => url !== root.representation.upstream);
@@ -38,17 +40,15 @@ export async function gatherCompanions(
   for (const path of companionFiles(place.kind, root.file.path)) {
     // oxlint-disable-next-line no-await-in-loop -- Release before the Release.gpg that signs it
     const answer = await fetchFile(fetcher, { mirror: fetcher.mirror, path, avoid });
-    if (answer.kind === "failure") return { kind: "not-whole", reason: answer.detail, doubt: false, isMismatch: false };
+    if (answer.kind === "failure") return { kind: "half-way", reason: answer.detail };
     if (answer.kind !== "fetched" || isLabelledHtml(answer)) {
-      const had = held.generation?.companions.some((file) => file.path === path) === true;
-      if (!had || isBelieved(fetcher.now(), held.doubtSince)) continue;
-      return { kind: "not-whole", reason: `${path} is gone`, doubt: true, isMismatch: false };
+      const isHeld = generation?.companions.some((file) => file.path === path) === true;
+      if (!isHeld || isBelieved(fetcher.now(), standing.doubtSince)) continue;
+      return { kind: "doubt", reason: `${path} is gone` };
     }
     // oxlint-disable-next-line no-await-in-loop
     const reason = await findMismatch(path, answer, documents, parsed);
-    if (reason !== null && !takesMismatch && !isBelieved(fetcher.now(), held.doubtSince)) {
-      return { kind: "not-whole", reason, doubt: true, isMismatch: true };
-    }
+    if (reason !== null && !takesMismatch && !isBelieved(fetcher.now(), standing.doubtSince)) return { kind: "mismatch", reason };
     mismatch ??= reason;
     documents.set(path, answer.bytes);
     files.push(answer.file);
@@ -56,6 +56,7 @@ export async function gatherCompanions(
   return { kind: "whole", files, mismatch };
 }
 
+/** Why a companion belongs to another version of the root; null: it belongs to this one, or that cannot be seen without keys. */
 async function findMismatch(
   path: string,
   companion: FetchedFile,
@@ -74,10 +75,14 @@ async function findMismatch(
 
 export interface Prefetch {
   readonly members: Members;
+  /** Longer members are not fetched before a client asks for them. */
   readonly prefetchBytes: number;
 }
 
-/** What clients are sure to ask for is in the store after this; else why not, in one sentence. */
+/**
+ * Fetches into the store what clients are sure to ask for. Resolves with null once all of it is there, else with the reason why not, a sentence for
+ * the log.
+ */
 export async function gatherMembers(
   { members, prefetchBytes }: Prefetch,
   place: RepositoryPlace,

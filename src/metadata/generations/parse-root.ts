@@ -5,7 +5,7 @@ import { parseRepomd } from "../formats/parse-repomd.ts";
 import type { RootParse } from "../formats/parsed-root.ts";
 import type { RepositoryPlace } from "../../route/place.ts";
 
-/** Null for roots that name nothing. A clearsigned root that does not match its own signature is altered. */
+/** Reads what a fetched root names; null where its kind names no files. A clearsigned root that does not match its own signature is malformed. */
 export async function parseRoot(place: RepositoryPlace, fetched: FetchedFile): Promise<RootParse | null> {
   const { bytes, file } = fetched;
   if (place.kind === "pacman" || place.kind === "apk") return isLabelledHtml(fetched) ? { kind: "malformed", reason: "it is HTML" } : null;

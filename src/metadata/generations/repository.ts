@@ -13,25 +13,26 @@ import type { Resolution } from "../ports/repositories.ts";
 import { companionFiles, rootFiles } from "./root-files.ts";
 import { createRootKeeper, type Current, type KeeperDependencies, type RootKeeper } from "./root-keeper.ts";
 
-/** A signature that was not there is looked for again after this long: it may be on its way. */
+/** A companion that was absent is asked for again after this long, or after the TTL if that is shorter: the upstream may publish it late. */
 const MAX_ABSENT_MS = 10_000;
 
 export interface RepositoryDependencies extends Omit<KeeperDependencies, "members" | "beforeSwap" | "afterSwap"> {
+  /** A file that no client asked for within this many days is not fetched ahead any more. */
   readonly retentionDays: number;
   readonly ensureStored: EnsureStored;
-  /** The digest tables of packages; null where none are kept. */
+  /** The digest tables of packages; null where packages are judged by their structure only. */
   readonly tables: IndexTables | null;
-  /** Every key that the published generations name, after each swap: the last to be evicted. */
+  /** Receives, after each swap, every key that the published generations name: retention evicts these last. */
   readonly onPublished: (keys: readonly string[]) => void;
 }
 
-/** All roots below one base (the suites of a deb archive; elsewhere mostly one), as one Durable Object runs them. */
+/** All roots below one base: the suites of a deb archive, elsewhere mostly one. One Durable Object runs them. */
 export interface Repository {
-  /** Answers for a path that stands at `place`. `lost`: the key of an earlier answer that the store no longer has; the file is fetched again. */
+  /** Answers for a path that stands at `place`. `lost`: the key of an earlier answer that the store no longer has: the file is fetched again. */
   resolve(path: string, place: RepositoryPlace, lost?: string): Promise<Resolution>;
   /** What the published root says of a member; asks no upstream. */
   expectation(path: string, place: RepositoryPlace): Expectation | null;
-  /** Hex SHA-256 and size in bytes of the published root, and Unix seconds; null where none is. */
+  /** Lower-case hex SHA-256, size in bytes and time in Unix seconds of the published root; null where none is, or it is another file than `path`. */
   rootDigest(
     path: string,
     place: RepositoryPlace,
@@ -46,7 +47,7 @@ export function createRepository(deps: RepositoryDependencies): Repository {
   for (const key of kept.keys()) {
     if (!key.startsWith("place:")) continue;
     const place = JSON.parse(kept.load(key) ?? "{}") as RepositoryPlace;
-    // A table whose build a restart ended is begun again.
+    // A restart ends the building of a table: it begins anew here.
     followIndexes(place, keeperOf(place).held());
   }
 
@@ -77,7 +78,7 @@ export function createRepository(deps: RepositoryDependencies): Repository {
     },
   };
 
-  /** The place under the longest known root: by their names, suites and components of a deb archive cannot be told apart. */
+  /** The place below the longest known root above the path: `dists/a/b/` may be a suite `a/b`, or a component `b` of the suite `a`. */
   function underKnownRoot(path: string, place: RepositoryPlace): RepositoryPlace {
     if (place.kind !== "deb" || place.role === "root" || place.role === "companion") return place;
     const known = [...keepers.keys()].filter((root) => path.startsWith(`${root}/`)).toSorted((a, b) => b.length - a.length)[0];
@@ -123,16 +124,16 @@ export function createRepository(deps: RepositoryDependencies): Repository {
     if (held !== null) void deps.tables?.prepare(place, held, members);
   }
 
-  /** A file named by its own hash. The current generation knows under what other name upstream has it, and is to know that it is used. */
+  /** A file named by its own digest. The held generation knows its other name upstream, and notes that clients use it. */
   async function resolveHashed(path: string, place: RepositoryPlace): Promise<Resolution> {
     if (place.digest === undefined) return { kind: "opaque" };
     const { algorithm, digest } = place.digest;
     const parsed = keepers.get(place.root)?.held()?.parsed;
     const same = parsed?.entries.filter((one) => one.digest === digest && one.algorithm === algorithm) ?? [];
-    // Empty indexes of many architectures are one content: the one that stands beside the by-hash folder is meant.
+    // Empty indexes of many architectures have one digest: the client means the one beside its by-hash folder.
     const folder = path.replace(/by-hash\/[^/]+\/[^/]+$/, "");
     const entry = same.find((one) => one.path.startsWith(folder)) ?? same[0];
-    // Of another generation, or long: its own name is all that a fill needs to know.
+    // A file of another generation, or a long one, is filled by its own name.
     if (entry === undefined || (entry.size ?? 0) > deps.limits.prefetchBytes) return { kind: "opaque" };
     await noteUse(place, entry);
     const candidates = entry.path === path ? [path] : [path, entry.path];
@@ -155,7 +156,7 @@ export function createRepository(deps: RepositoryDependencies): Repository {
     confirmedAt: number,
     detail?: string,
   ): Resolution {
-    if (answer.kind === "stored") return describe({ key, object: answer.object }, state, confirmedAt, detail);
+    if (answer.kind === "stored") return answerFile({ key, object: answer.object }, state, confirmedAt, detail);
     if (answer.kind === "absent") return { kind: "absent", status: 404 };
     if (answer.kind === "failure") return answer;
     return {
@@ -166,14 +167,14 @@ export function createRepository(deps: RepositoryDependencies): Repository {
     };
   }
 
-  function describe(file: Pick<StoredFile, "key" | "object">, state: Held["state"], confirmedAt: number, detail?: string): Resolution {
+  function answerFile(file: Pick<StoredFile, "key" | "object">, state: Held["state"], confirmedAt: number, detail?: string): Resolution {
     const ageSeconds = Math.max(0, Math.floor((now() - confirmedAt) / 1000));
     return { kind: "object", key: file.key, object: file.object, state, ageSeconds, ...(detail === undefined ? {} : { detail }) };
   }
 
   /**
-   * An index that clients begin to use is prefetched from now on, and its packages are to be known. That is said before the client has the
-   * index: it asks for the packages at once.
+   * A member that clients begin to use is fetched ahead from now on. Where it may be an index, a digest table of its packages is built, and announced
+   * before the client gets the index: it asks for the packages right after.
    */
   async function noteUse(place: RepositoryPlace, entry: Entry): Promise<void> {
     if (!members.markUsed(usedName(place, entry)) || place.kind !== "deb") return;
@@ -185,16 +186,17 @@ export function createRepository(deps: RepositoryDependencies): Repository {
 
   async function resolveFile(path: string, place: RepositoryPlace, current: Held, lost: string | undefined): Promise<Resolution> {
     const { generation, state, confirmedAt, detail } = current;
-    if (path === generation.root.path) return describe(generation.root, state, confirmedAt, detail);
+    if (path === generation.root.path) return answerFile(generation.root, state, confirmedAt, detail);
     const companion = generation.companions.find((file) => file.path === path);
-    if (companion !== undefined && companion.key !== lost) return describe(companion, state, confirmedAt, detail);
+    if (companion !== undefined && companion.key !== lost) return answerFile(companion, state, confirmedAt, detail);
     if (!companionFiles(place.kind, generation.root.path).includes(path)) return { kind: "absent", status: 404 };
     return lookAgain(path, current, companion);
   }
 
   /**
-   * A companion that the generation lacks may have come since: it serves this request, and stays with the next generation. Of the deb ones,
-   * which sign each other, only a new generation brings any; one that the store lost must be what it was.
+   * Asks the upstream once more for a companion that the generation lacks (`had` undefined) or that the store lost. One that has come since answers
+   * this request; the next generation adopts it. A deb companion comes only with a new generation, since the companions sign each other. One that the
+   * store lost must be the same file again.
    */
   async function lookAgain(path: string, current: Held, had: StoredFile | undefined): Promise<Resolution> {
     const { generation } = current;
@@ -211,18 +213,22 @@ export function createRepository(deps: RepositoryDependencies): Repository {
     if (had !== undefined && answer.file.object.sha256 !== had.object.sha256) {
       return { kind: "failure", status: 503, detail: `the upstream has another ${path} by now`, retryAfterSeconds: 10 };
     }
-    const root = await deps.store.get(generation.root.key);
-    const document = root?.body === null || root === null ? null : await readStream(root.body);
-    const isOther =
-      document !== null && /\.(asc|sig)$/.test(path) && (await matchSignature(document, answer.bytes ?? new Uint8Array())) === "differs";
-    if (isOther) return { kind: "failure", status: 503, detail: `${path} signs another version of its file`, retryAfterSeconds: 10 };
-    return describe(answer.file, current.state, current.confirmedAt, current.detail);
+    if (/\.(asc|sig)$/.test(path) && (await signsOtherRoot(answer.bytes, generation.root.key))) {
+      return { kind: "failure", status: 503, detail: `${path} signs another version of its file`, retryAfterSeconds: 10 };
+    }
+    return answerFile(answer.file, current.state, current.confirmedAt, current.detail);
+  }
+
+  /** Whether a signature certainly belongs to another root than the stored one. A root in slices is not compared: it is too long for memory. */
+  async function signsOtherRoot(signature: Uint8Array | null, rootKey: string): Promise<boolean> {
+    const body = (await deps.store.get(rootKey))?.body ?? null;
+    return body !== null && (await matchSignature(await readStream(body), signature ?? new Uint8Array())) === "differs";
   }
 }
 
 type Held = Extract<Current, { kind: "held" }>;
 
-/** What a generation may hold beside its members: other signatures (`Release.key`) are files like any other. */
+/** The roots and companions that a generation may hold. Other signatures (`Release.key`) are cached like any other file. */
 function filesOf({ kind, root }: RepositoryPlace): readonly string[] {
   return rootFiles({ kind, root }).flatMap((file) => [file, ...companionFiles(kind, file)]);
 }

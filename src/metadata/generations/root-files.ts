@@ -1,14 +1,14 @@
 import type { RepositoryKind, RepositoryPlace } from "../../route/place.ts";
 import { join } from "../formats/repository-path.ts";
 
-/** The root files of a repository in the order in which to ask for them: the first that exists is the root. */
+/** The paths at which the root of a repository may lie, in order: the first that exists is the root. */
 export function rootFiles({ kind, root }: Pick<RepositoryPlace, "kind" | "root">): readonly string[] {
   if (kind === "rpm-md") return [`${root}/repomd.xml`];
   if (kind === "deb") return [join(root, "InRelease"), join(root, "Release")];
   return [root];
 }
 
-/** The files that must move together with a root file: signatures, keys, and the detached twin of an InRelease. */
+/** The paths of a root's companions, which must be published together with it: signatures, keys, and the Release beside an InRelease. */
 export function companionFiles(kind: RepositoryKind, rootFile: string): readonly string[] {
   if (kind === "rpm-md") return [`${rootFile}.asc`, `${rootFile}.key`];
   if (kind === "pacman") return [`${rootFile}.sig`];

@@ -3,12 +3,15 @@ import type { ObjectStore } from "../../store/object-store.ts";
 import type { FetchedFile } from "./fetch-file.ts";
 import type { Generation } from "../members/generation.ts";
 
-/** What the upstream calls this version of the root, verbatim, and when it said so. */
-export function validatorsOf({ representation: { etag, lastModified } }: FetchedFile, receivedAt: number): Generation["validators"] {
+/** The validators that came with a fetched root, verbatim; `receivedAt` in milliseconds since the epoch. */
+export function receivedValidators({ representation: { etag, lastModified } }: FetchedFile, receivedAt: number): Generation["validators"] {
   return { ...(etag === undefined ? {} : { etag }), ...(lastModified === undefined ? {} : { lastModified }), receivedAt };
 }
 
-/** What to ask for the root with; undefined where validators cannot tell: then it is fetched and compared by digest. */
+/**
+ * The validators that make the next request for the held root conditional. Undefined where equal validators would not prove an equal root: it is then
+ * fetched whole and compared by its digest.
+ */
 export function conditions(generation: Generation): { readonly etag?: string; readonly lastModified?: string } | undefined {
   if (generation.mismatched === true) return undefined;
   const { etag, lastModified, receivedAt = generation.root.object.storedAt } = generation.validators;
@@ -16,11 +19,14 @@ export function conditions(generation: Generation): { readonly etag?: string; re
   const isComparable = generation.root.object.sliceBytes === undefined || etag === undefined;
   if (isComparable && isUnsettled(lastModified, receivedAt)) return undefined;
   if (etag !== undefined) return { etag };
-  // A date ahead would hide every change that is dated rightly.
+  // A date in the future (a wrong clock) would make every later root with the right date look unchanged.
   return lastModified === undefined || (parseHttpDate(lastModified) ?? Infinity) > receivedAt ? undefined : { lastModified };
 }
 
-/** apt compares dates only: a new root with the date of the old one must not look unchanged. */
+/**
+ * The new root as it is to be published: without its Last-Modified where that is the held root's. apt compares dates only, and would take the new
+ * root for the one that it has. Throws StoreError.
+ */
 export async function withOwnDate(store: ObjectStore, { file, bytes }: FetchedFile, held: Generation | null): Promise<Generation["root"]> {
   const { lastModified, ...object } = file.object;
   if (lastModified === undefined || lastModified !== held?.validators.lastModified || bytes === null) return file;

@@ -3,6 +3,7 @@ import type { ParsedRoot } from "../formats/parsed-root.ts";
 
 /** A root or companion as it lies in the store. */
 export interface StoredFile {
+  /** Decoded canonical path below the mirror. */
   readonly path: string;
   readonly key: string;
   readonly object: StoredObject;
@@ -11,32 +12,35 @@ export interface StoredFile {
 /** A root and what moves together with it, published by one swap. */
 export interface Generation {
   readonly root: StoredFile;
-  /** The upstream's validators of the root, verbatim, and when it last gave them (milliseconds since the epoch). */
+  /** The upstream's validators of the root, verbatim, and when it last sent them (milliseconds since the epoch). */
   readonly validators: { readonly etag?: string; readonly lastModified?: string; readonly receivedAt?: number };
   readonly companions: readonly StoredFile[];
   /** Null for a root that stands alone (pacman, Alpine). */
   readonly parsed: ParsedRoot | null;
+  /** Milliseconds since the epoch. */
   readonly adoptedAt: number;
-  /** Published although a signature belongs to another version of its file: looked at again at each expiry, changed or not. */
+  /** Published although a signature belongs to another version of its file: fetched anew at each expiry, changed or not. */
   readonly mismatched?: true;
 }
 
-/** A root and what it says, published or about to be. */
+/** A root and what it names, published or about to be. */
 export type RootContent = Pick<Generation, "root" | "parsed">;
 
-/** How things stand with a root's upstream. Times in milliseconds since the epoch; 0 for never. */
+/** How the held generation of a root stands to its upstreams. Times in milliseconds since the epoch; 0 for never. */
 export interface Standing {
   /** When an upstream last confirmed the held generation. */
   readonly confirmedAt: number;
+  /** When upstreams were last asked for the root. */
   readonly triedAt: number;
-  /** Why the last try did not end in a confirmed generation. */
+  /** Why the last try did not end in a confirmed generation; null: it did. */
   readonly trouble: string | null;
-  /** The trouble is a sync under way upstream: no request need wait for the next try. */
+  /** The trouble is a sync under way upstream: requests get the held generation without waiting for the next try. */
   readonly halfWay: boolean;
-  /** Since when every reachable upstream has shown an older root, or none. */
+  /** Since when every reachable upstream has shown an older root, none, or one without its signature; null: not all do. */
   readonly doubtSince: number | null;
-  /** Since when an upstream has shown another root that could not be taken over. */
+  /** Since when an upstream has shown another root that could not be adopted; null: none does. */
   readonly behindSince: number | null;
 }
 
+/** The standing of a root before its first try. */
 export const NEVER_TRIED: Standing = { confirmedAt: 0, triedAt: 0, trouble: null, halfWay: false, doubtSince: null, behindSince: null };

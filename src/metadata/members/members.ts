@@ -10,26 +10,33 @@ import type { KeptState } from "../ports/kept-state.ts";
 
 const OBJECT = "object:";
 const USED = "used:";
-/** A use that goes on is noted again after this long. */
+/** A use is noted again after this long: one write a day for each file that clients keep asking for. */
 const RENEW_MS = DAY_MS;
 
+/** A member as its root names it. */
 export interface MemberFile extends NamedDigest {
+  /** Decoded canonical path below the mirror. */
   readonly path: string;
+  /** Bytes, where the root says it. */
   readonly size?: number;
 }
 
 /** The files that roots name: which of them lie in the store, and which of them clients asked for. */
 export interface Members {
-  /** Where the content of this digest lies, for this mirror. */
+  /** The key of the content with this digest, for this mirror. */
   keyOf(this: void, digest: NamedDigest): string;
-  /** In the store after this, verified; at once where it is known to be there. */
+  /**
+   * Fetches a member into the store, verified by its digest; asks no upstream where it is known to be there. `candidates`: as `memberCandidates`
+   * gives them.
+   */
   ensure(member: MemberFile, candidates: readonly string[]): Promise<EnsureStoredAnswer>;
-  /** The store lost it, or nothing names it any more. */
+  /** Forgets that the store has the key: the store lost it, or nothing names it any more. */
   forget(key: string): void;
-  /** True where it was not used before. */
+  /** Notes that clients use the member of this name (`usedName`). True where they did not before. */
   markUsed(name: string): boolean;
+  /** Whether a client asked for it within `usedForMs`. */
   isUsed(name: string): boolean;
-  /** Keeps notes only of these keys; the objects themselves live for the retention. */
+  /** Forgets all keys but these; the stored objects stay as long as retention keeps them. */
   keepOnly(keys: ReadonlySet<string>): void;
 }
 
@@ -91,7 +98,7 @@ export function createMembers({ mirror, ensureStored, kept, now, usedForMs }: Me
   }
 }
 
-/** Where a member may lie upstream: under its hash first (that never changes beneath us), then under its name. */
+/** The paths at which an upstream may have a member: first the by-hash one, at which the content never changes, then the member's own. */
 export function memberCandidates(member: MemberFile, byHash: boolean): readonly string[] {
   const folder = BY_HASH_FOLDERS[member.algorithm];
   if (!byHash || folder === undefined) return [member.path];
@@ -99,7 +106,7 @@ export function memberCandidates(member: MemberFile, byHash: boolean): readonly 
   return [`${member.path.slice(0, slash)}by-hash/${folder}/${member.digest}`, member.path];
 }
 
-/** Under what name a member's use is noted: hash-prefixed names change with each generation, the kind of data does not. */
+/** The name under which a member's use is noted. Of rpm-md it is the type of data, since hash-prefixed file names change with each generation. */
 export function usedName(place: Pick<RepositoryPlace, "kind" | "root">, entry: Entry): string {
   return place.kind === "rpm-md" ? `${place.root}#${entry.type}` : entry.path;
 }

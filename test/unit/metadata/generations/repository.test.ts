@@ -264,7 +264,7 @@ const SCENARIOS: readonly Scenario[] = [
     used: [PACKAGES],
   },
   {
-    name: "indexes that nobody used are not waited for",
+    name: "indexes that no client used are not waited for",
     first: deb(T, "a"),
     one: without(debNew, debHash, PACKAGES),
     path: `${SUITE}/InRelease`,
@@ -355,26 +355,26 @@ test("while a sync is half-way another try is made every TTL, without a wait, un
   expect(await world.read(repository, ROOT)).toBe(next[ROOT]);
 });
 
-test("how far behind a root is is told when that changes, and counts from when a newer one was first seen", async () => {
+test("how far behind a root is is reported when that changes, and counts from when a newer one was first seen", async () => {
   const world = createWorld([ONE]);
-  const told = () => world.standings.splice(0).map(([, standing]) => standing && [standing.behindSince, standing.trouble !== null]);
+  const reported = () => world.standings.splice(0).map(([, standing]) => standing && [standing.behindSince, standing.trouble !== null]);
   world.origins[ONE] = whole;
   const repository = world.repository();
   await repository.resolve(ROOT);
-  expect(told()).toEqual([[null, false]]);
+  expect(reported()).toEqual([[null, false]]);
   world.origins[ONE] = without(next, newPrimary);
   world.now += 61 * SECOND;
   const seenAt = world.now;
   await repository.resolve(ROOT);
-  expect(told()).toEqual([[seenAt, true]]);
+  expect(reported()).toEqual([[seenAt, true]]);
   world.now += 61 * SECOND;
   await repository.resolve(ROOT);
-  expect(told()).toEqual([]);
+  expect(reported()).toEqual([]);
   world.origins[ONE] = next;
   world.now += 61 * SECOND;
   await repository.resolve(ROOT);
   await published(world, 2);
-  expect(told().at(-1)).toEqual([null, false]);
+  expect(reported().at(-1)).toEqual([null, false]);
 });
 
 test("an older root that every upstream has shown for an hour is believed", async () => {

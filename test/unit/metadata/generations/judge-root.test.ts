@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { DOUBT_MS, type HeldRoot, judgeRoot } from "../../../../src/metadata/generations/adopt.ts";
+import { DOUBT_MS, type HeldRoot, type Judgement, judgeRoot } from "../../../../src/metadata/generations/judge-root.ts";
 import type { ParsedRoot, RootParse } from "../../../../src/metadata/formats/parsed-root.ts";
 
 const NOW = Date.UTC(2026, 0, 10);
@@ -21,12 +21,12 @@ const nothing: HeldRoot = { kind: "nothing" };
 const past = NOW - 1;
 const ahead = NOW + 1;
 
-test.each<[string, HeldRoot, RootParse, string]>([
+test.each<[string, HeldRoot, RootParse, Judgement["kind"]]>([
   ["the first one that parses is adopted", nothing, shown(), "adopt"],
   ["the first one is adopted past its date too: archives are", nothing, shown({ validUntil: past }), "adopt"],
   ["what never parsed is opaque", nothing, malformed, "opaque"],
   ["what did not parse before and does now is adopted", { kind: "opaque" }, shown(), "adopt"],
-  ["a malformed one never replaces a parsed one", held(), malformed, "refuse"],
+  ["a malformed one never replaces a parsed one", held(), malformed, "refused"],
   ["a newer timestamp is adopted", held(), shown({ timestamp: T + 1 }), "adopt"],
   ["an older timestamp is refused", held(), shown({ timestamp: T - 1 }), "doubt"],
   ["an equal timestamp with other bytes is adopted: it was signed again", held(), shown(), "adopt"],
@@ -39,17 +39,16 @@ test.each<[string, HeldRoot, RootParse, string]>([
     "one past its Valid-Until does not replace one that is not",
     held({ validUntil: ahead }),
     shown({ validUntil: past, timestamp: T + 1 }),
-    "refuse",
+    "refused",
   ],
-  ["nor one that has none", held(), shown({ validUntil: past }), "refuse"],
+  ["nor one that has none", held(), shown({ validUntil: past }), "refused"],
   ["past it both, the newer is adopted", held({ validUntil: past }), shown({ validUntil: past, timestamp: T + 1 }), "adopt"],
 ])("%s", (_name, holding, candidate, verdict) => {
-  const judgement = judgeRoot(holding, candidate, NOW, null);
-  expect(judgement.kind === "refuse" && judgement.doubt ? "doubt" : judgement.kind).toBe(verdict);
+  expect(judgeRoot(holding, candidate, NOW, null).kind).toBe(verdict);
 });
 
 test("an older one is believed after an hour of doubt, not before", () => {
   const older = shown({ timestamp: T - 1 });
-  expect(judgeRoot(held(), older, NOW, NOW - DOUBT_MS + 1).kind).toBe("refuse");
+  expect(judgeRoot(held(), older, NOW, NOW - DOUBT_MS + 1).kind).toBe("doubt");
   expect(judgeRoot(held(), older, NOW, NOW - DOUBT_MS).kind).toBe("adopt");
 });

@@ -1,0 +1,158 @@
+import type { Config, Mirror } from "../../config/config.ts";
+import type { RepositoryPlace } from "../../route/place.ts";
+import type { UpstreamFailure } from "../../upstream/upstream.ts";
+import type { Generation, RootContent } from "../members/generation.ts";
+import type { Members } from "../members/members.ts";
+import type { Log } from "../ports/log.ts";
+import { heldRoot, isBelieved, judgeRoot } from "./judge-root.ts";
+import { type FetchedFile, fetchFile, type FetchFileAnswer, type FileFetcher } from "./fetch-file.ts";
+import { gatherCompanions, gatherMembers } from "./gather.ts";
+import type { HeldGeneration } from "./held-generation.ts";
+import { parseRoot } from "./parse-root.ts";
+import { rootFiles } from "./root-files.ts";
+import { conditions, receivedValidators, withOwnDate } from "./root-validators.ts";
+
+export interface TrialDependencies extends FileFetcher {
+  readonly mirror: Mirror;
+  readonly members: Members;
+  readonly log: Log;
+  readonly limits: Pick<Config, "prefetchBytes">;
+  /**
+   * Awaited before a generation is published, so that a client that has the new root finds its packages judged by it: the heads of packages whose
+   * digest changes are deleted; where nothing is held yet, packages are announced to wait for their first digest table.
+   */
+  readonly beforeSwap: (place: RepositoryPlace, next: RootContent, held: Generation | null) => Promise<void>;
+}
+
+export interface TrialOptions {
+  /** Configured URLs of the upstreams that were tried before. */
+  readonly avoid: readonly string[];
+  /** The store has lost the held root: it is fetched whole, changed or not. */
+  readonly isLost: boolean;
+  /** A signature that belongs to another version of its file is taken as the upstream has it. */
+  readonly takesMismatch: boolean;
+  /** With nothing held, the members of a new root are waited for until this resolves. */
+  readonly patienceEnds: Promise<void>;
+}
+
+/** Why an upstream's root is not published. Each kind is one row of "Adoption" in docs/generations.md. */
+export interface Rejection {
+  /**
+   * - `unfit`: no generation can hold it (too long, or encoded).
+   * - `opaque`: it does not parse, and no parsed root is held.
+   * - `refused`: it does not parse or is past its Valid-Until, and the held one does and is not.
+   * - `doubt`: it may be right (older, or without a signature that was there), and is believed once every reachable upstream has shown it for DOUBT_MS.
+   * - `mismatch`: a companion belongs to another version of the root. A doubt as well, since a sync may be under way upstream.
+   * - `half-way`: a file that belongs to it is missing or other than named: a sync is under way upstream.
+   */
+  readonly kind: "unfit" | "opaque" | "refused" | "doubt" | "mismatch" | "half-way";
+  readonly reason: string;
+}
+
+/** What one try with the next upstream comes to. */
+export type Trial =
+  /** The upstream has the held root; `validators`: set where it sent it again. */
+  | { readonly kind: "confirmed"; readonly validators?: Generation["validators"] }
+  /** A new generation, whole and in the store: it is to be published. */
+  | { readonly kind: "adopted"; readonly generation: Generation }
+  /** `upstream`: its configured URL. */
+  | (Rejection & { readonly upstream: string })
+  /** No upstream that is left has the root. */
+  | { readonly kind: "absent"; readonly status: 404 | 410 }
+  /** No upstream that is left gave a usable answer. */
+  | UpstreamFailure;
+
+/** Fetches the root from the next upstream and, if it differs from the held one, judges it and gathers what belongs to it. Throws StoreError. */
+export async function tryRoot(
+  deps: TrialDependencies,
+  place: RepositoryPlace,
+  held: HeldGeneration,
+  options: TrialOptions,
+): Promise<Trial> {
+  const answer = await fetchRoot(deps, place, held.generation, options);
+  switch (answer.kind) {
+    case "not-modified":
+      return { kind: "confirmed" };
+    case "absent":
+    case "failure":
+    case "unfit":
+      return answer;
+    case "fetched": {
+      const { generation } = held;
+      if (answer.file.key === generation?.root.key && generation.mismatched !== true) {
+        return { kind: "confirmed", validators: receivedValidators(answer, deps.now()) };
+      }
+      const result = await adopt(deps, place, answer, held, options);
+      if (result.kind === "adopted") return result;
+      const { upstream } = answer.representation;
+      return { kind: result.kind, reason: `${upstream}: ${result.reason}`, upstream };
+    }
+  }
+}
+
+/** The first root file of the repository that the next upstream has, conditionally where it is the held one. */
+async function fetchRoot(
+  deps: TrialDependencies,
+  place: RepositoryPlace,
+  generation: Generation | null,
+  { avoid, isLost }: TrialOptions,
+): Promise<FetchFileAnswer> {
+  const { limits, mirror } = deps;
+  const conditional = generation === null || isLost ? undefined : conditions(generation);
+  // A root that names other files is parsed, so it must fit in memory.
+  const canSlice = place.kind === "pacman" || place.kind === "apk";
+  let answer: FetchFileAnswer = { kind: "absent", status: 404 };
+  for (const path of rootFiles(place)) {
+    // oxlint-disable-next-line no-await-in-loop -- Release only where there is no InRelease
+    answer = await fetchFile(deps, {
+      mirror,
+      path,
+      avoid,
+      ...(conditional !== undefined && path === generation?.root.path ? { conditional } : {}),
+      ...(canSlice ? { slicedUpTo: limits.prefetchBytes } : {}),
+    });
+    if (answer.kind !== "absent") return answer;
+  }
+  return answer;
+}
+
+/** Judges a fetched root, gathers what belongs to it, and prepares its swap. */
+async function adopt(
+  deps: TrialDependencies,
+  place: RepositoryPlace,
+  fetched: FetchedFile,
+  held: HeldGeneration,
+  { takesMismatch, patienceEnds }: TrialOptions,
+): Promise<Extract<Trial, { kind: "adopted" }> | Rejection> {
+  const { limits, log, members, mirror, now, store } = deps;
+  const { generation } = held;
+  const { doubtSince } = held.standing;
+  const isPreferredGone = generation?.root.path === rootFiles(place)[0] && fetched.file.path !== generation?.root.path;
+  if (isPreferredGone && !isBelieved(now(), doubtSince)) return { kind: "doubt", reason: `${generation?.root.path} is gone` };
+
+  const candidate = await parseRoot(place, fetched);
+  if (candidate !== null) {
+    const judgement = judgeRoot(heldRoot(generation), candidate, now(), doubtSince);
+    if (judgement.kind !== "adopt") return judgement;
+  }
+  const parsed = candidate?.kind === "parsed" ? candidate.root : null;
+
+  const companions = await gatherCompanions(deps, place, fetched, parsed, held, takesMismatch);
+  if (companions.kind !== "whole") return companions;
+  const { files, mismatch } = companions;
+  if (mismatch !== null) log("warn", `${mirror.name}: published ${place.root} as the upstream has it: ${mismatch}`);
+
+  if (parsed !== null) {
+    const gathered = gatherMembers({ members, prefetchBytes: limits.prefetchBytes }, place, parsed);
+    // With nothing held there is nothing to protect: the first client does not wait for all members, and what is missing is fetched at its request.
+    const reason = generation === null ? await Promise.race([gathered, patienceEnds.then(() => null)]) : await gathered;
+    const isLastUpstream = mirror.upstreams.at(-1)?.url === fetched.representation.upstream;
+    if (reason !== null && (generation !== null || !isLastUpstream)) return { kind: "half-way", reason };
+  }
+
+  await deps.beforeSwap(place, { root: fetched.file, parsed }, generation);
+  const root = await withOwnDate(store, fetched, generation);
+  const validators = receivedValidators(fetched, fetched.file.object.storedAt);
+  const adopted = { root, validators, companions: files, parsed, adoptedAt: now() };
+  return { kind: "adopted", generation: mismatch === null ? adopted : { ...adopted, mismatched: true } };
+}
