@@ -8,28 +8,35 @@ import { formatMetalink, formatMirrorlist } from "./formats/metalink.ts";
 import type { Repository } from "./generations/repository.ts";
 import type { Expected, Repositories, Resolution } from "./ports/repositories.ts";
 
-/** A use that goes on is reported again after this long, so that the repository does not forget it. */
+/** A use is reported again after this long, or the repository would take it for ended. */
 const REPORT_AGAIN_MS = 24 * 60 * 60 * 1000;
+/** Keys whose reports are remembered. Beyond this all are forgotten, which costs one call each. */
 const MAX_REPORTED = 10_000;
 
-/** A repository as it is called from afar, wherever it runs. Calls may fail. */
+/** One repository as it is called from another isolate (generations/repository.ts). Every call rejects if its Durable Object cannot be reached. */
 export interface RepositoryPort {
   readonly resolve: Repository["resolve"];
+  /** What the published root says of a member; null: nothing. */
   expectation(path: string, place: RepositoryPlace): Promise<Expectation | null>;
   readonly rootDigest: Repository["rootDigest"];
 }
 
 export interface RepositoriesDependencies {
   readonly store: Pick<ObjectStore, "head">;
+  /** Milliseconds since the epoch. */
   readonly now: () => number;
+  /** The repository of the mirror `mirror` whose packages' paths are relative to the folder `base`; calls nothing itself. */
   readonly repository: (mirror: string, base: string) => RepositoryPort;
-  /** What published indexes say of packages; null where packages are judged by their structure only. */
+  /** What published indexes say of packages; null where packages are judged by their structure only (VERIFY = "structure"). */
   readonly publishedDigests: PublishedDigests | null;
 }
 
-/** The repositories of all mirrors, as requests ask them: at most one call to a Durable Object, and none for a stored file that its own name verifies. */
+/**
+ * The repositories of all mirrors, as requests ask them. `resolve` makes one call to a Durable Object, and none for a stored file named by its own
+ * digest whose use was reported.
+ */
 export function createRepositories({ store, now, repository, publishedDigests }: RepositoriesDependencies): Repositories {
-  /** When a use was last reported, by key. */
+  /** When the use of a key was last reported, in milliseconds since the epoch. */
   const reported = new Map<string, number>();
 
   return {
@@ -37,7 +44,7 @@ export function createRepositories({ store, now, repository, publishedDigests }:
       try {
         return await resolve(target, lost);
       } catch (error) {
-        // A Durable Object that restarts or is overrun is an upstream trouble like any other: the client is to try again.
+        // A Durable Object that restarts or is overloaded answers again soon, as an upstream does: the client may retry.
         const detail = `Cannot ask the repository of ${target.key}: ${error instanceof Error ? error.message : String(error)}`;
         return { kind: "failure", status: 503, detail, retryAfterSeconds: 1 };
       }
@@ -47,7 +54,7 @@ export function createRepositories({ store, now, repository, publishedDigests }:
       try {
         return await expected(target, waitMs);
       } catch {
-        // A directory that restarts, or a table that cannot be read just now: the fill asks again at its end, and else stores the file as provisional.
+        // The directory restarts, or its table cannot be read just now. The fill asks again at its end, and else stores the file as provisional.
         return { kind: "building" };
       }
     },
@@ -59,7 +66,6 @@ export function createRepositories({ store, now, repository, publishedDigests }:
     mirrorlist: (_target, url) => formatMirrorlist(url),
   };
 
-  /** Reports a use of a stored file once a day: without it, the repository of a file that another mirror stored would not learn that its clients use it. */
   async function noteUse({ mirror, path, key, repository: place }: Target): Promise<void> {
     if (place === null || !isUseNoted(path, place) || now() - (reported.get(key) ?? -Infinity) < REPORT_AGAIN_MS) return;
     if (reported.size >= MAX_REPORTED) reported.clear();
@@ -67,7 +73,7 @@ export function createRepositories({ store, now, repository, publishedDigests }:
     try {
       await repository(mirror.name, place.base).resolve(path, place);
     } catch {
-      // The next client's request reports it.
+      // The next client's request reports the use.
       reported.delete(key);
     }
   }
@@ -98,7 +104,7 @@ export function createRepositories({ store, now, repository, publishedDigests }:
   }
 }
 
-/** Files that a repository fetches ahead only if its clients use them. */
+/** Whether a repository fetches the file ahead only if its clients use it. */
 function isUseNoted(path: string, { kind, role }: RepositoryPlace): boolean {
   return role === "hashed" && (kind === "deb" || path.endsWith(".zck"));
 }

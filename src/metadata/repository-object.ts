@@ -25,7 +25,9 @@ export interface RepositoryObjectDependencies {
   readonly onPublished: (keys: readonly string[]) => void;
   /** Receives how a published root stands to its upstreams, whenever that changes; null: none is published any more. Never throws. */
   readonly onStanding: (mirror: string, root: string, standing: RootStanding | null) => void;
-  /** Notes that a version stored under the key proved to be other bytes than its index names: no date and no older entity tag may match from now on. */
+  /**
+   * Notes that a version stored under the key proved to be other bytes than its index names: no date and no older entity tag may match from now on.
+   */
   readonly taint: (key: string, version: string) => Promise<void>;
   /** The object of this class named `mirror`, which keeps that mirror's directory of digest tables. Its calls reject if it cannot be reached. */
   readonly directory: (mirror: string) => DirectoryPort;
@@ -38,9 +40,9 @@ const CREATE_TABLE =
   "CREATE TABLE IF NOT EXISTS kept (key TEXT NOT NULL, part INTEGER NOT NULL, value TEXT NOT NULL, PRIMARY KEY (key, part)) WITHOUT ROWID";
 
 /**
- * The Durable Object of a repository, named `<mirror>/<base>`; the one named `<mirror>` is the directory of that mirror's digest tables. It only connects
- * storage, timers and calls: the work is done in generations/repository.ts and digests/table-directory.ts. Its subclass in worker.ts gives it its
- * dependencies.
+ * The Durable Object of a repository, named `<mirror>/<base>`; the one named `<mirror>` is the directory of that mirror's digest tables. It only
+ * connects storage, timers and calls: the work is done in generations/repository.ts and digests/table-directory.ts. Its subclass in worker.ts gives
+ * it its dependencies.
  */
 export abstract class RepositoryObjectBase<Env> extends DurableObject<Env> {
   readonly #kept: KeptState = keptIn(this.ctx.storage);

@@ -3,23 +3,29 @@ import type { StoredObject } from "../../store/stored-object.ts";
 import type { UpstreamFailure } from "../../upstream/upstream.ts";
 import type { Expectation } from "../../verify/expectation.ts";
 
-/** A file whose digest is known, to be in the store before anything names it. */
+/** A file whose digest is known, and which must be in the store before a generation that names it is published. */
 export interface EnsureStoredRequest {
   readonly mirror: Mirror;
-  /** Decoded canonical paths below the mirror that may hold the file, best first; each is tried before the file counts as absent. */
+  /** Decoded canonical paths below the mirror at which an upstream may have the file, best first; it is absent only if all are. */
   readonly candidates: readonly string[];
-  /** Where the file is stored: content-addressed, `-/<algorithm>/<hex>`. */
+  /** The key to store the file under, made of its digest (`contentKey` in store/keys.ts). */
   readonly key: string;
+  /** The digest, and the size in bytes where the root says it. */
   readonly expectation: Expectation;
+  /** As in `UpstreamRequest`: what a response must look like. */
   readonly class: PathClass;
 }
 
+/** Whether the file is in the store. */
 export type EnsureStoredAnswer =
+  /** It is, verified by its digest. */
   | { readonly kind: "stored"; readonly object: StoredObject }
+  /** No upstream has any of the candidates. */
   | { readonly kind: "absent" }
-  /** Every upstream that has the file has other bytes: it is half-way through a sync. */
+  /** Every upstream that has a candidate has other bytes than named: it is half-way through a sync. */
   | { readonly kind: "mismatch" }
+  /** No upstream gave a usable answer, or the store failed. */
   | UpstreamFailure;
 
-/** Stores the file under its key unless it lies there already, verified by its digest; many calls for one key are one fetch. */
+/** Stores the file under its key unless it lies there already. Calls for one key at one time share one fetch. */
 export type EnsureStored = (request: EnsureStoredRequest) => Promise<EnsureStoredAnswer>;

@@ -3,51 +3,65 @@ import type { StoredObject } from "../../store/stored-object.ts";
 import type { UpstreamFailure } from "../../upstream/upstream.ts";
 import type { Expectation } from "../../verify/expectation.ts";
 
-/** How a metadata path is answered. Whatever the answer, its bytes lie in the ObjectStore under `key`. */
+/** How a repository answers for one of its files. */
 export type Resolution =
+  /** The bytes lie in the ObjectStore under `key`. */
   | {
       readonly kind: "object";
       readonly key: string;
       readonly object: StoredObject;
-      /** `stale`: the last good generation, because upstream is away or half-way through a sync (`detail` says which). */
+      /**
+       * `fresh`: an upstream confirmed the generation within METADATA_TTL_SECONDS. `revalidated`: one did for this request. `stale`: none could; this
+       * is the last good generation, and `detail` says why.
+       */
       readonly state: "fresh" | "revalidated" | "stale";
-      /** Since an upstream last confirmed the generation. */
+      /** Whole seconds since an upstream last confirmed the generation; of a file that is named by its digest, since it was stored. */
       readonly ageSeconds: number;
+      /** Why the generation is stale, as a sentence for the log and the status page. */
       readonly detail?: string;
     }
+  /** An upstream said that there is no such file, or the generation has none. */
   | { readonly kind: "absent"; readonly status: 404 | 410 }
-  /** No generation covers the path: plain conditional caching of that path, against `expected` where that knows more. */
+  /** No generation covers the path: it is fetched and revalidated by itself, and verified by what `expected` says of it. */
   | { readonly kind: "opaque" }
+  /** No upstream gave a usable answer and no generation is held, or the upstream is half-way through a sync, or the repository cannot be asked. */
   | UpstreamFailure;
 
+/** What is known of a file's content before it is fetched. */
 export type Expected =
+  /** The file must have this digest, and the size if it is set. */
   | { readonly kind: "known"; readonly expectation: Expectation }
+  /** Neither an index nor a root nor the file's own name says anything of it, or two indexes contradict each other. */
   | { readonly kind: "none" }
+  /**
+   * The index that may name the file is still being read. The caller stores the file as `provisional` (store/stored-object.ts). When the digest table
+   * lands, digests/settle-provisional.ts compares it: a file of other bytes is deleted, any other loses the mark.
+   */
   | { readonly kind: "building" };
 
 /** The repositories of all mirrors as their callers see them (docs/generations.md). */
 export interface Repositories {
   /**
-   * Answers for targets of class `root`, `member` and `hashed`. A `hashed` one that is not stored must be asked for here before it is filled: by-hash
-   * requests are how a repository learns which indexes its clients use; `opaque` then means to fill it by its own name. `lost`: the key of an earlier answer that the store no longer had; the file is then
-   * fetched again.
+   * Answers for targets of class `root`, `member` and `hashed`. A `hashed` one that is not stored must be asked for here before it is filled: the
+   * repository learns in this way which indexes its clients use. `opaque` then means to fill it by its own name. `lost`: the key of an earlier answer
+   * that the store no longer had: the file is fetched again. Never rejects.
    */
   resolve(target: Target, lost?: string): Promise<Resolution>;
   /**
-   * A stored by-hash or zchunk file is given out without `resolve`: its repository is told once by each isolate, or it would never learn that its
-   * clients use an index which another mirror or suite stored first. Never rejects.
+   * Reports the use of a stored `hashed` file, for which `resolve` is not called. Only so does a repository learn that its clients use an index that
+   * another mirror or suite stored first. Calls the repository once a day for each file and isolate. Never rejects.
    */
   noteUse(target: Target): Promise<void>;
   /**
-   * What a published index, a root or the file's own name says of a file. While a table is being built waits up to `waitMs` (default 0) for it, then
-   * says `building`: store as provisional, and it is checked when the table lands.
+   * The digest that a published index, a root or the file's own name states. While the digest table that may name the file is being built, waits for it
+   * up to `waitMs` milliseconds (default 0), and then answers `building`. The same where the repository cannot be asked. Never rejects.
    */
   expected(target: Target, waitMs?: number): Promise<Expected>;
   /**
-   * Metalink for the repository whose repomd.xml is `target`, naming `url` as its one place; null where `target` is no repomd.xml, or none is
-   * published.
+   * A metalink (XML) for the published repomd.xml `target`, with `url` as its one place. Null where `target` is no repomd.xml, or none is published.
+   * Rejects if the repository cannot be asked.
    */
   metalink(target: Target, url: string): Promise<string | null>;
-  /** Mirrorlist for the same: one line, the folder above `repodata/`. Needs no upstream; null where `target` is no repomd.xml. */
+  /** A mirrorlist: the folder above `repodata/` of `url`, one line. Asks no upstream. Null where `url` is not that of a repomd.xml. */
   mirrorlist(target: Target, url: string): string | null;
 }

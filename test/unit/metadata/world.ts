@@ -40,9 +40,9 @@ export interface World {
   /** Requests that reached an upstream, as `one repodata/repomd.xml`. */
   readonly requests: string[];
   readonly logs: string[];
-  /** What the ledger was last told that live generations name. */
+  /** The keys that `onPublished` received last. */
   published: readonly string[];
-  /** What was told of how roots stand. */
+  /** What `onStanding` received. */
   readonly standings: [root: string, standing: RootStanding | null][];
   now: number;
   /** Set: upstreams give this Last-Modified, and an entity tag made of it and the size, as servers do. */
