@@ -1,28 +1,28 @@
 import { waitUntil } from "cloudflare:workers";
-import { createApp } from "./app.ts";
-import { batchLines } from "./watch/batch-lines.ts";
+import { createApp, type SiteDependencies } from "./app.ts";
 import { composeCore, type Core } from "./compose.ts";
 import type { Config } from "./config/config.ts";
 import { parseConfig } from "./config/parse-config.ts";
+import { createEnsureStored } from "./fill/ensure-stored.ts";
 import { createLeases, type FillCoordinator } from "./fill/flight/fill-coordinator.ts";
 import { progressOf } from "./fill/shared/fill.ts";
 import { handle, refuseClient, type HandlerDependencies } from "./handle.ts";
 import { createRepositories } from "./metadata/create-repositories.ts";
 import { createPublishedDigests } from "./metadata/digests/published-digests.ts";
-import { rememberTables, type LookUp } from "./metadata/digests/remember-tables.ts";
+import { rememberTables } from "./metadata/digests/remember-tables.ts";
 import { RepositoryObjectBase, type RepositoryObjectDependencies } from "./metadata/repository-object.ts";
-import { observe } from "./watch/observe.ts";
 import { BOOK_SHARD, shardOf } from "./retention/batch.ts";
 import { createLedgerPort, LedgerObjectBase, type LedgerObjectDependencies } from "./retention/ledger-object.ts";
-import type { RootStanding } from "./watch/root-standing.ts";
-import { createConfirmations } from "./serve/shared/confirmations.ts";
-import { createEnsureStored } from "./fill/ensure-stored.ts";
 import { refuse } from "./serve/answer/failure.ts";
-import { createCounters, tallyOf } from "./watch/counters.ts";
+import { createConfirmations } from "./serve/shared/confirmations.ts";
 import { createDiskStore } from "./store/disk-store.ts";
 import { createEdgeCacheStore } from "./store/edge-cache-store.ts";
 import type { ObjectStore } from "./store/object-store.ts";
 import { createR2Store, createR2StreamPut } from "./store/r2-store.ts";
+import { batchLines } from "./watch/batch-lines.ts";
+import { createCounters, tallyOf } from "./watch/counters.ts";
+import { observe } from "./watch/observe.ts";
+import type { RootStanding } from "./watch/root-standing.ts";
 
 export { FillCoordinator } from "./fill/flight/fill-coordinator.ts";
 
@@ -30,28 +30,29 @@ interface Env {
   readonly BUCKET?: R2Bucket;
   /** The state folder's store on one machine, in place of the bucket. */
   readonly DISK?: Fetcher;
-  /** The way to upstreams on one machine. */
+  /** Fetches from upstreams, on one machine. */
   readonly NETWORK?: Fetcher;
-  /** Names this deployment of the Worker, at the edge. */
+  /** Identifies this deployment of the Worker, at the edge. */
   readonly CF_VERSION_METADATA?: WorkerVersionMetadata;
   readonly FLIGHTS: DurableObjectNamespace<FillCoordinator>;
   readonly REPOSITORIES: DurableObjectNamespace<RepositoryObject>;
   readonly LEDGER: DurableObjectNamespace<LedgerObject>;
-  /** Lets the operator's verbs in; without it there are none. */
+  /** The operator's commands and status pages need it; without it there are none. */
   readonly ADMIN_TOKEN?: string;
-  /** A limit of requests by client address, at the edge. */
+  /** Limits the requests of one client address, at the edge. */
   readonly RATE_LIMIT?: RateLimit;
   /** Set on one machine. */
   readonly LOCAL?: boolean;
+  /** Whether each request is a line in the log; default: it is. */
   readonly LOG?: "lines" | "off";
   /** The machine's own names and addresses, on one machine. */
   readonly OWN_HOSTS?: readonly string[];
 }
 
-/** What this isolate has seen. */
+/** Counts what this isolate does, for status page and metrics. */
 const counters = createCounters();
 
-/** Built once per isolate: the environment does not change under it. */
+/** Built once for each isolate, whose environment never changes. */
 let core: Core | undefined;
 let handler: HandlerDependencies | undefined;
 
@@ -64,17 +65,17 @@ export default {
       throw error;
     }
     const response = await handle(request, handler, (work) => ctx.waitUntil(work));
-    // RFC 9110 §6.6.1: who has a clock sends Date. At the edge Cloudflare does; workerd does not.
+    // RFC 9110 §6.6.1: a server with a clock sends Date. At the edge Cloudflare adds it; on one machine workerd does not.
     if (handler.isLocal) response.headers.set("Date", new Date().toUTCString());
     return response;
   },
-  /** Cron: one bounded run of the ledger's housekeeping; the next goes on where it stopped. */
+  /** Cron: one bounded run of the ledger's housekeeping; the next run goes on where it stopped. */
   async scheduled(_controller, env): Promise<void> {
     await ledgerStub(env, BOOK_SHARD).sweepAll();
   },
 } satisfies ExportedHandler<Env>;
 
-/** The Durable Object of a repository; named by its mirror alone, the directory of that mirror's digest tables. */
+/** The Durable Object of one repository; the one that has only a mirror's name is the directory of that mirror's digest tables. */
 export class RepositoryObject extends RepositoryObjectBase<Env> {
   protected override dependencies(): RepositoryObjectDependencies {
     const { config, store, upstreams, fills, leases } = (core ??= buildCore(this.env));
@@ -100,21 +101,21 @@ export class LedgerObject extends LedgerObjectBase<Env> {
   }
 }
 
-/** What a published generation names is evicted last. Best effort: the next generation tells it again. */
+/** Retention evicts last what a published generation names. Best effort: the next generation reports all its keys again. */
 async function nameInLedger(env: Env, repository: string, keys: readonly string[]): Promise<void> {
   try {
     await ledgerStub(env, BOOK_SHARD).nameKeys(repository, keys);
   } catch (error) {
-    console.warn(`Cannot tell the ledger what ${repository} names: ${String(error)}`);
+    console.warn(`Cannot report to the ledger what ${repository} names: ${String(error)}`);
   }
 }
 
-/** How a root stands, for the status page. Best effort: the next change tells it again. */
+/** The status page shows how a root stands. Best effort: the next change is reported again. */
 async function standInLedger(env: Env, mirror: string, root: string, standing: RootStanding | null): Promise<void> {
   try {
     await ledgerStub(env, BOOK_SHARD).stand(mirror, root, standing);
   } catch (error) {
-    console.warn(`Cannot tell the ledger how ${mirror}/${root} stands: ${String(error)}`);
+    console.warn(`Cannot report to the ledger how ${mirror}/${root} stands: ${String(error)}`);
   }
 }
 
@@ -126,17 +127,10 @@ function repositoryStub({ REPOSITORIES }: Env, name: string): DurableObjectStub<
   return REPOSITORIES.get(REPOSITORIES.idFromName(name));
 }
 
-function lookUpTables(env: Env, { metadataTtlSeconds }: Config): LookUp {
-  return rememberTables({
-    listings: (mirror) => repositoryStub(env, mirror).listings(),
-    lookUp: (mirror, path, waitMs) => repositoryStub(env, mirror).lookUp(path, waitMs),
-    ttlMs: metadataTtlSeconds * 1_000,
-    now: () => Date.now(),
-  });
-}
-
+/** The message lists every problem of the configuration; it is the answer to each request until the configuration is mended. */
 class ConfigError extends Error {}
 
+/** What requests and Durable Objects of this isolate share. Throws ConfigError. */
 function buildCore(env: Env): Core {
   const { LOCAL, CF_VERSION_METADATA: _version, LOG: _log, OWN_HOSTS: _own, ADMIN_TOKEN: _token, ...vars } = env;
   const parsed = parseConfig(vars);
@@ -159,10 +153,13 @@ function buildCore(env: Env): Core {
   });
 }
 
-/** Cached slices of one request: the Cache API takes 50 calls of a request on the free plan and 1,000 on the paid one, two for a slice. */
+/**
+ * Slices of one request that the edge cache serves. A slice takes two calls of the Cache API, which allows 50 a request on the free plan and 1,000 on
+ * the paid one.
+ */
 const MAX_CACHED_SLICES = { free: 12, paid: 400 } as const;
 
-/** A longer METADATA_TTL does not keep a purge waiting longer than this. */
+/** The edge cache keeps heads for METADATA_TTL, but never longer than this: a purge takes effect within it. */
 const MAX_HEAD_TTL_MS = 60_000;
 
 function edgeCached(store: ObjectStore, { plan, metadataTtlSeconds }: Config, { CF_VERSION_METADATA }: Env): ObjectStore {
@@ -176,27 +173,14 @@ function edgeCached(store: ObjectStore, { plan, metadataTtlSeconds }: Config, { 
   });
 }
 
-function buildHandler({ config, store, upstreams, via, leases, fills, native, retention, now, log }: Core, env: Env): HandlerDependencies {
+/** What each request needs. */
+function buildHandler(shared: Core, env: Env): HandlerDependencies {
+  const { config, store, upstreams, via, leases, fills, native, retention, now, log } = shared;
   const ownHosts = env.OWN_HOSTS ?? [];
   const client = { isLocal: env.LOCAL === true, ...(env.RATE_LIMIT === undefined ? {} : { limit: limitBy(env.RATE_LIMIT) }) };
-  const repositories = createRepositories({
-    store,
-    now,
-    repository: (mirror, base) => {
-      const stub = repositoryStub(env, `${mirror}/${base}`);
-      return {
-        resolve: (path, place, lost) => stub.resolve(mirror, path, place, lost),
-        expectation: (path, place) => stub.expectation(mirror, path, place),
-        rootDigest: (path, place) => stub.rootDigest(mirror, path, place),
-      };
-    },
-    publishedDigests: config.verify === "index" ? createPublishedDigests({ store, lookUp: lookUpTables(env, config) }) : null,
-  });
-  const write = (text: string): void => console.log(text);
-  const sleep = (ms: number): Promise<void> => scheduler.wait(ms);
-  const writeLine = client.isLocal ? batchLines({ write, now, sleep, waitUntil }) : write;
+  const repositories = buildRepositories(shared, env);
   const confirmations = createConfirmations();
-  const book = () => ledgerStub(env, BOOK_SHARD);
+  const writeRecord = buildRecordWriter(shared, env);
   return {
     serve: { config, store, fills, native, upstreams, repositories, confirmations, now, taint: leases.taint, onUse: retention.use, log },
     app: createApp({
@@ -209,32 +193,7 @@ function buildHandler({ config, store, upstreams, via, leases, fills, native, re
         ledger: (name) => ledgerStub(env, name),
         flush: retention.flush,
       },
-      pages: {
-        isLocal: client.isLocal,
-        status: {
-          counters,
-          mirrors: [...config.mirrors.keys()],
-          budget: config.budgetBytes,
-          now,
-          fills: () => fills.list().map(progressOf),
-          upstreams: upstreams.snapshot,
-          storage: async () => {
-            // What happened a moment ago is to be seen too.
-            await retention.flush();
-            return book().view();
-          },
-          history: () => book().history(),
-        },
-        why: {
-          config,
-          store,
-          repositories,
-          checkedAt: confirmations.at,
-          now,
-          row: (key) => ledgerStub(env, shardOf(key)).row(key),
-          nextOut: (limit) => book().next(limit),
-        },
-      },
+      pages: buildPages(shared, env, { repositories, confirmations }),
       links: { repositories, refuseClient: (request, mirror) => refuseClient(request, mirror, client) },
     }),
     ...client,
@@ -243,9 +202,76 @@ function buildHandler({ config, store, upstreams, via, leases, fills, native, re
     logRequest: (record) => {
       counters.answered(record, now());
       if (record.mirror !== null) retention.count(record.mirror, tallyOf(record));
-      if (env.LOG !== "off") writeLine(JSON.stringify(record));
+      writeRecord(record);
     },
   };
+}
+
+/** The repositories of all mirrors, each in the Durable Object of its name. */
+function buildRepositories({ config, store, now }: Core, env: Env): HandlerDependencies["serve"]["repositories"] {
+  const lookUp = rememberTables({
+    listings: (mirror) => repositoryStub(env, mirror).listings(),
+    lookUp: (mirror, path, waitMs) => repositoryStub(env, mirror).lookUp(path, waitMs),
+    ttlMs: config.metadataTtlSeconds * 1_000,
+    now,
+  });
+  return createRepositories({
+    store,
+    now,
+    repository: (mirror, base) => {
+      const stub = repositoryStub(env, `${mirror}/${base}`);
+      return {
+        resolve: (path, place, lost) => stub.resolve(mirror, path, place, lost),
+        expectation: (path, place) => stub.expectation(mirror, path, place),
+        rootDigest: (path, place) => stub.rootDigest(mirror, path, place),
+      };
+    },
+    publishedDigests: config.verify === "index" ? createPublishedDigests({ store, lookUp }) : null,
+  });
+}
+
+/** The sources of the operator's pages. */
+function buildPages(
+  { config, store, upstreams, fills, retention, now }: Core,
+  env: Env,
+  { repositories, confirmations }: Pick<HandlerDependencies["serve"], "repositories" | "confirmations">,
+): SiteDependencies["pages"] {
+  const book = () => ledgerStub(env, BOOK_SHARD);
+  return {
+    isLocal: env.LOCAL === true,
+    status: {
+      counters,
+      mirrors: [...config.mirrors.keys()],
+      budget: config.budgetBytes,
+      now,
+      fills: () => fills.list().map(progressOf),
+      upstreams: upstreams.snapshot,
+      storage: async () => {
+        // The page shows what happened a moment ago too, which is still in this isolate's batch.
+        await retention.flush();
+        return book().view();
+      },
+      history: () => book().history(),
+    },
+    why: {
+      config,
+      store,
+      repositories,
+      checkedAt: confirmations.at,
+      now,
+      row: (key) => ledgerStub(env, shardOf(key)).row(key),
+      nextOut: (limit) => book().next(limit),
+    },
+  };
+}
+
+/** Writes one line for each request, in batches on one machine. */
+function buildRecordWriter({ now }: Core, { LOCAL, LOG }: Env): HandlerDependencies["logRequest"] {
+  if (LOG === "off") return () => {};
+  const write = (text: string): void => console.log(text);
+  const sleep = (ms: number): Promise<void> => scheduler.wait(ms);
+  const writeLine = LOCAL === true ? batchLines({ write, now, sleep, waitUntil }) : write;
+  return (record) => writeLine(JSON.stringify(record));
 }
 
 function limitBy(binding: RateLimit): (address: string) => Promise<boolean> {

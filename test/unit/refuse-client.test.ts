@@ -13,7 +13,7 @@ const request = (headers: Record<string, string>) => new Request("http://mirror.
 const ADDRESS = { "cf-connecting-ip": "192.0.2.9" };
 
 describe("a client of a mirror", () => {
-  it("is known by the address that the edge tells, and by no other", async () => {
+  it("is known by the address that the edge states, and by no other", async () => {
     const one = mirror({ networks: ["192.0.2.0/24"] });
     expect(await refuseClient(request(ADDRESS), one, { isLocal: false })).toBeNull();
     for (const headers of [
@@ -30,7 +30,7 @@ describe("a client of a mirror", () => {
     expect((await refuseClient(request(ADDRESS), mirror({ networks: ["192.0.2.0/24"] }), { isLocal: true }))?.status).toBe(403);
   });
 
-  it("that asks too much is told to wait, in a way that package managers take for passing", async () => {
+  it("that asks too much is asked to wait, in a way that package managers take for passing", async () => {
     const asked: string[] = [];
     const limit = async (address: string) => asked.push(address) <= 2;
     const answers = [];

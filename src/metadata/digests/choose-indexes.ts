@@ -6,19 +6,22 @@ import type { RepositoryPlace } from "../../route/place.ts";
 
 /** A file that says which packages there are, and with what digests. */
 export interface Index {
+  /** Decoded canonical path below the mirror. */
   readonly path: string;
-  /** Where it lies, once it is in the store. */
+  /** Where it lies in the store, once it is there. */
   readonly key: string;
-  /** Differs where the content does. */
+  /** Another one for other content: its digest, or its version where it has none. */
   readonly id: string;
-  /** What the root says of it; null where the root is the index, and is in the store. */
+  /** What the root says of it; null where the root is the index itself, which is in the store already. */
   readonly entry: Entry | null;
 }
 
-/** Which indexes to read: primary.xml; of a deb repository, one readable form of each index that clients use; of pacman the database itself. */
+/**
+ * The indexes to read: of rpm-md primary.xml; of deb one readable form of each Packages and Sources that clients use; of pacman the database itself.
+ */
 export function chooseIndexes(place: RepositoryPlace, { root, parsed }: RootContent, members: Members): readonly Index[] {
   if (place.kind === "pacman") {
-    // Clients ask for `<name>.db`. Its `.files` twin and its other names would only say the same again, or what was true long ago.
+    // Clients ask for `<name>.db`. `<name>.files` and `<name>.db.tar.*` name the same packages, or those of long ago where they are left over.
     const { sha256, version } = root.object;
     return root.path.endsWith(".db") ? [{ path: root.path, key: root.key, id: sha256 ?? version, entry: null }] : [];
   }
@@ -39,7 +42,7 @@ function chooseDeb(place: RepositoryPlace, entries: readonly Entry[], members: M
   return [...forms.values()].flatMap((same) => {
     if (!same.some((entry) => members.isUsed(usedName(place, entry)))) return [];
     const readable = same.filter(({ path }) => isReadable(path));
-    // The plain form is listed by every archive and kept by few.
+    // Every archive lists the form without compression, and few have it.
     const best =
       readable.find((entry) => members.isUsed(usedName(place, entry))) ?? readable.find(({ path }) => /\.\w+$/.test(path)) ?? readable[0];
     return best === undefined ? [] : [best];

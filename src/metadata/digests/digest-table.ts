@@ -12,25 +12,29 @@ import type { NamedPackage } from "../formats/parse-primary.ts";
 export const PAGE_BYTES = 4096;
 const RECORD_BYTES = 48;
 const RECORDS_PER_PAGE = Math.floor(PAGE_BYTES / RECORD_BYTES);
-/** Filled on average only so far, no page of a million runs over but for bad luck; then there are twice as many. */
+/** Pages are so many that they hold this many records on average. One that is full all the same (rarely one in a million) doubles their number. */
 const AVERAGE_RECORDS = 48;
+/** Room that a builder begins with; it doubles when it is full. */
 const FIRST_RECORDS = 1024;
-/** Debian's main with its sources has about 200,000 files in three architectures; 36 MB of records is what an isolate can spare. */
+/** 36 MB of records are what an isolate can spare. Debian's main with its sources has about 200,000 files in three architectures. */
 export const MAX_RECORDS = 750_000;
 
+/** What a table says of a path. */
 export interface Digest {
+  /** Bytes. */
   readonly size: number;
   /** Lower-case hex. */
   readonly sha256: string;
 }
 
+/** Collects records in memory, in any order, and writes them as a table. */
 export interface TableBuilder {
-  /** False where the table is full; the record is then not in it. */
+  /** False: the table is full, and the record is not in it. */
   add(named: NamedPackage): boolean;
-  /** Adds all records of another table's bytes, in pages as they come. */
+  /** Adds all records of whole pages of another table. False: the table is full, and not all are in it. */
   addPages(pages: Uint8Array): boolean;
   readonly count: number;
-  /** Number of pages, and the pages in order; each result is at most `maxBytes` long, whole pages, and is the caller's until the next. */
+  /** The number of pages, and the pages in order: each part is whole pages, of `maxBytes` at most, and valid until the next is asked for. */
   finish(maxBytes: number): { readonly pages: number; readonly parts: Iterable<Uint8Array> };
 }
 
@@ -73,7 +77,7 @@ export function createTableBuilder(): TableBuilder {
   };
 }
 
-/** Where the one read for a path begins: PAGE_BYTES from this offset. */
+/** Where the page of a path begins in a table of `pages` pages: PAGE_BYTES from this offset are all that a look-up reads. */
 export function pageOffset(path: string, pages: number): number {
   return pageOf(fingerprint(path)[0], pages) * PAGE_BYTES;
 }
@@ -88,7 +92,7 @@ export function findInPage(page: Uint8Array, path: string): readonly Digest[] {
   return found;
 }
 
-/** A whole table in memory, for comparing: which digests it knows of a path. */
+/** The digests that a whole table in memory has of a path. `parts`: its bytes in order, each whole pages. */
 export function createTableIndex(parts: readonly Uint8Array[], pages: number): (path: string) => readonly Digest[] {
   return (path) => {
     let offset = pageOffset(path, pages);
@@ -108,7 +112,7 @@ function* recordsOf(pages: Uint8Array): Generator<Uint8Array> {
   }
 }
 
-/** Whether no record begins there: a page has no more. */
+/** Whether no record begins at this offset: the page has no further one. */
 function isEmpty(pages: Uint8Array, at: number): boolean {
   for (let n = at; n < at + RECORD_BYTES; n++) if (pages[n] !== 0) return false;
   return true;
@@ -132,7 +136,7 @@ function word(bytes: Uint8Array, at: number): number {
   return (((bytes[at] ?? 0) << 24) | ((bytes[at + 1] ?? 0) << 16) | ((bytes[at + 2] ?? 0) << 8) | (bytes[at + 3] ?? 0)) >>> 0;
 }
 
-/** Positions of the records in the order of their bytes, each distinct one once. */
+/** Offsets of the records in the order of their bytes, which is the order of pages too; equal records once. */
 function sortRecords(records: Uint8Array, count: number): Uint32Array {
   const order = Uint32Array.from({ length: count }, (_, index) => index * RECORD_BYTES);
   order.sort((a, b) => compare(records, a, b));
@@ -162,7 +166,7 @@ function fits(sorted: Uint32Array, records: Uint8Array, pages: number): boolean 
     const own = pageOf(word(records, at), pages);
     used = own === page ? used + 1 : 1;
     page = own;
-    // One path with more records than a page has room for is nobody's repository; the rest of them is dropped.
+    // More pages do not part records of one path. No repository has more of them than fit in a page, so what does not fit is left out.
     if (used > RECORDS_PER_PAGE && pages < 4 * sorted.length) return false;
   }
   return true;
@@ -186,8 +190,8 @@ function* writePages(records: Uint8Array, sorted: Uint32Array, pages: number, pa
 }
 
 /**
- * 64 bits of a path, the same for ever: stored tables depend on it. Two FNV-1a hashes over UTF-16 units with different starts, each stirred so that
- * high bits depend on all. It need not resist an adversary: a collision only leaves two packages of one repository unverified.
+ * 64 bits of a path. Stored tables depend on it: it must never change. Two FNV-1a hashes over UTF-16 units with different starts, each mixed so that
+ * the high bits depend on all others. It need not resist an attacker: a collision only leaves two packages of one repository unverified.
  */
 function fingerprint(path: string): readonly [number, number] {
   let [one, two] = [0x811c9dc5, 0x9e3779b9];
@@ -196,10 +200,10 @@ function fingerprint(path: string): readonly [number, number] {
     one = Math.imul(one ^ unit, 0x01000193);
     two = Math.imul(two ^ (unit + n), 0x01000193);
   }
-  return [stir(one ^ path.length), stir(two)];
+  return [mix(one ^ path.length), mix(two)];
 }
 
-function stir(hash: number): number {
+function mix(hash: number): number {
   let mixed = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
   mixed = Math.imul(mixed ^ (mixed >>> 13), 0xc2b2ae35);
   return (mixed ^ (mixed >>> 16)) >>> 0;

@@ -19,23 +19,26 @@ import { tableKey, type TableRef } from "./table-directory.ts";
 
 /** The largest index in the wild (a primary.xml of all of Fedora) is below 300 MB. */
 const MAX_INDEX_BYTES = 1024 ** 3;
-/** Heads of changed packages that are deleted in one call. */
+/** Heads of changed packages that one call to the store deletes. */
 const DELETE_AT_ONCE = 1000;
-/** What the tables' maker says to the mirror's directory, wherever that runs. */
+
+/** The directory of a mirror's digest tables (table-directory.ts), called from another Durable Object. Calls reject if it cannot be reached. */
 export interface DirectoryPort {
   building(base: string): Promise<void>;
   publish(base: string, table: TableRef | null): Promise<readonly string[]>;
   settled(base: string, paths: readonly string[]): Promise<void>;
 }
 
-/** Follows the generations with tables of what their indexes say of packages. */
+/** Builds a digest table for each generation: what its indexes say of packages. */
 export interface IndexTables {
   /**
-   * Brings the table of a root up to what it names: at once where the indexes are those of the table. The heads of packages whose digest changes
-   * are gone when this resolves. Never rejects: a table that cannot be had is a line in the log, and packages go by their structure.
+   * Builds the table of a root from the indexes that it names, unless the stored one was made of the same. Once this resolves the heads of packages
+   * whose digest changed are deleted. Never rejects: where no table can be built the log says why, and packages are judged by their structure.
    */
   prepare(place: RepositoryPlace, next: RootContent, members: Members): Promise<void>;
-  /** Says at once, where `prepare` will come to build a first table or a larger one, that packages are to wait for it. Never rejects. */
+  /**
+   * If `prepare` will build a first table or a larger one: marks the directory's folder as building, so that fills wait for the table. Never rejects.
+   */
   announce(place: RepositoryPlace, next: RootContent, members: Members): Promise<void>;
 }
 
@@ -44,14 +47,15 @@ export interface IndexTablesDependencies {
   readonly store: ObjectStore;
   readonly kept: KeptState;
   readonly directory: DirectoryPort;
-  /** A stored version proved to be other bytes than its index names. */
+  /** Notes that a version stored under the key proved to be other bytes than its index names. */
   readonly taint: (key: string, version: string) => Promise<void>;
+  /** Configured length of slices; tables are cut at the last whole page before it. */
   readonly sliceBytes: number;
   readonly now: () => number;
   readonly log: Log;
 }
 
-/** The table of one root, and of what it was made. */
+/** The table of one root, and the `id`s of the indexes that it was made of, sorted. */
 interface OwnTable {
   readonly table: TableRef;
   readonly digests: readonly string[];
@@ -85,9 +89,10 @@ export function createIndexTables(deps: IndexTablesDependencies): IndexTables {
     const indexes = chooseIndexes(place, next, members);
     const digests = indexes.map(({ id }) => id).toSorted();
     const own = loadOwn(place.root);
-    const isSame = own !== null && digests.join() === own.digests.join();
-    if ((isSame && (await isStored(own.table))) || (own === null && indexes.length === 0)) return;
-    // Not before a swap: the published generation is known until then, and what the next one adds is nobody's business yet.
+    if (own === null && indexes.length === 0) return;
+    const isUnchanged = own !== null && digests.join() === own.digests.join();
+    if (isUnchanged && (await isStored(own.table))) return;
+    // Fills wait only for a table of more indexes: else the published one holds until the swap, and no client knows the next packages before.
     if (digests.length > (own?.digests.length ?? 0)) await directory.building(place.base);
     const built = await build(place, next, indexes, members, own?.table ?? null);
     if (built === null) kept.remove(`table:${place.root}`);
@@ -101,7 +106,7 @@ export function createIndexTables(deps: IndexTablesDependencies): IndexTables {
     );
     if (merged !== null && asked.length > 0) {
       const below = asked.map((path) => (place.base === "" ? path : path.slice(place.base.length + 1)));
-      await settleProvisional(below, place.base, await loadIndex(merged), deps);
+      await settleProvisional(below, place.base, await loadTable(merged), deps);
       await directory.settled(place.base, asked);
     }
     if (own !== null) await store.delete([tableKey(own.table)]);
@@ -112,11 +117,11 @@ export function createIndexTables(deps: IndexTablesDependencies): IndexTables {
     readonly old: readonly Digest[];
   }
 
-  /** Null where an index cannot be had or read. */
+  /** The new table of a root, and the packages whose digest it changes; null where an index cannot be fetched or read. */
   async function build(place: RepositoryPlace, root: RootContent, indexes: readonly Index[], members: Members, old: TableRef | null) {
     const builder = createTableBuilder();
     const changed: Changed[] = [];
-    const lookUpOld = old === null ? null : await loadIndex(old);
+    const lookUpOld = old === null ? null : await loadTable(old);
     let isFull = false;
     const add = (named: NamedPackage): void => {
       isFull ||= !builder.add(named);
@@ -125,7 +130,7 @@ export function createIndexTables(deps: IndexTablesDependencies): IndexTables {
       if (isChanged) changed.push({ path: named.path, old: before });
     };
     for (const index of indexes) {
-      // oxlint-disable-next-line no-await-in-loop -- one index in flight keeps memory flat
+      // oxlint-disable-next-line no-await-in-loop -- one index at a time keeps memory flat
       const reason = await readIndex(place, root, index, members, add);
       const why = isFull ? `it names more than ${MAX_RECORDS} packages` : reason;
       if (why === null) continue;
@@ -135,6 +140,7 @@ export function createIndexTables(deps: IndexTablesDependencies): IndexTables {
     return { table: await storeTable(builder), changed };
   }
 
+  /** Passes each package that an index names to `add`. Resolves with null, or with the reason why the index could not be read to its end. */
   async function readIndex(
     place: RepositoryPlace,
     root: RootContent,
@@ -145,7 +151,8 @@ export function createIndexTables(deps: IndexTablesDependencies): IndexTables {
     const { entry, key } = index;
     if (entry !== null) {
       const answer = await members.ensure(entry, memberCandidates(entry, root.parsed?.byHash ?? false));
-      if (answer.kind !== "stored") return answer.kind === "failure" ? answer.detail : `upstream has it not as named (${answer.kind})`;
+      if (answer.kind !== "stored")
+        return answer.kind === "failure" ? answer.detail : `the upstream does not have it as named (${answer.kind})`;
     }
     try {
       const limit = Math.min(entry?.openSize ?? MAX_INDEX_BYTES, MAX_INDEX_BYTES);
@@ -176,7 +183,10 @@ export function createIndexTables(deps: IndexTablesDependencies): IndexTables {
     return table;
   }
 
-  /** One table for all roots below the base: their own where there is one, else all their records together. */
+  /**
+   * The one table for all roots below the base: the table of the only root, or a new one with the records of all; null: no root has one, or they are
+   * too many.
+   */
   async function merge(place: RepositoryPlace): Promise<TableRef | null> {
     const roots = kept
       .keys()
@@ -200,10 +210,10 @@ export function createIndexTables(deps: IndexTablesDependencies): IndexTables {
     return merged;
   }
 
-  /** A package that another live root still names with its old digest is not changed: either is right. */
+  /** Without the packages that another live root still names with the old digest: a stored copy may be either file. */
   async function stillChanged(changed: readonly Changed[], merged: TableRef | null, own: TableRef): Promise<readonly Changed[]> {
     if (merged === null || merged.version === own.version || changed.length === 0) return changed;
-    const known = await loadIndex(merged);
+    const known = await loadTable(merged);
     return changed.filter(({ path, old }) => !known(path).some(({ sha256 }) => old.some((one) => one.sha256 === sha256)));
   }
 
@@ -211,12 +221,12 @@ export function createIndexTables(deps: IndexTablesDependencies): IndexTables {
     if (paths.length > 0) log("info", `${mirror.name}: ${paths.length} packages below ${base} have new digests, e.g. ${paths[0]}`);
     const keys = paths.map((path) => `${mirror.name}/${join(base, path)}`);
     for (let at = 0; at < keys.length; at += DELETE_AT_ONCE) {
-      // oxlint-disable-next-line no-await-in-loop -- a store takes so many at once
+      // oxlint-disable-next-line no-await-in-loop -- a store takes only so many keys in one call
       await store.delete(keys.slice(at, at + DELETE_AT_ONCE));
     }
   }
 
-  /** Whether the store still has the table, and the one that it is merged into. */
+  /** Whether the store still has a root's table and the one that it was merged into. */
   async function isStored(table: TableRef): Promise<boolean> {
     const merged = kept.load("merged");
     return (await store.head(tableKey(table))) !== null && (merged === null || (await store.head(merged)) !== null);
@@ -227,7 +237,7 @@ export function createIndexTables(deps: IndexTablesDependencies): IndexTables {
     return text === null ? null : (JSON.parse(text) as OwnTable);
   }
 
-  async function loadIndex(table: TableRef): Promise<(path: string) => readonly Digest[]> {
+  async function loadTable(table: TableRef): Promise<(path: string) => readonly Digest[]> {
     return createTableIndex(await loadParts(table), table.pages);
   }
 

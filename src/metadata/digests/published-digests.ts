@@ -6,10 +6,10 @@ import type { Expected } from "../ports/repositories.ts";
 import { findInPage, PAGE_BYTES, pageOffset } from "./digest-table.ts";
 import { type Lookup, tableKey, type TableRef } from "./table-directory.ts";
 
-/** Pages of digest tables in memory: 4 MiB. */
+/** Pages of digest tables that are kept in memory: 4 MiB. */
 const MAX_PAGES = 1024;
 
-/** What the published indexes of a mirror say of a package: its digest and size, nothing, or that an index is still being read. Throws what the store throws. */
+/** What the published indexes of a mirror say of a package. Rejects if the directory of tables cannot be asked, and with StoreError. */
 export type PublishedDigests = (target: Target, waitMs: number) => Promise<Expected>;
 
 export interface PublishedDigestsDependencies {
@@ -27,7 +27,7 @@ export function createPublishedDigests({ store, lookUp }: PublishedDigestsDepend
     let first = await lookUp(mirror.name, path, 0);
     let found = await ask(first, path);
     if (found.kind === "none" && first.remembered === true) {
-      // A table that was published since may name it: clients ask for the new packages of an update at once.
+      // A table that was published since then may name it: clients ask for an update's new packages right away.
       const remembered = first.table?.version;
       first = await lookUp(mirror.name, path, 0);
       if (first.table?.version !== remembered) found = await ask(first, path);
@@ -43,12 +43,12 @@ export function createPublishedDigests({ store, lookUp }: PublishedDigestsDepend
     const page = await readPage(table, relative);
     const digests = page === null ? [] : findInPage(page, relative);
     const [first] = digests;
-    // Two live suites that name one path with different bytes: neither is judged by the other.
+    // Two live suites name one path with different bytes: a package must not be judged by the wrong one.
     if (first === undefined || digests.length > 1) return { kind: "none" };
     return { kind: "known", expectation: { algorithm: "sha256", digest: first.sha256, size: first.size, source: "index" } };
   }
 
-  /** Pages never change under their version. All pages of a small repository are soon in memory, and its packages cost no read. */
+  /** Reads a page once: pages never change under their version. A small repository's pages are soon all in memory. Null: the store lost it. */
   async function readPage(table: TableRef, path: string): Promise<Uint8Array | null> {
     const offset = pageOffset(path, table.pages);
     const name = `${table.version}/${offset}`;

@@ -1,32 +1,36 @@
 import type { Listed, Lookup } from "./table-directory.ts";
 
-/** A mirror's answer is remembered this long at most, whatever the TTL of its metadata. */
+/** A listing is remembered for METADATA_TTL, but never longer than this. */
 const MAX_REMEMBERED_MS = 60_000;
-/** Paths asked for since: beyond this all is forgotten, which costs a call. */
+/** Paths that were asked for since a listing came. Beyond this the listing is forgotten, which costs a call. */
 const MAX_ASKED = 10_000;
 
-export type LookUp = (mirror: string, path: string, waitMs: number) => Promise<Lookup>;
+/** Which digest table covers a path of a mirror (`TableDirectory.lookUp`). Rejects if the directory cannot be reached. */
+export type LookUpTable = (mirror: string, path: string, waitMs: number) => Promise<Lookup>;
 
 export interface RememberDependencies {
-  /** Asks the directory of one mirror: what it lists of all folders, or null where that is too much to carry. */
+  /** Asks the directory of one mirror for its listing of all folders; null: it is too long to send. */
   readonly listings: (mirror: string) => Promise<readonly Listed[] | null>;
   /** Asks the directory about one path. */
-  readonly lookUp: LookUp;
+  readonly lookUp: LookUpTable;
   readonly ttlMs: number;
   readonly now: () => number;
 }
 
+/** The listing of one mirror. */
 interface Memory {
+  /** Milliseconds since the epoch. */
   readonly until: number;
   readonly byBase: ReadonlyMap<string, Listed>;
+  /** Paths that were answered from it. */
   readonly asked: Set<string>;
 }
 
 /**
- * Answers from what the directory listed a moment ago, so that a cold package costs no call of its own. Only where a table was listed: a folder
- * without one may be getting it now. Whoever asks for the same path again doubts that answer, and gets the directory's own.
+ * Answers from the directory's listing of a moment ago, so that a cold package costs no call of its own. Only where that lists a table: a folder
+ * without one may be getting it now. A caller that asks for the same path again doubts the answer, and gets the directory's own.
  */
-export function rememberTables({ listings, lookUp, ttlMs, now }: RememberDependencies): LookUp {
+export function rememberTables({ listings, lookUp, ttlMs, now }: RememberDependencies): LookUpTable {
   const memories = new Map<string, Memory>();
 
   async function recall(mirror: string): Promise<Memory | null> {

@@ -6,18 +6,20 @@ import { join } from "../formats/repository-path.ts";
 import type { Log } from "../ports/log.ts";
 import type { Digest } from "./digest-table.ts";
 
+/** What settling reads, changes and reports to. */
 export interface SettleDependencies {
   readonly mirror: Pick<Mirror, "name">;
   readonly store: ObjectStore;
-  /** A stored version proved to be other bytes than its index names. */
+  /** Notes that a version stored under the key proved to be other bytes than its index names. */
   readonly taint: (key: string, version: string) => Promise<void>;
+  /** Configured length of slices: an object stored as one is at most this long. */
   readonly sliceBytes: number;
   readonly log: Log;
 }
 
 /**
- * Compares objects that were stored while their table was being built (`provisional`) with the table, now that it is there: one that is another file than
- * the published one goes, and the others lose the mark. `paths` are relative to the table's folder `base`.
+ * Compares objects that were stored while their table was being built (`provisional`) with the table, now that it is there. One that is not the
+ * published file is deleted; any other loses the mark. `paths` are relative to the table's folder `base`. Throws StoreError, and what `taint` throws.
  */
 export async function settleProvisional(
   paths: readonly string[],
@@ -31,20 +33,20 @@ export async function settleProvisional(
     const object = await store.head(key);
     if (object?.provisional !== true) continue;
     const digests = digestsOf(path);
-    if (digests.length === 0 || digests.some((digest) => isSame(object, digest))) {
+    if (digests.length === 0 || digests.some((digest) => isPublishedFile(object, digest))) {
       const verified = digests.some(({ sha256 }) => sha256 === object.sha256) ? "digest" : object.verified;
       // oxlint-disable-next-line no-await-in-loop
       await rewriteObject(store, key, object.version, sliceBytes, ({ provisional: _settled, ...rest }) => ({ ...rest, verified }));
       continue;
     }
     log("warn", `${mirror.name}: ${join(base, path)} was stored before its digest was known and is not the published file: deleted`);
-    // oxlint-disable-next-line no-await-in-loop -- before the head goes: a client that resumes must not be believed by its date
+    // oxlint-disable-next-line no-await-in-loop -- before the delete: a client must not resume the bad bytes by their date
     await taint(key, object.version);
     // oxlint-disable-next-line no-await-in-loop
     await store.delete([key]);
   }
 }
 
-function isSame({ size, sha256 }: StoredObject, named: Digest): boolean {
+function isPublishedFile({ size, sha256 }: StoredObject, named: Digest): boolean {
   return named.size === size && (sha256 === undefined || sha256 === named.sha256);
 }

@@ -7,7 +7,7 @@ import type { KeptState } from "../ports/kept-state.ts";
 const TABLE_REF = v.object({ version: v.string(), pages: v.number(), sliceBytes: v.number() });
 export type TableRef = v.InferOutput<typeof TABLE_REF>;
 
-/** Key of a table's head, without which retention would take its slices for left-overs. */
+/** Key of a table's head. Without a head, retention would delete the table's slices as left-overs. */
 export function tableKey({ version }: TableRef): string {
   return `-/table/${version}`;
 }
@@ -15,43 +15,49 @@ export function tableKey({ version }: TableRef): string {
 const LISTING = v.object({ table: v.nullable(TABLE_REF), buildingSince: v.nullable(v.number()) });
 type Listing = v.InferOutput<typeof LISTING>;
 
-/** A build that took longer has died with its Durable Object; nobody waits for it any more. */
+/** A build that takes longer has ended with its Durable Object: requests do not wait for it any more. */
 const MAX_BUILD_MS = 10 * 60 * 1000;
+/** Paths that are noted for one folder; files beyond these keep the mark `provisional`. */
 const MAX_ASKED = 10_000;
 /** Begins the keys under which folders are kept. */
 const LISTING_KEY = "listing:";
-/** Begins the keys under which it is kept which paths wait for a table: `asked:<base>\n<path>`, as no path holds a line end. */
+/** Begins the keys that note which paths wait for a table: `asked:<base>\n<path>`, as no path holds a line end. */
 const ASKED_KEY = "asked:";
 
+/** Which digest table covers a path. */
 export interface Lookup {
   /** Folder that the table's paths are relative to; null where no repository covers the path. */
   readonly base: string | null;
+  /** Null: there is none (yet). */
   readonly table: TableRef | null;
+  /** A first or larger table for the folder is being built. */
   readonly building: boolean;
-  /** Not asked of the directory just now. */
+  /** The answer is from memory (remember-tables.ts): the directory may say something else by now. */
   readonly remembered?: true;
 }
 
 /** What the directory says of one folder. */
 export type Listed = Lookup & { readonly base: string };
 
-/** More folders than this are not told all at once. */
+/** With more folders than this there is no listing of all. */
 const MAX_LISTED = 500;
 
 /** Which table knows the packages below which folder: one directory per mirror. */
 export interface TableDirectory {
-  /** A first table for packages below `base` is on its way. */
+  /** Marks a first or larger table for packages below `base` as being built. */
   building(base: string): void;
   /**
-   * The table below `base` from now on (null: none). Answers the paths that were looked up in vain while a table was built: they stay noted until
-   * `settled`, so that a build that fails, or a restart, leaves none out.
+   * Sets the table for packages below `base` (null: none) and ends its building. Returns the paths that were looked up in vain while it was built:
+   * they stay noted until `settled`, so that a build that fails, or a restart, leaves none out.
    */
   publish(base: string, table: TableRef | null): readonly string[];
-  /** What was stored under these paths has been compared with the published table. */
+  /** Forgets these paths: what was stored under them has been compared with the published table. */
   settled(base: string, paths: readonly string[]): void;
-  /** The table that covers a path. While one is being built, waits up to `waitMs` for it and notes the path. */
+  /**
+   * The table that covers a path. While one is being built, waits up to `waitMs` milliseconds for it, and notes the path where that is not enough.
+   */
   lookUp(path: string, waitMs: number): Promise<Lookup>;
-  /** All folders; null where they are too many. */
+  /** What there is of all folders; null: they are too many to send. */
   listings(): readonly Listed[] | null;
 }
 
@@ -143,7 +149,7 @@ function askedKey(base: string, path: string): string {
   return `${ASKED_KEY}${base}\n${path}`;
 }
 
-/** Paths that were asked for while their table was being built, by folder: kept, since what was stored meanwhile is to be compared after a restart too. */
+/** The noted paths by folder, as an earlier run of this object kept them: what was stored meanwhile is compared after a restart too. */
 function keptAsked(kept: KeptState): Map<string, Set<string>> {
   const asked = new Map<string, Set<string>>();
   for (const key of kept.keys()) {

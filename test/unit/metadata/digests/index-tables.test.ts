@@ -227,7 +227,7 @@ test("no client has a pacman database before its table is announced", async () =
   expect(await answer).toMatchObject({ kind: "object" });
 });
 
-test("a directory that cannot be told of a table is a line in the log; the root is published all the same", async () => {
+test("a directory that does not hear of a table is a line in the log; the root is published all the same", async () => {
   const world = createWorld([ONE]);
   world.origins[ONE] = { [DB]: gzipSync(await pacmanDatabase({ "a.pkg.tar.zst": "aaa" })) };
   const tables = createIndexTables({

@@ -66,7 +66,7 @@ test("a folder without a table is always asked about: it may be getting one, and
   expect(directory.publish("os", TABLE)).toEqual(["os/b.rpm", "os/c.rpm"]);
 });
 
-test("without a TTL, and where somebody waits for a table, nothing is remembered", async () => {
+test("without a TTL, and where a fill waits for a table, nothing is remembered", async () => {
   const { asked, directory, lookUp } = rig(0);
   directory.publish("os", TABLE);
   await lookUp("os/a.rpm");
