@@ -12,22 +12,22 @@ import { createRepositoryLinks, type RepositoryLinksDependencies } from "./site/
 import { COMMON, isBrowser, page, script, text } from "./site/respond.ts";
 import { STYLE } from "./site/style.ts";
 
-/** What the operator's and newcomer's pages need. */
+/** What the pages for newcomers and for the operator need. */
 export interface SiteDependencies {
   readonly config: Config;
-  /** Addresses that the server listens on, beside the configured hosts. */
+  /** Hosts and addresses that the server has beside the configured hosts. */
   readonly ownHosts: readonly string[];
   readonly operator: OperatorDependencies;
   readonly pages: OperatorPagesDependencies;
   readonly links: RepositoryLinksDependencies;
 }
 
-/** Everything under `/-/`, and `/` on an unmapped host. The request's URL carries the scheme; its Host header is whatever the client claims. */
+/** The pages under `/-/`, and `/` on an unmapped host. The scheme of the request's URL is right; its Host header is only what the client claims. */
 export function createApp(deps: SiteDependencies): Hono {
   const own = { mirrors: deps.config.mirrors, ownHosts: deps.ownHosts };
   const mirrors = [...own.mirrors.values()];
 
-  /** The same for each page about mirrors: they, as this visitor reaches them. */
+  /** What every page about mirrors shows: the mirrors, with the addresses at which this visitor reaches them. */
   function view(context: Context) {
     const visit = visitOf(context);
     const site = siteAddress(visit, own);
@@ -59,7 +59,7 @@ export function createApp(deps: SiteDependencies): Hono {
     const { visit, site, isKnownHost } = view(context);
     const mirror = own.mirrors.get(context.req.param("file").slice(0, -".sh".length));
     const setup = mirror && setupOf(mirror, visit, own);
-    // What is piped into a shell is a script whatever happens, and says there what is wrong.
+    // The visitor may pipe the answer into a shell: a refusal is a script too, which prints what is wrong.
     if (setup === undefined) return script(context, formatRefusal("there is no such mirror; /-/setup/ lists them"), 404);
     if (setup.kind !== "distro")
       return script(context, formatRefusal(`no script sets ${setup.mirror.name} up; see /-/setup/${setup.mirror.name}`), 404);

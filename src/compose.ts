@@ -12,17 +12,18 @@ import type { Timer } from "./upstream/timer.ts";
 import { createVia, type Via } from "./upstream/via.ts";
 import type { Observer } from "./watch/observe.ts";
 
-/** Bytes in fills at once: at the edge an isolate has 128 MB for everything. */
+/** Bytes that all fills of an isolate hold in memory at once. At the edge an isolate has 128 MB for everything. */
 const EDGE_FILL_BYTES = 64 * 1024 * 1024;
 const LOCAL_FILL_BYTES = 512 * 1024 * 1024;
+/** As in package.json; upstreams see it in User-Agent. */
 const VERSION = "0.1.0";
 
-/** What requests and Durable Objects of one isolate share: plain data and ports, no request's streams. */
+/** What requests and Durable Objects of one isolate share: plain data and ports, never a stream or promise of one request. */
 export interface Core {
   readonly config: Config;
-  /** Tells the ledger of what is stored and deleted. */
+  /** Reports to the ledger what is stored and deleted. */
   readonly store: ObjectStore;
-  /** The same without telling: the ledger's own. */
+  /** The same store without reports, for the ledger itself. */
   readonly bareStore: ObjectStore;
   readonly retention: Retention;
   readonly upstreams: MonitoredUpstreams;
@@ -36,20 +37,21 @@ export interface Core {
 
 export interface CoreOptions {
   readonly isLocal: boolean;
-  /** Asks upstreams. */
+  /** Sends a request to an upstream. */
   readonly fetch: (url: string, init: RequestInit) => Promise<Response>;
   readonly ledger: LedgerPort;
-  /** Puts a cache in front of the store, where there is one. */
+  /** The store with a cache in front of it, or as it is where there is no cache. */
   readonly cached: (store: ObjectStore) => ObjectStore;
-  /** Set where the Worker's CPU is short: writes a body as the platform moves it. */
+  /** Stores a body that the platform moves, without the Worker's CPU; set on the free plan, null elsewhere. */
   readonly streamPut: StreamPut | null;
+  /** Keeps the isolate alive until `work` has settled. */
   readonly waitUntil: (work: Promise<unknown>) => void;
   readonly log: Core["log"];
-  /** Whoever counts what happens; costs no I/O. */
+  /** Counts what happens; does no I/O. */
   readonly observer: Observer;
 }
 
-/** Puts the parts together over a store and the coordinators of single flight. */
+/** Puts together what an isolate needs, over a store and the leases of its fills. */
 export function composeCore(
   config: Config,
   bareStore: ObjectStore,
@@ -98,16 +100,14 @@ export function composeCore(
     },
     onUnstored,
   });
-  /** Told to the ledger as every other write is. */
-  const putTold =
+  /** Reported to the ledger as every other put is; the bytes that the watched `put` is called with are not used. */
+  const reportedPut =
     (put: StreamPut): StreamPut =>
     (key, object, body) =>
-      retention.watch({ ...bareStore, put: () => put(key, object, body) }).put(key, object, EMPTY);
-  const native = streamPut && createNativeStore({ admit: retention.admit, put: putTold(streamPut), now, onStored, onUnstored });
+      retention.watch({ ...bareStore, put: () => put(key, object, body) }).put(key, object, new Uint8Array());
+  const native = streamPut && createNativeStore({ admit: retention.admit, put: reportedPut(streamPut), now, onStored, onUnstored });
   return { config, store, bareStore, retention, upstreams, via, leases, fills, native, now, log };
 }
-
-const EMPTY = new Uint8Array(0);
 
 const after: Timer = (ms, run) => {
   const timer = setTimeout(run, ms);

@@ -2,112 +2,116 @@ import type { Mirror } from "./config/config.ts";
 import { judgeAccess } from "./route/access.ts";
 import type { RequestRecord } from "./watch/request-record.ts";
 import { routeRequest } from "./route/route-request.ts";
+import type { Target } from "./route/target.ts";
 import { refuse } from "./serve/answer/failure.ts";
 import type { ServeDependencies } from "./serve/shared/dependencies.ts";
 import { serve } from "./serve/serve.ts";
 import type { Via } from "./upstream/via.ts";
 
+/** What requests need. Addresses are those that the platform reports. */
 export interface HandlerDependencies {
   readonly serve: ServeDependencies;
   /** The pages under `/-/`, and `/` on an unmapped host. */
   readonly app: { fetch(request: Request): Response | Promise<Response> };
   readonly via: Via;
-  /** The server passes request targets as the client sent them, so that an absolute one can be told. */
+  /** One machine: the server passes request targets as the client sent them, so that an absolute one (RFC 9112 §3.2.2) is seen as such. */
   readonly isLocal: boolean;
-  /** Whether the client of that address may go on; at the edge, where a limit is bound. */
+  /** Whether the client of this address is below its limit of requests; set at the edge, where a limit is bound. */
   readonly limit?: (address: string) => Promise<boolean>;
-  /** Addresses that the server listens on, beside the configured hosts. */
+  /** Hosts and addresses that the server has beside the configured hosts. */
   readonly ownHosts: readonly string[];
+  /** Called once for each request for a file when its answer has ended, and for each one that is turned away. */
   readonly logRequest: (record: RequestRecord) => void;
 }
 
+/** A client above its limit is asked to wait this long. */
 const LIMIT_WAIT_SECONDS = 10;
 
-/** One request from the wire to its answer. */
+/** One request, from the wire to its answer. */
 export async function handle(request: Request, deps: HandlerDependencies, waitUntil: (work: Promise<unknown>) => void): Promise<Response> {
   const { now, config } = deps.serve;
+  const { method, headers } = request;
   const began = now();
   const isOriginForm = request.url.startsWith("/");
   const isSecure = request.url.startsWith("https:");
-  const host = request.headers.get("host") ?? undefined;
+  const host = headers.get("host") ?? undefined;
   const routed = routeRequest(config.mirrors, {
     url: request.url,
     host,
     absoluteForm: deps.isLocal && !isOriginForm,
     ownHosts: deps.ownHosts,
   });
-  const isVerb = routed.kind === "site" && routed.path.startsWith("/-/ledger/");
-  if (request.method !== "GET" && request.method !== "HEAD" && !isVerb) {
-    return refuse(405, `${request.method} is not for a mirror: use GET or HEAD`, { Allow: "GET, HEAD" });
+  const isOperatorCommand = routed.kind === "site" && routed.path.startsWith("/-/ledger/");
+  if (method !== "GET" && method !== "HEAD" && !isOperatorCommand) {
+    return refuse(405, `${method} is not for a mirror: use GET or HEAD`, { Allow: "GET, HEAD" });
   }
   switch (routed.kind) {
     case "refused":
       return turnAway(null, request.url, refuse(routed.status, routed.detail));
     case "site":
       return deps.app.fetch(new Request(`${isSecure ? "https" : "http"}://${host || "localhost"}${routed.path}`, request));
-    case "mirror": {
-      const { target } = routed;
-      const refused = await refuseClient(request, target.mirror, deps);
-      if (refused !== null) return turnAway(target.mirror.name, target.path, refused);
-      const via = request.headers.get("via");
-      const loop = deps.via.refuse(via);
-      if (loop !== null) return turnAway(target.mirror.name, target.path, refuse(508, loop));
-      let body: { bytes: number; cut: string | null } | null = null;
-      let response: Response | null = null;
-      // The body may end before or after the head is known; the line needs both.
-      const log = () => {
-        if (body === null || response === null) return;
-        const { mirror, path } = target;
-        const cache = response.headers.get("cache-status")?.replace(/^lazy-mirror; /, "") ?? null;
-        const { bytes, cut } = body;
-        deps.logRequest({
-          method: request.method,
-          mirror: mirror.name,
-          path,
-          status: response.status,
-          bytes,
-          cache,
-          ms: now() - began,
-          ...(cut === null ? {} : { cut }),
-        });
-      };
-      const onBody = (bytes: number, cut: string | null) => {
-        body = { bytes, cut };
-        log();
-      };
-      const leave = deps.via.enter(target.key, via);
-      try {
-        response = await serve({ method: request.method, headers: request.headers, waitUntil, onBody }, target, deps.serve);
-      } catch (error) {
-        // A bug of ours: clients try again after a 502, and take a bare 500 for final.
-        deps.serve.log(`Cannot answer ${request.method} ${target.key}: ${error instanceof Error ? error.stack : String(error)}`);
-        response = refuse(502, `Cannot answer for ${target.key} just now`);
-      } finally {
-        leave();
-      }
-      // What one client may read, a shared cache must not give to the next.
-      if (target.mirror.access !== undefined) response.headers.set("Cache-Control", "private, no-store, no-transform");
-      if (response.status >= 400 && body === null) onBody(0, null);
-      else log();
-      return response;
-    }
+    case "mirror":
+      return serveFile(routed.target);
   }
 
-  /** Logged and counted too: an operator is to see who knocks. */
+  async function serveFile(target: Target): Promise<Response> {
+    const { mirror, path, key } = target;
+    const refused = await refuseClient(request, mirror, deps);
+    if (refused !== null) return turnAway(mirror.name, path, refused);
+    const via = headers.get("via");
+    const loop = deps.via.refuse(via);
+    if (loop !== null) return turnAway(mirror.name, path, refuse(508, loop));
+
+    let body: { bytes: number; cut: string | null } | null = null;
+    let response: Response | null = null;
+    // The body may end before or after the response is there. The record needs both.
+    const logOnceBothAreKnown = (): void => {
+      if (body === null || response === null) return;
+      const { bytes, cut } = body;
+      const { status } = response;
+      const cache = response.headers.get("cache-status")?.replace(/^lazy-mirror; /, "") ?? null;
+      const ms = now() - began;
+      deps.logRequest({ method, mirror: mirror.name, path, status, bytes, cache, ms, ...(cut === null ? {} : { cut }) });
+    };
+    const onBody = (bytes: number, cut: string | null): void => {
+      body = { bytes, cut };
+      logOnceBothAreKnown();
+    };
+
+    const leave = deps.via.enter(key, via);
+    try {
+      response = await serve({ method, headers, waitUntil, onBody }, target, deps.serve);
+    } catch (error) {
+      // A bug of ours. Clients retry after a 502; they take a bare 500 for final.
+      deps.serve.log(`Cannot answer ${method} ${key}: ${error instanceof Error ? error.stack : String(error)}`);
+      response = refuse(502, `Cannot answer for ${key} just now`);
+    } finally {
+      leave();
+    }
+    // A shared cache must not give to the next client what only this one may read.
+    if (mirror.access !== undefined) response.headers.set("Cache-Control", "private, no-store, no-transform");
+    if (response.status >= 400 && body === null) onBody(0, null);
+    else logOnceBothAreKnown();
+    return response;
+  }
+
+  /** Logs and counts a refusal as well, so that an operator sees which requests are turned away. */
   function turnAway(mirror: string | null, path: string, answer: Response): Response {
-    const { method } = request;
     deps.logRequest({ method, mirror, path, status: answer.status, bytes: 0, cache: null, ms: now() - began, turnedAway: true });
     return answer;
   }
 }
 
-/** By the mirror that was found, not by the path that was asked for: there is no second spelling of it. */
+/**
+ * The refusal of a client that is above its limit or may not read the mirror; null: it may. Judged by the mirror that the request was routed to,
+ * never by the path: a mirror's name in it may have another spelling.
+ */
 export async function refuseClient(
   { headers }: Request,
   { access }: Mirror,
   deps: Pick<HandlerDependencies, "isLocal" | "limit">,
 ): Promise<Response | null> {
-  // On one machine the runtime tells no address, and the client might claim any.
+  // On one machine the runtime states no address, and the header would be the client's own claim.
   const address = deps.isLocal ? null : headers.get("cf-connecting-ip");
   if (address !== null && deps.limit !== undefined && !(await deps.limit(address))) {
     // Not 429, which zypper and pacman take for final.

@@ -1,13 +1,13 @@
-/** A path that names one object, or why it names none. */
+/** The one spelling of a path, or why it has none: a sentence for the client. */
 export type CanonicalPath = { readonly ok: true; readonly path: string } | { readonly ok: false; readonly detail: string };
 
-/** Control characters end lines in logs and headers; `\` is a separator to some servers; `?` would make a path look like a query in the key. */
+/** Control characters would end lines in logs and headers, some servers take `\` for a separator, and `?` would look like a query in the key. */
 const REFUSED_CHARACTERS = /[\p{Cc}\\?]/u;
 
 /**
- * The one spelling of a raw request path: percent-decoded once, `//` and `/./` removed, without leading slash, a trailing one kept. Clients ask
- * for one file as `%2b`, `%2B` and `+`: all give the same path. `..` is refused in any encoding, never resolved: what leads up
- * is an attack, and a server in between may have seen another path than we do. So is an encoded slash, which would join two names into a third.
+ * The one spelling of a raw request path: percent-decoded once, `//` and `/./` removed, without leading slash, a trailing one kept. Clients ask for
+ * one file as `%2b`, `%2B` and `+`: all give the same path. `..` is refused in any encoding and never resolved: only an attacker sends it, and a
+ * proxy before us may have checked another path than the one we would serve. An encoded slash is refused, since it would join two names into one.
  */
 export function canonicalPath(raw: string): CanonicalPath {
   const segments: string[] = [];
@@ -25,12 +25,12 @@ export function canonicalPath(raw: string): CanonicalPath {
   return { ok: true, path: last === "" && path !== "" ? `${path}/` : path };
 }
 
-/** The path as sent upstream: `canonicalPath(encodePath(path))` is `path` again. `+` goes as %2B, for servers that read it as a space. */
+/** The path as it is sent upstream: `canonicalPath(encodePath(path))` is `path` again. `+` is sent as %2B, since some servers read it as a space. */
 export function encodePath(path: string): string {
   return encodeURIComponent(path).replaceAll("%2F", "/").replaceAll("%3A", ":");
 }
 
-/** RFC 3986 §2.1; null for bad escapes, overlong or broken UTF-8, and for raw bytes beyond ASCII, whose encoding nobody declared. */
+/** Decodes percent-encoding (RFC 3986 §2.1). Null for bad escapes, overlong or broken UTF-8, and raw bytes beyond ASCII, whose encoding is unknown. */
 function decodeOnce(segment: string): string | null {
   if (/\P{ASCII}/u.test(segment)) return null;
   try {

@@ -1,6 +1,6 @@
 /**
- * The part of a raw query (without `?`) that a mirror allows by name, sorted and spelt in one way, with `?`; or empty. The rest is dropped from key
- * and upstream: `?x=1`, `?x=2`, … would fill the store, and dnf's `countme` would split its hits.
+ * The parameters of a raw query (without `?`) whose names a mirror allows, sorted and in one spelling, with `?`; or empty. The others are dropped
+ * from key and upstream request: `?x=1`, `?x=2`, … would fill the store, and each value of dnf's `countme` would be a file of its own.
  */
 export function canonicalQuery(raw: string, allowed: readonly string[]): string {
   if (raw === "" || allowed.length === 0) return "";

@@ -1,6 +1,6 @@
 import type { HostPattern, Mirror } from "../config/config.ts";
 
-/** The mirror that a host (as `parseHost` gives it) is mapped to; a whole name wins over a first label. */
+/** The mirror that a host (as `parseHost` gives it) is mapped to. A pattern of the whole name wins over one of the first label (`fedora.*`). */
 export function mirrorOfHost(mirrors: ReadonlyMap<string, Mirror>, host: string): Mirror | undefined {
   const label = host.slice(0, Math.max(0, host.indexOf(".")));
   return (
@@ -14,8 +14,8 @@ function findMirror(mirrors: ReadonlyMap<string, Mirror>, matches: (pattern: Hos
 }
 
 /**
- * Whether a host is surely ours: configured, loopback, on workers.dev, or one of `ownHosts` (the addresses that the server listens on). What
- * a client merely claims as Host is not: links built from it would lead wherever the client said.
+ * Whether a host is certainly ours: configured, loopback, on workers.dev, or one of `ownHosts` (names and addresses of the server). Any other Host
+ * is only a client's claim: links that are built from it would lead wherever an attacker wants.
  */
 export function isOwnHost(mirrors: ReadonlyMap<string, Mirror>, host: string, ownHosts: readonly string[] = []): boolean {
   return mirrorOfHost(mirrors, host) !== undefined || isLoopback(host) || host.endsWith(".workers.dev") || ownHosts.includes(host);

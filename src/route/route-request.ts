@@ -7,25 +7,27 @@ import { isOwnHost, mirrorOfHost } from "./mirror-of-host.ts";
 import { placeOf } from "./place.ts";
 import type { Routed } from "./target.ts";
 
+/** A request target (RFC 9112 §3.2) and what belongs to it. */
 export interface RequestTarget {
-  /** Raw and never normalised: origin-form (`/x?y`) or `http://host/x?y`. */
+  /** Raw, never normalised: `/x?y` (origin form) or `http://host/x?y` (absolute form). */
   readonly url: string;
-  /** The Host header, for origin-form; absent in HTTP/1.0. */
+  /** The Host header, read for the origin form; absent in HTTP/1.0. */
   readonly host?: string | undefined;
-  /** The client itself sent the absolute form, as to a proxy. */
+  /** Whether the client itself sent the absolute form, as it does to a proxy. */
   readonly absoluteForm?: boolean;
   /** Hosts that the server knows to be its own, beside the configured ones. */
   readonly ownHosts?: readonly string[];
 }
 
-/** No client asks for more; what is longer is noise, and the key has to fit in R2's 1,024 bytes with what is put around it. */
+/** No package manager sends a longer target. */
 const MAX_RAW_CHARACTERS = 2048;
+/** R2 takes keys of 1,024 bytes: this leaves room for what the store puts before a key. */
 const MAX_KEY_BYTES = 900;
 
-/** `http://host` before the path (RFC 9112 §3.2.2), the path, and the query; a fragment is never sent, and is dropped. */
+/** Cuts a target into host, path and query. A fragment (RFC 9110 §4.2.5: clients do not send it) is dropped. */
 const REQUEST_TARGET = /^(?:https?:\/\/([^/?#]+)(?=[/?#]|$)|(?=\/))([^?#]*)(?:\?([^#]*))?/i;
 
-/** Which mirror and which object of it a request means: the whole way from raw bytes to a stored key. */
+/** Routes a request: which mirror, and which file of it, from the raw target to the stored key. Never throws. */
 export function routeRequest(mirrors: ReadonlyMap<string, Mirror>, request: RequestTarget): Routed {
   if (request.url.length > MAX_RAW_CHARACTERS) return refuse(414, `the URL is longer than ${MAX_RAW_CHARACTERS} characters`);
   const parts = REQUEST_TARGET.exec(request.url);
@@ -62,7 +64,7 @@ function refuse(status: 400 | 414 | 421, why: string): Routed {
   return { kind: "refused", status, detail: `Cannot use the request target: ${why}` };
 }
 
-/** Says nothing of what was asked: a name from the URL has no place in our answer. */
+/** Does not repeat the name in the URL: the answer would show a text that another person put into the link. */
 function unknownMirror(mirrors: ReadonlyMap<string, Mirror>): string {
   return `No mirror has this name or host. The mirrors here: ${[...mirrors.keys()].toSorted().join(", ")}. Add one as [vars.MIRRORS.<name>] in wrangler.toml.`;
 }
