@@ -2,7 +2,7 @@ import type { Generation } from "../members/generation.ts";
 import type { ParsedRoot, RootParse } from "../formats/parsed-root.ts";
 
 /** An older root (or none, or one without its signature) is believed once every reachable upstream has shown it for this long. */
-export const DOUBT_MS = 60 * 60 * 1000;
+const DOUBT_MS = 60 * 60 * 1000;
 
 /** What is held of a repository: a parsed root, an opaque one, or nothing yet. */
 export type HeldRoot = { readonly kind: "parsed"; readonly root: ParsedRoot } | { readonly kind: "opaque" } | { readonly kind: "nothing" };

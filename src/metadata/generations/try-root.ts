@@ -41,7 +41,7 @@ export interface Rejection {
    * - `unfit`: no generation can hold it (too long, or encoded).
    * - `opaque`: it does not parse, and no parsed root is held.
    * - `refused`: it does not parse or is past its Valid-Until, and the held one does and is not.
-   * - `doubt`: it may be right (older, or without a signature that was there), and is believed once every reachable upstream has shown it for DOUBT_MS.
+   * - `doubt`: it may be right (older, or without a signature that was there), and is believed once every reachable upstream has shown it for an hour.
    * - `mismatch`: a companion belongs to another version of the root. A doubt as well, since a sync may be under way upstream.
    * - `half-way`: a file that belongs to it is missing or other than named: a sync is under way upstream.
    */

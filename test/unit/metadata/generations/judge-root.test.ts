@@ -1,9 +1,10 @@
 import { expect, test } from "vitest";
-import { DOUBT_MS, type HeldRoot, type Judgement, judgeRoot } from "../../../../src/metadata/generations/judge-root.ts";
+import { type HeldRoot, type Judgement, judgeRoot } from "../../../../src/metadata/generations/judge-root.ts";
 import type { ParsedRoot, RootParse } from "../../../../src/metadata/formats/parsed-root.ts";
 
 const NOW = Date.UTC(2026, 0, 10);
 const DAY = 86_400;
+const HOUR_MS = 3_600_000;
 const T = NOW / 1000 - 5 * DAY;
 
 const root = (part: Partial<ParsedRoot>): ParsedRoot => ({
@@ -49,6 +50,6 @@ test.each<[string, HeldRoot, RootParse, Judgement["kind"]]>([
 
 test("an older one is believed after an hour of doubt, not before", () => {
   const older = shown({ timestamp: T - 1 });
-  expect(judgeRoot(held(), older, NOW, NOW - DOUBT_MS + 1).kind).toBe("doubt");
-  expect(judgeRoot(held(), older, NOW, NOW - DOUBT_MS).kind).toBe("adopt");
+  expect(judgeRoot(held(), older, NOW, NOW - HOUR_MS + 1).kind).toBe("doubt");
+  expect(judgeRoot(held(), older, NOW, NOW - HOUR_MS).kind).toBe("adopt");
 });
