@@ -45,7 +45,7 @@ const PURGE = v.strictObject({ pattern: PATTERN, after: AFTER, dryRun: v.optiona
 const PIN = v.strictObject({ pattern: PATTERN });
 
 /**
- * The operator's verbs as JSON below `/-/ledger` (docs/retention.md), for requests with the token (RFC 6750: `Authorization: Bearer …`). Without a
+ * The operator's verbs as JSON below `/-/ledger` (docs/ledger.md), for requests with the token (RFC 6750: `Authorization: Bearer …`). Without a
  * configured token every path answers 404, like a page that does not exist.
  */
 export function createOperatorApi({ token, budget, retentionDays, ledger, flush }: OperatorDependencies): Hono {

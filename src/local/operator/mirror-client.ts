@@ -4,7 +4,7 @@ import type { WarmTarget } from "./warm-list.ts";
 
 /** A running mirror, as the operator's commands use it. */
 export interface MirrorClient {
-  /** Calls one of the operator's verbs below `/-/ledger` (docs/retention.md). Throws an Error with the server's explanation unless it answers 2xx. */
+  /** Calls one of the operator's verbs below `/-/ledger` (docs/ledger.md). Throws an Error with the server's explanation unless it answers 2xx. */
   verb(method: "GET" | "POST" | "DELETE", path: string, body?: object): Promise<Record<string, unknown>>;
   /** All rows of a paged verb: `ask` fetches the page that follows `after` ("": the first). */
   rows(ask: (after: string) => Promise<Record<string, unknown>>): AsyncGenerator<Record<string, unknown>>;
