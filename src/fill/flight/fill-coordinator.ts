@@ -56,7 +56,7 @@ class LeaseTarget extends RpcTarget implements SliceLease {
 }
 
 /**
- * On one machine one isolate answers every request, and its own memory coordinates (docs/decisions/one-isolate-on-one-machine.md). A Durable Object
+ * On one machine one isolate answers every request, and its own memory coordinates (docs/decisions/0004-one-isolate-on-one-machine.md). A Durable Object
  * keeps what must outlive a restart.
  */
 function createLocalLeases(kept: () => DurableObjectStub<FillCoordinator>): Leases {
