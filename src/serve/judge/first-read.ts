@@ -1,3 +1,4 @@
+import { isImmutable } from "../../config/config.ts";
 import { DeliveryError, type Reading, type Sink } from "../../fill/reading.ts";
 import { HELD_BACK_BYTES, lastSlice } from "../../fill/shared/fill.ts";
 import type { Target } from "../../route/target.ts";
@@ -31,7 +32,7 @@ export function judgedDeliver(unjudged: Unjudged, deps: ServeDependencies): Deli
   const { size, sliceBytes } = object;
   return async (offset, length, sink) => {
     const end = offset + length;
-    const isJudged = sliceBytes === undefined || object.verified !== "none" || !isJudgeable(target);
+    const isJudged = sliceBytes === undefined || object.verified !== "none" || !isImmutable(target.class);
     if (isJudged || end < size) return reading.deliver(offset, end, sink);
     if (offset === 0 && !reading.isBeingJudged) return judge(unjudged, 0, sink, deps);
     // Within the last slice, whose end is given out only when all of it is at rest.
@@ -42,10 +43,6 @@ export function judgedDeliver(unjudged: Unjudged, deps: ServeDependencies): Deli
     const isOpen = reading.object?.verified === "none" && (await canTell(target, deps)) && (await isComplete(object, deps));
     return isOpen ? judge(unjudged, tail, sink, deps) : reading.deliver(tail, end, sink);
   };
-}
-
-function isJudgeable({ class: pathClass }: Target): boolean {
-  return pathClass === "package" || pathClass === "unstable-package" || pathClass === "hashed";
 }
 
 async function canTell(target: Target, { config, repositories }: ServeDependencies): Promise<boolean> {
