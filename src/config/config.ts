@@ -33,19 +33,21 @@ export interface Config {
 }
 
 /** Distributions with a preset: their paths (distributions.ts), and the set-up page for their clients. */
-export type Distro =
-  | "fedora"
-  | "epel"
-  | "centos-stream"
-  | "rocky"
-  | "almalinux"
-  | "opensuse"
-  | "debian"
-  | "debian-security"
-  | "ubuntu"
-  | "archlinux"
-  | "alpine"
-  | "koji";
+export const DISTROS = [
+  "fedora",
+  "epel",
+  "centos-stream",
+  "rocky",
+  "almalinux",
+  "opensuse",
+  "debian",
+  "debian-security",
+  "ubuntu",
+  "archlinux",
+  "alpine",
+  "koji",
+] as const;
+export type Distro = (typeof DISTROS)[number];
 
 /** One `[vars.MIRRORS.<name>]`. */
 export interface Mirror {
@@ -91,4 +93,13 @@ export interface ClassPattern {
 }
 
 /** Classes of path: what each means is in docs/configuration.md. */
-export type PathClass = "hashed" | "volatile" | "root" | "member" | "unstable-package" | "package" | "pass";
+export const PATH_CLASSES = ["hashed", "volatile", "root", "member", "unstable-package", "package", "pass"] as const;
+export type PathClass = (typeof PATH_CLASSES)[number];
+
+/**
+ * Whether the bytes at such a path never change once they are published. An upstream that answers 404 for one may only lag behind, so the next
+ * upstream is asked, and a second fetch gives the same bytes.
+ */
+export function isImmutable(pathClass: PathClass): boolean {
+  return pathClass === "package" || pathClass === "unstable-package" || pathClass === "hashed";
+}

@@ -1,33 +1,8 @@
 import * as v from "valibot";
 import { parseHost } from "../http/host.ts";
 import { type Network, parseNetwork } from "../http/network.ts";
-import type { Access, Distro, HostPattern, Mirror, PathClass, Upstream } from "./config.ts";
+import { type Access, DISTROS, type HostPattern, type Mirror, PATH_CLASSES, type Upstream } from "./config.ts";
 import { list, oneOf, type Parsed, table, text } from "./table-schema.ts";
-
-const DISTROS = [
-  "fedora",
-  "epel",
-  "centos-stream",
-  "rocky",
-  "almalinux",
-  "opensuse",
-  "debian",
-  "debian-security",
-  "ubuntu",
-  "archlinux",
-  "alpine",
-  "koji",
-] as const satisfies readonly Distro[];
-
-const PATH_CLASSES = [
-  "hashed",
-  "volatile",
-  "root",
-  "member",
-  "unstable-package",
-  "package",
-  "pass",
-] as const satisfies readonly PathClass[];
 
 /** Patterns run on every request. A longer one is probably a mistake, and may be slow. */
 const MAX_PATTERN_CHARACTERS = 200;

@@ -1,4 +1,4 @@
-import type { PathClass } from "../config/config.ts";
+import { isImmutable } from "../config/config.ts";
 import type { CacheStatus } from "../http/cache-status.ts";
 import { isUnsettled } from "../http/http-date.ts";
 import type { Target } from "../route/target.ts";
@@ -15,9 +15,6 @@ import { forget } from "./shared/forget.ts";
 import { miss } from "./miss.ts";
 import type { Outcome } from "./shared/outcome.ts";
 import { storedSource } from "./stored-source.ts";
-
-/** Files that stay what they are. */
-const LASTING: ReadonlySet<PathClass> = new Set<PathClass>(["package", "unstable-package", "hashed"]);
 
 /** Asks the upstream whether the stored copy is still its own (RFC 9111 §4.3), once for all requests that ask at the same time, and answers. */
 export async function revalidate(client: Client, target: Target, found: StoredBody, deps: ServeDependencies): Promise<Outcome> {
@@ -67,7 +64,7 @@ async function validate(target: Target, object: StoredObject, deps: ServeDepende
   const { mirror, path, query, key } = target;
   const { confirmations, now } = deps;
   // Validators of a file that may change, and had just done so when it was fetched, prove nothing: it is fetched again.
-  const isComparable = LASTING.has(target.class) || !isUnsettled(object.lastModified, object.storedAt);
+  const isComparable = isImmutable(target.class) || !isUnsettled(object.lastModified, object.storedAt);
   // An entity tag belongs to the upstream that gave it; the date is the mirrors' common one.
   const conditional = {
     ...(object.etag === undefined ? {} : { etag: object.etag }),

@@ -1,4 +1,4 @@
-import type { PathClass } from "../config/config.ts";
+import { isImmutable, type PathClass } from "../config/config.ts";
 import { parseContentRange } from "../http/content-range.ts";
 import { parseRetryAfter } from "../http/retry-after.ts";
 import type { Representation } from "./upstream.ts";
@@ -27,14 +27,6 @@ export type ClassifiedResponse =
   | { readonly kind: "refused"; readonly detail: string }
   /** The response breaks HTTP, or is an error of the server (5xx): it counts as a failure of the upstream. */
   | { readonly kind: "wrong"; readonly detail: string };
-
-/**
- * Whether the bytes at such a path never change once they are published. An upstream that answers 404 for one may only lag behind, so the next
- * upstream is asked, and a second fetch gives the same bytes.
- */
-export function isImmutable(path: PathClass): boolean {
-  return path === "package" || path === "unstable-package" || path === "hashed";
-}
 
 /**
  * Classifies a final response (RFC 9110 §15: neither 1xx nor a redirect) by its status and headers alone.

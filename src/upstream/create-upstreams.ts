@@ -1,6 +1,5 @@
-import type { Upstream } from "../config/config.ts";
+import { isImmutable, type Upstream } from "../config/config.ts";
 import { createByteSource } from "./byte-source.ts";
-import { isImmutable } from "./classify-response.ts";
 import { headSize } from "./evidence.ts";
 import type { Exchange, ExchangeDependencies, ExchangeRequest, ExchangeResult } from "./exchange.ts";
 import { askUpstream } from "./exchange.ts";

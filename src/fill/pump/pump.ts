@@ -1,6 +1,5 @@
-import type { PathClass } from "../../config/config.ts";
+import { isImmutable, type PathClass } from "../../config/config.ts";
 import type { StoredObject } from "../../store/stored-object.ts";
-import { isImmutable } from "../../upstream/classify-response.ts";
 import {
   SourceError,
   type Representation,
