@@ -4,9 +4,6 @@ export interface EntityTag {
   readonly opaque: string;
 }
 
-/** Value of If-Match or If-None-Match: `*` for any current representation, or a list of tags. */
-export type EntityTagList = "*" | readonly EntityTag[];
-
 const ENTITY_TAG = String.raw`(?<weak>W/)?"(?<opaque>[\x21\x23-\x7e\x80-\xff]*)"`;
 const WHOLE = new RegExp(`^${ENTITY_TAG}$`);
 /** One element of a list, which may be empty. An opaque-tag may contain commas, so the list must not be split at commas. */
@@ -18,8 +15,11 @@ export function parseEntityTag(text: string | null | undefined): EntityTag | nul
   return match === null ? null : tagFromMatch(match);
 }
 
-/** Parses If-Match or If-None-Match (RFC 9110 §13.1.1, §13.1.2). A malformed list names no tag: it is empty, and matches nothing. */
-export function parseEntityTags(text: string): EntityTagList {
+/**
+ * Parses If-Match or If-None-Match (RFC 9110 §13.1.1, §13.1.2): `*` for any current representation, or a list of tags. A malformed list names no tag:
+ * it is empty, and matches nothing.
+ */
+export function parseEntityTags(text: string): "*" | readonly EntityTag[] {
   if (text === "*") return "*";
   const element = new RegExp(LIST_ELEMENT, "y");
   const tags: EntityTag[] = [];

@@ -1,6 +1,6 @@
 import { isImmutable, type PathClass } from "../config/config.ts";
 import { parseContentRange } from "../http/content-range.ts";
-import { parseRetryAfter } from "../http/retry-after.ts";
+import { parseRetryAfter } from "../http/http-date.ts";
 import type { Representation } from "./upstream.ts";
 
 /** The parts of the sent request that decide which responses to it are valid. */

@@ -1,5 +1,5 @@
 import { parseRange } from "../../http/byte-ranges.ts";
-import { parseRequestCacheControl } from "../../http/cache-control.ts";
+import { hasNoCache } from "../../http/cache-control.ts";
 import type { ObjectRange } from "../../store/object-store.ts";
 
 /** One request as serve/ sees it. */
@@ -25,7 +25,7 @@ export function wantedOf({ method, headers }: Client): ObjectRange | undefined {
 /** `no-cache`, or a conditional request (squid's refresh-ims): the client would like to know whether this is still the file. */
 export function isDoubtful({ headers }: Client): boolean {
   if (headers.has("if-modified-since") || headers.has("if-none-match")) return true;
-  return parseRequestCacheControl(headers.get("cache-control")).noCache;
+  return hasNoCache(headers.get("cache-control"));
 }
 
 /** Agents that take a body shorter than its Content-Length for whole: a cut in chunked framing raises there too. */
