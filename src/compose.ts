@@ -1,14 +1,14 @@
+import { sleep, systemTimer } from "./clock/timer.ts";
 import type { Config } from "./config/config.ts";
 import { createFills, type Fills } from "./fill/fills.ts";
 import { createMemory } from "./fill/shared/memory.ts";
 import { createNativeStore, FREE_PUMP_BYTES, type NativeStore, type StreamPut } from "./fill/native-store.ts";
 import type { Leases } from "./fill/flight/leases.ts";
 import { createStreamDigest } from "./fill/pump/stream-digest.ts";
-import { classifyKeys } from "./retention/classify-keys.ts";
+import { classifyKeys } from "./retention/batch.ts";
 import { createRetention, type LedgerPort, type Retention } from "./retention/retention.ts";
 import type { ObjectStore } from "./store/object-store.ts";
 import { createUpstreams, type MonitoredUpstreams } from "./upstream/create-upstreams.ts";
-import type { Timer } from "./upstream/timer.ts";
 import { createVia, type Via } from "./upstream/via.ts";
 import type { Observer } from "./watch/observe.ts";
 
@@ -39,7 +39,7 @@ export interface CoreOptions {
   readonly isLocal: boolean;
   /** Sends a request to an upstream. */
   readonly fetch: (url: string, init: RequestInit) => Promise<Response>;
-  readonly ledger: LedgerPort;
+  readonly ledger: (name: string) => LedgerPort;
   /** The store with a cache in front of it, or as it is where there is no cache. */
   readonly cached: (store: ObjectStore) => ObjectStore;
   /** Stores a body that the platform moves, without the Worker's CPU; set on the free plan, null elsewhere. */
@@ -70,7 +70,7 @@ export function composeCore(
     fetch,
     now,
     random: Math.random,
-    after,
+    after: systemTimer,
     onEvent: (event) => {
       observer.upstreamEvent(event);
       log(JSON.stringify(event));
@@ -107,13 +107,4 @@ export function composeCore(
       retention.watch({ ...bareStore, put: () => put(key, object, body) }).put(key, object, new Uint8Array());
   const native = streamPut && createNativeStore({ admit: retention.admit, put: reportedPut(streamPut), now, onStored, onUnstored });
   return { config, store, bareStore, retention, upstreams, via, leases, fills, native, now, log };
-}
-
-const after: Timer = (ms, run) => {
-  const timer = setTimeout(run, ms);
-  return () => clearTimeout(timer);
-};
-
-function sleep(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

@@ -1,4 +1,5 @@
 import { DurableObject } from "cloudflare:workers";
+import { systemTimer } from "../clock/timer.ts";
 import type { Config, Mirror } from "../config/config.ts";
 import { distributionOf } from "../config/distributions.ts";
 import type { ObjectStore } from "../store/object-store.ts";
@@ -87,7 +88,7 @@ export abstract class RepositoryObjectBase<Env> extends DurableObject<Env> {
   }
 
   #openDirectory(): TableDirectory {
-    this.#directory ??= createTableDirectory({ kept: this.#kept, timer, now: Date.now });
+    this.#directory ??= createTableDirectory({ kept: this.#kept, timer: systemTimer, now: Date.now });
     return this.#directory;
   }
 
@@ -103,7 +104,7 @@ export abstract class RepositoryObjectBase<Env> extends DurableObject<Env> {
       ensureStored,
       onPublished,
       onStanding: (root, standing) => onStanding(mirror.name, root, standing),
-      timer,
+      timer: systemTimer,
       limits: config,
       retentionDays: config.retentionDays,
       tables: hasTables(config, mirror) ? createIndexTables({ ...shared, taint, directory: portOf(directory(name)) }) : null,
@@ -122,11 +123,6 @@ function portOf(directory: ReturnType<RepositoryObjectDependencies["directory"]>
     publish: (base, table) => directory.publish(base, table),
     settled: (base, paths) => directory.settled(base, paths),
   };
-}
-
-function timer(ms: number, run: () => void): () => void {
-  const id = setTimeout(run, ms);
-  return () => clearTimeout(id);
 }
 
 function keptIn(storage: DurableObjectStorage): KeptState {

@@ -1,3 +1,4 @@
+import { systemTimer, within } from "../clock/timer.ts";
 import type { StoredObject } from "./stored-object.ts";
 
 /** Entries held; each takes about 1 KiB of memory. */
@@ -65,8 +66,13 @@ export function createDiskMemory({ knownObjects = KNOWN_OBJECTS, writeLimitMs = 
    */
   async function settled(path: string): Promise<void> {
     const write = writes.get(path);
-    if (write === undefined || (await endsWithin(write, writeLimitMs + ABORT_MARGIN_MS))) return;
-    if (writes.get(path) === write) writes.delete(path);
+    // Readers wake a turn after the next writer does: between two writes they would begin in vain, and use up their tries.
+    const isEnded = await within(
+      Promise.resolve(write).then(() => true),
+      writeLimitMs + ABORT_MARGIN_MS,
+      () => false,
+    );
+    if (!isEnded && writes.get(path) === write) writes.delete(path);
   }
 
   return {
@@ -85,24 +91,14 @@ export function createDiskMemory({ knownObjects = KNOWN_OBJECTS, writeLimitMs = 
       const ended = Promise.withResolvers<void>();
       writes.set(path, ended.promise);
       const abort = new AbortController();
-      const timer = setTimeout(() => abort.abort(), writeLimitMs);
+      const cancel = systemTimer(writeLimitMs, () => abort.abort());
       try {
         return await write(abort.signal);
       } finally {
-        clearTimeout(timer);
+        cancel();
         if (writes.get(path) === ended.promise) writes.delete(path);
         ended.resolve();
       }
     },
   };
-}
-
-async function endsWithin(ended: Promise<void>, limitMs: number): Promise<boolean> {
-  const late = Promise.withResolvers<boolean>();
-  const timer = setTimeout(() => late.resolve(false), limitMs);
-  try {
-    return await Promise.race([ended.then(() => true), late.promise]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

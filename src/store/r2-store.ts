@@ -1,3 +1,4 @@
+import { within } from "../clock/timer.ts";
 import {
   bodySize,
   formatStoredObject,
@@ -32,8 +33,12 @@ const SIMULATOR_FAULT = 0;
 
 /** Creates a store of objects in an R2 bucket. A `get` is one R2 operation; two where the range lies outside the object, or the object is sliced. */
 export function createR2Store(bucket: R2Bucket, answerLimitMs = ANSWER_LIMIT_MS): ObjectStore {
+  function noAnswer(): never {
+    throw new Error(`no answer within ${answerLimitMs} ms`);
+  }
+
   function call<T>(action: string, key: string, operation: () => Promise<T>): Promise<T> {
-    return withStoreErrors(action, key, () => withinLimit(operation(), answerLimitMs));
+    return withStoreErrors(action, key, () => within(operation(), answerLimitMs, noAnswer));
   }
 
   async function head(key: string): Promise<StoredObject | null> {
@@ -59,7 +64,10 @@ export function createR2Store(bucket: R2Bucket, answerLimitMs = ANSWER_LIMIT_MS)
   async function getRange(key: string, range: R2Range | undefined): Promise<R2ObjectBody | null | "outside"> {
     try {
       const found = bucket.get(key, range === undefined ? {} : { range });
-      return await withinLimit(found, answerLimitMs, (late) => late?.body.cancel());
+      return await within(found, answerLimitMs, () => {
+        void found.then((late) => late?.body.cancel()).catch(() => {});
+        return noAnswer();
+      });
     } catch (cause) {
       const code = codeOf(cause);
       if (range !== undefined && (code === INVALID_RANGE || code === SIMULATOR_FAULT)) return "outside";
@@ -134,25 +142,6 @@ export function createR2StreamPut(bucket: R2Bucket) {
 function parseR2Object(found: R2Object): StoredObject | null {
   const object = parseStoredObjectText(found.customMetadata?.[OBJECT_FIELD] ?? "");
   return object && bodySize(object) === found.size ? object : null;
-}
-
-/** The answer, or an error where it takes longer than `limitMs`; an answer after that is passed to `onLate`. */
-async function withinLimit<T>(answer: Promise<T>, limitMs: number, onLate: (answer: T) => unknown = () => {}): Promise<T> {
-  let isLate = false;
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const limit = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => {
-      isLate = true;
-      reject(new Error(`no answer within ${limitMs} ms`));
-    }, limitMs);
-  });
-  // The caller is gone when a late answer fails: without `catch` that would be an unhandled rejection.
-  answer.then((value) => (isLate ? onLate(value) : undefined)).catch(() => {});
-  try {
-    return await Promise.race([answer, limit]);
-  } finally {
-    clearTimeout(timer);
-  }
 }
 
 /** Runs the operation, and throws its failure as a `StoreError` that names action and key. */

@@ -1,4 +1,4 @@
-import type { Timer } from "./timer.ts";
+import type { Timer } from "../clock/timer.ts";
 
 /** A body that stays below this rate for the whole stall limit counts as stalled. */
 const FLOOR_BYTES_PER_SECOND = 1_024;

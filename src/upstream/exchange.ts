@@ -7,7 +7,7 @@ import { classifyResponse } from "./classify-response.ts";
 import type { HealthEvent } from "./health.ts";
 import { resolveRedirect } from "./redirect.ts";
 import type { Slot, Slots } from "./slots.ts";
-import type { Timer } from "./timer.ts";
+import type { Timer } from "../clock/timer.ts";
 import type { Via } from "./via.ts";
 
 const MAX_REDIRECTS = 5;

@@ -1,4 +1,4 @@
-import type { Timer } from "./timer.ts";
+import type { Timer } from "../clock/timer.ts";
 
 /** Bodies fetched at once from one upstream: more would burden a public mirror. */
 const MAX_BODIES = 16;

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { createUpstreams } from "../../src/upstream/create-upstreams.ts";
-import type { Timer } from "../../src/upstream/timer.ts";
+import type { Timer } from "../../src/clock/timer.ts";
 import type { ByteSource, UpstreamAnswer } from "../../src/upstream/upstream.ts";
 
 const STALL_MS = 10_000;

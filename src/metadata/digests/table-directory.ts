@@ -1,6 +1,6 @@
 import * as v from "valibot";
+import type { Timer } from "../../clock/timer.ts";
 import { parseJson } from "../../store/keys.ts";
-import type { Timer } from "../../upstream/timer.ts";
 import type { KeptState } from "../ports/kept-state.ts";
 
 /** Where a digest table lies: `pages` pages of PAGE_BYTES in slices of `sliceBytes` (whole pages) under the version. */

@@ -1,12 +1,11 @@
+import { sleep, within } from "../../clock/timer.ts";
 import type { Config } from "../../config/config.ts";
 import { DAY_MS } from "../../http/units.ts";
 import type { RepositoryPlace } from "../../route/place.ts";
-import type { Timer } from "../../upstream/timer.ts";
 import type { UpstreamFailure } from "../../upstream/upstream.ts";
 import type { Generation } from "../members/generation.ts";
 import { createHeldGeneration, type HeldGenerationDependencies } from "./held-generation.ts";
 import { isBelieved } from "./judge-root.ts";
-import { pause, startTimeLimit, within } from "./time-limits.ts";
 import { type Rejection, type Trial, type TrialDependencies, tryRoot } from "./try-root.ts";
 
 /** Trouble is logged as an error when the held Valid-Until is nearer than this: clients refuse the generation soon. */
@@ -15,8 +14,7 @@ const NEAR_EXPIRY_MS = DAY_MS;
 const MISMATCH_PAUSE_MS = 2_000;
 
 export interface KeeperDependencies extends TrialDependencies, HeldGenerationDependencies {
-  readonly timer: Timer;
-  readonly limits: Pick<Config, "metadataTtlSeconds" | "metadataWaitSeconds" | "prefetchBytes">;
+  readonly limits: TrialDependencies["limits"] & Pick<Config, "metadataTtlSeconds" | "metadataWaitSeconds">;
   /** Called after a generation was published. */
   readonly afterSwap: (place: RepositoryPlace, next: Generation) => void;
 }
@@ -71,7 +69,7 @@ export function createRootKeeper(deps: KeeperDependencies, place: RepositoryPlac
     if (held.generation !== null && !isLost && held.standing.halfWay) {
       return answerHeld("stale", held.standing.trouble ?? "a sync is under way");
     }
-    const revalidation = await within(timer, waitMs, flight);
+    const revalidation = await within(flight, waitMs, () => null, timer);
     if (revalidation === null) {
       const detail = `${place.root} did not arrive whole within ${limits.metadataWaitSeconds} s`;
       return held.generation === null ? { kind: "failure", status: 504, detail } : answerHeld("stale", detail);
@@ -106,14 +104,14 @@ export function createRootKeeper(deps: KeeperDependencies, place: RepositoryPlac
   /** One try with each upstream in turn, until one confirms the held generation or gives a whole new one. */
   async function revalidate(isLost: boolean, isSecondLook = false): Promise<Revalidation> {
     // Half of a request's wait: the first request, which has no held generation to fall back on, still gets its answer in time.
-    const patience = startTimeLimit(timer, waitMs / 2);
+    const patienceUntil = now() + waitMs / 2;
     const avoid: string[] = [];
     const setbacks: Setback[] = [];
     try {
       while (avoid.length < mirror.upstreams.length) {
         const takesMismatch = isSecondLook || held.generation?.mismatched === true;
         // oxlint-disable-next-line no-await-in-loop -- the next upstream only where this one will not do
-        const trial = await tryRoot(deps, place, held, { avoid, isLost, takesMismatch, patienceEnds: patience.ended });
+        const trial = await tryRoot(deps, place, held, { avoid, isLost, takesMismatch, patienceUntil });
         if (trial.kind === "confirmed" || trial.kind === "adopted") return settle(trial);
         if (trial.kind === "absent") {
           const isLastWord = held.generation === null || isBelieved(now(), held.standing.doubtSince);
@@ -130,13 +128,11 @@ export function createRootKeeper(deps: KeeperDependencies, place: RepositoryPlac
         setbacks.push(trial);
       }
       if (held.generation === null && !isSecondLook && setbacks.some(({ kind }) => kind === "mismatch")) {
-        await pause(timer, MISMATCH_PAUSE_MS);
+        await sleep(MISMATCH_PAUSE_MS, timer);
         return await revalidate(isLost, true);
       }
     } catch (error) {
       setbacks.push({ kind: "failed", reason: error instanceof Error ? error.message : String(error) });
-    } finally {
-      patience.cancel();
     }
     return noteTrouble(setbacks, avoid.length);
   }

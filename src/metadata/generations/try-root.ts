@@ -1,3 +1,4 @@
+import { type Timer, within } from "../../clock/timer.ts";
 import type { Config, Mirror } from "../../config/config.ts";
 import type { RepositoryPlace } from "../../route/place.ts";
 import type { UpstreamFailure } from "../../upstream/upstream.ts";
@@ -16,6 +17,7 @@ export interface TrialDependencies extends FileFetcher {
   readonly mirror: Mirror;
   readonly members: Members;
   readonly log: Log;
+  readonly timer: Timer;
   readonly limits: Pick<Config, "prefetchBytes">;
   /**
    * Awaited before a generation is published, so that a client that has the new root finds its packages judged by it: the heads of packages whose
@@ -31,8 +33,8 @@ export interface TrialOptions {
   readonly isLost: boolean;
   /** A signature that belongs to another version of its file is taken as the upstream has it. */
   readonly takesMismatch: boolean;
-  /** With nothing held, the members of a new root are waited for until this resolves. */
-  readonly patienceEnds: Promise<void>;
+  /** With nothing held, the members of a new root are waited for until then, in milliseconds since the epoch. */
+  readonly patienceUntil: number;
 }
 
 /** Why an upstream's root is not published. Each kind is one row of "Adoption" in docs/generations.md. */
@@ -122,9 +124,9 @@ async function adopt(
   place: RepositoryPlace,
   fetched: FetchedFile,
   held: HeldGeneration,
-  { takesMismatch, patienceEnds }: TrialOptions,
+  { takesMismatch, patienceUntil }: TrialOptions,
 ): Promise<Extract<Trial, { kind: "adopted" }> | Rejection> {
-  const { limits, log, members, mirror, now, store } = deps;
+  const { limits, log, members, mirror, now, store, timer } = deps;
   const { generation } = held;
   const { doubtSince } = held.standing;
   const isPreferredGone = generation?.root.path === rootFiles(place)[0] && fetched.file.path !== generation?.root.path;
@@ -145,7 +147,7 @@ async function adopt(
   if (parsed !== null) {
     const gathered = gatherMembers({ members, prefetchBytes: limits.prefetchBytes }, place, parsed);
     // With nothing held there is nothing to protect: the first client does not wait for all members, and what is missing is fetched at its request.
-    const reason = generation === null ? await Promise.race([gathered, patienceEnds.then(() => null)]) : await gathered;
+    const reason = generation === null ? await within(gathered, patienceUntil - now(), () => null, timer) : await gathered;
     const isLastUpstream = mirror.upstreams.at(-1)?.url === fetched.representation.upstream;
     if (reason !== null && (generation !== null || !isLastUpstream)) return { kind: "half-way", reason };
   }
