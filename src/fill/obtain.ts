@@ -38,7 +38,7 @@ export async function obtain(
   fill.claiming.add(slice);
   try {
     const claim = await deps.leases.claim(fill.key, slice, {
-      recheck: recheck && !fill.begun && opened === undefined,
+      recheck: recheck && !fill.begun && fill.object === null && opened === undefined,
       ...(fill.object === null ? {} : { version: fill.object.version }),
     });
     switch (claim.kind) {

@@ -6,7 +6,7 @@ import type { Where } from "./locate.ts";
 
 /** Listings, images under a moving name, keys, logs: no one promises how long they stay. */
 const VOLATILE_TTL_MS = 120_000;
-/** Trees that rebuild their packages under one name are compared with the upstream once a day. */
+/** Packages of trees that rebuild under one name, and those that no index has judged yet, are asked about once a day. */
 const UNSTABLE_TTL_MS = DAY_MS;
 /** A client that doubts a package has the upstream asked, once in this time; after a question that failed, none is asked for as long. */
 const SUSPICION_MS = 60_000;
@@ -16,7 +16,7 @@ const CLOCK_SKEW_MS = 60_000;
 /** All that decides whether a stored copy may be used. Times in milliseconds since the epoch. */
 export interface FreshnessQuestion {
   /** What lies in the store; null: nothing. */
-  readonly stored: Pick<StoredObject, "storedAt"> | null;
+  readonly stored: Pick<StoredObject, "storedAt" | "provisional"> | null;
   readonly where: Exclude<Where, { kind: "absent" }>;
   /** The look before this one saw to the file a moment ago: what lies there now is the answer, with this status. */
   readonly settled: CacheStatus | undefined;
@@ -58,7 +58,8 @@ export function freshness(question: FreshnessQuestion, config: Pick<Config, "met
       if (now - knownAt >= config.retentionDays * DAY_MS && (knownAt > 0 || answeredAt === 0)) return { kind: "ask" };
       // Its name is its digest: it was right when it was stored, and is right now.
       if (pathClass === "hashed") break;
-      if (pathClass === "unstable-package" && ageMs >= UNSTABLE_TTL_MS) return { kind: "ask" };
+      const isUnstable = pathClass === "unstable-package" || stored.provisional === true;
+      if (isUnstable && ageMs >= UNSTABLE_TTL_MS) return { kind: "ask" };
       if (isDoubted && ageMs >= SUSPICION_MS) return { kind: "ask" };
       break;
     }

@@ -23,7 +23,7 @@ export async function miss(client: Client, target: Target, deps: ServeDependenci
   const { opened, isFirstLook } = options;
   // HEAD fetches no body: the upstream is asked as the client asks.
   if (client.method === "HEAD" && opened === undefined) return passHead(client, target, deps);
-  if (target.class === "hashed" && isFirstLook) {
+  if (target.class === "hashed" && isFirstLook && opened === undefined) {
     const outcome = await askRepository(target, deps);
     if (outcome !== null) return outcome;
   }

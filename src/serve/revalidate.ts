@@ -12,6 +12,7 @@ import type { Client } from "./shared/client.ts";
 import type { ServeDependencies } from "./shared/dependencies.ts";
 import { ageSecondsOf, needsRenewal } from "./freshness.ts";
 import { forget } from "./shared/forget.ts";
+import { isPublished } from "./judge/provisional.ts";
 import { miss } from "./miss.ts";
 import type { Outcome } from "./shared/outcome.ts";
 import { storedSource } from "./stored-source.ts";
@@ -20,6 +21,10 @@ import { storedSource } from "./stored-source.ts";
 export async function revalidate(client: Client, target: Target, found: StoredBody, deps: ServeDependencies): Promise<Outcome> {
   const { key } = target;
   const { object } = found;
+  if (object.provisional === true && !(await isPublished(target, object, deps))) {
+    await found.body?.cancel();
+    return { kind: "look-again" };
+  }
   const limitMs = deps.config.upstreamFirstByteSeconds * 1_000 * (target.mirror.upstreams.length + 1);
   const validated = await deps.confirmations.once(key, limitMs, () => validate(target, object, deps));
   if (validated === null) {
@@ -36,7 +41,6 @@ export async function revalidate(client: Client, target: Target, found: StoredBo
       // A package that the upstream has removed is still what the index named; a file that may change is gone.
       if (target.class !== "volatile") return answerFound({ kind: "hit", detail: "the upstream has removed it" });
       await found.body?.cancel();
-      await forget(key, object, deps);
       return refuseAbsent(validated.status, target);
     case "changed": {
       const outcome = await miss(client, target, deps, { opened: validated.answer, isFirstLook: true });
@@ -85,6 +89,8 @@ async function validate(target: Target, object: StoredObject, deps: ServeDepende
       return { kind: "changed", answer: answered };
     case "absent":
       confirmations.note(key, now());
+      // Before the requests that wait for this one look at the store.
+      if (target.class === "volatile") await forget(key, object, deps);
       return answered;
     case "failure":
       confirmations.noteFailure(key, now());

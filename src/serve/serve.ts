@@ -14,9 +14,9 @@ import { storedSource } from "./stored-source.ts";
 
 /**
  * A second look follows where the first came to no answer: another request stored the file meanwhile, the store lost what a generation names, or a
- * version was given up that the upstream no longer has.
+ * version was given up that the upstream no longer has. A third where another isolate stored the new version before the second could fetch it.
  */
-const MAX_LOOKS = 2;
+const MAX_LOOKS = 3;
 
 /** The whole way of a request below a mirror: where its bytes lie, one look at the store, whether what lies there may be used, and the answer. */
 export async function serve(client: Client, asked: Target, deps: ServeDependencies): Promise<Response> {
@@ -28,7 +28,7 @@ export async function serve(client: Client, asked: Target, deps: ServeDependenci
     const target: Target = where.key === asked.key ? asked : { ...asked, key: where.key };
     const found = await look(client, target, deps);
     // Before the client has the file: it asks at once for what the file names, and the file's repository must know by then that it is used.
-    if (found !== null && asked.class === "hashed") await repositories.noteUse(asked);
+    if (found !== null && asked.class === "hashed" && before === null) await repositories.noteUse(asked);
     const question = {
       stored: found?.object ?? null,
       where,
@@ -44,13 +44,14 @@ export async function serve(client: Client, asked: Target, deps: ServeDependenci
     if (found !== null && verdict.kind === "use")
       outcome = await answer(client, target, storedSource(client, target, found, deps), verdict, deps);
     else if (found !== null && verdict.kind === "ask") outcome = await revalidate(client, target, found, deps);
-    else if (where.kind === "generation") outcome = { kind: "look-again", lost: where.key };
+    else if (where.kind === "generation") outcome = { kind: "look-again" };
     else if (where.kind === "failure") outcome = refuseFailure(where.failure);
     else outcome = await miss(client, target, deps, { isFirstLook: before === null });
     if (outcome instanceof Response) return withLife(outcome, asked.class);
-    before = outcome;
+    // What a generation names is the repository's to fetch again.
+    before = where.kind === "generation" ? { ...outcome, lost: where.key } : outcome;
   }
-  return refuse(502, `Cannot answer for ${asked.key}: it changed, or the store lost it, twice while it was being answered`);
+  return refuse(502, `Cannot answer for ${asked.key}: it changed, or the store lost it, each time that it was looked at`);
 }
 
 /** A cache on the way (RFC 9111 §4.2.2 lets it guess a life from the date) would mix old and new metadata, for days in the case of old files. */

@@ -101,7 +101,7 @@ function skipping(sink: Sink, from: number): Sink {
 async function noteVerdict(key: string, judged: StoredObject, { store, log }: ServeDependencies): Promise<void> {
   try {
     // Requests that read at the same time come to the same verdict: one write is enough.
-    await rewriteObject(store, key, judged.version, 0, (object) => (object.verified === "none" ? judged : object));
+    await rewriteObject(store, key, judged.version, 0, (object) => (object.verified === "none" ? judged : null));
   } catch (error) {
     log(`Cannot note the verdict on ${key}: ${String(error)}`);
   }

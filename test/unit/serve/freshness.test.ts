@@ -126,6 +126,13 @@ describe("a stored copy under its own key", () => {
     expect(freshness(question({ ...asked, answeredAt: NOW - 59 * SECOND }), CONFIG)).toMatchObject({ kind: "use", ageSeconds: 59 });
   });
 
+  test("of which no index could be asked is asked about once a day, in any tree", () => {
+    const stored = { storedAt: NOW - DAY, provisional: true } as const;
+    expect(freshness(question({ stored }), CONFIG).kind).toBe("ask");
+    expect(freshness(question({ stored: { ...stored, storedAt: NOW - 23 * HOUR } }), CONFIG).kind).toBe("use");
+    expect(freshness(question({ stored, answeredAt: NOW - HOUR }), CONFIG).kind).toBe("use");
+  });
+
   test("says how long it stays fresh, where it has a life", () => {
     const half = { stored: { storedAt: NOW - 30 * SECOND } };
     expect(freshness(question({ ...half, class: "volatile" }), CONFIG)).toMatchObject({ cacheStatus: { kind: "hit", ttlSeconds: 90 } });

@@ -1,0 +1,268 @@
+import { env } from "cloudflare:test";
+import { describe, expect, it } from "vitest";
+import { parseConfig } from "../../src/config/parse-config.ts";
+import type { Leases } from "../../src/fill/flight/leases.ts";
+import { createFills } from "../../src/fill/fills.ts";
+import { createStreamDigest } from "../../src/fill/pump/stream-digest.ts";
+import { createMemory } from "../../src/fill/shared/memory.ts";
+import type { Repositories } from "../../src/metadata/ports/repositories.ts";
+import { routeRequest } from "../../src/route/route-request.ts";
+import { serve } from "../../src/serve/serve.ts";
+import { createConfirmations } from "../../src/serve/shared/confirmations.ts";
+import type { ServeDependencies } from "../../src/serve/shared/dependencies.ts";
+import { contentKey, newVersion } from "../../src/store/keys.ts";
+import { createR2Store } from "../../src/store/r2-store.ts";
+import type { StoredObject } from "../../src/store/stored-object.ts";
+import type { UpstreamAnswer, UpstreamRequest } from "../../src/upstream/upstream.ts";
+import { sha256 } from "../unit/metadata/samples.ts";
+
+const { BUCKET } = env as unknown as { BUCKET: R2Bucket };
+const UPSTREAM = "http://one.test/";
+const SLICE = 65_536;
+const DAY_MS = 86_400_000;
+const store = createR2Store(BUCKET);
+
+let worlds = 0;
+
+interface Rig {
+  readonly open: (request: UpstreamRequest) => Promise<UpstreamAnswer>;
+  readonly repositories?: Partial<Repositories>;
+  readonly leases?: Partial<Leases>;
+}
+
+/** A mirror of its own over the real store: `open` is the upstream, `leases` the coordinator (absent: this isolate leads whatever it claims). */
+function createRig({ open, repositories, leases }: Rig) {
+  const name = `m${++worlds}`;
+  const parsed = parseConfig({ MIRRORS: { [name]: { upstreams: [UPSTREAM], distro: "debian" } } });
+  if (!parsed.ok) throw new Error(parsed.problems.join());
+  const { config } = parsed;
+  const log: string[] = [];
+  const works: Promise<unknown>[] = [];
+  const flight: Leases = {
+    claim: async () => ({ kind: "lead", lease: { tell: () => true, [Symbol.dispose]() {} }, tainted: false }),
+    follow: async () => ({ kind: "free" }),
+    taint: async (key) => void log.push(`taint ${key}`),
+    ...leases,
+  };
+  const upstreams = { open };
+  const sleep = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 1));
+  const fills = createFills({
+    config,
+    store,
+    upstreams,
+    leases: flight,
+    memory: createMemory(64 * SLICE, sleep),
+    now: () => Date.now(),
+    sleep,
+    createDigest: createStreamDigest,
+    admit: async () => true,
+    maxPumpBytes: Infinity,
+    onStored: () => {},
+    onBroken: (_target, upstream, reason) => log.push(`${upstream}: ${reason}`),
+    onUnstored: (_key, reason) => log.push(reason),
+  });
+  const deps: ServeDependencies = {
+    config,
+    store,
+    fills,
+    upstreams,
+    repositories: {
+      resolve: async () => ({ kind: "opaque" }),
+      noteUse: async () => {},
+      expected: async () => ({ kind: "none" }),
+      ...repositories,
+    } as Repositories,
+    confirmations: createConfirmations(),
+    native: null,
+    now: () => Date.now(),
+    taint: flight.taint,
+    onUse: () => {},
+    log: (message) => log.push(message),
+  };
+  return {
+    name,
+    log,
+    async get(path: string, headers: Record<string, string> = {}) {
+      const routed = routeRequest(config.mirrors, { url: `/${name}/${path}` });
+      if (routed.kind !== "mirror") throw new Error(JSON.stringify(routed));
+      const waitUntil = (work: Promise<unknown>) => void works.push(work);
+      const response = await serve({ method: "GET", headers: new Headers(headers), waitUntil, onBody: () => {} }, routed.target, deps);
+      const text = new TextDecoder().decode(await response.arrayBuffer());
+      await Promise.all(works);
+      return { status: response.status, text, cache: response.headers.get("cache-status") ?? "" };
+    },
+  };
+}
+
+function objectOf(size: number, more: Partial<StoredObject> = {}): StoredObject {
+  return { version: newVersion(), size, contentType: "x/y", upstream: UPSTREAM, storedAt: Date.now(), verified: "digest", ...more };
+}
+
+function bodyOf(text: string, lastModified?: string, ended: string[] = []): UpstreamAnswer {
+  const bytes = new TextEncoder().encode(text);
+  let isRead = false;
+  return {
+    kind: "body",
+    first: 0,
+    representation: {
+      size: bytes.length,
+      etag: undefined,
+      lastModified,
+      contentType: "x/y",
+      contentEncoding: undefined,
+      upstream: UPSTREAM,
+    },
+    source: {
+      async read() {
+        if (isRead) return null;
+        isRead = true;
+        return bytes;
+      },
+      cancel: (reason = "") => void ended.push(reason),
+    },
+  };
+}
+
+const put = (key: string, text: string, more: Partial<StoredObject> = {}) =>
+  store.put(key, objectOf(text.length, more), new TextEncoder().encode(text));
+
+function hashed(text: string) {
+  const digest = sha256(text);
+  return {
+    path: `dists/sid/main/binary-amd64/by-hash/SHA256/${digest}`,
+    key: contentKey({ name: "any" }, { algorithm: "sha256", digest }),
+  };
+}
+
+/** The coordinator of a world in which another isolate fetches what this one asks for, and stores it. */
+function ledByAnother(stored: () => Promise<unknown>): Partial<Leases> {
+  return {
+    claim: async (_key, _slice, { version }) =>
+      version === undefined
+        ? { kind: "follow", object: null, seen: 0 }
+        : { kind: "lead", lease: { tell: () => true, [Symbol.dispose]() {} }, tainted: false },
+    async follow() {
+      await stored();
+      return { kind: "committed" };
+    },
+  };
+}
+
+describe("a file named by its digest that is past its retention", () => {
+  it.each(["object", "absent", "failure", "opaque"] as const)(
+    "is answered from what the upstream sends; its repository says %s",
+    async (kind) => {
+      const { path, key } = hashed(`packages ${kind}`);
+      const ended: string[] = [];
+      const answers = {
+        object: { kind: "object", key, object: objectOf(1), state: "fresh", ageSeconds: 0 },
+        absent: { kind: "absent", status: 404 },
+        failure: { kind: "failure", status: 503, detail: "it is down" },
+        opaque: { kind: "opaque" },
+      } as const;
+      const rig = createRig({
+        open: async () => bodyOf(`packages ${kind}`, "Tue, 02 Jan 2024 00:00:00 GMT", ended),
+        repositories: { resolve: async () => answers[kind] },
+      });
+      const lastModified = "Mon, 01 Jan 2024 00:00:00 GMT";
+      await put(key, `packages ${kind}`, { storedAt: Date.now() - 400 * DAY_MS, lastModified });
+      expect(await rig.get(path)).toMatchObject({ status: 200, text: `packages ${kind}` });
+      expect(ended.length).toBeGreaterThan(0);
+      expect((await store.head(key))?.storedAt).toBeGreaterThan(Date.now() - DAY_MS);
+    },
+  );
+});
+
+describe("an answer that falls through", () => {
+  it("because a generation's file lost a slice, and the upstream has another version, comes from what the repository fetches again", async () => {
+    const lost: (string | undefined)[] = [];
+    const [old, again] = ["-/sha256/0a", "-/sha256/0b"];
+    const rig = createRig({
+      open: async ({ sameAs }) => (sameAs === undefined ? bodyOf("x") : { kind: "changed" }),
+      repositories: {
+        async resolve(_target, key) {
+          lost.push(key);
+          if (key !== undefined) await put(again, "the contents");
+          return { kind: "object", key: key === undefined ? old : again, object: objectOf(1), state: "fresh", ageSeconds: 0 };
+        },
+      },
+    });
+    await store.put(old, objectOf(2 * SLICE, { sliceBytes: SLICE }), new Uint8Array(0));
+    expect(await rig.get("dists/sid/main/Contents-amd64.gz")).toMatchObject({ status: 200, text: "the contents" });
+    expect(lost).toEqual([undefined, old]);
+  });
+
+  it("because the store lost what the repository believes to be there is another isolate's", async () => {
+    const { path, key } = hashed("packages lost");
+    const rig = createRig({
+      open: async () => bodyOf("unused"),
+      repositories: { resolve: async () => ({ kind: "object", key, object: objectOf(1), state: "fresh", ageSeconds: 0 }) },
+      leases: ledByAnother(() => put(key, "packages lost")),
+    });
+    expect(await rig.get(path)).toMatchObject({ status: 200, text: "packages lost" });
+  });
+
+  it("because a slice is lost and the upstream has a new version is another isolate's", async () => {
+    const rig = createRig({
+      open: async ({ sameAs }) => (sameAs === undefined ? bodyOf("new") : { kind: "changed" }),
+      leases: ledByAnother(() => put(`m${worlds}/pool/a_1.deb`, "new")),
+    });
+    await store.put(`${rig.name}/pool/a_1.deb`, objectOf(2 * SLICE, { sliceBytes: SLICE }), new Uint8Array(0));
+    expect(await rig.get("pool/a_1.deb")).toMatchObject({ status: 200, text: "new" });
+  });
+
+  it("because the upstream removed it while two clients asked is another isolate's", async () => {
+    let asked = 0;
+    const rig = createRig({
+      async open() {
+        asked++;
+        await new Promise((resolve) => setTimeout(resolve, 20));
+        return asked === 1 ? { kind: "absent", status: 404 } : bodyOf("new");
+      },
+      leases: ledByAnother(() => put(`m${worlds}/some/log.txt`, "new")),
+    });
+    await put(`${rig.name}/some/log.txt`, "old", { storedAt: Date.now() - DAY_MS });
+    const [first, second] = await Promise.all([rig.get("some/log.txt"), rig.get("some/log.txt")]);
+    expect([first.status, second.status, second.text]).toEqual([404, 200, "new"]);
+  });
+});
+
+describe("a package that was stored while its index could not be asked", () => {
+  const MODIFIED = "Mon, 01 Jan 2024 00:00:00 GMT";
+
+  async function stored(content: string, named: string | null) {
+    const digest = named === null ? null : sha256(named);
+    const rig = createRig({
+      open: async ({ conditional }) =>
+        conditional === undefined ? bodyOf("right", MODIFIED) : { kind: "not-modified", upstream: UPSTREAM },
+      repositories: {
+        expected: async () =>
+          digest === null ? { kind: "none" } : { kind: "known", expectation: { algorithm: "sha256", digest, size: 5, source: "index" } },
+      },
+    });
+    const key = `${rig.name}/pool/a_1.tar.gz`;
+    const more = { storedAt: Date.now() - 2 * DAY_MS, lastModified: MODIFIED, verified: "length", provisional: true } as const;
+    await put(key, content, { ...more, sha256: sha256(content) });
+    return { ...rig, key, fetch: () => rig.get("pool/a_1.tar.gz") };
+  }
+
+  it("is compared the next day, and known by its digest from then on", async () => {
+    const { fetch, key } = await stored("right", "right");
+    expect(await fetch()).toMatchObject({ status: 200, text: "right" });
+    expect(await store.head(key)).toMatchObject({ verified: "digest" });
+    expect((await store.head(key))?.provisional).toBeUndefined();
+  });
+
+  it("and is another file than the published one is never served again: its version is tainted, and the right one fetched", async () => {
+    const { fetch, key, log } = await stored("wrong", "right");
+    expect(await fetch()).toMatchObject({ status: 200, text: "right" });
+    expect(log).toContain(`taint ${key}`);
+  });
+
+  it("and that no index names stays, as its length proved it", async () => {
+    const { fetch, key } = await stored("right", null);
+    expect(await fetch()).toMatchObject({ status: 200, text: "right" });
+    expect((await store.head(key))?.provisional).toBeUndefined();
+    expect(await store.head(key)).toMatchObject({ verified: "length" });
+  });
+});
