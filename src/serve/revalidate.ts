@@ -11,7 +11,7 @@ import { refuseAbsent } from "./answer/failure.ts";
 import type { Client } from "./shared/client.ts";
 import type { ServeDependencies } from "./shared/dependencies.ts";
 import { ageSecondsOf, needsRenewal } from "./freshness.ts";
-import { forget } from "./shared/forget.ts";
+import { deleteVersion } from "../store/delete-version.ts";
 import { isPublished } from "./judge/provisional.ts";
 import { miss } from "./miss.ts";
 import type { Outcome } from "./shared/outcome.ts";
@@ -90,7 +90,8 @@ async function validate(target: Target, object: StoredObject, deps: ServeDepende
     case "absent":
       confirmations.note(key, now());
       // Before the requests that wait for this one look at the store.
-      if (target.class === "volatile") await forget(key, object, deps);
+      if (target.class === "volatile")
+        await deleteVersion(deps.store, key, object.version).catch((error: unknown) => deps.log(`Cannot delete ${key}: ${String(error)}`));
       return answered;
     case "failure":
       confirmations.noteFailure(key, now());

@@ -1,4 +1,5 @@
 import { isImmutable, type PathClass } from "../../config/config.ts";
+import { deleteVersion } from "../../store/delete-version.ts";
 import type { StoredObject } from "../../store/stored-object.ts";
 import {
   SourceError,
@@ -156,8 +157,7 @@ async function unpublish(fill: Fill, object: StoredObject | null, { store, onUns
   if (!fill.published || object === null) return;
   fill.published = false;
   try {
-    const head = await store.head(fill.key);
-    if (head?.version === object.version) await store.delete([fill.key]);
+    await deleteVersion(store, fill.key, object.version);
   } catch (error) {
     onUnstored(fill.key, `the head of a bad version may be left: ${String(error)}`);
   }

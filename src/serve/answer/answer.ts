@@ -4,7 +4,7 @@ import type { Target } from "../../route/target.ts";
 import type { StoredObject } from "../../store/stored-object.ts";
 import { type Client, isLengthBlind } from "../shared/client.ts";
 import type { ServeDependencies } from "../shared/dependencies.ts";
-import { forget } from "../shared/forget.ts";
+import { deleteVersion } from "../../store/delete-version.ts";
 import type { Outcome } from "../shared/outcome.ts";
 import { type Deliver, deliverAnswer, streamBody } from "./body.ts";
 import { type Answer, answerHead, type AnswerWithBody, chooseAnswer, hasBody } from "./choose-answer.ts";
@@ -69,7 +69,9 @@ export async function answer(
       return refuseFailure(opened);
     default:
       // The upstream has another version than the one begun here: what is stored of it can never be completed.
-      await forget(target.key, object, deps);
+      await deleteVersion(deps.store, target.key, object.version).catch((error: unknown) =>
+        deps.log(`Cannot delete ${target.key}: ${String(error)}`),
+      );
       return { kind: "look-again" };
   }
 }

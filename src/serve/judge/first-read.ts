@@ -11,7 +11,7 @@ import { type Deliver, readInto } from "../answer/body.ts";
 import type { Client } from "../shared/client.ts";
 import type { ServeDependencies } from "../shared/dependencies.ts";
 import { expectedOf } from "../shared/expected.ts";
-import { forget } from "../shared/forget.ts";
+import { deleteVersion } from "../../store/delete-version.ts";
 import { BadBytes, createCheckedSink } from "./checked-sink.ts";
 
 /** A body of an object of several slices, which may not have been judged yet. */
@@ -82,7 +82,9 @@ async function judge({ client, target, reading, object }: Unjudged, from: number
     deps.log(error.message);
     await deps.taint(target.key, object.version);
     reading.spoil();
-    await forget(target.key, object, deps);
+    await deleteVersion(deps.store, target.key, object.version).catch((error: unknown) =>
+      deps.log(`Cannot delete ${target.key}: ${String(error)}`),
+    );
     throw error;
   }
 }

@@ -3,7 +3,7 @@ import { rewriteObject } from "../../store/rewrite-object.ts";
 import type { StoredObject } from "../../store/stored-object.ts";
 import type { Expectation } from "../../verify/expectation.ts";
 import type { ServeDependencies } from "../shared/dependencies.ts";
-import { forget } from "../shared/forget.ts";
+import { deleteVersion } from "../../store/delete-version.ts";
 
 /**
  * Compares a copy that was stored while its index could not be asked (`provisional`) with the index, when it is revalidated. Most are compared before, by
@@ -18,7 +18,7 @@ export async function isPublished(target: Target, object: StoredObject, deps: Se
   if (named !== null && isOther(object, named)) {
     log(`Refused ${key}, stored before its index was known: it is not the file that the index names`);
     await deps.taint(key, object.version);
-    await forget(key, object, deps);
+    await deleteVersion(store, key, object.version).catch((error: unknown) => log(`Cannot delete ${key}: ${String(error)}`));
     return false;
   }
   const verified = named !== null && named.digest === object.sha256 ? "digest" : object.verified;
