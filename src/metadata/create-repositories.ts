@@ -2,11 +2,11 @@ import type { RepositoryPlace } from "../route/place.ts";
 import type { Target } from "../route/target.ts";
 import { contentKey } from "../store/keys.ts";
 import type { ObjectStore } from "../store/object-store.ts";
-import type { Expectation } from "../verify/expectation.ts";
+import type { Expectation, Expected } from "../verify/expectation.ts";
 import type { PublishedDigests } from "./digests/published-digests.ts";
 import { formatMetalink, formatMirrorlist } from "./formats/metalink.ts";
 import type { Repository } from "./generations/repository.ts";
-import type { Expected, Repositories, Resolution } from "./ports/repositories.ts";
+import type { Repositories, Resolution } from "./ports/repositories.ts";
 
 /** A use is reported again after this long, or the repository would take it for ended. */
 const REPORT_AGAIN_MS = 24 * 60 * 60 * 1000;

@@ -1,12 +1,13 @@
 import type { Config } from "../config/config.ts";
 import { DAY_MS } from "../http/units.ts";
-import type { Expected, Repositories, Resolution } from "../metadata/ports/repositories.ts";
+import type { Repositories, Resolution } from "../metadata/ports/repositories.ts";
 import type { LedgerRow } from "../retention/ledger.ts";
 import { routeRequest } from "../route/route-request.ts";
 import type { Target } from "../route/target.ts";
 import { contentKey } from "../store/keys.ts";
 import type { ObjectStore } from "../store/object-store.ts";
 import type { StoredObject } from "../store/stored-object.ts";
+import type { Expected } from "../verify/expectation.ts";
 import { formatSeconds } from "./format.ts";
 
 /** Where the explanation comes from. `row` and `nextOut` reject if the ledger fails. */

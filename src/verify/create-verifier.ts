@@ -2,27 +2,19 @@ import { AR_MAGIC, walkDeb } from "./deb.ts";
 import { HTML_SNIFF_BYTES, isHtmlBody } from "./html.ts";
 import { walkIso } from "./iso.ts";
 import { RPM_MAGIC, walkRpm } from "./rpm.ts";
-import type { Verifier } from "./verifier.ts";
-import { broken, createWalker, type Walk, type WalkedFile, type WalkOptions } from "./walk.ts";
+import { beginsWith, broken, createWalker, type Walk, type WalkedFile, type WalkOptions } from "./walk.ts";
 import { walkXz, XZ_MAGIC } from "./xz.ts";
 import { isZstdMagic, walkZstd, ZSTD_MAGIC } from "./zstd.ts";
 
-export type { CreateDigest } from "./digest-ranges.ts";
-
-/** Bytes read first: all formats but ISO begin with a magic number. */
+/** Bytes read first, which tell all formats but ISO. */
 const SNIFFED_MAGIC_BYTES = 4;
 
-/** The formats that have a walk of their own. */
-type PackageKind = "rpm" | "deb" | "iso" | "zstd" | "xz";
-const KIND_BY_SUFFIX: Readonly<Record<string, PackageKind>> = {
-  rpm: "rpm",
-  drpm: "rpm",
-  deb: "deb",
-  udeb: "deb",
-  iso: "iso",
-  zst: "zstd",
-  xz: "xz",
-};
+/** The formats that have a walk of their own, and how they begin. */
+const MAGIC = { rpm: RPM_MAGIC, deb: AR_MAGIC, zstd: ZSTD_MAGIC, xz: XZ_MAGIC, iso: [] };
+type PackageKind = keyof typeof MAGIC;
+const KIND_BY_SUFFIX = new Map<string, PackageKind>(
+  Object.entries({ rpm: "rpm", drpm: "rpm", deb: "deb", udeb: "deb", iso: "iso", zst: "zstd", xz: "xz" }),
+);
 
 /**
  * Creates the verifier of one file. The bytes decide what the file is: rpm, deb, iso, or no known format (`unknown`). Frames of zstd and xz are
@@ -30,31 +22,29 @@ const KIND_BY_SUFFIX: Readonly<Record<string, PackageKind>> = {
  * have come: under the name of a package, an empty file, a file that ends inside the format's magic, and a page of HTML are `broken`.
  * @param path decoded path of the file.
  */
-export function createVerifier(path: string, options: WalkOptions): Verifier {
+export function createVerifier(path: string, options: WalkOptions) {
   const expected = kindOf(path);
   return createWalker((file) => walkFile(file, expected), options);
 }
 
 function kindOf(path: string): PackageKind | undefined {
-  const suffix = /\.(\w+)$/.exec(path)?.[1]?.toLowerCase() ?? "";
-  return Object.hasOwn(KIND_BY_SUFFIX, suffix) ? KIND_BY_SUFFIX[suffix] : undefined;
+  return KIND_BY_SUFFIX.get(/\.(\w+)$/.exec(path)?.[1]?.toLowerCase() ?? "");
 }
 
 function* walkFile(file: WalkedFile, expected: PackageKind | undefined): Walk {
   const magic = (yield { at: 0, size: SNIFFED_MAGIC_BYTES }).slice();
   if (magic.length < SNIFFED_MAGIC_BYTES) {
-    const isCut = magic.length === 0 ? expected !== undefined : expectedMagic(expected)?.slice(0, magic.length).every(isAt(magic));
+    const isCut = expected !== undefined && beginsWith(MAGIC[expected], magic);
     return isCut ? broken(`the ${expected} ends after ${magic.length} bytes`) : { kind: "unknown" };
   }
-  if (RPM_MAGIC.every(isAt(magic))) return yield* walkRpm(file);
-  if (AR_MAGIC.slice(0, SNIFFED_MAGIC_BYTES).every(isAt(magic))) {
+  if (beginsWith(RPM_MAGIC, magic)) return yield* walkRpm(file);
+  if (beginsWith(AR_MAGIC, magic)) {
     const rest = yield { at: SNIFFED_MAGIC_BYTES, size: AR_MAGIC.length - SNIFFED_MAGIC_BYTES };
-    const isAr = AR_MAGIC.slice(SNIFFED_MAGIC_BYTES, SNIFFED_MAGIC_BYTES + rest.length).every(isAt(rest));
-    return isAr ? yield* walkDeb(file, expected === "deb") : { kind: "unknown" };
+    return beginsWith(AR_MAGIC.slice(SNIFFED_MAGIC_BYTES), rest) ? yield* walkDeb(file, expected === "deb") : { kind: "unknown" };
   }
   if (expected === "zstd" || expected === "xz") {
     if (isZstdMagic(magic)) return yield* walkZstd(file, magic);
-    if (magic.every((byte, index) => byte === XZ_MAGIC[index])) return yield* walkXz(file);
+    if (beginsWith(XZ_MAGIC, magic)) return yield* walkXz(file);
   }
   if (expected !== undefined) {
     const rest = yield { at: SNIFFED_MAGIC_BYTES, size: HTML_SNIFF_BYTES - SNIFFED_MAGIC_BYTES };
@@ -62,17 +52,6 @@ function* walkFile(file: WalkedFile, expected: PackageKind | undefined): Walk {
   }
   return yield* walkIso(file);
 }
-
-const MAGIC = { rpm: RPM_MAGIC, deb: AR_MAGIC, zstd: ZSTD_MAGIC, xz: XZ_MAGIC } as const;
-
-function expectedMagic(expected: PackageKind | undefined): readonly number[] | undefined {
-  return expected === undefined || expected === "iso" ? undefined : MAGIC[expected];
-}
-
-const isAt =
-  (bytes: Uint8Array) =>
-  (byte: number, index: number): boolean =>
-    bytes[index] === byte;
 
 /** Whether the structure of a file of this name covers its content: a deb declares its length, an rpm also digests, which only a `deep` look compares. */
 export function judgesContent(path: string, deep: boolean): boolean {

@@ -9,10 +9,8 @@ const VERSION_BYTES = 4;
 
 /**
  * Walks a deb or udeb, from behind the ar magic (deb(5), https://manpages.debian.org/deb.5), member by member to the end of the file. An ar archive
- * that is no deb, or a deb of another format version than 2, is `unknown`.
- *
- * A deb holds no digest of itself: only the structure of its member headers is checked, and only an index knows the digest. A deb cut exactly before
- * a member that follows data.tar (a signature) passes for a whole deb without it.
+ * that is no deb, or a deb of another format version than 2, is `unknown`. Only the member headers are checked, for a deb holds no digest of itself;
+ * one cut exactly before a member that follows data.tar (a signature) passes for a whole deb without it.
  * @param isExpected whether the name is that of a deb: then a file that ends inside the first member is `broken`, not `unknown`.
  */
 export function* walkDeb(file: WalkedFile, isExpected: boolean): Walk {

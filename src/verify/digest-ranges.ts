@@ -1,4 +1,4 @@
-import { toHex } from "./to-hex.ts";
+import { toHex } from "./expectation.ts";
 
 /** Hash functions by their names in WebCrypto. */
 export type DigestAlgorithm = "MD5" | "SHA-1" | "SHA-256" | "SHA-384" | "SHA-512";
@@ -21,24 +21,11 @@ export interface DigestRange {
   to: number;
 }
 
-/** Compares the digests that a file states of its own parts, as its bytes pass. */
-export interface DigestRanges {
-  /** Starts to hash a range, whose first byte must not have been fed yet. */
-  open(range: DigestRange): void;
-  /** Gives up a range without comparing it. */
-  drop(range: DigestRange): void;
-  /** Whether no open range is left. */
-  isEmpty(): boolean;
-  /** Takes the bytes at `position`. Returns the first mismatch of a range that ends in them, as a message, else null. */
-  feed(position: number, chunk: Uint8Array): Promise<string | null>;
-  /** Compares the ranges that reach to the end of the file. */
-  finish(): Promise<string | null>;
-}
-
-/** Without `createDigest` no range is ever opened, and nothing is compared. */
-export function createDigestRanges(createDigest: CreateDigest | undefined): DigestRanges {
+/** Compares the digests that a file states of its own parts, as its bytes pass. Without `createDigest` nothing is compared. */
+export function createDigestRanges(createDigest: CreateDigest | undefined) {
   const running = new Map<DigestRange, ReturnType<CreateDigest>>();
 
+  /** The mismatch of a range, as a message, else null. */
   const settle = async (range: DigestRange): Promise<string | null> => {
     const digest = running.get(range);
     running.delete(range);
@@ -47,12 +34,16 @@ export function createDigestRanges(createDigest: CreateDigest | undefined): Dige
   };
 
   return {
-    open(range) {
+    /** Starts to hash a range, whose first byte must not have been fed yet. */
+    open(range: DigestRange): void {
       if (createDigest !== undefined) running.set(range, createDigest(range.algorithm));
     },
-    drop: (range) => void running.delete(range),
+    /** Gives up a range without comparing it. */
+    drop: (range: DigestRange): void => void running.delete(range),
+    /** Whether no open range is left. */
     isEmpty: () => running.size === 0,
-    async feed(position, chunk) {
+    /** Takes the bytes at `position`. Returns the first mismatch of a range that ends in them. */
+    async feed(position: number, chunk: Uint8Array): Promise<string | null> {
       for (const [range, digest] of running) {
         const part = chunk.subarray(Math.max(0, range.from - position), Math.max(0, range.to - position));
         if (part.length > 0) await digest.update(part);
@@ -62,7 +53,8 @@ export function createDigestRanges(createDigest: CreateDigest | undefined): Dige
       }
       return null;
     },
-    async finish() {
+    /** Compares the ranges that reach to the end of the file. */
+    async finish(): Promise<string | null> {
       for (const range of running.keys()) {
         const mismatch = await settle(range);
         if (mismatch !== null) return mismatch;

@@ -1,10 +1,53 @@
+/** Strongest first: of several digests of one file, apt checks and asks by-hash for the strongest. */
+export const ALGORITHMS = ["sha512", "sha384", "sha256", "sha1", "md5"] as const;
+
 /** The digest that a file must have, known before it is fetched. */
 export interface Expectation {
-  readonly algorithm: "md5" | "sha1" | "sha256" | "sha384" | "sha512";
+  readonly algorithm: (typeof ALGORITHMS)[number];
   /** Lower-case hex. */
   readonly digest: string;
   /** Bytes of the file, where the index states them. */
   readonly size?: number;
   /** Where the digest comes from: the file's own name (by-hash, hash-prefixed repodata) or a published index. */
   readonly source: "name" | "index";
+}
+
+/** What is known of a file's content before it is fetched. */
+export type Expected =
+  | { readonly kind: "known"; readonly expectation: Expectation }
+  /** Neither an index nor a root nor the file's own name says anything of it, or two indexes contradict each other. */
+  | { readonly kind: "none" }
+  /**
+   * The index that may name the file is still being read. The caller stores the file as `provisional` (store/stored-object.ts). When the digest table
+   * lands, digests/settle-provisional.ts compares it: a file of other bytes is deleted, any other loses the mark.
+   */
+  | { readonly kind: "building" };
+
+/** A digest as a name or an index writes it. */
+export type NamedDigest = Pick<Expectation, "algorithm" | "digest">;
+
+const HEX_DIGITS: Readonly<Record<Expectation["algorithm"], number>> = { sha512: 128, sha384: 96, sha256: 64, sha1: 40, md5: 32 };
+
+/** The folder below `by-hash/`, as https://wiki.debian.org/DebianRepository/Format (Acquire-By-Hash) writes it. */
+export function byHashFolder(algorithm: Expectation["algorithm"]): string {
+  return algorithm === "md5" ? "MD5Sum" : algorithm.toUpperCase();
+}
+
+/** Reads `sha256` (rpm-md also says `sha` for SHA-1) and hex digits of the right number; null for anything else. */
+export function parseDigest(algorithm: string, hex: string): NamedDigest | null {
+  const name = algorithm.toLowerCase() === "sha" ? "sha1" : algorithm.toLowerCase();
+  const known = ALGORITHMS.find((one) => one === name);
+  if (known === undefined || hex.length !== HEX_DIGITS[known] || !/^[0-9a-fA-F]+$/.test(hex)) return null;
+  return { algorithm: known, digest: hex.toLowerCase() };
+}
+
+/** The digest of hex digits whose number tells the algorithm; null where no algorithm has that many. */
+export function digestOfLength(hex: string): NamedDigest | null {
+  const algorithm = ALGORITHMS.find((one) => HEX_DIGITS[one] === hex.length);
+  return algorithm === undefined ? null : parseDigest(algorithm, hex);
+}
+
+/** The bytes as lower-case hex digits, two for each byte. */
+export function toHex(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }

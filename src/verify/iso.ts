@@ -1,4 +1,4 @@
-import { broken, type Walk, type WalkedFile } from "./walk.ts";
+import { beginsWith, broken, type Walk, type WalkedFile } from "./walk.ts";
 
 /** Sector 16, the first one behind the system area. */
 const PRIMARY_DESCRIPTOR_AT = 32_768;
@@ -12,7 +12,7 @@ const BLOCK_SIZES = [512, 1024, 2048];
  */
 export function* walkIso(file: WalkedFile): Walk {
   const descriptor = yield { at: PRIMARY_DESCRIPTOR_AT, size: DESCRIPTOR_BYTES };
-  if (!PRIMARY_DESCRIPTOR_START.every((byte, index) => descriptor[index] === byte)) return { kind: "unknown" };
+  if (!beginsWith(descriptor, PRIMARY_DESCRIPTOR_START)) return { kind: "unknown" };
   if (descriptor.length < DESCRIPTOR_BYTES) return broken("the image ends inside its primary volume descriptor");
   const view = new DataView(descriptor.buffer, descriptor.byteOffset, DESCRIPTOR_BYTES);
   const blocks = view.getUint32(80, true);

@@ -1,7 +1,4 @@
-import { broken, type Walk } from "./walk.ts";
-import type { Verdict } from "./verifier.ts";
-
-type Broken = Extract<Verdict, { kind: "broken" }>;
+import { beginsWith, broken, type Broken, type Walk } from "./walk.ts";
 
 /** rpm refuses larger headers. The limits bound the time of the walk; memory holds only the values asked for. */
 const MAX_INDEX_ENTRIES = 65_536;
@@ -22,9 +19,11 @@ export interface WantedTag {
   readonly bytes: number;
 }
 
+/** Raw values by tag. */
+export type Values = ReadonlyMap<number, Uint8Array>;
+
 /** Where the parts of a header lie, as absolute offsets. */
 export interface HeaderIntro {
-  readonly kind: "intro";
   readonly what: string;
   readonly entries: number;
   readonly indexAt: number;
@@ -37,7 +36,7 @@ export interface HeaderIntro {
 export function* readHeaderIntro(what: string, at: number): Walk<HeaderIntro | Broken> {
   const intro = yield { at, size: INTRO_BYTES };
   if (intro.length < INTRO_BYTES) return broken(`the file ends before the rpm's ${what}, which starts at ${at}`);
-  if (!HEADER_MAGIC.every((byte, index) => intro[index] === byte)) return broken(`the rpm has no ${what} at ${at}: its magic is missing`);
+  if (!beginsWith(intro, HEADER_MAGIC)) return broken(`the rpm has no ${what} at ${at}: its magic is missing`);
   const view = viewOf(intro);
   const entries = view.getUint32(8);
   const dataBytes = view.getUint32(12);
@@ -46,17 +45,14 @@ export function* readHeaderIntro(what: string, at: number): Walk<HeaderIntro | B
   if (dataBytes > MAX_DATA_BYTES) return broken(`the rpm's ${what} has ${dataBytes} bytes of data: ${MAX_DATA_BYTES} are allowed`);
   const indexAt = at + INTRO_BYTES;
   const dataAt = indexAt + entries * ENTRY_BYTES;
-  return { kind: "intro", what, entries, indexAt, dataAt, end: dataAt + dataBytes };
+  return { what, entries, indexAt, dataAt, end: dataAt + dataBytes };
 }
 
 /**
  * Reads the raw values of the `wanted` tags. A value ends where the data ends or the next wanted value starts: a walk cannot read backwards, so a
  * header with false offsets yields short values.
  */
-export function* readHeaderValues(
-  header: HeaderIntro,
-  wanted: readonly WantedTag[],
-): Walk<{ kind: "values"; values: ReadonlyMap<number, Uint8Array> } | Broken> {
+export function* readHeaderValues(header: HeaderIntro, wanted: readonly WantedTag[]): Walk<Values | Broken> {
   const truncated = broken(`the file ends inside the rpm's ${header.what}, which reaches to ${header.end}`);
   const found = new Map<number, { wanted: WantedTag; at: number }>();
   for (let index = 0; index < header.entries; index++) {
@@ -78,7 +74,7 @@ export function* readHeaderValues(
     if (value.length < size) return truncated;
     values.set(tag.tag, value.slice());
   }
-  return { kind: "values", values };
+  return values;
 }
 
 function viewOf(bytes: Uint8Array): DataView {

@@ -1,5 +1,17 @@
 import { createDigestRanges, type CreateDigest, type DigestRange } from "./digest-ranges.ts";
-import type { DeclaredLength, Verdict, Verifier } from "./verifier.ts";
+
+/**
+ * Whether a file is what its own structure says it should be. `whole`: its format, its length and the digests that it states of itself agree;
+ * `broken`: they do not, and `reason` says how in words for log and client; `unknown`: its format is none that is known here, or states no length.
+ */
+export type Verdict = { readonly kind: "whole" | "unknown" } | Broken;
+export type Broken = { readonly kind: "broken"; readonly reason: string };
+
+/**
+ * The length in bytes that the file declares of itself. `pending`: not read yet; `exact`: rpm, deb; `at-least`: iso, and a deb to which members may
+ * be appended; `unknown`: the format states none, or there is no known format.
+ */
+export type DeclaredLength = { readonly kind: "pending" | "unknown" } | { readonly kind: "exact" | "at-least"; readonly bytes: number };
 
 /** After this many bytes `declared()` is `unknown` if no length was declared: the client waits no longer for its headers. */
 const DECLARED_WITHIN_BYTES = 1024 * 1024;
@@ -25,7 +37,6 @@ export interface WalkedFile {
   uncover(range: DigestRange): void;
 }
 
-/** What the caller knows of the file, and how to hash it. */
 export interface WalkOptions {
   /** Bytes that the upstream's headers promise. */
   readonly contentLength?: number | undefined;
@@ -33,19 +44,22 @@ export interface WalkOptions {
   readonly createDigest?: CreateDigest | undefined;
 }
 
-/** The verdict `broken`. */
-export const broken = (reason: string): Extract<Verdict, { kind: "broken" }> => ({ kind: "broken", reason });
+export const broken = (reason: string): Broken => ({ kind: "broken", reason });
 
-/** Runs a walk over chunks of any size. It holds one field at a time, never a chunk. */
-export function createWalker(startWalk: (file: WalkedFile) => Walk, options: WalkOptions): Verifier {
-  const { contentLength } = options;
-  const ranges = createDigestRanges(options.createDigest);
+/** Whether `bytes` begin with all of `start`. */
+export function beginsWith(bytes: ArrayLike<number>, start: Uint8Array | readonly number[]): boolean {
+  return start.every((byte: number, index: number) => bytes[index] === byte);
+}
+
+/** Verifies one file by a walk while its chunks, of any size, pass. It holds one field at a time, never a chunk. No input makes it throw. */
+export function createWalker(startWalk: (file: WalkedFile) => Walk, { contentLength, createDigest }: WalkOptions) {
+  const ranges = createDigestRanges(createDigest);
   let fed = 0;
   let length: DeclaredLength = { kind: "pending" };
   let verdict: Verdict | null = null;
 
-  const fail = (reason: string): void => {
-    if (verdict?.kind !== "broken") verdict = broken(reason);
+  const fail = (reason: string | null): void => {
+    if (reason !== null && verdict?.kind !== "broken") verdict = broken(reason);
   };
   const walk = startWalk({
     contentLength,
@@ -89,28 +103,28 @@ export function createWalker(startWalk: (file: WalkedFile) => Walk, options: Wal
   };
 
   return {
-    feed(chunk) {
+    /** Takes the bytes that follow those fed before. The view is not kept; the next call must wait for a returned promise. */
+    feed(chunk: Uint8Array): void | Promise<void> {
       if (verdict?.kind === "broken") return;
       advance(chunk);
       const start = fed;
       fed += chunk.length;
       if (length.kind === "exact" && fed > length.bytes) fail(`the file declares ${formatDeclaredLength(length)}, but more follow`);
-      if (ranges.isEmpty()) return;
-      return ranges.feed(start, chunk).then((mismatch) => {
-        if (mismatch !== null) fail(mismatch);
-      });
+      return ranges.isEmpty() ? undefined : ranges.feed(start, chunk).then(fail);
     },
-    declared: () => (length.kind === "pending" && (fed >= DECLARED_WITHIN_BYTES || verdict !== null) ? { kind: "unknown" } : length),
+    /**
+     * The declared length, as soon as it is known; no more `pending` once 1 MiB was fed. The end of a deb's last member so far is `exact` only where
+     * `contentLength` equals it.
+     */
+    declared: (): DeclaredLength =>
+      length.kind === "pending" && (fed >= DECLARED_WITHIN_BYTES || verdict !== null) ? { kind: "unknown" } : length,
+    /** Why the file is broken, as soon as that is known, so that the reader can stop early; null: not broken so far. */
     broken: () => (verdict?.kind === "broken" ? verdict.reason : null),
-    async finish() {
+    /** The verdict, after the last byte was fed. */
+    async finish(): Promise<Verdict> {
       while (verdict === null) resume(held.subarray(0, heldLength));
-      if (verdict.kind !== "broken" && "bytes" in length && fed < length.bytes) {
-        fail(`the file declares ${formatDeclaredLength(length)}, but ends after ${fed}`);
-      }
-      if (verdict.kind !== "broken") {
-        const mismatch = await ranges.finish();
-        if (mismatch !== null) fail(mismatch);
-      }
+      if ("bytes" in length && fed < length.bytes) fail(`the file declares ${formatDeclaredLength(length)}, but ends after ${fed}`);
+      if (verdict.kind !== "broken") fail(await ranges.finish());
       return verdict;
     },
   };

@@ -1,4 +1,4 @@
-import { broken, type Walk, type WalkedFile } from "./walk.ts";
+import { beginsWith, broken, type Broken, type Walk, type WalkedFile } from "./walk.ts";
 
 /** The first bytes of an xz stream. */
 export const XZ_MAGIC = [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00];
@@ -18,33 +18,29 @@ const CHECK_BYTES = [0, 4, 4, 4, 8, 8, 8, 16, 16, 16, 32, 32, 32, 64, 64, 64];
 export function* walkXz(file: WalkedFile): Walk {
   file.declare({ kind: "unknown" });
   for (let at = 0; ;) {
-    const stream = yield* walkStream(at);
-    if (stream.reason !== undefined) return broken(stream.reason);
-    at = stream.end;
+    const end = yield* walkStream(at);
+    if (typeof end !== "number") return end;
+    at = end;
     for (let isPadding = true; isPadding;) {
       const next = yield { at, size: SNIFFED_BYTES };
       if (next.length === 0) return { kind: "whole" };
-      const isStart = next.length === SNIFFED_BYTES && next.every((byte, index) => byte === XZ_MAGIC[index]);
+      const isStart = next.length === SNIFFED_BYTES && beginsWith(XZ_MAGIC, next);
       isPadding = next.length === SNIFFED_BYTES && next.every((byte) => byte === 0);
-      if (!isStart && !isPadding) return broken(`what follows the xz stream that ends at ${stream.end} is neither a stream nor padding`);
+      if (!isStart && !isPadding) return broken(`what follows the xz stream that ends at ${end} is neither a stream nor padding`);
       if (isPadding) at += SNIFFED_BYTES;
     }
   }
 }
 
-/** The offset at which a part of the file ends, or why the part is broken. */
-type Part = { readonly end: number; readonly reason?: undefined } | { readonly reason: string };
-type Chunks = { readonly end: number; readonly contentBytes: number; readonly reason?: undefined } | { readonly reason: string };
+const CUT_STREAM = broken("the file ends inside an xz stream");
 
-const CUT_STREAM = { reason: "the file ends inside an xz stream" } as const;
-
-function* walkStream(start: number): Walk<Part> {
+/** The offset at which the stream ends. */
+function* walkStream(start: number): Walk<number | Broken> {
   const header = (yield { at: start + SNIFFED_BYTES, size: STREAM_HEADER_BYTES - SNIFFED_BYTES }).slice();
   if (header.length < STREAM_HEADER_BYTES - SNIFFED_BYTES) return CUT_STREAM;
   const [y, nul, flags = 0, check = 0] = header;
-  if (y !== XZ_MAGIC[4] || nul !== XZ_MAGIC[5] || flags !== 0 || check >= CHECK_BYTES.length) {
-    return { reason: `the xz stream at ${start} has a malformed header` };
-  }
+  if (y !== XZ_MAGIC[4] || nul !== XZ_MAGIC[5] || flags !== 0 || check >= CHECK_BYTES.length)
+    return broken(`the xz stream at ${start} has a malformed header`);
   const checkBytes = CHECK_BYTES[check] ?? 0;
   let at = start + STREAM_HEADER_BYTES;
   let [blocks, recordBytes] = [0, 0];
@@ -55,7 +51,7 @@ function* walkStream(start: number): Walk<Part> {
     if (headerSize === 0) break;
     const headerBytes = (headerSize + 1) * 4;
     const packed = yield* walkLzma2(at + headerBytes);
-    if (packed.reason !== undefined) return packed;
+    if ("reason" in packed) return packed;
     const unpadded = packed.end - at + checkBytes;
     blocks++;
     recordBytes += integerBytes(unpadded) + integerBytes(packed.contentBytes);
@@ -67,19 +63,19 @@ function* walkStream(start: number): Walk<Part> {
   if (footer.length < FOOTER_BYTES) return CUT_STREAM;
   const view = new DataView(footer.buffer, footer.byteOffset, FOOTER_BYTES);
   const fits = view.getUint32(4, true) === indexBytes / 4 - 1 && footer[8] === flags && footer[9] === check;
-  if (!fits || footer[10] !== 0x59 || footer[11] !== 0x5a) return { reason: `the xz stream at ${start} has no footer at ${at}` };
-  return { end: at + FOOTER_BYTES };
+  if (!fits || footer[10] !== 0x59 || footer[11] !== 0x5a) return broken(`the xz stream at ${start} has no footer at ${at}`);
+  return at + FOOTER_BYTES;
 }
 
 /** Walks the chunks up to the end marker; LZMA2 is the last filter of every xz block. */
-function* walkLzma2(start: number): Walk<Chunks> {
+function* walkLzma2(start: number): Walk<{ readonly end: number; readonly contentBytes: number } | Broken> {
   let [at, contentBytes] = [start, 0];
   for (;;) {
     const [control] = yield { at, size: 1 };
     if (control === undefined) return CUT_STREAM;
     at++;
     if (control === 0) return { end: at, contentBytes };
-    if (control > 2 && control < 0x80) return { reason: `the LZMA2 chunk at ${at - 1} has a control byte that does not exist` };
+    if (control > 2 && control < 0x80) return broken(`the LZMA2 chunk at ${at - 1} has a control byte that does not exist`);
     const isPacked = control >= 0x80;
     const sizes = yield { at, size: isPacked ? 4 : 2 };
     if (sizes.length < (isPacked ? 4 : 2)) return CUT_STREAM;

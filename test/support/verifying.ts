@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
 import fc from "fast-check";
-import { createVerifier, type CreateDigest } from "../../src/verify/create-verifier.ts";
-import type { DeclaredLength, Verdict } from "../../src/verify/verifier.ts";
+import { createVerifier } from "../../src/verify/create-verifier.ts";
+import type { CreateDigest } from "../../src/verify/digest-ranges.ts";
+import type { DeclaredLength, Verdict } from "../../src/verify/walk.ts";
 
 /** What `crypto.DigestStream` is in workerd. */
 export const createNodeDigest: CreateDigest = (algorithm) => {

@@ -14,7 +14,7 @@ import type { ServeDependencies } from "../../src/serve/shared/dependencies.ts";
 import { StoreError, type ObjectStore } from "../../src/store/object-store.ts";
 import { createR2Store } from "../../src/store/r2-store.ts";
 import type { UpstreamAnswer, UpstreamRequest, Upstreams } from "../../src/upstream/upstream.ts";
-import { toHex } from "../../src/verify/to-hex.ts";
+import { toHex } from "../../src/verify/expectation.ts";
 import { craftRpm } from "../support/crafted-rpm.ts";
 
 const { BUCKET, FLIGHTS } = env as unknown as { BUCKET: R2Bucket; FLIGHTS: DurableObjectNamespace<FillCoordinator> };

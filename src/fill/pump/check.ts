@@ -2,9 +2,10 @@ import type { PathClass } from "../../config/config.ts";
 import type { Verified } from "../../store/stored-object.ts";
 import type { Expectation } from "../../verify/expectation.ts";
 import { HTML_SNIFF_BYTES, isHtmlBody } from "../../verify/html.ts";
-import { createVerifier, type CreateDigest } from "../../verify/create-verifier.ts";
-import { toHex } from "../../verify/to-hex.ts";
-import type { DeclaredLength } from "../../verify/verifier.ts";
+import { createVerifier } from "../../verify/create-verifier.ts";
+import type { CreateDigest } from "../../verify/digest-ranges.ts";
+import { toHex } from "../../verify/expectation.ts";
+import type { DeclaredLength } from "../../verify/walk.ts";
 
 /** Judges the bytes of one fill from the first to the last, in constant memory. */
 export interface Check {

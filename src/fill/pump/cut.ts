@@ -2,7 +2,7 @@ import { describeObject } from "../../store/describe-object.ts";
 import { newVersion } from "../../store/keys.ts";
 import type { StoredObject } from "../../store/stored-object.ts";
 import type { Representation } from "../../upstream/upstream.ts";
-import type { DeclaredLength } from "../../verify/verifier.ts";
+import type { DeclaredLength } from "../../verify/walk.ts";
 import type { SliceLease } from "../flight/leases.ts";
 import { lastSlice, type Fill, type Run, type SliceBuffer } from "../shared/fill.ts";
 import { takeBuffer } from "../shared/slice-buffers.ts";

@@ -3,7 +3,7 @@ import type { Target } from "../../route/target.ts";
 import type { ObjectStore } from "../../store/object-store.ts";
 import type { StoredObject } from "../../store/stored-object.ts";
 import type { Upstreams } from "../../upstream/upstream.ts";
-import type { CreateDigest } from "../../verify/create-verifier.ts";
+import type { CreateDigest } from "../../verify/digest-ranges.ts";
 import type { Expectation } from "../../verify/expectation.ts";
 import type { Leases } from "../flight/leases.ts";
 import type { Memory } from "../shared/memory.ts";

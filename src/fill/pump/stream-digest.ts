@@ -1,4 +1,4 @@
-import type { CreateDigest } from "../../verify/create-verifier.ts";
+import type { CreateDigest } from "../../verify/digest-ranges.ts";
 
 /** Incremental digests by workerd's `crypto.DigestStream`, which Node lacks. */
 export const createStreamDigest: CreateDigest = (algorithm) => {

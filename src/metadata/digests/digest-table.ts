@@ -1,4 +1,4 @@
-import { toHex } from "../../verify/to-hex.ts";
+import { toHex } from "../../verify/expectation.ts";
 import type { NamedPackage } from "../formats/parse-primary.ts";
 
 /**

@@ -2,7 +2,7 @@ import { distributionOf } from "../../config/distributions.ts";
 import type { Target } from "../../route/target.ts";
 import type { ObjectStore } from "../../store/object-store.ts";
 import { readPart } from "../../store/read-object.ts";
-import type { Expected } from "../ports/repositories.ts";
+import type { Expected } from "../../verify/expectation.ts";
 import { findInPage, PAGE_BYTES, pageOffset } from "./digest-table.ts";
 import { type Lookup, tableKey, type TableRef } from "./table-directory.ts";
 

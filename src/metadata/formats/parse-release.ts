@@ -1,4 +1,4 @@
-import { ALGORITHMS, type NamedDigest, parseDigest } from "../../verify/digest-name.ts";
+import { ALGORITHMS, type NamedDigest, parseDigest } from "../../verify/expectation.ts";
 import { type Entry, MalformedError, MAX_ROOT_ENTRIES, type ParsedRoot, type RootParse, parsing } from "./parsed-root.ts";
 import { isContained, join } from "./repository-path.ts";
 

@@ -1,4 +1,4 @@
-import { parseDigest } from "../../verify/digest-name.ts";
+import { parseDigest } from "../../verify/expectation.ts";
 import { type Entry, MalformedError, MAX_ROOT_ENTRIES, parsing, type RootParse } from "./parsed-root.ts";
 import { readXml } from "./read-xml.ts";
 import { isContained, join } from "./repository-path.ts";

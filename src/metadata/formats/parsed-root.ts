@@ -1,4 +1,4 @@
-import type { NamedDigest } from "../../verify/digest-name.ts";
+import type { NamedDigest } from "../../verify/expectation.ts";
 
 /** A file that a root names. */
 export interface Entry extends NamedDigest {

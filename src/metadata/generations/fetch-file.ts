@@ -4,7 +4,7 @@ import { contentKey, newVersion } from "../../store/keys.ts";
 import type { ObjectStore } from "../../store/object-store.ts";
 import type { StoredObject } from "../../store/stored-object.ts";
 import { type ByteSource, type Representation, SourceError, type UpstreamFailure, type Upstreams } from "../../upstream/upstream.ts";
-import { toHex } from "../../verify/to-hex.ts";
+import { toHex } from "../../verify/expectation.ts";
 import { concatBytes } from "../formats/concat-bytes.ts";
 import type { StoredFile } from "../members/generation.ts";
 

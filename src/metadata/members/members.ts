@@ -3,7 +3,7 @@ import type { RepositoryPlace } from "../../route/place.ts";
 import { DAY_MS } from "../../http/units.ts";
 import { contentKey, parseStoredObjectText } from "../../store/keys.ts";
 import type { StoredObject } from "../../store/stored-object.ts";
-import { BY_HASH_FOLDERS, type NamedDigest } from "../../verify/digest-name.ts";
+import { byHashFolder, type NamedDigest } from "../../verify/expectation.ts";
 import type { Entry } from "../formats/parsed-root.ts";
 import type { EnsureStored, EnsureStoredAnswer } from "../ports/ensure-stored.ts";
 import type { KeptState } from "../ports/kept-state.ts";
@@ -100,10 +100,9 @@ export function createMembers({ mirror, ensureStored, kept, now, usedForMs }: Me
 
 /** The paths at which an upstream may have a member: first the by-hash one, at which the content never changes, then the member's own. */
 export function memberCandidates(member: MemberFile, byHash: boolean): readonly string[] {
-  const folder = BY_HASH_FOLDERS[member.algorithm];
-  if (!byHash || folder === undefined) return [member.path];
+  if (!byHash) return [member.path];
   const slash = member.path.lastIndexOf("/") + 1;
-  return [`${member.path.slice(0, slash)}by-hash/${folder}/${member.digest}`, member.path];
+  return [`${member.path.slice(0, slash)}by-hash/${byHashFolder(member.algorithm)}/${member.digest}`, member.path];
 }
 
 /** The name under which a member's use is noted. Of rpm-md it is the type of data, since hash-prefixed file names change with each generation. */

@@ -1,7 +1,7 @@
 import type { Target } from "../../route/target.ts";
 import type { StoredObject } from "../../store/stored-object.ts";
 import type { UpstreamFailure } from "../../upstream/upstream.ts";
-import type { Expectation } from "../../verify/expectation.ts";
+import type { Expected } from "../../verify/expectation.ts";
 
 /** How a repository answers for one of its files. */
 export type Resolution =
@@ -26,18 +26,6 @@ export type Resolution =
   | { readonly kind: "opaque" }
   /** No upstream gave a usable answer and no generation is held, or the upstream is half-way through a sync, or the repository cannot be asked. */
   | UpstreamFailure;
-
-/** What is known of a file's content before it is fetched. */
-export type Expected =
-  /** The file must have this digest, and the size if it is set. */
-  | { readonly kind: "known"; readonly expectation: Expectation }
-  /** Neither an index nor a root nor the file's own name says anything of it, or two indexes contradict each other. */
-  | { readonly kind: "none" }
-  /**
-   * The index that may name the file is still being read. The caller stores the file as `provisional` (store/stored-object.ts). When the digest table
-   * lands, digests/settle-provisional.ts compares it: a file of other bytes is deleted, any other loses the mark.
-   */
-  | { readonly kind: "building" };
 
 /** The repositories of all mirrors as their callers see them (docs/generations.md). */
 export interface Repositories {

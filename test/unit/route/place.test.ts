@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Distro, PathClass } from "../../../src/config/config.ts";
 import { placeOf, type RepositoryKind, type RepositoryPlace } from "../../../src/route/place.ts";
-import type { NamedDigest } from "../../../src/verify/digest-name.ts";
+import type { NamedDigest } from "../../../src/verify/expectation.ts";
 
 const MD5 = "d41d8cd98f00b204e9800998ecf8427e";
 const SHA1 = "da39a3ee5e6b4b0d3255bfef95601890afd80709";

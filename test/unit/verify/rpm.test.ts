@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { createVerifier, type CreateDigest } from "../../../src/verify/create-verifier.ts";
+import { createVerifier } from "../../../src/verify/create-verifier.ts";
+import type { CreateDigest } from "../../../src/verify/digest-ranges.ts";
 import { craftHeader, craftRpm, int32, int64, text } from "../../support/crafted-rpm.ts";
 import { buildRpm, RPM_TOOLS } from "../../support/packages.ts";
 import { makeNoise } from "../../support/fixture.ts";

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { createCheck, type Check, type CheckOptions } from "../../../../src/fill/pump/check.ts";
-import type { CreateDigest } from "../../../../src/verify/create-verifier.ts";
+import type { CreateDigest } from "../../../../src/verify/digest-ranges.ts";
 import { HTML_SNIFF_BYTES } from "../../../../src/verify/html.ts";
 import { craftRpm } from "../../../support/crafted-rpm.ts";
 import { makeNoise } from "../../../support/fixture.ts";

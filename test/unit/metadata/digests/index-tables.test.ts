@@ -1,11 +1,12 @@
 import { gzipSync } from "node:zlib";
 import { expect, test } from "vitest";
-import type { Expected, Repositories } from "../../../../src/metadata/ports/repositories.ts";
+import type { Repositories } from "../../../../src/metadata/ports/repositories.ts";
 import { createIndexTables } from "../../../../src/metadata/digests/index-tables.ts";
 import { createRepositories } from "../../../../src/metadata/create-repositories.ts";
 import { createPublishedDigests } from "../../../../src/metadata/digests/published-digests.ts";
 import { createTableDirectory, type TableDirectory } from "../../../../src/metadata/digests/table-directory.ts";
 import type { Target } from "../../../../src/route/target.ts";
+import type { Expected } from "../../../../src/verify/expectation.ts";
 import type { StoredObject } from "../../../../src/store/stored-object.ts";
 import { clearsigned, packages, pacmanDatabase, primary, release, repomd, sha256 } from "../samples.ts";
 import {
