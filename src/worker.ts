@@ -12,7 +12,7 @@ import { createPublishedDigests } from "./metadata/digests/published-digests.ts"
 import { rememberTables } from "./metadata/digests/remember-tables.ts";
 import { RepositoryObjectBase, type RepositoryObjectDependencies } from "./metadata/repository-object.ts";
 import { BOOK_SHARD, shardOf } from "./retention/batch.ts";
-import { createLedgerPort, LedgerObjectBase, type LedgerObjectDependencies } from "./retention/ledger-object.ts";
+import { LedgerObjectBase, type LedgerObjectDependencies } from "./retention/ledger-object.ts";
 import { refuse } from "./serve/answer/failure.ts";
 import { createConfirmations } from "./serve/shared/confirmations.ts";
 import { createDiskStore } from "./store/disk-store.ts";
@@ -144,7 +144,7 @@ function buildCore(env: Env): Core {
   return composeCore(parsed.config, store, leases, {
     isLocal: LOCAL === true,
     fetch: (url, init) => (env.NETWORK ?? globalThis).fetch(url, init),
-    ledger: createLedgerPort((name) => ledgerStub(env, name)),
+    ledger: (name) => ledgerStub(env, name),
     cached: (bare) => (env.DISK === undefined ? edgeCached(bare, parsed.config, env) : bare),
     streamPut: env.DISK === undefined && parsed.config.plan === "free" ? createR2StreamPut(env.BUCKET as R2Bucket) : null,
     waitUntil,

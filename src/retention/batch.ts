@@ -1,6 +1,8 @@
+import type { Config } from "../config/config.ts";
+import { placeOf } from "../route/place.ts";
 import type { DayCount } from "../watch/history.ts";
 
-/** What the ledger keeps of an object that was stored. */
+/** What the ledger keeps of an object that was stored. Times here are milliseconds since the epoch. */
 export interface StoredRecord {
   readonly key: string;
   readonly version: string;
@@ -10,7 +12,6 @@ export interface StoredRecord {
   readonly sliceBytes: number | null;
   /** Class of its path (docs/configuration.md). */
   readonly class: string;
-  /** Milliseconds since the epoch. */
   readonly storedAt: number;
 }
 
@@ -20,7 +21,6 @@ export interface UseRecord {
   readonly uses: number;
   /** Bytes sent to clients. */
   readonly served: number;
-  /** Milliseconds since the epoch. */
   readonly lastUsedAt: number;
 }
 
@@ -45,4 +45,14 @@ export const BOOK_SHARD = "-";
 export function shardOf(key: string): string {
   const slash = key.indexOf("/");
   return slash <= 0 ? BOOK_SHARD : key.slice(0, slash);
+}
+
+/** The class of a stored key by its mirror's patterns; content-addressed keys are `member`. */
+export function classifyKeys({ mirrors }: Config): (key: string) => string {
+  return (key) => {
+    const mirror = mirrors.get(shardOf(key));
+    if (mirror === undefined) return "member";
+    const [path = ""] = key.slice(mirror.name.length + 1).split("?", 1);
+    return placeOf(mirror, path).class;
+  };
 }

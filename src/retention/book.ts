@@ -1,18 +1,8 @@
 import type { ObjectStore } from "../store/object-store.ts";
 import { rowsOf, type Sql } from "../store/sql.ts";
-import { createHistory, type DayCount, type History } from "../watch/history.ts";
+import { createHistory, type DayCount } from "../watch/history.ts";
 import type { Ledger, LedgerRow, Totals } from "./ledger.ts";
-import {
-  bytesToEvict,
-  chooseVictims,
-  compareCandidates,
-  hasRoom,
-  HIGH_SHARE,
-  isStorableSize,
-  raiseAge,
-  type Candidate,
-  type Holdings,
-} from "./policy.ts";
+import { bytesToEvict, chooseVictims, compareCandidates, hasRoom, HIGH_SHARE, isStorableSize, raiseAge, type Holdings } from "./policy.ts";
 import { reapOrphans } from "./reconcile.ts";
 import type { Shard, SweepReport } from "./shard.ts";
 
@@ -37,11 +27,11 @@ export interface Reservation extends BudgetView {
   readonly admitted: boolean;
 }
 
-/** A shard as the book calls it: in the same Durable Object or in another one. */
-export type ShardPort = {
-  readonly [Method in "lowest" | "evict" | "reap" | "sweep" | "known"]: (
-    ...parameters: Parameters<Shard[Method]>
-  ) => Promise<Awaited<ReturnType<Shard[Method]>>>;
+/** Some methods of `T`, called on one in the same Durable Object or, as a stub, in another one. */
+export type Remote<T, Method extends keyof T> = {
+  readonly [Name in Method]: T[Name] extends (...parameters: infer Parameters) => infer Result
+    ? (...parameters: Parameters) => Result | Promise<Awaited<Result>>
+    : never;
 };
 
 /** What the book works with. */
@@ -55,31 +45,15 @@ export interface BookDependencies {
   readonly budget: number;
   /** Names of every configured mirror, and `BOOK_SHARD`. */
   readonly shardNames: readonly string[];
-  readonly shard: (name: string) => ShardPort;
+  readonly shard: (name: string) => Remote<Shard, "lowest" | "evict" | "reap" | "sweep" | "known">;
   readonly log: (message: string) => void;
 }
 
 /** The budget over all shards: decides which fill may store its bytes and which objects are evicted. */
-export interface Book {
-  /** Takes in a shard's totals, ends the reservations of the keys that `arrived` in it, and adds `days` to the history. */
-  report(shard: string, totals: Totals, arrived: readonly string[], days?: readonly DayCount[]): BudgetView;
-  /**
-   * Reserves `size` bytes for one fill, and evicts if there is no room. Admits only what fits in the budget beside everything stored or reserved and the
-   * slices of evicted objects. `unreported`: bytes of other fills that the calling isolate admitted and that no ledger knows yet.
-   */
-  reserve(key: string, size: number, unreported: number): Promise<Reservation>;
-  /** The objects that would be evicted next, in order. */
-  next(limit: number): Promise<readonly LedgerRow[]>;
-  /** One bounded run of housekeeping over all shards. Rejects at the first shard that fails; the next run does the rest. */
-  sweep(): Promise<readonly (SweepReport & { readonly shard: string })[]>;
-  /** The budget, with each shard's totals. */
-  view(): BudgetView & { readonly reserved: number; readonly shards: readonly (Totals & { readonly shard: string })[] };
-  /** Days and repositories of all mirrors. */
-  readonly history: History;
-}
+export type Book = ReturnType<typeof createBook>;
 
 /** Opens the book in `sql`, and makes its tables at the first start. */
-export function createBook(deps: BookDependencies): Book {
+export function createBook(deps: BookDependencies) {
   const { sql, ledger, now, budget, log } = deps;
   sql.exec("CREATE TABLE IF NOT EXISTS shards (name TEXT PRIMARY KEY, objects INTEGER, live INTEGER, dead INTEGER) WITHOUT ROWID");
   sql.exec("CREATE TABLE IF NOT EXISTS reserved (key TEXT PRIMARY KEY, size INTEGER NOT NULL, at INTEGER NOT NULL) WITHOUT ROWID");
@@ -93,13 +67,13 @@ export function createBook(deps: BookDependencies): Book {
 
   function holdings(exceptKey = ""): Holdings {
     sql.exec("DELETE FROM reserved WHERE at <= ?", now() - RESERVATION_MS);
-    const [held] = rowsOf<Holdings>(
+    const [sums] = rowsOf<Holdings>(
       sql,
       `SELECT coalesce(sum(live), 0) + (SELECT coalesce(sum(size), 0) FROM reserved WHERE key <> ?) AS live, coalesce(sum(dead), 0) AS dead
         FROM shards`,
       exceptKey,
     );
-    return held ?? { live: 0, dead: 0 };
+    return sums ?? { live: 0, dead: 0 };
   }
 
   function note(shard: string, { objects, live, dead }: Totals): void {
@@ -115,7 +89,7 @@ export function createBook(deps: BookDependencies): Book {
    * The lowest candidates over all shards. A shard that named only some of its rows may have others that come before the rows of other shards: so only
    * candidates up to the first such end are returned.
    */
-  async function lowest(limit: number): Promise<readonly (Candidate & LedgerRow & { readonly shard: string })[]> {
+  async function lowest(limit: number): Promise<readonly (LedgerRow & { readonly shard: string })[]> {
     const lists = await Promise.all(
       shardNames().map(async (shard) => {
         const { rows, end } = await deps.shard(shard).lowest(limit);
@@ -132,11 +106,9 @@ export function createBook(deps: BookDependencies): Book {
     for (let evicted = 0; evicted < MAX_EVICTED;) {
       const wanted = bytesToEvict(holdings(key), size, budget);
       if (wanted <= 0) break;
-      // oxlint-disable-next-line no-await-in-loop -- round after round, lowest first
       const victims = chooseVictims(await lowest(PER_SHARD), wanted).slice(0, MAX_EVICTED - evicted);
       if (victims.length === 0) break;
       for (const [shard, rows] of Map.groupBy(victims, (victim) => victim.shard)) {
-        // oxlint-disable-next-line no-await-in-loop
         note(shard, await deps.shard(shard).evict(rows.map((row) => row.key)));
       }
       ageFactor = victims.reduce(raiseAge, ageFactor);
@@ -144,30 +116,34 @@ export function createBook(deps: BookDependencies): Book {
       evicted += victims.length;
     }
     if (hasRoom(holdings(key), size, budget)) return;
-    for (const shard of shardNames()) {
-      // oxlint-disable-next-line no-await-in-loop
-      note(shard, await deps.shard(shard).reap(true));
-    }
+    for (const shard of shardNames()) note(shard, await deps.shard(shard).reap(true));
   }
 
   async function makeRoomAlone(key: string, size: number): Promise<void> {
-    while (making !== null) {
-      // oxlint-disable-next-line no-await-in-loop
-      await making;
-    }
+    while (making !== null) await making;
     if (bytesToEvict(holdings(key), size, budget) <= 0 && hasRoom(holdings(key), size, budget)) return;
     making = makeRoom(key, size).finally(() => (making = null));
     await making;
   }
 
+  async function known(versions: readonly string[]): Promise<ReadonlySet<string>> {
+    const lists = await Promise.all(shardNames().map(async (shard) => deps.shard(shard).known(versions)));
+    return new Set(lists.flat());
+  }
+
   return {
-    report(shard, totals, arrived, days = []) {
+    /** Takes in a shard's totals, ends the reservations of the keys that `arrived` in it, and adds `days` to the history. */
+    report(shard: string, totals: Totals, arrived: readonly string[], days: readonly DayCount[] = []): BudgetView {
       note(shard, totals);
       history.count(days);
       for (const key of arrived) sql.exec("DELETE FROM reserved WHERE key = ?", key);
       return view();
     },
-    async reserve(key, size, unreported) {
+    /**
+     * Reserves `size` bytes for one fill, and evicts if there is no room. Admits only what fits in the budget beside everything stored or reserved and
+     * the slices of evicted objects. `unreported`: bytes of other fills that the calling isolate admitted and that no ledger knows yet.
+     */
+    async reserve(key: string, size: number, unreported: number): Promise<Reservation> {
       if (!isStorableSize(size, budget)) return { admitted: false, ...view() };
       const wanted = size + unreported;
       try {
@@ -179,30 +155,27 @@ export function createBook(deps: BookDependencies): Book {
       if (admitted) sql.exec("INSERT OR REPLACE INTO reserved VALUES (?, ?, ?)", key, size, now());
       return { admitted, ...view() };
     },
-    next: async (limit) => (await lowest(limit)).slice(0, limit),
-    async sweep() {
+    /** The objects that would be evicted next, in order. */
+    next: async (limit: number): Promise<readonly LedgerRow[]> => (await lowest(limit)).slice(0, limit),
+    /** One bounded run of housekeeping over all shards. Rejects at the first shard that fails; the next run does the rest. */
+    async sweep(): Promise<readonly (SweepReport & { readonly shard: string })[]> {
       const reports = [];
       for (const shard of shardNames()) {
-        // oxlint-disable-next-line no-await-in-loop -- one shard's failure ends the run, and the next run begins with what it left
         const report = await deps.shard(shard).sweep(ageFactor);
         note(shard, report.totals);
         reports.push({ shard, ...report });
       }
-      const { live } = holdings();
-      if (live > budget * HIGH_SHARE) await makeRoomAlone("", 0);
+      if (holdings().live > budget * HIGH_SHARE) await makeRoomAlone("", 0);
       await reapOrphans(ledger, deps.store, { known, passesBegan: Math.min(...reports.map(({ passBegan }) => passBegan)), now: now() });
       return reports;
     },
+    /** The budget, with each shard's totals. */
     view: () => ({
       ...view(),
       reserved: rowsOf<{ size: number }>(sql, "SELECT coalesce(sum(size), 0) AS size FROM reserved")[0]?.size ?? 0,
-      shards: rowsOf<Totals & { shard: string }>(sql, "SELECT name AS shard, objects, live, dead FROM shards ORDER BY name"),
+      shards: rowsOf<Totals & { readonly shard: string }>(sql, "SELECT name AS shard, objects, live, dead FROM shards ORDER BY name"),
     }),
+    /** Days and repositories of all mirrors. */
     history,
   };
-
-  async function known(versions: readonly string[]): Promise<ReadonlySet<string>> {
-    const lists = await Promise.all(shardNames().map((shard) => deps.shard(shard).known(versions)));
-    return new Set(lists.flat());
-  }
 }

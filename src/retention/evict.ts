@@ -7,19 +7,13 @@ const PARALLEL = 6;
 /** How many slices one call deletes at most; the next run deletes the rest of that version. */
 const MAX_SLICES_PER_CALL = 1_000;
 
-/** What an eviction deleted. */
-export interface Evicted {
-  readonly objects: number;
-  readonly bytes: number;
-}
-
 /**
  * Deletes the heads of `rows` from the store, then the rows. A kill in between leaves a row without an object, which the next run takes first. In the
  * other order a kill would leave an object without a row, which no longer counts against the budget.
  *
- * If a key has another version by now, its row is corrected and stays. Rejects if the store fails.
+ * If a key has another version by now, its row is corrected and stays. Returns how many objects are gone. Rejects if the store fails.
  */
-export async function evict(ledger: Ledger, store: ObjectStore, rows: readonly LedgerRow[], now: number): Promise<Evicted> {
+export async function evict(ledger: Ledger, store: ObjectStore, rows: readonly LedgerRow[], now: number): Promise<number> {
   const checked = await inParallel(rows, async (row) => ({ row, head: await store.head(row.key) }));
   const going = checked.filter(({ row, head }) => head === null || head.version === row.version);
   await store.delete(going.flatMap(({ row, head }) => (head === null ? [] : [row.key])));
@@ -29,7 +23,7 @@ export async function evict(ledger: Ledger, store: ObjectStore, rows: readonly L
     if (head === null || head.version === row.version) ledger.remove(row.key, now);
     else ledger.put({ ...row, ...head, sliceBytes: head.sliceBytes ?? null }, 0, now);
   }
-  return { objects: going.length, bytes: going.reduce((sum, { row }) => sum + row.size, 0) };
+  return going.length;
 }
 
 /** Deletes the slices of versions that were evicted or replaced at or before `before`, at most `limit` versions. Returns the bytes of those done. */
@@ -38,7 +32,7 @@ export async function reap(ledger: Ledger, store: ObjectStore, before: number, l
   for (const dead of ledger.dead(before, limit)) {
     const left = Math.max(0, dead.slices - MAX_SLICES_PER_CALL);
     const keys = Array.from({ length: dead.slices - left }, (_, index) => sliceKey(dead.version, left + index));
-    // oxlint-disable-next-line no-await-in-loop -- one after the other, so that a kill leaves at most one version half deleted, with its row
+    // One after the other, so that a kill leaves at most one version half deleted, with its row.
     await store.delete(keys);
     ledger.shrinkDead(dead.version, left);
     if (left === 0) bytes += dead.bytes;
@@ -51,7 +45,6 @@ export async function reap(ledger: Ledger, store: ObjectStore, before: number, l
 export async function inParallel<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<readonly R[]> {
   const results: R[] = [];
   for (let from = 0; from < items.length; from += PARALLEL) {
-    // oxlint-disable-next-line no-await-in-loop
     results.push(...(await Promise.all(items.slice(from, from + PARALLEL).map(work))));
   }
   return results;

@@ -2,14 +2,12 @@ import { DurableObject } from "cloudflare:workers";
 import type { Config } from "../config/config.ts";
 import { DAY_MS } from "../http/units.ts";
 import type { ObjectStore } from "../store/object-store.ts";
-import { BOOK_SHARD, type Batch } from "./batch.ts";
-import { createBook, type Book, type BudgetView, type Reservation, type ShardPort } from "./book.ts";
-import { classifyKeys } from "./classify-keys.ts";
+import { BOOK_SHARD, classifyKeys, type Batch } from "./batch.ts";
+import { createBook, type Book, type BudgetView, type Reservation } from "./book.ts";
 import { parseKeyPattern } from "./glob.ts";
 import type { RootStanding } from "../watch/root-standing.ts";
 import type { DayCount, RootLine } from "../watch/history.ts";
 import { createLedger, type Ledger, type LedgerRow, type Totals } from "./ledger.ts";
-import type { LedgerPort } from "./retention.ts";
 import { createShard, type LedgerPage, type Shard, type SweepReport } from "./shard.ts";
 
 /** What a ledger's Durable Object works with. */
@@ -154,36 +152,8 @@ export abstract class LedgerObjectBase<Env> extends DurableObject<Env> {
       now: Date.now,
       budget: config.budgetBytes,
       shardNames: [BOOK_SHARD, ...config.mirrors.keys()],
-      shard: (name) => (name === this.#name ? nearPort(this.#shard()) : farPort(ledger(name))),
+      shard: (name) => (name === this.#name ? this.#shard() : ledger(name)),
       log,
     }));
   }
-}
-
-function nearPort(shard: Shard): ShardPort {
-  return {
-    lowest: async (limit) => shard.lowest(limit),
-    evict: (keys) => shard.evict(keys),
-    reap: (pressed) => shard.reap(pressed),
-    sweep: (ageFactor) => shard.sweep(ageFactor),
-    known: async (versions) => shard.known(versions),
-  };
-}
-
-function farPort(stub: DurableObjectStub<LedgerObjectBase<unknown>>): ShardPort {
-  return {
-    lowest: (limit) => stub.lowest(limit),
-    evict: (keys) => stub.evict(keys),
-    reap: (pressed) => stub.reap(pressed),
-    sweep: (ageFactor) => stub.sweep(ageFactor),
-    known: (versions) => stub.known(versions),
-  };
-}
-
-/** The ledgers as an isolate calls them: each method is one call of a Durable Object. */
-export function createLedgerPort(ledger: LedgerObjectDependencies["ledger"]): LedgerPort {
-  return {
-    record: (shard, batch) => ledger(shard).record(batch),
-    reserve: (key, size, unreported) => ledger(BOOK_SHARD).reserve(key, size, unreported),
-  };
 }

@@ -74,6 +74,14 @@ const SCHEMA = [
 ];
 
 const COLUMNS = "key, version, size, sliceBytes, class, storedAt, lastUsedAt, uses, served, fetched, priority, held";
+/** A new object, or another version of a known one. 1 to 7: key, version, size, sliceBytes, class, storedAt, priority. */
+const PUT = `INSERT INTO objects VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, 0, 0, ?3, ?7, EXISTS (SELECT 1 FROM named WHERE key = ?1), 0)
+  ON CONFLICT DO UPDATE SET version = ?2, size = ?3, sliceBytes = ?4, class = ?5, storedAt = ?6, fetched = fetched + ?3`;
+/** 1 to 5: key, uses, bytes served, time of the last one, L. */
+const USE =
+  "UPDATE objects SET uses = uses + ?2, served = served + ?3, lastUsedAt = max(lastUsedAt, ?4), priority = uses + ?2 + ?5 WHERE key = ?1";
+/** Whether a generation names the row. */
+const FREE_OR_LIVE = "UPDATE objects SET held = EXISTS (SELECT 1 FROM named WHERE named.key = objects.key)";
 
 /** Opens the ledger in `sql`, and makes its tables at the first start. */
 export function createLedger(sql: Sql) {
@@ -106,43 +114,23 @@ export function createLedger(sql: Sql) {
     const before = get(key);
     if (before?.version === version) {
       sql.exec("UPDATE objects SET storedAt = max(storedAt, ?) WHERE key = ?", storedAt, key);
-    } else if (before !== null) {
-      bury(before, now);
-      sql.exec(
-        "UPDATE objects SET version = ?, size = ?, sliceBytes = ?, class = ?, storedAt = ?, fetched = fetched + ? WHERE key = ?",
-        version,
-        size,
-        sliceBytes,
-        pathClass,
-        storedAt,
-        size,
-        key,
-      );
     } else {
-      const held = rowsOf(sql, "SELECT 1 AS found FROM named WHERE key = ? LIMIT 1", key).length > 0 ? LIVE : FREE;
-      sql.exec(
-        "INSERT INTO objects VALUES (?, ?, ?, ?, ?, ?, ?, 0, 0, ?, ?, ?, 0)",
-        key,
-        version,
-        size,
-        sliceBytes,
-        pathClass,
-        storedAt,
-        storedAt,
-        size,
-        priorityOf(0, ageFactor),
-        held,
-      );
+      if (before !== null) bury(before, now);
+      sql.exec(PUT, key, version, size, sliceBytes, pathClass, storedAt, priorityOf(0, ageFactor));
     }
   }
 
-  /** Drops pinned rows, and marks them as PINNED so that the next eviction does not look at them again. */
-  function unpinned(rows: readonly LedgerRow[]): readonly LedgerRow[] {
-    return rows.filter(({ key }) => {
-      if (!pins.some((pin) => pin.matches(key))) return true;
-      sql.exec("UPDATE objects SET held = ? WHERE key = ?", PINNED, key);
-      return false;
-    });
+  /** What `read` finds, without pinned rows: these become PINNED, which `read` leaves out, so that it reads again where all rows were pinned. */
+  function withoutPinned(read: () => readonly LedgerRow[]): { readonly rows: readonly LedgerRow[]; readonly found: number } {
+    for (;;) {
+      const found = read();
+      const rows = found.filter(({ key }) => {
+        if (!pins.some((pin) => pin.matches(key))) return true;
+        sql.exec("UPDATE objects SET held = ? WHERE key = ?", PINNED, key);
+        return false;
+      });
+      if (rows.length > 0 || found.length === 0) return { rows, found: found.length };
+    }
   }
 
   return {
@@ -156,80 +144,51 @@ export function createLedger(sql: Sql) {
         if (one.kind === "stored") put(one.record, ageFactor, now);
         else remove(one.key, now);
       }
-      for (const { key, uses: count, served, lastUsedAt } of uses) {
-        sql.exec(
-          "UPDATE objects SET uses = uses + ?, served = served + ?, lastUsedAt = max(lastUsedAt, ?), priority = uses + ? + ? WHERE key = ?",
-          count,
-          served,
-          lastUsedAt,
-          count,
-          ageFactor,
-          key,
-        );
-      }
+      for (const { key, uses: count, served, lastUsedAt } of uses) sql.exec(USE, key, count, served, lastUsedAt, ageFactor);
     },
 
     totals: (): Totals => rowsOf<Totals>(sql, "SELECT objects, live, dead FROM totals")[0] ?? { objects: 0, live: 0, dead: 0 },
 
     /** The rows that would be evicted next, in order, at most `limit`. `end`: there are no others. */
     lowest(limit: number): { readonly rows: readonly LedgerRow[]; readonly end: boolean } {
-      for (;;) {
-        const rows = rowsOf<LedgerRow>(
-          sql,
-          `SELECT ${COLUMNS} FROM objects WHERE held < ${PINNED} ORDER BY held, priority, key LIMIT ?`,
-          limit,
-        );
-        const free = unpinned(rows);
-        if (free.length > 0 || rows.length === 0) return { rows: free, end: rows.length < limit };
-      }
+      const query = `SELECT ${COLUMNS} FROM objects WHERE held < ${PINNED} ORDER BY held, priority, key LIMIT ?`;
+      const { rows, found } = withoutPinned(() => rowsOf<LedgerRow>(sql, query, limit));
+      return { rows, end: found < limit };
     },
 
-    /** Rows stored before `before`. A row that a live generation names is among them only if it was also last used before `before`. */
+    /** Rows stored at or before `before`. Those that a generation names also need to be unused since then. */
     past(before: number, limit: number): readonly LedgerRow[] {
       const query = `SELECT ${COLUMNS} FROM objects WHERE held = ? AND storedAt <= ? AND (held = ${FREE} OR lastUsedAt <= ?)
         ORDER BY storedAt LIMIT ?`;
-      for (;;) {
-        const rows = [FREE, LIVE].flatMap((held) => rowsOf<LedgerRow>(sql, query, held, before, before, limit));
-        const free = unpinned(rows);
-        if (free.length > 0 || rows.length === 0) return free.slice(0, limit);
-      }
+      const read = () => [FREE, LIVE].flatMap((held) => rowsOf<LedgerRow>(sql, query, held, before, before, limit));
+      return withoutPinned(read).rows.slice(0, limit);
     },
 
     /** Rows whose key begins with `prefix` and comes after `after`, in the order of keys. */
     page(prefix: string, after: string, limit: number): readonly LedgerRow[] {
-      return rowsOf<LedgerRow>(
-        sql,
-        `SELECT ${COLUMNS} FROM objects WHERE key > ? AND key >= ? AND key < ? ORDER BY key LIMIT ?`,
-        after,
-        prefix,
-        `${prefix}\u{10FFFF}`,
-        limit,
-      );
+      const query = `SELECT ${COLUMNS} FROM objects WHERE key > ? AND key >= ? AND key < ? ORDER BY key LIMIT ?`;
+      return rowsOf<LedgerRow>(sql, query, after, prefix, `${prefix}\u{10FFFF}`, limit);
     },
 
     dead: (before: number, limit: number): readonly DeadVersion[] =>
       rowsOf<DeadVersion>(sql, "SELECT version, slices, bytes, at FROM dead WHERE at <= ? ORDER BY at LIMIT ?", before, limit),
-    isDead: (version: string): boolean => rowsOf(sql, "SELECT 1 AS found FROM dead WHERE version = ?", version).length > 0,
     /** Notes that only the first `slices` slices of a dead version are left; 0 removes its row. */
     shrinkDead(version: string, slices: number): void {
       if (slices > 0) sql.exec("UPDATE dead SET slices = ? WHERE version = ?", slices, version);
       else sql.exec("DELETE FROM dead WHERE version = ?", version);
     },
-    hasVersion: (version: string): boolean =>
-      rowsOf(sql, "SELECT 1 AS found FROM objects WHERE version = ? AND sliceBytes IS NOT NULL LIMIT 1", version).length > 0,
+    /** Whether slices of this version belong to an object, or to a dead version that is not yet deleted. */
+    hasSlicesOf(version: string): boolean {
+      const alive = "SELECT 1 AS found FROM objects WHERE version = ?1 AND sliceBytes IS NOT NULL";
+      return rowsOf(sql, `${alive} UNION SELECT 1 FROM dead WHERE version = ?1`, version).length > 0;
+    },
 
     /** Marks a row as met in the store by the pass of reconciliation that began at `pass`. */
     see: (key: string, pass: number): void => void sql.exec("UPDATE objects SET seen = ? WHERE key = ?", pass, key),
-    /** Keys after `after`. `isMissing` is 1 for an object that was stored before `before` and that the pass has not met. */
-    sightings(after: string, before: number, pass: number, limit: number): readonly { readonly key: string; readonly isMissing: number }[] {
-      return rowsOf(
-        sql,
-        "SELECT key, (seen < ? AND storedAt < ?) AS isMissing FROM objects WHERE key > ? ORDER BY key LIMIT ?",
-        pass,
-        before,
-        after,
-        limit,
-      );
+    /** Keys after `after`. `isMissing` is 1 for an object that was stored before the pass began and that the pass has not met. */
+    sightings(after: string, pass: number, limit: number): readonly { readonly key: string; readonly isMissing: number }[] {
+      const query = "SELECT key, (seen < ?1 AND storedAt < ?1) AS isMissing FROM objects WHERE key > ?2 ORDER BY key LIMIT ?3";
+      return rowsOf(sql, query, pass, after, limit);
     },
 
     pins: (): readonly string[] => pins.map(({ text }) => text),
@@ -242,10 +201,9 @@ export function createLedger(sql: Sql) {
       const isThere = pins.some(({ text }) => text === pattern);
       sql.exec("DELETE FROM pins WHERE pattern = ?", pattern);
       pins = readPins();
-      sql.exec(`UPDATE objects SET held = EXISTS (SELECT 1 FROM named WHERE named.key = objects.key) WHERE held = ${PINNED}`);
+      sql.exec(`${FREE_OR_LIVE} WHERE held = ${PINNED}`);
       return isThere;
     },
-    isPinned: (key: string): boolean => pins.some((pin) => pin.matches(key)),
 
     /** Replaces the keys that `owner`'s published generation names: these rows are LIVE. */
     name(owner: string, keys: readonly string[]): void {
@@ -253,10 +211,7 @@ export function createLedger(sql: Sql) {
       sql.exec("DELETE FROM named WHERE owner = ?", owner);
       for (const key of keys) sql.exec("INSERT OR IGNORE INTO named VALUES (?, ?)", key, owner);
       for (const key of new Set([...before.map((row) => row.key), ...keys])) {
-        sql.exec(
-          `UPDATE objects SET held = EXISTS (SELECT 1 FROM named WHERE named.key = objects.key) WHERE key = ? AND held < ${PINNED}`,
-          key,
-        );
+        sql.exec(`${FREE_OR_LIVE} WHERE key = ? AND held < ${PINNED}`, key);
       }
     },
   };

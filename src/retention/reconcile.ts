@@ -1,7 +1,6 @@
 import { DAY_MS } from "../http/units.ts";
-import { parseSliceKey } from "../store/keys.ts";
+import { parseSliceKey, SLICE_PREFIX } from "../store/keys.ts";
 import type { ObjectStore } from "../store/object-store.ts";
-import { SLICE_PREFIX } from "../store/keys.ts";
 import { inParallel } from "./evict.ts";
 import type { Ledger } from "./ledger.ts";
 
@@ -44,7 +43,7 @@ export async function reconcilePage(
   const pass = nextPass(readPass(ledger), now);
   if (pass.step === "done") return { isDone: true, found: 0, lost: 0 };
   if (pass.step === "rows") {
-    const rows = ledger.sightings(pass.after, pass.began, pass.began, PAGE);
+    const rows = ledger.sightings(pass.after, pass.began, PAGE);
     const missing = rows.filter(({ isMissing }) => isMissing !== 0);
     const heads = await inParallel(missing, async ({ key }) => ({ key, head: await store.head(key) }));
     const lost = heads.filter(({ head }) => head === null);

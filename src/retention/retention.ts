@@ -18,20 +18,21 @@ const KNOWN_MS = 60_000;
 /** After so long a fill that was admitted here and whose object was never reported must have failed. */
 const PENDING_MS = 15 * 60_000;
 
-/** The ledgers, as an isolate calls them. Both methods reject if the Durable Object cannot be reached or fails. */
+/** One ledger's Durable Object, as an isolate calls it. Both methods reject if it cannot be reached or fails. */
 export interface LedgerPort {
-  /** Reports a batch to the ledger called `shard` (`shardOf`). Returns the budget as it is then. */
-  record(shard: string, batch: Batch): Promise<BudgetView>;
+  /** Reports a batch of this ledger's objects (`shardOf`). Returns the budget as it is then. */
+  record(batch: Batch): Promise<BudgetView>;
   /**
-   * Asks the book for room for `size` bytes under `key`; it may evict. `unreported`: bytes of other fills that this isolate admitted by itself and has not
-   * reported yet. An admitted reservation ends when the object is reported, or after 15 minutes.
+   * Asks for room for `size` bytes under `key`; it may evict. Call it on the book's object. `unreported`: bytes of other fills that this isolate admitted by
+   * itself and has not reported yet. An admitted reservation ends when the object is reported, or after 15 minutes.
    */
   reserve(key: string, size: number, unreported: number): Promise<Reservation>;
 }
 
 /** What an isolate's retention works with. Times are milliseconds. */
 export interface RetentionDependencies {
-  readonly ledger: LedgerPort;
+  /** By name (`shardOf`). */
+  readonly ledger: (name: string) => LedgerPort;
   /** Bytes. */
   readonly budget: number;
   /** The class of a stored key. */
@@ -44,24 +45,10 @@ export interface RetentionDependencies {
 }
 
 /** An isolate's side of the retention. It collects uses and news, and calls the ledger as rarely as it can. */
-export interface Retention {
-  /** Notes that a stored object is used: `bytes` of its body go to a client. Returns at once. */
-  use(key: string, bytes: number): void;
-  /**
-   * Whether a fill of `size` bytes may be stored under `key`. Calls the ledger only near the budget, or if its last answer is older than a minute. Never
-   * rejects: false if the ledger fails.
-   */
-  admit(key: string, size: number): Promise<boolean>;
-  /** Adds to the mirror's counts of today. Returns at once. */
-  count(mirror: string, what: Partial<Omit<DayCount, "mirror" | "day">>): void;
-  /** The same store, but everything that is stored in it or deleted from it is reported to the ledger. */
-  watch(store: ObjectStore): ObjectStore;
-  /** Reports what has been collected. Never rejects: what could not be delivered waits for the next report. */
-  flush(): Promise<void>;
-}
+export type Retention = ReturnType<typeof createRetention>;
 
 /** One for each isolate. */
-export function createRetention(deps: RetentionDependencies): Retention {
+export function createRetention(deps: RetentionDependencies) {
   const { ledger, budget, classOf, now, sleep, waitUntil, log } = deps;
   /** Oldest first; of each version only the latest. */
   let news = new Map<string, News>();
@@ -86,6 +73,7 @@ export function createRetention(deps: RetentionDependencies): Retention {
     waitUntil(sleep(FLUSH_MS).then(flush));
   }
 
+  /** Reports what has been collected. Never rejects: what could not be delivered waits for the next report. */
   async function flush(): Promise<void> {
     const all = { news: [...news.values()], uses: [...uses.values()], days: [...days.values()] };
     news = new Map();
@@ -103,7 +91,7 @@ export function createRetention(deps: RetentionDependencies): Retention {
     const isOurs = ({ key }: { readonly key: string }) => shardOf(key) === shard;
     const batch = { news: all.news.filter(isOurs), uses: all.uses.filter(isOurs), days: all.days };
     try {
-      const view = await ledger.record(shard, batch);
+      const view = await ledger(shard).record(batch);
       for (const one of batch.news) if (one.kind === "stored") settle(one.record);
       known = { used: view.used, at: now() };
     } catch (error) {
@@ -161,15 +149,21 @@ export function createRetention(deps: RetentionDependencies): Retention {
   }
 
   return {
-    use(key, bytes) {
+    /** Notes that a stored object is used: `bytes` of its body go to a client. Returns at once. */
+    use(key: string, bytes: number): void {
       addUse({ key, uses: 1, served: bytes, lastUsedAt: now() });
       collect();
     },
-    count(mirror, what) {
+    /** Adds to the mirror's counts of today. Returns at once. */
+    count(mirror: string, what: Partial<Omit<DayCount, "mirror" | "day">>): void {
       addDay({ ...emptyDay(mirror, dayOf(now())), ...what });
       arm();
     },
-    async admit(key, size) {
+    /**
+     * Whether a fill of `size` bytes may be stored under `key`. Calls the ledger only near the budget, or if its last answer is older than a minute. Never
+     * rejects: false if the ledger fails.
+     */
+    async admit(key: string, size: number): Promise<boolean> {
       if (!isStorableSize(size, budget)) return false;
       const isFar = known !== null && now() - known.at < KNOWN_MS && known.used + unreported() + size <= budget * ASK_SHARE;
       const own = { key, size, at: now() };
@@ -179,7 +173,7 @@ export function createRetention(deps: RetentionDependencies): Retention {
       // First report what was stored: the ledger evicts only objects that it knows.
       await flush();
       try {
-        const { admitted, used } = await ledger.reserve(key, size, unreported(own));
+        const { admitted, used } = await ledger(BOOK_SHARD).reserve(key, size, unreported(own));
         known = { used, at: now() };
         // If admitted, the ledger counts it from now on.
         pending.delete(own);
@@ -190,7 +184,8 @@ export function createRetention(deps: RetentionDependencies): Retention {
         return false;
       }
     },
-    watch: (store) => ({
+    /** The same store, but everything that is stored in it or deleted from it is reported to the ledger. */
+    watch: (store: ObjectStore): ObjectStore => ({
       ...store,
       async put(key, object, bytes, options) {
         const put = await store.put(key, object, bytes, options);

@@ -12,6 +12,8 @@ const MAX_REAPED_PER_RUN = 50;
 const MAX_PAGES_PER_RUN = 5;
 /** A page reads the head of each object without a row. After so many the run takes no further page. */
 const MAX_FOUND_PER_RUN = 250;
+/** How many rows are looked at for one page, however few match. */
+const MAX_SCANNED = 5_000;
 /** If room is short, the slices of evicted objects are deleted this soon. A request that still reads them fetches them again. */
 const PRESSED_GRACE_MS = 15 * 60_000;
 
@@ -41,37 +43,17 @@ export interface SweepReport {
   readonly passBegan: number;
 }
 
-/** One mirror's part of the ledger: its rows, and the objects that they describe. */
-export interface Shard {
-  /** Takes in a batch. `ageFactor`: LFUDA's L. */
-  record(batch: Batch, ageFactor: number): Totals;
-  /** The rows that would be evicted next, in LFUDA's order. `end`: there are no others. */
-  lowest(limit: number): { readonly rows: readonly LedgerRow[]; readonly end: boolean };
-  /** Evicts the objects of these keys; keys without a row are ignored. */
-  evict(keys: readonly string[]): Promise<Totals>;
-  /** Deletes slices of objects that were evicted a day ago, or a quarter of an hour ago when `pressed`. */
-  reap(pressed: boolean): Promise<Totals>;
-  /** One bounded run of housekeeping: age, dead slices, reconciliation. The next run goes on where this one stopped. */
-  sweep(ageFactor: number): Promise<SweepReport>;
-  /** Those of `versions` that have a head, or are dead but not yet deleted. */
-  known(versions: readonly string[]): readonly string[];
-  totals(): Totals;
-  list(pattern: KeyPattern, after: string, limit: number): LedgerPage;
-  /** Deletes the objects that match, unless `dryRun`. Returns their rows. */
-  purge(pattern: KeyPattern, after: string, limit: number, dryRun: boolean): Promise<LedgerPage>;
-}
-
 /** One page of matching rows. `after` continues with the next page, which may be empty; null: this was the last. */
 export interface LedgerPage {
   readonly rows: readonly LedgerRow[];
   readonly after: string | null;
 }
 
-/** How many rows are looked at for one page, however few match. */
-const MAX_SCANNED = 5_000;
+/** One mirror's part of the ledger: its rows, and the objects that they describe. */
+export type Shard = ReturnType<typeof createShard>;
 
 /** The shard over a ledger and the store. */
-export function createShard({ ledger, store, now, retentionMs, prefix, classOf }: ShardDependencies): Shard {
+export function createShard({ ledger, store, now, retentionMs, prefix, classOf }: ShardDependencies) {
   function list(pattern: KeyPattern, after: string, limit: number): LedgerPage {
     const page = ledger.page(pattern.prefix, after, MAX_SCANNED);
     const matching = page.filter(({ key }) => pattern.matches(key));
@@ -84,7 +66,6 @@ export function createShard({ ledger, store, now, retentionMs, prefix, classOf }
     let found = 0;
     let lost = 0;
     for (let pages = 0; pages < MAX_PAGES_PER_RUN && found + lost < MAX_FOUND_PER_RUN; pages++) {
-      // oxlint-disable-next-line no-await-in-loop -- page after page
       const page = await reconcilePage(ledger, store, { prefix, classOf, ageFactor, now: now() });
       found += page.found;
       lost += page.lost;
@@ -94,31 +75,35 @@ export function createShard({ ledger, store, now, retentionMs, prefix, classOf }
   }
 
   return {
-    record(batch, ageFactor) {
+    /** Takes in a batch. `ageFactor`: LFUDA's L. */
+    record(batch: Batch, ageFactor: number): Totals {
       ledger.apply(batch, ageFactor, now());
       return ledger.totals();
     },
-    lowest: (limit) => ledger.lowest(limit),
-    async evict(keys) {
+    lowest: ledger.lowest,
+    /** Evicts the objects of these keys; keys without a row are ignored. */
+    async evict(keys: readonly string[]): Promise<Totals> {
       const rows = keys.flatMap((key) => ledger.get(key) ?? []);
       await evict(ledger, store, rows, now());
       return ledger.totals();
     },
-    async reap(pressed) {
+    /** Deletes slices of objects that were evicted a day ago, or a quarter of an hour ago when `pressed`. */
+    async reap(pressed: boolean): Promise<Totals> {
       await reap(ledger, store, now() - (pressed ? PRESSED_GRACE_MS : SLICE_GRACE_MS), MAX_REAPED_PER_RUN);
       return ledger.totals();
     },
-    async sweep(ageFactor) {
-      const past = ledger.past(now() - retentionMs, MAX_EVICTED_PER_RUN);
-      const aged = await evict(ledger, store, past, now());
+    /** One bounded run of housekeeping: age, dead slices, reconciliation. The next run goes on where this one stopped. */
+    async sweep(ageFactor: number): Promise<SweepReport> {
+      const aged = await evict(ledger, store, ledger.past(now() - retentionMs, MAX_EVICTED_PER_RUN), now());
       const reaped = await reap(ledger, store, now() - SLICE_GRACE_MS, MAX_REAPED_PER_RUN);
       const { found, lost } = await reconcile(ageFactor);
-      return { totals: ledger.totals(), aged: aged.objects, reaped, found, lost, passBegan: lastPassBegan(ledger) };
+      return { totals: ledger.totals(), aged, reaped, found, lost, passBegan: lastPassBegan(ledger) };
     },
-    known: (versions) => versions.filter((version) => ledger.hasVersion(version) || ledger.isDead(version)),
-    totals: () => ledger.totals(),
+    /** Those of `versions` that have a head, or are dead but not yet deleted. */
+    known: (versions: readonly string[]): readonly string[] => versions.filter(ledger.hasSlicesOf),
     list,
-    async purge(pattern, after, limit, dryRun) {
+    /** Deletes the objects that match, unless `dryRun`. Returns their rows. */
+    async purge(pattern: KeyPattern, after: string, limit: number, dryRun: boolean): Promise<LedgerPage> {
       const page = list(pattern, after, Math.min(limit, MAX_EVICTED_PER_RUN));
       if (!dryRun) await evict(ledger, store, page.rows, now());
       return page;

@@ -17,7 +17,9 @@ export interface LedgersOptions {
 }
 
 /** All the ledgers of one mirror machine, as their Durable Objects would run them. `restart` is what a kill leaves: storage, no memory. */
-export interface Ledgers extends LedgerPort {
+export interface Ledgers {
+  /** As an isolate calls the ledger of that name. */
+  port(name: string): LedgerPort;
   readonly book: Book;
   shard(name: string): Shard;
   ledger(name: string): Ledger;
@@ -46,16 +48,7 @@ export function createLedgers({ store, now, budget, mirrors = ["fedora"] }: Ledg
       budget,
       shardNames: names,
       log: () => {},
-      shard: (name) => {
-        const shard = need(shards, name);
-        return {
-          lowest: async (limit) => shard.lowest(limit),
-          evict: shard.evict,
-          reap: shard.reap,
-          sweep: shard.sweep,
-          known: async (versions) => shard.known(versions),
-        };
-      },
+      shard: (name) => need(shards, name),
     });
     return { ledgers, shards, book };
   }
@@ -67,12 +60,14 @@ export function createLedgers({ store, now, budget, mirrors = ["fedora"] }: Ledg
     shard: (name) => need(running.shards, name),
     ledger: (name) => need(running.ledgers, name),
     restart: () => void (running = start()),
-    async record(name, batch) {
-      const totals = need(running.shards, name).record(batch, running.book.view().ageFactor);
-      const arrived = batch.news.flatMap(({ kind, key }) => (kind === "stored" ? [key] : []));
-      return running.book.report(name, totals, arrived, batch.days);
-    },
-    reserve: (key, size, unreported) => running.book.reserve(key, size, unreported),
+    port: (name) => ({
+      async record(batch) {
+        const totals = need(running.shards, name).record(batch, running.book.view().ageFactor);
+        const arrived = batch.news.flatMap(({ kind, key }) => (kind === "stored" ? [key] : []));
+        return running.book.report(name, totals, arrived, batch.days);
+      },
+      reserve: (key, size, unreported) => running.book.reserve(key, size, unreported),
+    }),
   };
 }
 

@@ -27,10 +27,10 @@ function createWorld(): World {
   const ledgers = createLedgers({ store, now: () => now, budget: BUDGET });
   const calls: string[] = [];
   const retention = createRetention({
-    ledger: {
-      record: (shard, batch) => (calls.push("record"), ledgers.record(shard, batch)),
-      reserve: (key, size, unreported) => (calls.push("reserve"), ledgers.reserve(key, size, unreported)),
-    },
+    ledger: (name) => ({
+      record: (batch) => (calls.push("record"), ledgers.port(name).record(batch)),
+      reserve: (key, size, unreported) => (calls.push("reserve"), ledgers.port(name).reserve(key, size, unreported)),
+    }),
     budget: BUDGET,
     classOf: () => "package",
     now: () => now,
@@ -156,14 +156,14 @@ describe("a ledger that cannot be reached", () => {
     const reported: string[] = [];
     let isDown = true;
     const retention = createRetention({
-      ledger: {
-        record: async (_shard, batch) => {
+      ledger: () => ({
+        record: async (batch) => {
           if (isDown) throw new Error("down");
           reported.push(...batch.news.map(({ key }) => key), ...batch.uses.map(({ key, uses }) => `${key} ${uses}`));
           return { used: 0, ageFactor: 0 };
         },
         reserve: async () => Promise.reject(new Error("down")),
-      },
+      }),
       budget: BUDGET,
       classOf: () => "package",
       now: () => 1_000_000_000,

@@ -14,7 +14,7 @@ async function createApi(token: string | undefined = TOKEN) {
     const object = { version: newVersion(), size: 10, contentType: "x", upstream: "u", storedAt: 1_000, verified: "none" } as const;
     await store.put(name, object, new Uint8Array(10));
     const record = { key: name, version: object.version, size: 10, sliceBytes: null, class: "package", storedAt: 1_000 };
-    await ledgers.record(name.split("/")[0] ?? "", { news: [{ kind: "stored", key: name, record }], uses: [] });
+    await ledgers.port(name.split("/")[0] ?? "").record({ news: [{ kind: "stored", key: name, record }], uses: [] });
   }
   const api = createOperatorApi({
     token,

@@ -41,14 +41,14 @@ describe("an isolate", () => {
     const batches: [shard: string, batch: Batch][] = [];
     const state = { isDown: false };
     const retention = createRetention({
-      ledger: {
-        async record(shard, batch) {
+      ledger: (shard) => ({
+        ...ledgers.port(shard),
+        async record(batch) {
           batches.push([shard, batch]);
           if (state.isDown) throw new Error("down");
-          return ledgers.record(shard, batch);
+          return ledgers.port(shard).record(batch);
         },
-        reserve: ledgers.reserve,
-      },
+      }),
       budget: 1_000,
       classOf: () => "package",
       now: () => NOW,
