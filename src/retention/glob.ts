@@ -9,6 +9,8 @@ export interface KeyPattern {
   readonly text: string;
   /** Every matching key begins with this. */
   readonly prefix: string;
+  /** Whether a key that begins with `start` can match. */
+  reaches(start: string): boolean;
   matches(key: string): boolean;
 }
 
@@ -17,7 +19,13 @@ export function parseKeyPattern(written: string): KeyPattern | null {
   const text = written.replace(/^\/+/, "");
   if (text === "" || text.length > MAX_PATTERN_LENGTH) return null;
   const [prefix = ""] = text.split(/[*?]/, 1);
-  return { text, prefix, matches: (key) => matchesGlob(text, key) };
+  return {
+    text,
+    prefix,
+    // What follows a part that matches `start` can match something.
+    reaches: (start) => Array.from(text, (_, at) => text.slice(0, at + 1)).some((part) => matchesGlob(part, start)),
+    matches: (key) => matchesGlob(text, key),
+  };
 }
 
 function matchesGlob(pattern: string, key: string): boolean {

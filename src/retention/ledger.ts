@@ -59,6 +59,8 @@ const SCHEMA = [
   "CREATE TABLE IF NOT EXISTS dead (version TEXT PRIMARY KEY, slices INTEGER NOT NULL, bytes INTEGER NOT NULL, at INTEGER NOT NULL) WITHOUT ROWID",
   "CREATE INDEX IF NOT EXISTS deadByTime ON dead (at)",
   "CREATE TABLE IF NOT EXISTS pins (pattern TEXT PRIMARY KEY) WITHOUT ROWID",
+  // An older version kept a pin with the leading slash that the operator wrote, and did not find it by the name that it listed.
+  "UPDATE OR REPLACE pins SET pattern = ltrim(pattern, '/') WHERE pattern LIKE '/%'",
   "CREATE TABLE IF NOT EXISTS named (key TEXT, owner TEXT, PRIMARY KEY (key, owner)) WITHOUT ROWID",
   "CREATE INDEX IF NOT EXISTS namedByOwner ON named (owner)",
   "CREATE TABLE IF NOT EXISTS totals (one INTEGER PRIMARY KEY, objects INTEGER NOT NULL, live INTEGER NOT NULL, dead INTEGER NOT NULL)",

@@ -3,7 +3,7 @@ import * as v from "valibot";
 import { isSameSecret } from "../http/credentials.ts";
 import { BOOK_SHARD, shardOf } from "../retention/batch.ts";
 import type { Book } from "../retention/book.ts";
-import { parseKeyPattern } from "../retention/glob.ts";
+import { type KeyPattern, parseKeyPattern } from "../retention/glob.ts";
 import type { LedgerRow } from "../retention/ledger.ts";
 import type { LedgerPage } from "../retention/shard.ts";
 
@@ -36,7 +36,8 @@ const NO_STORE = { "Cache-Control": "no-store", "X-Content-Type-Options": "nosni
 
 const PATTERN = v.pipe(
   v.string(),
-  v.check((text) => parseKeyPattern(text) !== null, "name keys such as fedora/*.iso"),
+  v.transform(parseKeyPattern),
+  v.custom<KeyPattern>((pattern) => pattern !== null, "name keys such as fedora/*.iso"),
 );
 const LIMIT = v.optional(v.pipe(v.string(), v.regex(/^\d{1,3}$/, "use a number of at most 3 digits"), v.transform(Number)), "100");
 const AFTER = v.optional(v.pipe(v.string(), v.maxLength(1024)), "");
@@ -73,7 +74,10 @@ export function createOperatorApi({ token, budget, retentionDays, ledger, flush 
     const asked = v.safeParse(LIST, context.req.query());
     if (!asked.success) return refuse(context, asked.issues);
     const { pattern, after, limit } = asked.output;
-    return answer(context, await overShards(pattern, after, (name, from) => ledger(name).list(pattern, from, Math.min(limit, MAX_ROWS))));
+    return answer(
+      context,
+      await overShards(pattern, after, (name, from) => ledger(name).list(pattern.text, from, Math.min(limit, MAX_ROWS))),
+    );
   });
 
   api.get("/next", async (context) => {
@@ -87,7 +91,7 @@ export function createOperatorApi({ token, budget, retentionDays, ledger, flush 
     const asked = v.safeParse(PURGE, await context.req.json().catch(() => null));
     if (!asked.success) return refuse(context, asked.issues);
     const { pattern, after, dryRun } = asked.output;
-    return answer(context, await overShards(pattern, after, (name, from) => ledger(name).purge(pattern, from, MAX_ROWS, dryRun)));
+    return answer(context, await overShards(pattern, after, (name, from) => ledger(name).purge(pattern.text, from, MAX_ROWS, dryRun)));
   });
 
   api.post("/sweep", async (context) => answer(context, { shards: await book().sweepAll() }));
@@ -95,42 +99,50 @@ export function createOperatorApi({ token, budget, retentionDays, ledger, flush 
   api.post("/pins", async (context) => {
     const asked = v.safeParse(PIN, await context.req.json().catch(() => null));
     if (!asked.success) return refuse(context, asked.issues);
-    const { pattern } = asked.output;
-    await Promise.all((await shardsOf(pattern)).map((name) => ledger(name).pin(pattern)));
-    return answer(context, { pinned: pattern });
+    const { text } = asked.output.pattern;
+    const names = await ledgerNames();
+    const reached = reachedBy(asked.output.pattern, names);
+    if (reached.length === 0) {
+      const starts = names.map((name) => `${name}/`).join(", ");
+      return answer(context, { error: `Cannot pin "${text}": no key can match it; begin with one of ${starts}, or with *` }, 400);
+    }
+    await Promise.all(reached.map((name) => ledger(name).pin(text)));
+    return answer(context, { pinned: text });
   });
 
   api.delete("/pins", async (context) => {
     const asked = v.safeParse(PIN, context.req.query());
     if (!asked.success) return refuse(context, asked.issues);
-    const { pattern } = asked.output;
-    const found = await Promise.all((await shardsOf(pattern)).map((name) => ledger(name).unpin(pattern)));
-    if (!found.includes(true)) return answer(context, { error: `Cannot unpin "${pattern}": there is no such pin` }, 404);
-    return answer(context, { unpinned: pattern });
+    const { text } = asked.output.pattern;
+    const found = await Promise.all((await ledgerNames()).map((name) => ledger(name).unpin(text)));
+    if (!found.includes(true)) return answer(context, { error: `Cannot unpin "${text}": there is no such pin` }, 404);
+    return answer(context, { unpinned: text });
   });
 
   return api;
 
-  /** Names of the ledgers that may have keys that match, in order. */
-  async function shardsOf(pattern: string): Promise<readonly string[]> {
-    const prefix = parseKeyPattern(pattern)?.prefix ?? "";
-    const names = (await book().view()).shards.map(({ shard }) => shard);
-    return names.filter((name) => `${name}/`.startsWith(prefix) || prefix.startsWith(`${name}/`));
+  async function ledgerNames(): Promise<readonly string[]> {
+    return (await book().view()).shards.map(({ shard }) => shard);
   }
 
   /** One page of one ledger. Its `after` leads to the next page, or to the next ledger. */
   async function overShards(
-    pattern: string,
+    pattern: KeyPattern,
     after: string,
     ask: (name: string, after: string) => Promise<LedgerPage | null>,
   ): Promise<LedgerPage> {
-    const names = await shardsOf(pattern);
+    const names = reachedBy(pattern, await ledgerNames());
     const left = after === "" ? names : names.filter((name) => name >= shardOf(after));
     const [name, following] = left;
     if (name === undefined) return { rows: [], after: null };
     const page = (await ask(name, shardOf(after) === name ? after : "")) ?? { rows: [], after: null };
     return page.after === null && following !== undefined ? { ...page, after: `${following}/` } : page;
   }
+}
+
+/** Those ledgers of `names` that may have keys that match. */
+function reachedBy(pattern: KeyPattern, names: readonly string[]): readonly string[] {
+  return names.filter((name) => pattern.reaches(`${name}/`));
 }
 
 function explain({ uses, priority, held, lastUsedAt }: LedgerRow): string {

@@ -116,4 +116,29 @@ describe("the operator's verbs", () => {
     expect((await ask("/pins?pattern=fedora", { method: "DELETE" })).status).toBe(404);
     expect(((await ask("/next")).body["rows"] as readonly unknown[]).length).toBe(4);
   });
+
+  it("unpin removes a pin by the name that status lists, however it was written", async () => {
+    const { ask, post } = await createApi();
+    for (const unpinned of ["fedora/*.iso", "/fedora/*.iso"]) {
+      expect((await post("/pins", { pattern: "/fedora/*.iso" })).body).toEqual({ pinned: "fedora/*.iso" });
+      expect((await ask("/")).body["pins"]).toEqual(["fedora/*.iso"]);
+      expect((await ask(`/pins?pattern=${encodeURIComponent(unpinned)}`, { method: "DELETE" })).status).toBe(200);
+      expect((await ask("/")).body["pins"]).toEqual([]);
+      expect(((await ask("/next")).body["rows"] as readonly unknown[]).length).toBe(4);
+    }
+  });
+
+  it.each(["fedroa/*.iso", "fedora", "fed?x/*", "f?/fedora/*"])("pin refuses %s, which no key can match", async (pattern) => {
+    const { ask, post } = await createApi();
+    const { status, body } = await post("/pins", { pattern });
+    expect([status, body["error"]]).toEqual([400, expect.stringContaining(`Cannot pin "${pattern}"`)]);
+    expect(body["error"]).toContain("-/, debian/, fedora/");
+    expect((await ask("/")).body["pins"]).toEqual([]);
+  });
+
+  it.each(["*", "*.iso", "fed*", "?edora/a.rpm", "-/sha256/*", "fedora/a.rpm"])("pin takes %s", async (pattern) => {
+    const { ask, post } = await createApi();
+    expect((await post("/pins", { pattern })).body).toEqual({ pinned: pattern });
+    expect((await ask("/")).body["pins"]).toEqual([pattern]);
+  });
 });
