@@ -21,9 +21,8 @@ export function formatUnsatisfiedRange(size: number): string {
  * @returns null when it is absent, malformed, contradictory, in another unit or beyond 2^53: the place of the body in the file is then unknown.
  */
 export function parseContentRange(header: string | null): ContentRange | null {
-  const match = /^bytes (?:(\d+)-(\d+)|\*)\/(\d+|\*)$/i.exec(header ?? "");
-  if (match === null) return null;
-  const [, firstText, lastText, sizeText] = match;
+  const [, firstText, lastText, sizeText] = /^bytes (?:(\d+)-(\d+)|\*)\/(\d+|\*)$/i.exec(header ?? "") ?? [];
+  if (sizeText === undefined) return null;
   const size = sizeText === "*" ? undefined : Number(sizeText);
   if (size !== undefined && !Number.isSafeInteger(size)) return null;
   if (firstText === undefined) return size === undefined ? null : { kind: "unsatisfied", size };

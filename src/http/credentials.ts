@@ -5,18 +5,10 @@ export type Credentials =
 
 /** Parses an Authorization header (RFC 7617 §2, RFC 6750 §2.1); null when it is absent, malformed or of another scheme. */
 export function parseCredentials(header: string | null): Credentials | null {
-  const [, scheme = "", value = ""] = /^([a-z]+) +([\w.~+/-]+=*) *$/i.exec(header ?? "") ?? [];
-  switch (scheme.toLowerCase()) {
-    case "bearer":
-      return { kind: "bearer", token: value };
-    case "basic": {
-      const text = decodeBase64Text(value);
-      const colon = text?.indexOf(":") ?? -1;
-      return text === null || colon < 0 ? null : { kind: "basic", user: text.slice(0, colon), password: text.slice(colon + 1) };
-    }
-    default:
-      return null;
-  }
+  const [, scheme = "", value = ""] = /^(basic|bearer) +([\w.~+/-]+=*) *$/i.exec(header ?? "") ?? [];
+  if (scheme.toLowerCase() === "bearer") return { kind: "bearer", token: value };
+  const [, user, password] = /^([^:]*):(.*)$/s.exec(decodeBase64Text(value) ?? "") ?? [];
+  return user === undefined || password === undefined ? null : { kind: "basic", user, password };
 }
 
 /** Whether two secrets are equal. It always compares all bytes of their digests, so that the time does not reveal where the secrets differ. */

@@ -19,9 +19,8 @@ const PIVOT_YEAR = 70;
 
 /** Parses an HTTP-date (RFC 9110 §5.6.7) to milliseconds since the epoch; null when it is absent, malformed, or no day of the calendar. */
 export function parseHttpDate(text: string | null | undefined): number | null {
-  if (text === null || text === undefined) return null;
   for (const form of FORMS) {
-    const groups = form.exec(text)?.groups;
+    const groups = form.exec(text ?? "")?.groups;
     if (groups !== undefined) return dateFromGroups(groups);
   }
   return null;
@@ -60,13 +59,11 @@ export function isUnsettled(lastModified: string | undefined, receivedAt: number
 }
 
 /**
- * Parses Retry-After (RFC 9110 §10.2.3), a delay in seconds or a date.
- * @param now milliseconds since the epoch.
- * @returns whole seconds to wait from `now`, 0 for a date in the past; undefined when it is absent or malformed. The caller must limit it.
+ * Parses Retry-After (RFC 9110 §10.2.3), a delay in seconds or a date. Returns whole seconds to wait from `now` (milliseconds since the epoch), 0 for a
+ * date in the past; undefined when it is absent or malformed. The caller must limit it.
  */
 export function parseRetryAfter(header: string | null, now: number): number | undefined {
-  if (header === null) return undefined;
-  if (/^\d+$/.test(header)) return Math.min(Number(header), Number.MAX_SAFE_INTEGER);
+  if (header !== null && /^\d+$/.test(header)) return Math.min(Number(header), Number.MAX_SAFE_INTEGER);
   const date = parseHttpDate(header);
   return date === null ? undefined : Math.max(0, Math.ceil((date - now) / 1000));
 }

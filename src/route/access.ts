@@ -2,14 +2,12 @@ import type { Access } from "../config/config.ts";
 import { isSameSecret, parseCredentials } from "../http/credentials.ts";
 import { isInNetwork } from "../http/network.ts";
 
-/** Whether a client may read a mirror. `unauthorised`: not without a user's name and password (401); `forbidden`: no credentials would help (403). */
-export type Admission = "allowed" | "unauthorised" | "forbidden";
-
 /**
  * Decides whether a client may read a mirror: from one of its networks, or as one of its users.
  * @param address the client's address as the platform reports it, never one that a header claims; null where it is not known.
+ * @returns `unauthorised`: not without a user's name and password (401); `forbidden`: no credentials would help (403).
  */
-export async function judgeAccess(access: Access, authorization: string | null, address: string | null): Promise<Admission> {
+export async function judgeAccess(access: Access, authorization: string | null, address: string | null) {
   if (address !== null && access.networks.some((network) => isInNetwork(address, network))) return "allowed";
   if (access.users.size === 0) return "forbidden";
   const given = parseCredentials(authorization);

@@ -1,6 +1,3 @@
-/** The one spelling of a path, or why it has none: a sentence for the client. */
-export type CanonicalPath = { readonly ok: true; readonly path: string } | { readonly ok: false; readonly detail: string };
-
 /** Control characters would end lines in logs and headers, some servers take `\` for a separator, and `?` would look like a query in the key. */
 const REFUSED_CHARACTERS = /[\p{Cc}\\?]/u;
 
@@ -8,16 +5,18 @@ const REFUSED_CHARACTERS = /[\p{Cc}\\?]/u;
  * The one spelling of a raw request path: percent-decoded once, `//` and `/./` removed, without leading slash, a trailing one kept. Clients ask for
  * one file as `%2b`, `%2B` and `+`: all give the same path. `..` is refused in any encoding and never resolved: only an attacker sends it, and a
  * proxy before us may have checked another path than the one we would serve. An encoded slash is refused, since it would join two names into one.
+ * `detail`: a sentence for the client.
  */
-export function canonicalPath(raw: string): CanonicalPath {
+export function canonicalPath(raw: string): { readonly ok: true; readonly path: string } | { readonly ok: false; readonly detail: string } {
+  const wrong = (why: string) => ({ ok: false, detail: `Cannot use the path: ${why}` }) as const;
   const segments: string[] = [];
   let last = "";
   for (const rawSegment of raw.split("/")) {
     const segment = decodeOnce(rawSegment);
-    if (segment === null) return refuse("it is not percent-encoded UTF-8");
-    if (segment === "..") return refuse("'..' leads out of its folder");
-    if (segment.includes("/")) return refuse("an encoded slash is not part of a name");
-    if (REFUSED_CHARACTERS.test(segment)) return refuse("control characters, '\\' and '?' are not part of a name");
+    if (segment === null) return wrong("it is not percent-encoded UTF-8");
+    if (segment === "..") return wrong("'..' leads out of its folder");
+    if (segment.includes("/")) return wrong("an encoded slash is not part of a name");
+    if (REFUSED_CHARACTERS.test(segment)) return wrong("control characters, '\\' and '?' are not part of a name");
     last = segment === "." ? "" : segment;
     if (last !== "") segments.push(last);
   }
@@ -38,8 +37,4 @@ function decodeOnce(segment: string): string | null {
   } catch {
     return null;
   }
-}
-
-function refuse(why: string): CanonicalPath {
-  return { ok: false, detail: `Cannot use the path: ${why}` };
 }

@@ -2,7 +2,6 @@ import type { Mirror } from "../config/config.ts";
 import { distributionOf } from "../config/distributions.ts";
 import { parseHost } from "../http/host.ts";
 import { canonicalPath } from "./canonical-path.ts";
-import { canonicalQuery } from "./canonical-query.ts";
 import { isOwnHost, mirrorOfHost } from "./mirror-of-host.ts";
 import { placeOf } from "./place.ts";
 import type { Routed } from "./target.ts";
@@ -29,16 +28,16 @@ const REQUEST_TARGET = /^(?:https?:\/\/([^/?#]+)(?=[/?#]|$)|(?=\/))([^?#]*)(?:\?
 
 /** Routes a request: which mirror, and which file of it, from the raw target to the stored key. Never throws. */
 export function routeRequest(mirrors: ReadonlyMap<string, Mirror>, request: RequestTarget): Routed {
-  if (request.url.length > MAX_RAW_CHARACTERS) return refuse(414, `the URL is longer than ${MAX_RAW_CHARACTERS} characters`);
+  if (request.url.length > MAX_RAW_CHARACTERS) return refused(414, `the URL is longer than ${MAX_RAW_CHARACTERS} characters`);
   const parts = REQUEST_TARGET.exec(request.url);
-  if (parts === null) return refuse(400, "use /path or http://host/path");
+  if (parts === null) return refused(400, "use /path or http://host/path");
   const [, authority, rawPath = "", rawQuery = ""] = parts;
 
   const hostText = authority ?? request.host ?? "";
   const host = hostText === "" ? "" : parseHost(hostText);
-  if (host === null) return refuse(400, "the host is not a host name");
+  if (host === null) return refused(400, "the host is not a host name");
   if (request.absoluteForm === true && !isOwnHost(mirrors, host, request.ownHosts)) {
-    return refuse(421, "this is a mirror and no proxy: it answers only for its own hosts");
+    return refused(421, "this is a mirror and no proxy: it answers only for its own hosts");
   }
 
   const mapped = mirrorOfHost(mirrors, host);
@@ -56,12 +55,23 @@ export function routeRequest(mirrors: ReadonlyMap<string, Mirror>, request: Requ
   const path = backToTop === undefined ? below : below.replace(backToTop, "");
   const query = canonicalQuery(rawQuery, mirror.allowedQuery);
   const key = `${mirror.name}/${path}${query}`;
-  if (new TextEncoder().encode(key).length > MAX_KEY_BYTES) return refuse(414, `the path is longer than ${MAX_KEY_BYTES} bytes`);
+  if (new TextEncoder().encode(key).length > MAX_KEY_BYTES) return refused(414, `the path is longer than ${MAX_KEY_BYTES} bytes`);
   return { kind: "mirror", target: { mirror, path, query, key, ...placeOf(mirror, path) } };
 }
 
-function refuse(status: 400 | 414 | 421, why: string): Routed {
+function refused(status: 400 | 414 | 421, why: string): Routed {
   return { kind: "refused", status, detail: `Cannot use the request target: ${why}` };
+}
+
+/**
+ * The parameters of a raw query (without `?`) whose names a mirror allows, sorted and in one spelling, with `?`; or empty. The others are dropped
+ * from key and upstream request: `?x=1`, `?x=2`, … would fill the store, and each value of dnf's `countme` would be a file of its own.
+ */
+function canonicalQuery(raw: string, allowed: readonly string[]): string {
+  if (raw === "" || allowed.length === 0) return "";
+  const kept = new URLSearchParams([...new URLSearchParams(raw)].filter(([name]) => allowed.includes(name)));
+  kept.sort();
+  return kept.size === 0 ? "" : `?${kept.toString()}`;
 }
 
 /** Does not repeat the name in the URL: the answer would show a text that another person put into the link. */

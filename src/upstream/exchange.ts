@@ -1,5 +1,5 @@
 import type { Config, Mirror, PathClass, Upstream } from "../config/config.ts";
-import { upstreamUrl } from "../route/upstream-url.ts";
+import { encodePath } from "../route/canonical-path.ts";
 import type { BodyReader } from "./body-reader.ts";
 import { createBodyReader } from "./body-reader.ts";
 import type { ClassifiedResponse } from "./classify-response.ts";
@@ -114,7 +114,7 @@ async function withinFirstByteLimit(
 
 async function followRedirects(request: ExchangeRequest, deps: ExchangeDependencies, abort: AbortController): Promise<FetchResult> {
   const { mirror, upstream } = request;
-  const target = upstreamUrl(upstream, request.path, request.query);
+  const target = `${upstream.url}/${encodePath(request.path)}${request.query}`;
   let url = new URL(target);
   for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects++) {
     let response: Response;

@@ -1,25 +1,9 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import type { Distro, PathClass } from "../../../src/config/config.ts";
+import { DISTROS, PATH_CLASSES } from "../../../src/config/config.ts";
 import { distributionOf } from "../../../src/config/distributions.ts";
 import { companionFiles, rootFiles } from "../../../src/metadata/generations/root-files.ts";
 import { type Place, placeOf, type RepositoryPlace } from "../../../src/route/place.ts";
-
-const EVERY_DISTRO: Readonly<Record<Distro, true>> = {
-  fedora: true,
-  epel: true,
-  "centos-stream": true,
-  rocky: true,
-  almalinux: true,
-  opensuse: true,
-  debian: true,
-  "debian-security": true,
-  ubuntu: true,
-  archlinux: true,
-  alpine: true,
-  koji: true,
-};
-const CLASSES: readonly PathClass[] = ["hashed", "volatile", "root", "member", "unstable-package", "package", "pass"];
 
 const hex = (digits: number): string => "0123456789abcdef".repeat(9).slice(0, digits);
 const FOLDERS =
@@ -50,7 +34,7 @@ const nearest = fc.oneof(
 const paths = fc
   .tuple(fc.array(folder, { maxLength: 5 }), nearest, name)
   .map(([above, near, last]) => [...[...above, ...near].filter((one) => one !== ""), last].join("/"));
-const distros = fc.constantFrom(undefined, ...(Object.keys(EVERY_DISTRO) as Distro[]));
+const distros = fc.constantFrom(undefined, ...DISTROS);
 
 /** Calls `check` with the place of many paths. */
 function forPlaces(check: (place: Place, path: string, placeIn: (path: string) => Place, distro: Distro | undefined) => void): void {
@@ -120,7 +104,7 @@ test("the root files of a place, and what moves with them, stand in the same rep
 
 test("a class of the configuration leaves a path where it stands if it is the built-in class, and otherwise takes it out of its repository", () => {
   fc.assert(
-    fc.property(distros, paths, fc.constantFrom(...CLASSES), (distro, path, pathClass) => {
+    fc.property(distros, paths, fc.constantFrom(...PATH_CLASSES), (distro, path, pathClass) => {
       const builtIn = placeOf({ distro, classes: [] }, path);
       const { class: found, rule, repository } = placeOf({ distro, classes: [{ pattern: /^/u, class: pathClass }] }, path);
       expect({ found, rule }).toEqual({ found: pathClass, rule: "configured: ^" });

@@ -51,6 +51,14 @@ describe("what upstreams get to see", () => {
     expect(asked[0]!.url).toBe(`${A}/x86_64/libstdc%2B%2B-1~2.rpm?a=1`);
   });
 
+  test("is the upstream's own path, the path below the mirror and the query", async () => {
+    const upstream = "http://127.0.0.1:8080/pub";
+    const { open, asked } = bench({ [upstream]: whole });
+    await open([upstream], { path: "a+b/", query: "?x=1" });
+    await open([upstream], { path: "", query: "" });
+    expect(asked.map(({ url }) => url)).toEqual([`${upstream}/a%2Bb/?x=1`, `${upstream}/`]);
+  });
+
   test("is a Range only where not the whole is wanted", async () => {
     const { open, asked } = bench({ [A]: whole });
     await open([A], { range: { first: 0 } });
