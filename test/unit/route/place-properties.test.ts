@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { DISTROS, PATH_CLASSES } from "../../../src/config/config.ts";
+import { type Distro, DISTROS, PATH_CLASSES, type PathClass } from "../../../src/config/config.ts";
 import { distributionOf } from "../../../src/config/distributions.ts";
 import { companionFiles, rootFiles } from "../../../src/metadata/generations/root-files.ts";
 import { type Place, placeOf, type RepositoryPlace } from "../../../src/route/place.ts";
