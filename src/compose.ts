@@ -5,12 +5,13 @@ import { createMemory } from "./fill/shared/memory.ts";
 import { createNativeStore, FREE_PUMP_BYTES, type NativeStore, type StreamPut } from "./fill/native-store.ts";
 import type { Leases } from "./fill/flight/leases.ts";
 import { createStreamDigest } from "./fill/pump/stream-digest.ts";
+import type { PumpDependencies } from "./fill/pump/dependencies.ts";
 import { classifyKeys } from "./retention/batch.ts";
 import { createRetention, type LedgerPort, type Retention } from "./retention/retention.ts";
 import type { ObjectStore } from "./store/object-store.ts";
 import { createUpstreams, type MonitoredUpstreams } from "./upstream/create-upstreams.ts";
 import { createVia, type Via } from "./upstream/via.ts";
-import type { Observer } from "./watch/observe.ts";
+import type { Counters } from "./watch/counters.ts";
 
 /** Bytes that all fills of an isolate hold in memory at once. At the edge an isolate has 128 MB for everything. */
 const EDGE_FILL_BYTES = 64 * 1024 * 1024;
@@ -48,7 +49,7 @@ export interface CoreOptions {
   readonly waitUntil: (work: Promise<unknown>) => void;
   readonly log: Core["log"];
   /** Counts what happens; does no I/O. */
-  readonly observer: Observer;
+  readonly counters: Counters;
 }
 
 /** Puts together what an isolate needs, over a store and the leases of its fills. */
@@ -56,7 +57,7 @@ export function composeCore(
   config: Config,
   bareStore: ObjectStore,
   leases: Leases,
-  { isLocal, fetch, ledger, cached, streamPut, waitUntil, log, observer }: CoreOptions,
+  { isLocal, fetch, ledger, cached, streamPut, waitUntil, log, counters }: CoreOptions,
 ): Core {
   const now = () => Date.now();
   const budget = config.budgetBytes;
@@ -72,12 +73,12 @@ export function composeCore(
     random: Math.random,
     after: systemTimer,
     onEvent: (event) => {
-      observer.upstreamEvent(event);
+      counters.upstreamEvent(event, now());
       log(JSON.stringify(event));
     },
   });
-  const onStored: Observer["stored"] = (target, object) => {
-    observer.stored(target, object);
+  const onStored: PumpDependencies["onStored"] = (target, object) => {
+    counters.stored(target.mirror.name, object.size);
     retention.count(target.mirror.name, { fetched: object.size });
   };
   const onUnstored = (key: string, reason: string) => log(`Passed ${key} on unstored: ${reason}`);
@@ -94,9 +95,10 @@ export function composeCore(
     maxPumpBytes: streamPut === null ? Infinity : FREE_PUMP_BYTES,
     onStored,
     onBroken: (target, upstream, reason) => {
-      observer.refused(target, upstream, reason);
-      retention.count(target.mirror.name, { refused: 1 });
-      log(`Refused ${target.key} from ${upstream}: ${reason}`);
+      const { key, mirror } = target;
+      counters.trouble({ at: now(), where: key, kind: "refused", cause: `${upstream}: ${reason}` }, mirror.name);
+      retention.count(mirror.name, { refused: 1 });
+      log(`Refused ${key} from ${upstream}: ${reason}`);
     },
     onUnstored,
   });

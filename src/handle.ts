@@ -1,6 +1,6 @@
 import type { Mirror } from "./config/config.ts";
 import { judgeAccess } from "./route/access.ts";
-import type { RequestRecord } from "./watch/request-record.ts";
+import type { RequestRecord } from "./watch/counters.ts";
 import { routeRequest } from "./route/route-request.ts";
 import type { Target } from "./route/target.ts";
 import { refuse } from "./serve/answer/failure.ts";

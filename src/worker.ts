@@ -21,8 +21,7 @@ import type { ObjectStore } from "./store/object-store.ts";
 import { createR2Store, createR2StreamPut } from "./store/r2-store.ts";
 import { batchLines } from "./watch/batch-lines.ts";
 import { createCounters, tallyOf } from "./watch/counters.ts";
-import { observe } from "./watch/observe.ts";
-import type { RootStanding } from "./watch/root-standing.ts";
+import type { RootStanding } from "./watch/history.ts";
 
 export { FillCoordinator } from "./fill/flight/fill-coordinator.ts";
 
@@ -149,7 +148,7 @@ function buildCore(env: Env): Core {
     streamPut: env.DISK === undefined && parsed.config.plan === "free" ? createR2StreamPut(env.BUCKET as R2Bucket) : null,
     waitUntil,
     log,
-    observer: observe(counters),
+    counters,
   });
 }
 

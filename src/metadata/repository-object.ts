@@ -3,7 +3,7 @@ import { systemTimer } from "../clock/timer.ts";
 import type { Config, Mirror } from "../config/config.ts";
 import { distributionOf } from "../config/distributions.ts";
 import type { ObjectStore } from "../store/object-store.ts";
-import type { RootStanding } from "../watch/root-standing.ts";
+import type { RootStanding } from "../watch/history.ts";
 import type { Upstreams } from "../upstream/upstream.ts";
 import type { RepositoryPlace } from "../route/place.ts";
 import type { Expectation } from "../verify/expectation.ts";

@@ -3,10 +3,8 @@ import type { Config } from "../config/config.ts";
 import { DAY_MS } from "../http/units.ts";
 import type { ObjectStore } from "../store/object-store.ts";
 import { BOOK_SHARD, classifyKeys, type Batch } from "./batch.ts";
-import { createBook, type Book, type BudgetView, type Reservation } from "./book.ts";
-import { parseKeyPattern } from "./glob.ts";
-import type { RootStanding } from "../watch/root-standing.ts";
-import type { DayCount, RootLine } from "../watch/history.ts";
+import { createBook, type Book, type BudgetView, type Remote, type Reservation } from "./book.ts";
+import type { DayCount, RootLine, RootStanding } from "../watch/history.ts";
 import { createLedger, type Ledger, type LedgerRow, type Totals } from "./ledger.ts";
 import { createShard, type LedgerPage, type Shard, type SweepReport } from "./shard.ts";
 
@@ -30,16 +28,14 @@ export abstract class LedgerObjectBase<Env> extends DurableObject<Env> {
   #ownShard: Shard | null = null;
   #ownBook: Book | null = null;
 
-  /** Called once for each start of the object. */
   protected abstract dependencies(): LedgerObjectDependencies;
 
   /** Takes in a batch about this shard's objects, and reports the new totals to the book. */
   async record(batch: Batch): Promise<BudgetView> {
     const totals = this.#shard().record(batch, Number(this.#ledger.notes.get("ageSeen") ?? 0));
     const arrived = batch.news.flatMap(({ kind, key }) => (kind === "stored" ? [key] : []));
-    const view = await (this.#name === BOOK_SHARD
-      ? this.#book().report(this.#name, totals, arrived, batch.days)
-      : this.dependencies().ledger(BOOK_SHARD).report(this.#name, totals, arrived, batch.days));
+    const book: Remote<Book, "report"> = this.#name === BOOK_SHARD ? this.#book() : this.dependencies().ledger(BOOK_SHARD);
+    const view = await book.report(this.#name, totals, arrived, batch.days);
     this.#ledger.notes.set("ageSeen", String(view.ageFactor));
     return { used: view.used, ageFactor: view.ageFactor };
   }
@@ -96,15 +92,12 @@ export abstract class LedgerObjectBase<Env> extends DurableObject<Env> {
     this.#book().history.stand(mirror, root, standing);
   }
 
-  /** Rows whose key matches; null if `pattern` is none. */
-  list(pattern: string, after: string, limit: number): LedgerPage | null {
-    const parsed = parseKeyPattern(pattern);
-    return parsed && this.#shard().list(parsed, after, limit);
+  list(pattern: string, after: string, limit: number): LedgerPage {
+    return this.#shard().list(pattern, after, limit);
   }
 
-  async purge(pattern: string, after: string, limit: number, dryRun: boolean): Promise<LedgerPage | null> {
-    const parsed = parseKeyPattern(pattern);
-    return parsed && this.#shard().purge(parsed, after, limit, dryRun);
+  purge(pattern: string, after: string, limit: number, dryRun: boolean): Promise<LedgerPage> {
+    return this.#shard().purge(pattern, after, limit, dryRun);
   }
 
   row(key: string): LedgerRow | null {

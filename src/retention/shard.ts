@@ -1,7 +1,7 @@
 import type { ObjectStore } from "../store/object-store.ts";
 import type { Batch } from "./batch.ts";
 import { evict, reap } from "./evict.ts";
-import type { KeyPattern } from "./glob.ts";
+import { parseKeyPattern } from "./glob.ts";
 import type { Ledger, LedgerRow, Totals } from "./ledger.ts";
 import { lastPassBegan, reconcilePage, SLICE_GRACE_MS } from "./reconcile.ts";
 
@@ -54,7 +54,10 @@ export type Shard = ReturnType<typeof createShard>;
 
 /** The shard over a ledger and the store. */
 export function createShard({ ledger, store, now, retentionMs, prefix, classOf }: ShardDependencies) {
-  function list(pattern: KeyPattern, after: string, limit: number): LedgerPage {
+  /** The next page of rows whose keys match `written` (`parseKeyPattern`). */
+  function list(written: string, after: string, limit: number): LedgerPage {
+    const pattern = parseKeyPattern(written);
+    if (pattern === null) return { rows: [], after: null };
     const page = ledger.page(pattern.prefix, after, MAX_SCANNED);
     const matching = page.filter(({ key }) => pattern.matches(key));
     const rows = matching.slice(0, limit);
@@ -102,9 +105,9 @@ export function createShard({ ledger, store, now, retentionMs, prefix, classOf }
     /** Those of `versions` that have a head, or are dead but not yet deleted. */
     known: (versions: readonly string[]): readonly string[] => versions.filter(ledger.hasSlicesOf),
     list,
-    /** Deletes the objects that match, unless `dryRun`. Returns their rows. */
-    async purge(pattern: KeyPattern, after: string, limit: number, dryRun: boolean): Promise<LedgerPage> {
-      const page = list(pattern, after, Math.min(limit, MAX_EVICTED_PER_RUN));
+    /** Deletes the objects of such a page, unless `dryRun`. Returns their rows. */
+    async purge(written: string, after: string, limit: number, dryRun: boolean): Promise<LedgerPage> {
+      const page = list(written, after, Math.min(limit, MAX_EVICTED_PER_RUN));
       if (!dryRun) await evict(ledger, store, page.rows, now());
       return page;
     },

@@ -1,6 +1,6 @@
 import { DAY_MS } from "../http/units.ts";
 import { dayOf, HISTORY_DAYS, type DayCount, type RootLine } from "../watch/history.ts";
-import type { Counters, MirrorCounts, PathCount, Trouble } from "../watch/counters.ts";
+import type { Counters, MirrorCounts, PathCount, TroubleLine } from "../watch/counters.ts";
 
 /** One file that is being fetched. */
 export interface FillLine {
@@ -89,7 +89,7 @@ export interface Status {
   readonly fills: readonly FillLine[];
   readonly upstreams: readonly UpstreamLine[];
   readonly top: readonly PathCount[];
-  readonly troubles: readonly Trouble[];
+  readonly troubles: readonly TroubleLine[];
 }
 
 const TOP = 15;

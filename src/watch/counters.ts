@@ -1,20 +1,35 @@
-import type { RequestRecord } from "./request-record.ts";
+import type { UpstreamEvent } from "../upstream/upstream-event.ts";
 import type { DayCount } from "./history.ts";
 
-/** One answered request (request-record.ts). */
-export type Answered = Omit<RequestRecord, "method">;
+/** One line of the request log. */
+export interface RequestRecord {
+  readonly method: string;
+  /** Null for a refused request that names no mirror. */
+  readonly mirror: string | null;
+  /** Below the mirror; without a mirror the request target. */
+  readonly path: string;
+  readonly status: number;
+  /** Bytes of the body that were sent to the client, or handed to the runtime as one body. */
+  readonly bytes: number;
+  /** The value of Cache-Status without our own name. */
+  readonly cache: string | null;
+  /** Milliseconds until the answer had ended. */
+  readonly ms: number;
+  /** Why the body ended early; absent if it did not. */
+  readonly cut?: string;
+  /** Refused before anything was looked up: by the mirror's `access`, a rate limit, a bad path, or a loop of mirrors. */
+  readonly turnedAway?: true;
+}
 
 /**
  * Where the bytes of an answer came from: the store (`hit`; `stale` without the upstream's confirmation), another request's fill (`collapsed`), an upstream
  * (`miss`); or it failed (`error`), or was refused before anything was looked up (`turned-away`).
  */
-export type Outcome = "hit" | "stale" | "collapsed" | "miss" | "error" | "turned-away";
+export type CacheResult = "hit" | "stale" | "collapsed" | "miss" | "error" | "turned-away";
 
-/** Something that went wrong. */
-export interface Trouble {
-  /** Milliseconds since the epoch. */
+/** Something that went wrong, at `at` in milliseconds since the epoch. `where`: the upstream's URL, or `<mirror>/<path>`. */
+export interface TroubleLine {
   readonly at: number;
-  /** The upstream's URL, or `<mirror>/<path>`. */
   readonly where: string;
   readonly kind: "refused" | "cut" | "fault" | "broken" | "breaker" | "answer";
   readonly cause: string;
@@ -22,76 +37,46 @@ export interface Trouble {
 
 /** Counts of one mirror. */
 export interface MirrorCounts {
-  readonly requests: Readonly<Record<Outcome, number>>;
-  readonly bytes: Readonly<Record<Outcome, number>>;
+  readonly requests: Record<CacheResult, number>;
+  readonly bytes: Record<CacheResult, number>;
   /** Bytes that fills stored. Bytes that were passed on without being stored are not among them. */
-  readonly storedBytes: number;
+  storedBytes: number;
   /** Bodies from upstreams that failed verification. */
-  readonly refused: number;
+  refused: number;
   /** Answers whose body ended early. */
-  readonly cut: number;
-  /** How long answers took. */
-  readonly seconds: Histogram;
+  cut: number;
+  /** How long answers took, as a Prometheus histogram: `buckets[i]` counts the values up to `DURATION_BOUNDS_SECONDS[i]`. */
+  readonly seconds: { readonly buckets: number[]; sum: number; count: number };
 }
 
-/** A Prometheus histogram: `buckets[i]` counts the values up to `DURATION_BOUNDS_SECONDS[i]`. */
-export interface Histogram {
-  readonly buckets: readonly number[];
-  readonly sum: number;
-  readonly count: number;
-}
-
-/** Successful requests for one path. */
+/** Successful requests for one path, and the bytes of their bodies. */
 export interface PathCount {
   readonly mirror: string;
   readonly path: string;
   readonly requests: number;
-  /** Of bodies. */
   readonly bytes: number;
-}
-
-/** What one isolate has counted since it started, in memory. No call does I/O. */
-export interface Counters {
-  /** Counts an answer. `now`: milliseconds since the epoch. */
-  answered(request: Answered, now: number): void;
-  /** Counts bytes that a fill stored. */
-  stored(mirror: string, bytes: number): void;
-  /** Keeps a trouble for the status page. `mirror`: whose body was refused. */
-  trouble(trouble: Trouble, mirror?: string): void;
-  /** By mirror; mirrors without a request or a stored object are absent. */
-  mirrors(): ReadonlyMap<string, MirrorCounts>;
-  /** How often each upstream had trouble, by `<upstream> <kind>`. */
-  upstreamEvents(): ReadonlyMap<string, number>;
-  /** The paths with the most requests, most first. */
-  top(limit: number): readonly PathCount[];
-  /** The newest first. */
-  troubles(): readonly Trouble[];
-  /** Milliseconds since the epoch of the first answer; 0 before it. */
-  readonly since: () => number;
 }
 
 /** Upper bounds of the histogram's buckets. */
 export const DURATION_BOUNDS_SECONDS = [0.005, 0.02, 0.1, 0.5, 2, 10, 60] as const;
 
-const OUTCOMES = ["hit", "stale", "collapsed", "miss", "error", "turned-away"] as const satisfies readonly Outcome[];
 const MAX_TROUBLES = 30;
 /** How many paths are counted: without a limit a crawler could fill the memory. */
 const MAX_PATHS = 2_000;
 
-type Writable = { requests: Record<Outcome, number>; bytes: Record<Outcome, number>; storedBytes: number; refused: number; cut: number } & {
-  seconds: { buckets: number[]; sum: number; count: number };
-};
+/** What one isolate has counted since it started, in memory. No call does I/O. */
+export type Counters = ReturnType<typeof createCounters>;
 
-/** Counters that begin at 0. */
-export function createCounters(): Counters {
+/** Counters that begin at 0. Times are milliseconds since the epoch. */
+export function createCounters() {
   // Not the time of creation: an isolate's clock stands still until its first request.
   let since = 0;
-  const mirrors = new Map<string, Writable>();
+  const mirrors = new Map<string, MirrorCounts>();
   const paths = new Map<string, { mirror: string; path: string; requests: number; bytes: number }>();
   const events = new Map<string, number>();
-  const troubles: Trouble[] = [];
+  const troubles: TroubleLine[] = [];
 
-  function of(mirror: string): Writable {
+  function of(mirror: string): MirrorCounts {
     let counts = mirrors.get(mirror);
     if (counts === undefined) {
       const seconds = { buckets: DURATION_BOUNDS_SECONDS.map(() => 0), sum: 0, count: 0 };
@@ -101,7 +86,7 @@ export function createCounters(): Counters {
     return counts;
   }
 
-  function countPath({ mirror, path, bytes }: Answered & { readonly mirror: string }): void {
+  function countPath(mirror: string, { path, bytes }: RequestRecord): void {
     const key = `${mirror}/${path}`;
     const counted = paths.get(key) ?? { mirror, path, requests: 0, bytes: 0 };
     counted.requests++;
@@ -114,7 +99,8 @@ export function createCounters(): Counters {
     for (const [keptKey, value] of kept) paths.set(keptKey, value);
   }
 
-  function trouble(one: Trouble, mirror?: string): void {
+  /** Keeps a trouble for the status page. `mirror`: whose body was refused. */
+  function trouble(one: TroubleLine, mirror?: string): void {
     troubles.unshift(one);
     troubles.length = Math.min(troubles.length, MAX_TROUBLES);
     if (one.kind === "refused" && mirror !== undefined) of(mirror).refused++;
@@ -125,40 +111,51 @@ export function createCounters(): Counters {
   }
 
   return {
+    /** The time of the first answer; 0 before it. */
     since: () => since,
-    answered(request, now) {
+    /** Counts an answer. */
+    answered(request: RequestRecord, now: number): void {
       since ||= now;
       const { mirror, path, status, bytes, cache, ms, cut } = request;
       if (mirror === null) return;
       const counts = of(mirror);
-      const outcome = outcomeOf(request);
-      counts.requests[outcome]++;
-      counts.bytes[outcome] += bytes;
+      const result = resultOf(request);
+      counts.requests[result]++;
+      counts.bytes[result] += bytes;
       counts.seconds.sum += ms / 1_000;
       counts.seconds.count++;
       for (const [at, bound] of DURATION_BOUNDS_SECONDS.entries()) {
         if (ms / 1_000 <= bound) counts.seconds.buckets[at] = (counts.seconds.buckets[at] ?? 0) + 1;
       }
-      if (status < 400) countPath({ ...request, mirror });
+      if (status < 400) countPath(mirror, request);
       if (cut !== undefined) counts.cut++;
       if (cut !== undefined) trouble({ at: now, where: `${mirror}/${path}`, kind: "cut", cause: cut });
       // Requests that were turned away may be many, and would push the upstreams' troubles off the page.
-      if (status >= 500 && outcome !== "turned-away")
+      if (status >= 500 && result !== "turned-away")
         trouble({ at: now, where: `${mirror}/${path}`, kind: "answer", cause: `${status}: ${cache ?? "no detail"}` });
     },
-    stored(mirror, bytes) {
+    /** Counts bytes that a fill stored. */
+    stored(mirror: string, bytes: number): void {
       of(mirror).storedBytes += bytes;
     },
     trouble,
-    mirrors: () => mirrors,
-    upstreamEvents: () => events,
-    top: (limit) => [...paths.values()].toSorted((a, b) => b.requests - a.requests || b.bytes - a.bytes).slice(0, limit),
-    troubles: () => troubles,
+    upstreamEvent(event: UpstreamEvent, at: number): void {
+      if (event.kind !== "resumed") trouble({ at, where: event.upstream, kind: event.kind, cause: causeOf(event) });
+    },
+    /** By mirror; mirrors without a request or a stored object are absent. */
+    mirrors: (): ReadonlyMap<string, MirrorCounts> => mirrors,
+    /** How often each upstream had trouble, by `<upstream> <kind>`. */
+    upstreamEvents: (): ReadonlyMap<string, number> => events,
+    /** The paths with the most requests, most first. */
+    top: (limit: number): readonly PathCount[] =>
+      [...paths.values()].toSorted((a, b) => b.requests - a.requests || b.bytes - a.bytes).slice(0, limit),
+    /** The newest first. */
+    troubles: (): readonly TroubleLine[] => troubles,
   };
 }
 
 /** Reads the Cache-Status value (RFC 9211): `hit`, `fwd=miss; collapsed`, `fwd=stale; fwd-status=304`. */
-function outcomeOf({ status, cache, turnedAway }: Answered): Outcome {
+function resultOf({ status, cache, turnedAway }: RequestRecord): CacheResult {
   if (turnedAway === true) return "turned-away";
   if (status >= 400) return "error";
   if (cache === null) return "miss";
@@ -169,20 +166,32 @@ function outcomeOf({ status, cache, turnedAway }: Answered): Outcome {
 }
 
 /** What one answer adds to its mirror's day. */
-export function tallyOf(request: Answered): Omit<DayCount, "mirror" | "day" | "refused"> {
+export function tallyOf(request: RequestRecord): Omit<DayCount, "mirror" | "day" | "refused"> {
   const { bytes, cache, cut } = request;
-  const outcome = outcomeOf(request);
+  const result = resultOf(request);
   return {
     requests: 1,
     served: bytes,
-    saved: outcome === "hit" || outcome === "stale" || outcome === "collapsed" ? bytes : 0,
+    saved: result === "hit" || result === "stale" || result === "collapsed" ? bytes : 0,
     // Stored bytes are counted when they are stored.
-    fetched: outcome === "miss" && !/; stored\b/.test(cache ?? "") ? bytes : 0,
+    fetched: result === "miss" && !/; stored\b/.test(cache ?? "") ? bytes : 0,
     cut: cut === undefined ? 0 : 1,
-    turnedAway: outcome === "turned-away" ? 1 : 0,
+    turnedAway: result === "turned-away" ? 1 : 0,
   };
 }
 
-function zeros(): Record<Outcome, number> {
-  return Object.fromEntries(OUTCOMES.map((outcome) => [outcome, 0])) as Record<Outcome, number>;
+/** In the order in which the metrics list them. */
+function zeros(): Record<CacheResult, number> {
+  return { hit: 0, stale: 0, collapsed: 0, miss: 0, error: 0, "turned-away": 0 };
+}
+
+function causeOf(event: Exclude<UpstreamEvent, { readonly kind: "resumed" }>): string {
+  switch (event.kind) {
+    case "breaker":
+      return event.state === "open" ? `left out for ${event.openMs} ms` : "works again";
+    case "fault":
+      return `${event.path}: ${event.detail}`;
+    case "broken":
+      return `${event.path} at byte ${event.position}: ${event.detail}`;
+  }
 }

@@ -1,6 +1,5 @@
 import { DAY_MS } from "../http/units.ts";
 import { rowsOf, type Sql } from "../store/sql.ts";
-import type { RootStanding } from "./root-standing.ts";
 
 /** Counts of one mirror on one day (UTC). Bytes are those of bodies. */
 export interface DayCount {
@@ -22,30 +21,33 @@ export interface DayCount {
   readonly turnedAway: number;
 }
 
+/** How a published root compares with its upstreams. Times are milliseconds since the epoch. */
+export interface RootStanding {
+  /** When the published generation was adopted. */
+  readonly adoptedAt: number;
+  /** When an upstream last confirmed it. While there is no trouble, later confirmations are not reported, and the real time may be later. */
+  readonly confirmedAt: number;
+  /** Since when an upstream has had another root that could not be adopted; null: no upstream has. */
+  readonly behindSince: number | null;
+  /** Why no upstream confirmed the generation at the last try; null: one did. */
+  readonly trouble: string | null;
+}
+
 /** How one published root stands. `root`: its path below the mirror. */
 export interface RootLine extends RootStanding {
   readonly mirror: string;
   readonly root: string;
 }
 
-/** Counts by day, and how roots stand: of all isolates, kept over restarts. No method waits. */
-export interface History {
-  /** Adds to the days; forgets days older than `HISTORY_DAYS`. */
-  count(days: readonly DayCount[]): void;
-  /** Keeps how a root stands; null: it is no longer published. */
-  stand(mirror: string, root: string, standing: RootStanding | null): void;
-  /** The oldest day first. */
-  days(): readonly DayCount[];
-  /** By mirror and root, at most 200. */
-  roots(): readonly RootLine[];
-}
-
 /** How many days are kept, today included. */
 export const HISTORY_DAYS = 14;
 const COUNTS = ["requests", "served", "saved", "fetched", "refused", "cut", "turnedAway"] as const;
 
-/** Opens the history in `sql`, and makes its tables at the first start. `now`: milliseconds since the epoch. */
-export function createHistory(sql: Sql, now: () => number): History {
+/**
+ * Counts by day, and how roots stand: of all isolates, kept over restarts. Opens the history in `sql`, and makes its tables at the first start. `now`:
+ * milliseconds since the epoch.
+ */
+export function createHistory(sql: Sql, now: () => number) {
   sql.exec(
     `CREATE TABLE IF NOT EXISTS days (day TEXT, mirror TEXT, ${COUNTS.map((name) => `${name} INTEGER NOT NULL`).join(", ")},
       PRIMARY KEY (day, mirror)) WITHOUT ROWID`,
@@ -55,7 +57,8 @@ export function createHistory(sql: Sql, now: () => number): History {
       trouble TEXT, PRIMARY KEY (mirror, root)) WITHOUT ROWID`,
   );
   return {
-    count(days) {
+    /** Adds to the days; forgets days older than `HISTORY_DAYS`. */
+    count(days: readonly DayCount[]): void {
       for (const one of days) {
         sql.exec(
           `INSERT INTO days (day, mirror, ${COUNTS.join(", ")}) VALUES (?, ?, ${COUNTS.map(() => "?").join(", ")})
@@ -67,12 +70,15 @@ export function createHistory(sql: Sql, now: () => number): History {
       }
       if (days.length > 0) sql.exec("DELETE FROM days WHERE day <= ?", dayOf(now() - HISTORY_DAYS * DAY_MS));
     },
-    stand(mirror, root, standing) {
+    /** Keeps how a root stands; null: it is no longer published. */
+    stand(mirror: string, root: string, standing: RootStanding | null): void {
       if (standing === null) return void sql.exec("DELETE FROM roots WHERE mirror = ? AND root = ?", mirror, root);
       const { adoptedAt, confirmedAt, behindSince, trouble } = standing;
       sql.exec("INSERT OR REPLACE INTO roots VALUES (?, ?, ?, ?, ?, ?)", mirror, root, adoptedAt, confirmedAt, behindSince, trouble);
     },
+    /** The oldest day first. */
     days: () => rowsOf<DayCount>(sql, `SELECT day, mirror, ${COUNTS.join(", ")} FROM days ORDER BY day, mirror`),
+    /** By mirror and root, at most 200. */
     roots: () =>
       rowsOf<RootLine>(sql, "SELECT mirror, root, adoptedAt, confirmedAt, behindSince, trouble FROM roots ORDER BY mirror, root LIMIT 200"),
   };

@@ -24,7 +24,8 @@ const GB = 1e9;
 function exampleSources(mirrors: readonly string[]): StatusSources {
   const counters = createCounters();
   const answered = (mirror: string, path: string, cache: string, times: number, bytes: number): void => {
-    for (let at = 0; at < times; at++) counters.answered({ mirror, path, status: 200, bytes, cache, ms: 3 }, NOW - 3_600_000);
+    for (let at = 0; at < times; at++)
+      counters.answered({ method: "GET", mirror, path, status: 200, bytes, cache, ms: 3 }, NOW - 3_600_000);
   };
   answered("fedora", "updates/43/Everything/x86_64/Packages/k/kernel-core-6.17.8-300.fc43.x86_64.rpm", "hit", 41, 20_400_000);
   answered("debian", "pool/main/l/linux/linux-image-6.12.57+deb13-amd64_6.12.57-1_amd64.deb", "hit", 29, 102_000_000);

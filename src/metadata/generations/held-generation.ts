@@ -1,4 +1,4 @@
-import type { RootStanding } from "../../watch/root-standing.ts";
+import type { RootStanding } from "../../watch/history.ts";
 import { type Generation, NEVER_TRIED, type Standing } from "../members/generation.ts";
 import type { KeptState } from "../ports/kept-state.ts";
 

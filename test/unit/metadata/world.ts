@@ -1,4 +1,4 @@
-import type { RootStanding } from "../../../src/watch/root-standing.ts";
+import type { RootStanding } from "../../../src/watch/history.ts";
 import type { Mirror } from "../../../src/config/config.ts";
 import type { EnsureStored } from "../../../src/metadata/ports/ensure-stored.ts";
 import type { KeptState } from "../../../src/metadata/ports/kept-state.ts";

@@ -1,5 +1,4 @@
 import { describe, expect, it } from "vitest";
-import { parseKeyPattern } from "../../../src/retention/glob.ts";
 import { createOperatorApi } from "../../../src/site/operator-api.ts";
 import { newVersion } from "../../../src/store/keys.ts";
 import { createLedgers } from "../../support/ledgers.ts";
@@ -25,14 +24,8 @@ async function createApi(token: string | undefined = TOKEN) {
       view: async () => ledgers.book.view(),
       next: (limit) => ledgers.book.next(limit),
       sweepAll: () => ledgers.book.sweep(),
-      list: async (pattern, after, limit) => {
-        const parsed = parseKeyPattern(pattern);
-        return parsed && ledgers.shard(name).list(parsed, after, limit);
-      },
-      purge: async (pattern, after, limit, dryRun) => {
-        const parsed = parseKeyPattern(pattern);
-        return parsed && ledgers.shard(name).purge(parsed, after, limit, dryRun);
-      },
+      list: async (...page) => ledgers.shard(name).list(...page),
+      purge: (...page) => ledgers.shard(name).purge(...page),
       pin: async (pattern) => ledgers.ledger(name).pin(pattern),
       unpin: async (pattern) => ledgers.ledger(name).unpin(pattern),
       pins: async () => ledgers.ledger(name).pins(),

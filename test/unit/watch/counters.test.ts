@@ -1,9 +1,10 @@
 import { describe, expect, it } from "vitest";
-import { createCounters, tallyOf, type Answered } from "../../../src/watch/counters.ts";
+import { createCounters, tallyOf, type RequestRecord } from "../../../src/watch/counters.ts";
 import { formatMetrics } from "../../../src/site/metrics.ts";
 import { gatherStatus, type StatusSources } from "../../../src/site/status.ts";
 
-const answered = (part: Partial<Answered>): Answered => ({ mirror: "m", path: "p", status: 200, bytes: 100, cache: "hit", ms: 1, ...part });
+const ANSWERED: RequestRecord = { method: "GET", mirror: "m", path: "p", status: 200, bytes: 100, cache: "hit", ms: 1 };
+const answered = (part: Partial<RequestRecord>): RequestRecord => ({ ...ANSWERED, ...part });
 
 function sources(counters: StatusSources["counters"]): StatusSources {
   return {
