@@ -12,15 +12,8 @@ export function createEnsureStored(fills: Fills, store: ObjectStore, waitUntil: 
       const stored = await store.head(key);
       if (stored?.verified === "digest") return { kind: "stored", object: stored };
       const target = { mirror, path, query: "", key, class: pathClass, rule: "generation", repository: null };
-      const expected = async () => ({ known: [expectation], provisional: false });
-      const opened = await fills.open({
-        target,
-        first: 0,
-        recheck: false,
-        waitUntil,
-        expected,
-        ...(stored === null ? {} : { head: stored }),
-      });
+      const expected = async () => ({ kind: "known", expectation }) as const;
+      const opened = await fills.open({ target, first: 0, recheck: false, waitUntil, expected, head: stored });
       const end = opened.kind === "reading" ? await readThrough(opened.reading) : opened;
       if (end === null) {
         const object = await store.head(key);

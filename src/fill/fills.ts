@@ -9,13 +9,11 @@ import { dropBuffers, dropStoredBuffers } from "./shared/slice-buffers.ts";
 
 export interface FillRequest extends ObtainOptions {
   readonly target: Target;
-  /** Where it is stored; the target's key unless the content is stored by its digest. */
-  readonly key?: string;
   /** First byte wanted, and the last one where it is known that no more are. */
   readonly first: number;
   readonly last?: number;
   /** The stored head of a sliced object, some slices of which may be missing. */
-  readonly head?: StoredObject;
+  readonly head?: StoredObject | null;
   /** An upstream's answer to begin with: another version than the stored one, which it replaces. */
   readonly opened?: UpstreamAnswer;
 }
@@ -36,20 +34,19 @@ export function createFills(deps: PumpDependencies): Fills {
   deps.memory.onShortage(() => all.forEach(dropStoredBuffers));
 
   function join(request: FillRequest): Fill {
-    const { target, head, opened } = request;
-    const key = request.key ?? target.key;
-    const present = fills.get(key);
+    const { target, head = null, opened } = request;
+    const present = fills.get(target.key);
     if (present !== undefined && isLost(present)) forget(present);
     else if (present !== undefined && opened === undefined && isJoinable(present, request)) return present;
-    const fill = createFill(target, key, head ?? null, opened !== undefined, deps.config.sliceBytes);
-    fills.set(key, fill);
+    const fill = createFill(target, head, opened !== undefined, deps.config.sliceBytes);
+    fills.set(target.key, fill);
     all.add(fill);
     return fill;
   }
 
-  function isJoinable(fill: Fill, { first, head }: FillRequest): boolean {
+  function isJoinable(fill: Fill, { first, head = null }: FillRequest): boolean {
     if (fill.end !== null || fill.spoiled) return false;
-    if (head !== undefined && fill.object !== null && fill.object.version !== head.version) return false;
+    if (head !== null && fill.object !== null && fill.object.version !== head.version) return false;
     // What is not stored can be read only while it is in memory: a request that comes too late fetches it again, apart from these buffers.
     const slice = Math.floor(first / fill.sliceBytes);
     return fill.storable || fill.buffers.has(slice) || isComing(fill, slice, deps.now());

@@ -1,5 +1,5 @@
 import type { Target } from "../route/target.ts";
-import { describeObject } from "../store/describe-object.ts";
+import { describeObject } from "../store/stored-object.ts";
 import { newVersion } from "../store/keys.ts";
 import type { StoredObject } from "../store/stored-object.ts";
 import type { Representation } from "../upstream/upstream.ts";

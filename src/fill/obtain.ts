@@ -1,14 +1,12 @@
 import type { StoredObject } from "../store/stored-object.ts";
 import type { UpstreamAnswer } from "../upstream/upstream.ts";
-import type { Foresee, PumpDependencies } from "./pump/dependencies.ts";
-import { pump } from "./pump/pump.ts";
+import type { PumpDependencies } from "./pump/dependencies.ts";
+import { pump, type PumpOptions } from "./pump/pump.ts";
 import { STALLED_MS, type Fill, type Run } from "./shared/fill.ts";
 
-export interface ObtainOptions {
+export interface ObtainOptions extends Pick<PumpOptions, "expected"> {
   /** Keeps the request alive while it fetches for others, after its client has left. */
   readonly waitUntil: (promise: Promise<unknown>) => void;
-  /** What is known of the content. */
-  readonly expected: Foresee;
   /** Whether the coordinator may answer `stored`; false where the caller has just looked at the store again. */
   readonly recheck: boolean;
 }

@@ -7,7 +7,6 @@ import { deliverFrom } from "./answer/body.ts";
 import type { AnswerWithBody } from "./answer/choose-answer.ts";
 import type { Client } from "./shared/client.ts";
 import type { ServeDependencies } from "./shared/dependencies.ts";
-import { expectedOf } from "./shared/expected.ts";
 import { judgedDeliver } from "./judge/first-read.ts";
 
 /** What a fill brings: from its memory, from the store, or as it comes. From here on the object stays this version. */
@@ -37,7 +36,7 @@ export function fillRequest(
   { repositories }: ServeDependencies,
   rest: Omit<FillRequest, "target" | "waitUntil" | "expected">,
 ): FillRequest {
-  return { target, waitUntil: client.waitUntil, expected: (waitMs) => expectedOf(target, repositories, waitMs), ...rest };
+  return { target, waitUntil: client.waitUntil, expected: (waitMs) => repositories.expected(target, waitMs), ...rest };
 }
 
 /** The part of the object that an answer needs; all of it for several ranges. */

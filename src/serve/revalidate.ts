@@ -73,7 +73,6 @@ async function validate(target: Target, object: StoredObject, deps: ServeDepende
   const conditional = {
     ...(object.etag === undefined ? {} : { etag: object.etag }),
     ...(object.lastModified === undefined ? {} : { lastModified: object.lastModified }),
-    upstream: object.upstream,
   };
   const answered = await deps.upstreams.open({ mirror, path, query, class: target.class, ...(isComparable ? { conditional } : {}) });
   switch (answered.kind) {

@@ -154,7 +154,7 @@ export function createByteSource(
       {
         representation: version,
         trustedTag: tags.get(upstream.url),
-        known: isUntouched() ? null : evidence,
+        known: isUntouched() ? null : evidence.read,
         headBytes: request.sameAs === undefined ? Math.min(COMPARED_HEAD_BYTES, position) : headSize(request.sameAs),
         isWholeWelcome: false,
       },

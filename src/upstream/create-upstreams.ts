@@ -70,7 +70,7 @@ export function createUpstreams(deps: UpstreamsDependencies): MonitoredUpstreams
     const version = {
       representation: sameAs,
       trustedTag: sameAs.upstream === url ? strongTag(sameAs) : undefined,
-      known: request.known ?? NO_KNOWN_BYTES,
+      known: request.known ?? (async () => null),
       headBytes: headSize(sameAs),
       isWholeWelcome: true,
     };
@@ -99,7 +99,6 @@ export function createUpstreams(deps: UpstreamsDependencies): MonitoredUpstreams
           return { kind: "body", representation: result.representation, first: result.first, source };
         }
         case "not-modified":
-          return { kind: "not-modified", upstream: upstream.url };
         case "head":
         case "unsatisfiable":
           return result;
@@ -162,8 +161,6 @@ export function createUpstreams(deps: UpstreamsDependencies): MonitoredUpstreams
 }
 
 type Fault = Extract<ExchangeResult, { readonly detail: string }> & { readonly upstream: string };
-
-const NO_KNOWN_BYTES = { read: (): Promise<null> => Promise.resolve(null) };
 
 function exchangeRequestFor(request: UpstreamRequest, upstream: Upstream): ExchangeRequest {
   const { mirror, path, query, conditional } = request;

@@ -10,24 +10,20 @@ export function headSize(representation: { readonly size: number | undefined }):
   return Math.min(COMPARED_HEAD_BYTES, representation.size ?? COMPARED_HEAD_BYTES);
 }
 
-/** Bytes of one version, delivered or stored, with which to compare another body. Its memory is bounded. */
-export interface Evidence extends KnownBytes {
-  /** Takes the bytes that follow those added before. */
-  add(chunk: Uint8Array): void;
-}
-
 /**
- * Remembers the head of the file and the last bytes delivered, and asks `known` for what came before.
+ * Bytes of one version, delivered or stored, with which to compare another body. Remembers the head of the file and the last bytes delivered, and asks
+ * `known` for what came before.
  * @param first position in the file of the first byte that will be added.
  * @param size bytes of the whole file, or undefined; a small file takes less memory.
  */
-export function createEvidence(first: number, size: number | undefined, known: KnownBytes | undefined): Evidence {
+export function createEvidence(first: number, size: number | undefined, known: KnownBytes | undefined) {
   const headLength = first === 0 ? headSize({ size }) : 0;
   let head: Uint8Array = new Uint8Array(0);
   /** Byte `p` lies at `p % COMPARED_TAIL_BYTES`. */
   let ring: Uint8Array | undefined;
   let position = first;
 
+  /** Takes the bytes that follow those added before. */
   function add(chunk: Uint8Array): void {
     // Allocated with the first bytes that must be kept: most bodies come in one piece, which is their last, and need no memory.
     if (head.length < headLength) head = new Uint8Array(headLength);
@@ -54,18 +50,18 @@ export function createEvidence(first: number, size: number | undefined, known: K
     return bytes;
   }
 
-  async function read(from: number, to: number): Promise<Uint8Array | null> {
+  const read: KnownBytes = async (from, to) => {
     if (to <= Math.min(position, head.length)) return head.slice(from, to);
     const ringFrom = Math.max(first, position - COMPARED_TAIL_BYTES);
     if (to <= position && from >= ringFrom) return readRing(from, to);
-    const older = (await known?.read(from, Math.min(to, ringFrom))) ?? null;
+    const older = (await known?.(from, Math.min(to, ringFrom))) ?? null;
     if (older === null || older.length !== Math.min(to, ringFrom) - from) return null;
     if (to <= ringFrom) return older;
     const bytes = new Uint8Array(to - from);
     bytes.set(older);
     bytes.set(readRing(ringFrom, to), older.length);
     return bytes;
-  }
+  };
 
   return { add, read };
 }

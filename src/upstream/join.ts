@@ -119,7 +119,7 @@ async function skipTo(offset: number, result: BodyResult, regions: readonly Regi
 }
 
 async function readRegion(known: KnownBytes | null, from: number, to: number): Promise<Region | null> {
-  const bytes = to === from ? new Uint8Array() : ((await known?.read(from, to)) ?? null);
+  const bytes = to === from ? new Uint8Array() : ((await known?.(from, to)) ?? null);
   return bytes?.length === to - from ? { from, bytes: bytes.slice() } : null;
 }
 

@@ -29,11 +29,8 @@ export interface UpstreamRequest {
   readonly avoid?: readonly string[];
 }
 
-/** Bytes of one version of a file, by position. */
-export interface KnownBytes {
-  /** The bytes [from, to), or null unless memory or the store has all of them. */
-  read(from: number, to: number): Promise<Uint8Array | null>;
-}
+/** The bytes [from, to) of one version of a file, or null unless memory or the store has all of them. */
+export type KnownBytes = (from: number, to: number) => Promise<Uint8Array | null>;
 
 /** What the headers of a response say of the whole representation (RFC 9110 §8); entity tag, date and type are verbatim. */
 export interface Representation {
@@ -55,7 +52,7 @@ export type UpstreamAnswer =
   /** To a HEAD. */
   | { readonly kind: "head"; readonly representation: Representation }
   /** To a conditional request: the stored copy is this upstream's current one (RFC 9110 §15.4.5). */
-  | { readonly kind: "not-modified"; readonly upstream: string }
+  | { readonly kind: "not-modified" }
   /** The range begins behind the end of the `size` bytes (RFC 9110 §15.5.17); undefined: the upstream did not say how many. */
   | { readonly kind: "unsatisfiable"; readonly size: number | undefined }
   /** Of an immutable file (package, hashed): every upstream asked said so. Of any other: the first one that answered did. */

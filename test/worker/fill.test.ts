@@ -4,9 +4,9 @@ import type { Config } from "../../src/config/config.ts";
 import { createLeases, type FillCoordinator } from "../../src/fill/flight/fill-coordinator.ts";
 import { createFills, type Fills } from "../../src/fill/fills.ts";
 import { createMemory } from "../../src/fill/shared/memory.ts";
-import type { Foreknowledge, Foresee, PumpDependencies } from "../../src/fill/pump/dependencies.ts";
+import type { PumpDependencies } from "../../src/fill/pump/dependencies.ts";
 import type { Reading, Sink } from "../../src/fill/reading.ts";
-import { createStreamDigest } from "../../src/fill/pump/stream-digest.ts";
+import { createStreamDigest } from "../../src/fill/pump/check.ts";
 import type { Target } from "../../src/route/target.ts";
 import { serve } from "../../src/serve/serve.ts";
 import { createConfirmations } from "../../src/serve/shared/confirmations.ts";
@@ -14,7 +14,7 @@ import type { ServeDependencies } from "../../src/serve/shared/dependencies.ts";
 import { StoreError, type ObjectStore } from "../../src/store/object-store.ts";
 import { createR2Store } from "../../src/store/r2-store.ts";
 import type { UpstreamAnswer, UpstreamRequest, Upstreams } from "../../src/upstream/upstream.ts";
-import { toHex } from "../../src/verify/expectation.ts";
+import { toHex, type Expected } from "../../src/verify/expectation.ts";
 import { craftRpm } from "../support/crafted-rpm.ts";
 
 const { BUCKET, FLIGHTS } = env as unknown as { BUCKET: R2Bucket; FLIGHTS: DurableObjectNamespace<FillCoordinator> };
@@ -84,7 +84,7 @@ interface World {
   readonly log: string[];
   /** Fills of another isolate over the same store and coordinator. */
   isolate(overrides?: Partial<PumpDependencies>): Fills;
-  open(fills: Fills, target?: Target, expected?: Foresee): Promise<Reading>;
+  open(fills: Fills, target?: Target, expected?: () => Promise<Expected>): Promise<Reading>;
   /** All that went on behind the answers so far has ended. */
   settled(): Promise<void>;
 }
@@ -124,7 +124,7 @@ function createWorld(upstreams: Upstreams, change: (store: ObjectStore) => Parti
         onUnstored: (_key, reason) => log.push(reason),
         ...overrides,
       }),
-    async open(fills, of = target, expected = async () => ({ known: [], provisional: false })) {
+    async open(fills, of = target, expected = async () => ({ kind: "none" })) {
       const opened = await fills.open({
         target: of,
         first: 0,
@@ -196,7 +196,7 @@ describe("two isolates over one store and one coordinator", () => {
       first: 0,
       recheck: true,
       waitUntil: () => {},
-      expected: async () => ({ known: [], provisional: false }),
+      expected: async () => ({ kind: "none" }),
     });
     setTimeout(gate.resolve, 50);
     expect(isEqual(await first, bytes)).toBe(true);
@@ -226,7 +226,7 @@ describe("two isolates over one store and one coordinator", () => {
       first: 0,
       recheck: true,
       waitUntil: () => {},
-      expected: async () => ({ known: [], provisional: false }),
+      expected: async () => ({ kind: "none" }) as const,
     };
     const opened = isolates.map((fills) => fills.open(request));
     while (asked.length === 0) await new Promise((resolve) => setTimeout(resolve, 1));
@@ -449,15 +449,15 @@ describe("a version that proves bad", () => {
 });
 
 describe("a file that came while the index that may name it was being read", () => {
-  const BUILDING: Foreknowledge = { known: [], provisional: true };
+  const BUILDING: Expected = { kind: "building" };
 
-  async function namedAs(bytes: Uint8Array): Promise<Foreknowledge> {
+  async function namedAs(bytes: Uint8Array): Promise<Expected> {
     const digest = toHex(new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)));
-    return { known: [{ algorithm: "sha256", digest, source: "index" }], provisional: false };
+    return { kind: "known", expectation: { algorithm: "sha256", digest, source: "index" } };
   }
 
   /** Fetches `bytes`; the index lands between the last question before the write and the one after it, and says `landed`. */
-  async function fetchWhileBuilding(bytes: Uint8Array, landed: Foreknowledge) {
+  async function fetchWhileBuilding(bytes: Uint8Array, landed: Expected) {
     const world = createWorld(createOrigin(() => ({ bytes })).upstreams);
     const markedWhenAsked: boolean[] = [];
     const reading = await world.open(world.isolate(), world.target, async () => {
@@ -502,7 +502,7 @@ describe("a file that came while the index that may name it was being read", () 
 
   it("loses its mark where the index does not name it", async () => {
     const bytes = rpmOf(73, 50_000);
-    const { world } = await fetchWhileBuilding(bytes, { known: [], provisional: false });
+    const { world } = await fetchWhileBuilding(bytes, { kind: "none" });
     const head = await world.store.head(world.key);
     expect(head).toMatchObject({ verified: "structure" });
     expect(head).not.toHaveProperty("provisional");

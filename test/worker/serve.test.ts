@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { parseConfig } from "../../src/config/parse-config.ts";
 import type { Leases } from "../../src/fill/flight/leases.ts";
 import { createFills } from "../../src/fill/fills.ts";
-import { createStreamDigest } from "../../src/fill/pump/stream-digest.ts";
+import { createStreamDigest } from "../../src/fill/pump/check.ts";
 import { createMemory } from "../../src/fill/shared/memory.ts";
 import type { Repositories } from "../../src/metadata/ports/repositories.ts";
 import { routeRequest } from "../../src/route/route-request.ts";
@@ -234,7 +234,7 @@ describe("a package that was stored while its index could not be asked", () => {
     const digest = named === null ? null : sha256(named);
     const rig = createRig({
       open: async ({ conditional }) =>
-        conditional === undefined ? bodyOf("right", MODIFIED) : { kind: "not-modified", upstream: UPSTREAM },
+        conditional === undefined ? bodyOf("right", MODIFIED) : { kind: "not-modified" },
       repositories: {
         expected: async () =>
           digest === null ? { kind: "none" } : { kind: "known", expectation: { algorithm: "sha256", digest, size: 5, source: "index" } },

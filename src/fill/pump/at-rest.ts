@@ -2,15 +2,17 @@ import { StoreError } from "../../store/object-store.ts";
 import { rewriteObject } from "../../store/rewrite-object.ts";
 import type { StoredObject } from "../../store/stored-object.ts";
 import type { Fill, SliceBuffer } from "../shared/fill.ts";
-import type { RestDependencies } from "./dependencies.ts";
+import type { PumpDependencies } from "./dependencies.ts";
+
+export type RestDependencies = Pick<PumpDependencies, "store" | "sleep" | "onUnstored">;
 
 /** Waits, in milliseconds, between tries of a write that the store was too busy for (R2 takes one write a second to a key). */
 const BUSY_RETRY_MS = [300, 1_100, 2_500] as const;
 const EMPTY = new Uint8Array(0);
 
 /**
- * Stores one slice of a sliced object, and its head with the first slice; where the head replaces an older version's, with the last slice, which is
- * judged (`isLast`). Where the store refuses, the fill goes on unstored.
+ * Stores one slice of a sliced object. The head is stored with the first slice; if it replaces an older head, with the last slice (`isLast`), after the
+ * verdict. Where the store refuses, the fill goes on unstored.
  */
 export async function restSlice(
   fill: Fill,

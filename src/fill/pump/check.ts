@@ -1,67 +1,55 @@
 import type { PathClass } from "../../config/config.ts";
+import type { Target } from "../../route/target.ts";
 import type { Verified } from "../../store/stored-object.ts";
-import type { Expectation } from "../../verify/expectation.ts";
-import { HTML_SNIFF_BYTES, isHtmlBody } from "../../verify/html.ts";
 import { createVerifier } from "../../verify/create-verifier.ts";
 import type { CreateDigest } from "../../verify/digest-ranges.ts";
-import { toHex } from "../../verify/expectation.ts";
+import { toHex, type Expected } from "../../verify/expectation.ts";
+import { HTML_SNIFF_BYTES, isHtmlBody } from "../../verify/html.ts";
 import type { DeclaredLength } from "../../verify/walk.ts";
 
-/** Judges the bytes of one fill from the first to the last, in constant memory. */
-export interface Check {
-  /** Resolves when the chunk may be reused. */
-  feed(chunk: Uint8Array): Promise<void>;
-  /** The length that the file itself declares, settled within the first MiB. */
-  declared(): DeclaredLength;
-  /** Why the bytes so far can never be whole; null as long as they can. */
-  broken(): string | null;
-  finish(): Promise<CheckResult>;
-}
+export type Check = ReturnType<typeof createCheck>;
 
-export type CheckResult =
-  | { readonly ok: true; readonly verified: Verified; readonly sha256?: string }
-  | { readonly ok: false; readonly reason: string };
+export interface Passed {
+  readonly ok: true;
+  readonly verified: Verified;
+  readonly sha256?: string;
+}
+export type CheckResult = Passed | { readonly ok: false; readonly reason: string };
 
 export interface CheckOptions {
-  readonly path: string;
-  readonly class: PathClass;
+  readonly target: Pick<Target, "path" | "class">;
   readonly contentType: string | undefined;
   readonly contentLength: number | undefined;
-  /** Digests of which the content must have one; empty where none is known. */
-  readonly expected: readonly Expectation[];
+  /** Where the index that will name the file is `building`, its SHA-256 is computed for a later comparison. */
+  readonly expected: Expected;
   /** Whether to compare the digests inside an rpm, which costs CPU. */
   readonly deep: boolean;
-  /** Whether to compute the SHA-256 though no digest is known: an index that will name it is being read. */
-  readonly fingerprint: boolean;
   readonly createDigest: CreateDigest;
 }
 
 const WEBCRYPTO_NAME = { md5: "MD5", sha1: "SHA-1", sha256: "SHA-256", sha384: "SHA-384", sha512: "SHA-512" } as const;
 const PACKAGE_CLASSES: ReadonlySet<PathClass> = new Set(["package", "unstable-package", "pass"]);
 
-export function createCheck(options: CheckOptions): Check {
-  const isPackage = PACKAGE_CLASSES.has(options.class);
-  const { expected } = options;
-  const verifier = isPackage
-    ? createVerifier(options.path, {
-        ...(options.contentLength === undefined ? {} : { contentLength: options.contentLength }),
-        ...(options.deep && expected.length === 0 ? { createDigest: options.createDigest } : {}),
-      })
-    : null;
-  const algorithm = expected[0]?.algorithm ?? (options.fingerprint ? "sha256" : undefined);
-  const digest = algorithm === undefined ? null : options.createDigest(WEBCRYPTO_NAME[algorithm]);
+/** Judges the bytes of one file from the first to the last, in constant memory. */
+export function createCheck({ target, contentType, contentLength, expected, deep, createDigest }: CheckOptions) {
+  const named = expected.kind === "known" ? expected.expectation : null;
+  const isPackage = PACKAGE_CLASSES.has(target.class);
+  const digests = deep && named === null ? createDigest : undefined;
+  const verifier = isPackage ? createVerifier(target.path, { contentLength, createDigest: digests }) : null;
+  const algorithm = named?.algorithm ?? (expected.kind === "building" ? "sha256" : undefined);
+  const digest = algorithm === undefined ? null : createDigest(WEBCRYPTO_NAME[algorithm]);
   /** The first bytes, until there are enough to recognise an HTML page. */
   const head = new Uint8Array(isPackage ? HTML_SNIFF_BYTES : 0);
   let html: string | null = null;
   let seen = 0;
 
   function sniff(length: number): void {
-    if (isPackage && isHtmlBody(head.subarray(0, length), options.contentType))
-      html = "the upstream sent an HTML page instead of a package";
+    if (isPackage && isHtmlBody(head.subarray(0, length), contentType)) html = "the upstream sent an HTML page instead of a package";
   }
 
   return {
-    async feed(chunk) {
+    /** Resolves when the chunk may be reused. */
+    async feed(chunk: Uint8Array): Promise<void> {
       const missing = head.length - seen;
       if (missing > 0) {
         head.set(chunk.subarray(0, missing), seen);
@@ -71,9 +59,11 @@ export function createCheck(options: CheckOptions): Check {
       await verifier?.feed(chunk);
       await digest?.update(chunk);
     },
-    declared: () => (seen < head.length ? { kind: "pending" } : (verifier?.declared() ?? { kind: "unknown" })),
+    /** The length that the file itself declares, settled within the first MiB. */
+    declared: (): DeclaredLength => (seen < head.length ? { kind: "pending" } : (verifier?.declared() ?? { kind: "unknown" })),
+    /** Why the bytes so far can never be whole; null as long as they can. */
     broken: () => html ?? verifier?.broken() ?? null,
-    async finish() {
+    async finish(): Promise<CheckResult> {
       if (seen < head.length) sniff(seen);
       const reason = html ?? verifier?.broken();
       if (reason != null) return { ok: false, reason };
@@ -81,17 +71,22 @@ export function createCheck(options: CheckOptions): Check {
       if (verdict.kind === "broken") return { ok: false, reason: verdict.reason };
       const hex = digest === null ? undefined : toHex(await digest.digest());
       const sha256 = algorithm === "sha256" && hex !== undefined ? { sha256: hex } : {};
-      if (expected.length > 0) {
-        const match = expected.find((e) => e.digest === hex && (e.size === undefined || e.size === seen));
-        if (match === undefined) {
-          return {
-            ok: false,
-            reason: `its ${algorithm} is ${hex} at ${seen} bytes, not the ${expected[0]?.digest} that its ${expected[0]?.source} names`,
-          };
-        }
-        return { ok: true, verified: "digest", ...sha256 };
-      }
-      return { ok: true, verified: verdict.kind === "whole" ? "structure" : "length", ...sha256 };
+      if (named === null) return { ok: true, verified: verdict.kind === "whole" ? "structure" : "length", ...sha256 };
+      if (named.digest === hex && (named.size ?? seen) === seen) return { ok: true, verified: "digest", ...sha256 };
+      return { ok: false, reason: `its ${algorithm} is ${hex} at ${seen} bytes, not the ${named.digest} that its ${named.source} names` };
     },
   };
 }
+
+/** Incremental digests by workerd's `crypto.DigestStream`, which Node lacks. */
+export const createStreamDigest: CreateDigest = (algorithm) => {
+  const stream = new crypto.DigestStream(algorithm);
+  const writer = stream.getWriter();
+  return {
+    update: (chunk) => writer.write(chunk),
+    async digest() {
+      await writer.close();
+      return new Uint8Array(await stream.digest);
+    },
+  };
+};

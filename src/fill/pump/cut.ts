@@ -1,15 +1,15 @@
-import { describeObject } from "../../store/describe-object.ts";
+import { describeObject } from "../../store/stored-object.ts";
 import { newVersion } from "../../store/keys.ts";
 import type { StoredObject } from "../../store/stored-object.ts";
 import type { Representation } from "../../upstream/upstream.ts";
-import type { DeclaredLength } from "../../verify/walk.ts";
+import type { Expected } from "../../verify/expectation.ts";
 import type { SliceLease } from "../flight/leases.ts";
 import { lastSlice, type Fill, type Run, type SliceBuffer } from "../shared/fill.ts";
 import { takeBuffer } from "../shared/slice-buffers.ts";
 import { restSlice, restVerdict, restWhole } from "./at-rest.ts";
 import { createCheck, type Check, type CheckResult } from "./check.ts";
-import type { Foreknowledge, Foresee, PumpDependencies } from "./dependencies.ts";
-import { judgeByIndex, settleProvisional } from "./index-verdict.ts";
+import type { PumpDependencies } from "./dependencies.ts";
+import { judgeAtRest, judgeByIndex } from "./index-verdict.ts";
 import type { SizedSource } from "./sized-source.ts";
 
 const PROGRESS_REPORT_MS = 2_000;
@@ -31,8 +31,11 @@ export interface CutOptions {
   readonly body: SizedSource;
   /** The slice that was asked for: where the upstream ignores Range, the body begins before it. */
   readonly asked: number;
-  /** Asked before the first byte, and again at the end where an index was still being read. */
-  readonly expected: Foresee;
+  /**
+   * Asks what is known of the content, and waits up to `waitMs` for an index that is still being read. Never rejects. Asked before the first byte, and
+   * again at the end where the index was not ready.
+   */
+  readonly expected: (waitMs: number) => Promise<Expected>;
 }
 
 /** Cuts one body into slices: every byte of a miss goes through this loop. Throws `SourceError` where the body cannot be completed. */
@@ -40,12 +43,14 @@ export async function cut(options: CutOptions, deps: PumpDependencies): Promise<
   const { fill, run, lease, representation, body } = options;
   const { sliceBytes } = fill;
   const { size } = body;
-  const isFromStart = run.slice === 0;
   // The first bytes come while the index is asked.
-  let reading = body.source.read();
-  reading.catch(() => {});
-  const foreknowledge = isFromStart ? await options.expected(0) : NOTHING_KNOWN;
-  const check = isFromStart ? createCheckFor(fill, representation, size, foreknowledge, deps) : null;
+  let coming = body.source.read();
+  coming.catch(() => {});
+  const expected = run.slice === 0 ? await options.expected(0) : null;
+  const deep = deps.config.verify === "index";
+  const { contentType } = representation;
+  const { createDigest } = deps;
+  const check = expected && createCheck({ target: fill.target, contentType, contentLength: size, expected, deep, createDigest });
   const final = lastSlice(size, sliceBytes);
   const room = () => takeBuffer(fill, deps, run, run.slice * sliceBytes, Math.min(sliceBytes, size - run.slice * sliceBytes));
 
@@ -59,12 +64,12 @@ export async function cut(options: CutOptions, deps: PumpDependencies): Promise<
   if (check === null) describe();
 
   for (;;) {
-    const chunk = await reading;
+    const chunk = await coming;
     if (chunk === null) break;
     if (position + chunk.length > size) return { kind: "broken", reason: `it goes on past its length of ${size} bytes` };
     await check?.feed(chunk);
-    const reason = check === null ? null : (check.broken() ?? contradiction(check.declared(), size));
-    if (reason !== null) return { kind: "broken", reason };
+    const reason = check?.broken();
+    if (reason != null) return { kind: "broken", reason };
     for (let rest = chunk; rest.length > 0;) {
       const part = rest.subarray(0, buffer.bytes.length - buffer.filled);
       buffer.bytes.set(part, buffer.filled);
@@ -75,8 +80,9 @@ export async function cut(options: CutOptions, deps: PumpDependencies): Promise<
       const object = describe();
       fill.changed.notify();
       await resting;
-      resting = restAndCommit(options, object, buffer, deps);
-      const next = await nextSlice(options, buffer, deps);
+      const full = buffer;
+      resting = restSlice(fill, object, full, false, deps).then(() => commit(lease, full));
+      const next = await nextSlice(options, full, deps);
       if (next === null) {
         await resting;
         return { kind: "done" };
@@ -96,14 +102,12 @@ export async function cut(options: CutOptions, deps: PumpDependencies): Promise<
       reportedAt = run.progressAt;
     }
     fill.changed.notify();
-    reading = body.source.read();
+    coming = body.source.read();
   }
   await resting;
   if (position < size) return { kind: "short", at: position };
-  return finish(options, buffer, check, foreknowledge, describe(), deps);
+  return finish(options, buffer, check, expected?.kind === "building", describe(), deps);
 }
-
-const NOTHING_KNOWN: Foreknowledge = { known: [], provisional: false };
 
 /** From here on requests can be answered with what the upstream says of the object. */
 function describeFill({ fill, lease, representation, body: { size } }: CutOptions, now: number): StoredObject {
@@ -127,14 +131,14 @@ async function finish(
   options: CutOptions,
   buffer: SliceBuffer,
   check: Check | null,
-  foreknowledge: Foreknowledge,
+  wasBuilding: boolean,
   described: StoredObject,
   deps: PumpDependencies,
 ): Promise<Cut> {
   const { fill, lease, body, run, expected } = options;
   const verdict: CheckResult = check === null ? { ok: true, verified: "none" } : await check.finish();
   if (!verdict.ok) return { kind: "broken", reason: verdict.reason };
-  const judged = foreknowledge.provisional ? judgeByIndex(await expected(INDEX_WAIT_MS), verdict) : verdict;
+  const judged = wasBuilding ? judgeByIndex(await expected(INDEX_WAIT_MS), verdict) : verdict;
   if (judged?.ok === false) return { kind: "broken", reason: judged.reason };
   const object: StoredObject = {
     ...described,
@@ -148,19 +152,19 @@ async function finish(
   // Clients that wait for the whole get it as soon as it is judged. Where a client gets it already, its last byte means that it is stored; and
   // where an older version is stored, no client may meet that again.
   const isHeld = object.sliceBytes === undefined && object.size <= deps.config.holdBytes && !fill.promised;
-  if (isHeld && !fill.replaces) release(fill, buffer);
+  if (isHeld && !fill.replaces) releaseBuffer(fill, buffer);
   if (object.sliceBytes === undefined) await restWhole(fill, object, buffer, deps);
   else await restSlice(fill, object, buffer, true, deps);
-  const refused = judged === null ? await settleProvisional(fill, verdict, expected, deps) : null;
+  const refused = judged === null ? await judgeAtRest(fill, verdict, expected, deps) : null;
   if (refused !== null) return { kind: "broken", reason: refused };
-  release(fill, buffer);
+  releaseBuffer(fill, buffer);
   if (fill.storable) deps.onStored(fill.target, fill.object);
   if (object.sliceBytes !== undefined && check !== null && judged !== null) await restVerdict(fill, object, deps);
-  if (buffer.atRest) void lease.tell({ kind: "commit", slice: buffer.index });
+  commit(lease, buffer);
   return { kind: "done" };
 }
 
-function release(fill: Fill, buffer: SliceBuffer): void {
+function releaseBuffer(fill: Fill, buffer: SliceBuffer): void {
   buffer.released = true;
   fill.changed.notify();
 }
@@ -187,40 +191,6 @@ async function nextSlice({ fill, run, lease, asked }: CutOptions, done: SliceBuf
 }
 
 /** Followers hear of a slice once they can read it from the store. */
-async function restAndCommit(
-  { fill, lease }: CutOptions,
-  object: StoredObject,
-  buffer: SliceBuffer,
-  deps: PumpDependencies,
-): Promise<void> {
-  await restSlice(fill, object, buffer, false, deps);
-  if (buffer.atRest) void lease.tell({ kind: "commit", slice: buffer.index });
-}
-
-function createCheckFor(
-  { target }: Fill,
-  { contentType }: Representation,
-  size: number,
-  { known, provisional }: Foreknowledge,
-  { config, createDigest }: PumpDependencies,
-): Check {
-  return createCheck({
-    path: target.path,
-    class: target.class,
-    contentType,
-    contentLength: size,
-    expected: known,
-    deep: config.verify === "index",
-    fingerprint: provisional,
-    createDigest,
-  });
-}
-
-/** Compares the length that the file declares with the one that the upstream states, before a client gets headers. */
-function contradiction(declared: DeclaredLength, size: number): string | null {
-  if (declared.kind === "exact" && declared.bytes !== size)
-    return `the file says that it is ${declared.bytes} bytes long, the upstream says ${size}`;
-  if (declared.kind === "at-least" && declared.bytes > size)
-    return `the file says that it is at least ${declared.bytes} bytes long, the upstream says ${size}`;
-  return null;
+function commit(lease: SliceLease, { atRest, index }: SliceBuffer): void {
+  if (atRest) void lease.tell({ kind: "commit", slice: index });
 }

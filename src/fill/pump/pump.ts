@@ -8,11 +8,10 @@ import {
   type UpstreamFailure,
   type UpstreamRequest,
 } from "../../upstream/upstream.ts";
-import type { SliceLease } from "../flight/leases.ts";
 import { endFill, type Fill, type Run } from "../shared/fill.ts";
 import { dropBuffers } from "../shared/slice-buffers.ts";
-import { cut } from "./cut.ts";
-import type { Foresee, PumpDependencies } from "./dependencies.ts";
+import { cut, type CutOptions } from "./cut.ts";
+import type { PumpDependencies } from "./dependencies.ts";
 import { createKnownBytes } from "./known-bytes.ts";
 import { sizeSource } from "./sized-source.ts";
 
@@ -22,12 +21,9 @@ const MAX_TRIES = 3;
 /** Classes that may pass by the pump where they are long: of metadata a repository needs the bytes themselves. */
 const PUMPED_OR_PASSED: ReadonlySet<PathClass> = new Set<PathClass>(["package", "unstable-package", "volatile", "pass"]);
 
-export interface PumpOptions {
-  readonly run: Run;
-  readonly lease: SliceLease;
+export interface PumpOptions extends Pick<CutOptions, "run" | "lease" | "expected"> {
   /** An answer that a revalidation already has, of another version; only for a run from slice 0. */
   readonly opened?: UpstreamAnswer | undefined;
-  readonly expected: Foresee;
 }
 
 /**

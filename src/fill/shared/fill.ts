@@ -97,10 +97,10 @@ export interface Reader {
   position: number;
 }
 
-export function createFill(target: Target, key: string, head: StoredObject | null, replaces: boolean, sliceBytes: number): Fill {
+export function createFill(target: Target, head: StoredObject | null, replaces: boolean, sliceBytes: number): Fill {
   return {
     target,
-    key,
+    key: target.key,
     sliceBytes: head?.sliceBytes ?? sliceBytes,
     object: head,
     end: null,

@@ -1,8 +1,7 @@
 import type { Mirror } from "../../config/config.ts";
-import { describeObject } from "../../store/describe-object.ts";
 import { contentKey, newVersion } from "../../store/keys.ts";
 import type { ObjectStore } from "../../store/object-store.ts";
-import type { StoredObject } from "../../store/stored-object.ts";
+import { describeObject, type StoredObject } from "../../store/stored-object.ts";
 import { type ByteSource, type Representation, SourceError, type UpstreamFailure, type Upstreams } from "../../upstream/upstream.ts";
 import { toHex } from "../../verify/expectation.ts";
 import { concatBytes } from "../formats/concat-bytes.ts";
@@ -33,7 +32,7 @@ export interface FetchedFile {
 
 export type FetchFileAnswer =
   | FetchedFile
-  | { readonly kind: "not-modified"; readonly upstream: string }
+  | { readonly kind: "not-modified" }
   | { readonly kind: "absent"; readonly status: 404 | 410 }
   /** Longer than the limit, or encoded: no generation can hold it. `upstream`: the configured URL of the one that sent it. */
   | { readonly kind: "unfit"; readonly reason: string; readonly upstream: string }

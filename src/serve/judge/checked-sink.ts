@@ -1,9 +1,7 @@
-import { createCheck, type Check, type CheckResult } from "../../fill/pump/check.ts";
+import { createCheck, createStreamDigest, type Passed } from "../../fill/pump/check.ts";
 import type { Sink } from "../../fill/reading.ts";
-import { createStreamDigest } from "../../fill/pump/stream-digest.ts";
 import type { Target } from "../../route/target.ts";
 import { readInto } from "../answer/body.ts";
-import { expectedOf } from "../shared/expected.ts";
 import type { ServeDependencies } from "../shared/dependencies.ts";
 
 /** The bytes are not what they should be. */
@@ -14,7 +12,7 @@ export class BadBytes extends Error {
 /** A sink that judges what goes through it, in order, and keeps the last chunk back until `finish`. Both throw `BadBytes`. */
 export interface CheckedSink extends Sink {
   /** The verdict; the last chunk goes out with it. */
-  finish(): Promise<CheckResult & { readonly ok: true }>;
+  finish(): Promise<Passed>;
 }
 
 /** What is to be checked of a body that was not judged as it was fetched. */
@@ -30,17 +28,9 @@ export async function createCheckedSink(
   deps: ServeDependencies,
   sink: Sink,
 ): Promise<CheckedSink> {
-  const expected = await expectedOf(target, deps.repositories, 0);
-  const check: Check = createCheck({
-    path: target.path,
-    class: target.class,
-    contentType,
-    contentLength: size,
-    expected: expected.known,
-    deep: deps.config.verify === "index",
-    fingerprint: expected.provisional,
-    createDigest: createStreamDigest,
-  });
+  const expected = await deps.repositories.expected(target);
+  const deep = deps.config.verify === "index";
+  const check = createCheck({ target, contentType, contentLength: size, expected, deep, createDigest: createStreamDigest });
   let held: Uint8Array | null = null;
 
   async function write(bytes: Uint8Array): Promise<void> {

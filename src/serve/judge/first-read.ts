@@ -10,7 +10,6 @@ import { judgesContent } from "../../verify/create-verifier.ts";
 import { type Deliver, readInto } from "../answer/body.ts";
 import type { Client } from "../shared/client.ts";
 import type { ServeDependencies } from "../shared/dependencies.ts";
-import { expectedOf } from "../shared/expected.ts";
 import { deleteVersion } from "../../store/delete-version.ts";
 import { BadBytes, createCheckedSink } from "./checked-sink.ts";
 
@@ -46,7 +45,7 @@ export function judgedDeliver(unjudged: Unjudged, deps: ServeDependencies): Deli
 }
 
 async function canTell(target: Target, { config, repositories }: ServeDependencies): Promise<boolean> {
-  return judgesContent(target.path, config.verify === "index") || (await expectedOf(target, repositories, 0)).known.length > 0;
+  return judgesContent(target.path, config.verify === "index") || (await repositories.expected(target)).kind === "known";
 }
 
 /** Whether all of its slices are at rest: nothing is fetched only to be judged. */
@@ -82,8 +81,8 @@ async function judge({ client, target, reading, object }: Unjudged, from: number
     deps.log(error.message);
     await deps.taint(target.key, object.version);
     reading.spoil();
-    await deleteVersion(deps.store, target.key, object.version).catch((error: unknown) =>
-      deps.log(`Cannot delete ${target.key}: ${String(error)}`),
+    await deleteVersion(deps.store, target.key, object.version).catch((failure: unknown) =>
+      deps.log(`Cannot delete ${target.key}: ${String(failure)}`),
     );
     throw error;
   }

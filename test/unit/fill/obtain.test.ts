@@ -18,11 +18,11 @@ const OBJECT: StoredObject = {
 
 /** What a claim for slice 2 asks of the coordinator, while the fill is as `change` made it. */
 async function claimed(change: (fill: ReturnType<typeof createFill>) => void): Promise<ClaimOptions | undefined> {
-  const fill = createFill({ key: "m/x", class: "package" } as Target, "m/x", null, false, 100);
+  const fill = createFill({ key: "m/x", class: "package" } as Target, null, false, 100);
   change(fill);
   let asked: ClaimOptions | undefined;
   const leases = { claim: async (_key: string, _slice: number, options: ClaimOptions) => ((asked = options), { kind: "stored" }) };
-  const options = { waitUntil: () => {}, expected: async () => ({ known: [], provisional: false }), recheck: true };
+  const options = { waitUntil: () => {}, expected: async () => ({ kind: "none" }) as const, recheck: true };
   await obtain(fill, { slice: 2, last: null }, undefined, options, { leases } as unknown as PumpDependencies);
   return asked;
 }

@@ -203,7 +203,7 @@ async function open(world: World, request: UpstreamRequest): Promise<UpstreamAns
     if (content === undefined) continue;
     const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
     const etag = world.changedAt === undefined ? `"${sha256(bytes).slice(0, 8)}"` : `"${world.changedAt}-${bytes.length}"`;
-    if (request.conditional?.etag === etag) return { kind: "not-modified", upstream: url };
+    if (request.conditional?.etag === etag) return { kind: "not-modified" };
     const representation: Representation = {
       size: bytes.length,
       etag,

@@ -70,7 +70,7 @@ describe("what upstreams get to see", () => {
   test("is the entity tag of a stored copy, or its date where there is no tag", async () => {
     const { open, asked } = bench({ [A]: reply(304) });
     const date = "Thu, 01 Jan 2026 00:00:00 GMT";
-    expect(await open([A], { conditional: { etag: '"x"', lastModified: date } })).toEqual({ kind: "not-modified", upstream: A });
+    expect(await open([A], { conditional: { etag: '"x"', lastModified: date } })).toEqual({ kind: "not-modified" });
     await open([A], { conditional: { lastModified: date } });
     expect(asked.map((request) => [request.headers.get("if-none-match"), request.headers.get("if-modified-since")])).toEqual([
       ['"x"', null],
@@ -297,7 +297,7 @@ describe("a later part of the same version", () => {
   const file = Buffer.from(Uint8Array.from({ length: 500_000 }, (_, at) => (at * 7 + (at >> 8)) & 255));
   const resigned = Buffer.from(file).fill(7, 200, 300);
   const range = { first: 400_000 };
-  const known = { read: (from: number, to: number): Promise<Uint8Array> => Promise.resolve(file.subarray(from, to)) };
+  const known = async (from: number, to: number) => file.subarray(from, to);
   const sameAs = { size: file.length, etag: '"a"', lastModified: undefined, contentType: undefined, contentEncoding: undefined };
 
   test("is trusted by an equal strong ETag of the same upstream, in one request", async () => {

@@ -1,6 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { restSlice, restVerdict, restWhole } from "../../../../src/fill/pump/at-rest.ts";
-import type { RestDependencies } from "../../../../src/fill/pump/dependencies.ts";
+import { restSlice, restVerdict, restWhole, type RestDependencies } from "../../../../src/fill/pump/at-rest.ts";
 import { createFill, type Fill, type SliceBuffer } from "../../../../src/fill/shared/fill.ts";
 import type { Target } from "../../../../src/route/target.ts";
 import { StoreError, type ObjectStore, type StoreErrorKind } from "../../../../src/store/object-store.ts";
@@ -48,7 +47,7 @@ function createWorld({ errors = [], taken }: { errors?: StoreErrorKind[]; taken?
     head: async () => taken ?? null,
   } as unknown as ObjectStore;
   const target = { key: "any/a.rpm", path: "a.rpm", class: "package" } as unknown as Target;
-  const fill = createFill(target, target.key, null, false, 8 * 1024 * 1024);
+  const fill = createFill(target, null, false, 8 * 1024 * 1024);
   const buffer: SliceBuffer = { index: 0, start: 0, bytes: new Uint8Array(10), filled: 10, atRest: false, released: false, free: () => {} };
   return {
     fill,

@@ -14,13 +14,11 @@ const createDigest: CreateDigest = (algorithm) => {
 };
 
 const OPTIONS: CheckOptions = {
-  path: "pool/a.rpm",
-  class: "package",
+  target: { path: "pool/a.rpm", class: "package" },
   contentType: "application/octet-stream",
   contentLength: undefined,
-  expected: [],
+  expected: { kind: "none" },
   deep: true,
-  fingerprint: false,
   createDigest,
 };
 const RPM = craftRpm({ payload: makeNoise("check", 20_000), format: "v4" }).bytes;
@@ -39,7 +37,7 @@ describe("the check of a body", () => {
   it("knows a page of HTML in place of a package, however it was cut into chunks", async () => {
     await fc.assert(
       fc.asyncProperty(cuts, fc.constantFrom("pool/a.rpm", "pool/a.tar.xz", "pool/a.apk"), async (at, path) => {
-        const check = createCheck({ ...OPTIONS, path });
+        const check = createCheck({ ...OPTIONS, target: { path, class: "package" } });
         await feed(check, PAGE, at);
         expect(check.broken()).toContain("HTML");
         expect(await check.finish()).toMatchObject({ ok: false });
@@ -48,13 +46,13 @@ describe("the check of a body", () => {
   });
 
   it("knows a page that is shorter than what it takes to tell", async () => {
-    const check = createCheck({ ...OPTIONS, path: "pool/a.apk" });
+    const check = createCheck({ ...OPTIONS, target: { path: "pool/a.apk", class: "package" } });
     await feed(check, Buffer.from("<html></html>"), [1, 2, 3]);
     expect(await check.finish()).toMatchObject({ ok: false });
   });
 
   it("promises nothing before it has seen enough to tell a page by", async () => {
-    const check = createCheck({ ...OPTIONS, path: "pool/a.tar.xz" });
+    const check = createCheck({ ...OPTIONS, target: { path: "pool/a.tar.xz", class: "package" } });
     await check.feed(makeNoise("tar", HTML_SNIFF_BYTES - 1));
     expect(check.declared().kind).toBe("pending");
     await check.feed(makeNoise("tar", 200_000));
@@ -62,7 +60,7 @@ describe("the check of a body", () => {
   });
 
   it("takes a page for what it is where pages are expected", async () => {
-    const check = createCheck({ ...OPTIONS, path: "dists/", class: "volatile" });
+    const check = createCheck({ ...OPTIONS, target: { path: "dists/", class: "volatile" } });
     await feed(check, PAGE, [3]);
     expect(await check.finish()).toEqual({ ok: true, verified: "length" });
   });
@@ -104,8 +102,9 @@ describe("the check of a body", () => {
     const bytes = makeDeb("digest", 4_000);
     const digest = createHash("sha256").update(bytes).digest("hex");
     const expectation = { algorithm: "sha256", digest, size: bytes.length, source: "index" } as const;
-    const verdict = async (of: Uint8Array, expected = expectation): Promise<unknown> => {
-      const check = createCheck({ ...OPTIONS, path: "pool/a.deb", expected: [expected] });
+    const verdict = async (of: Uint8Array, named = expectation): Promise<unknown> => {
+      const target = { path: "pool/a.deb", class: "package" } as const;
+      const check = createCheck({ ...OPTIONS, target, expected: { kind: "known", expectation: named } });
       await feed(check, of, [10]);
       return check.finish();
     };
@@ -116,7 +115,7 @@ describe("the check of a body", () => {
   });
 
   it("tells the SHA-256 of what an index will name", async () => {
-    const check = createCheck({ ...OPTIONS, fingerprint: true });
+    const check = createCheck({ ...OPTIONS, expected: { kind: "building" } });
     await check.feed(RPM);
     expect(await check.finish()).toEqual({ ok: true, verified: "structure", sha256: createHash("sha256").update(RPM).digest("hex") });
   });

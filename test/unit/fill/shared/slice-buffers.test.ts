@@ -9,7 +9,7 @@ const clock = { now: 0 };
 
 function fillOf(): Fill {
   const target = { key: "any/a.rpm", path: "a.rpm", class: "package" } as unknown as Target;
-  return createFill(target, target.key, null, false, 8 * 1024 * 1024);
+  return createFill(target, null, false, 8 * 1024 * 1024);
 }
 
 function runAt(slice: number): Run {
