@@ -62,8 +62,8 @@ export interface Mirror {
   readonly redirectHosts: readonly string[];
   /** Query parameters that are part of the key and sent upstream; all others are dropped. */
   readonly allowedQuery: readonly string[];
-  /** Tried before the built-in classes; the first match wins. */
-  readonly classes: readonly ClassPattern[];
+  /** Of paths below the mirror; tried before the built-in classes, and the first match wins. */
+  readonly classes: readonly { readonly pattern: RegExp; readonly class: PathClass }[];
   /** Who may read it; absent: everyone. */
   readonly access?: Access;
 }
@@ -83,13 +83,7 @@ export interface Upstream {
   /** Absolute http(s) URL without query, fragment, credentials or trailing slash. */
   readonly url: string;
   /** The Authorization header for this upstream and no other server, such as one of your own mirrors with `access`. */
-  readonly authorization: string | undefined;
-}
-
-/** A configured class for the paths below the mirror that match. */
-export interface ClassPattern {
-  readonly pattern: RegExp;
-  readonly class: PathClass;
+  readonly authorization?: string | undefined;
 }
 
 /** Classes of path: what each means is in docs/configuration.md. */

@@ -2,41 +2,36 @@ import * as v from "valibot";
 import { parseHost } from "../http/host.ts";
 import { type Network, parseNetwork } from "../http/network.ts";
 import { type Access, DISTROS, type HostPattern, type Mirror, PATH_CLASSES, type Upstream } from "./config.ts";
-import { list, oneOf, type Parsed, table, text } from "./table-schema.ts";
+import { list, oneOf, type Parsed, parsedText, table, text } from "./table-schema.ts";
 
 /** Patterns run on every request. A longer one is probably a mistake, and may be slow. */
 const MAX_PATTERN_CHARACTERS = 200;
 
-const upstreamUrl = text(parseUpstreamUrl);
+const upstreamUrl = parsedText(parseUpstreamUrl);
+
+/** RFC 9110 §5.5: a value with other characters, such as a line end, could end the header and begin another. */
+const authorization = v.pipe(text, v.regex(/^[\x21-\x7e]+(?: [\x21-\x7e]+)*$/, 'use a header value such as "Bearer …"'));
 
 const upstream = v.lazy((input): v.GenericSchema<unknown, Upstream> =>
   typeof input === "string"
     ? v.pipe(
         upstreamUrl,
-        v.transform((url) => ({ url, authorization: undefined })),
+        v.transform((url) => ({ url })),
       )
-    : v.pipe(
-        table({ url: upstreamUrl, authorization: v.optional(text(parseAuthorization)) }),
-        v.transform(({ url, authorization }) => ({ url, authorization })),
-      ),
+    : table({ url: upstreamUrl, authorization: v.optional(authorization) }),
 );
-
-const MIN_PASSWORD_CHARACTERS = 8;
 
 const access = v.pipe(
   table({
     users: v.optional(
       v.record(
         v.pipe(v.string(), v.regex(/^[^:\p{Cc}]{1,64}$/u, "name a user without colon, by at most 64 characters")),
-        v.pipe(
-          v.string("write a password in quotes"),
-          v.minLength(MIN_PASSWORD_CHARACTERS, `use at least ${MIN_PASSWORD_CHARACTERS} characters`),
-        ),
+        v.pipe(v.string("write a password in quotes"), v.minLength(8, "use at least 8 characters")),
         "write a table of passwords by user name",
       ),
       {},
     ),
-    networks: v.optional(list(text(parseAccessNetwork)), []),
+    networks: v.optional(list(parsedText(parseAccessNetwork)), []),
   }),
   v.check(
     ({ users, networks }) => Object.keys(users).length + networks.length > 0,
@@ -45,8 +40,11 @@ const access = v.pipe(
   v.transform(({ users, networks }): Access => ({ users: new Map(Object.entries(users)), networks })),
 );
 
+const redirectHost = v.pipe(text, v.check(isRedirectHost, 'use "host", "host:port" or "*.example.com"'), v.toLowerCase());
+const parameterName = v.pipe(text, v.regex(/^[\w.~-]{1,64}$/, "use a parameter's name of letters, digits and - . _ ~"));
+
 /** One of `hosts`. Exported, as `parseConfig` also compares the hosts of mirrors that have other problems. */
-export const hostPattern = text(parseHostPattern);
+export const hostPattern = parsedText(parseHostPattern);
 
 /** Schema of one `[vars.MIRRORS.<name>]`, without its name. */
 export const mirrorTable = v.pipe(
@@ -54,20 +52,17 @@ export const mirrorTable = v.pipe(
     hosts: v.optional(list(hostPattern), []),
     distro: v.optional(oneOf(DISTROS)),
     upstreams: v.optional(v.pipe(list(upstream), v.minLength(1, "name at least one upstream URL")), []),
-    redirect_hosts: v.optional(list(text(parseRedirectHost)), []),
-    query: v.optional(list(text(parseParameterName)), []),
-    classes: v.optional(list(table({ pattern: text(parsePattern), class: oneOf(PATH_CLASSES) })), []),
+    redirect_hosts: v.optional(list(redirectHost), []),
+    query: v.optional(list(parameterName), []),
+    classes: v.optional(list(table({ pattern: parsedText(parsePattern), class: oneOf(PATH_CLASSES) })), []),
     access: v.optional(access),
   }),
-  v.transform((keys): Omit<Mirror, "name"> => ({
-    hosts: keys.hosts,
-    distro: keys.distro,
-    upstreams: keys.upstreams,
-    redirectHosts: keys.redirect_hosts,
-    allowedQuery: keys.query,
-    classes: keys.classes,
-    ...(keys.access === undefined ? {} : { access: keys.access }),
-  })),
+  v.transform(
+    ({ hosts, distro, upstreams, redirect_hosts: redirectHosts, query: allowedQuery, classes, ...keys }): Omit<Mirror, "name"> => {
+      const mirror = { hosts, distro, upstreams, redirectHosts, allowedQuery, classes };
+      return keys.access === undefined ? mirror : { ...mirror, access: keys.access };
+    },
+  ),
 );
 
 /** The pattern as it is written in `hosts`. */
@@ -93,26 +88,15 @@ function parseUpstreamUrl(written: string): Parsed<string> {
   return { value: url.href.replace(/\/+$/, "") };
 }
 
-/** RFC 9110 §5.5: a value with other characters, such as a line end, could end the header and begin another. */
-function parseAuthorization(written: string): Parsed<string> {
-  return /^[\x21-\x7e]+(?: [\x21-\x7e]+)*$/.test(written) ? { value: written } : { wanted: 'use a header value such as "Bearer …"' };
-}
-
-function parseRedirectHost(written: string): Parsed<string> {
+function isRedirectHost(written: string): boolean {
   // A suffix of one label would allow a whole top-level domain.
-  const suffixed = /^\*\.(?=[^.]+\.)[a-z0-9_.-]+$/i.test(written) && parseHost(written.slice(2)) !== null;
-  return suffixed || (parseHost(written) !== null && !written.endsWith("."))
-    ? { value: written.toLowerCase() }
-    : { wanted: 'use "host", "host:port" or "*.example.com"' };
+  if (/^\*\.(?=[^.]+\.)[a-z0-9_.-]+$/i.test(written)) return parseHost(written.slice(2)) !== null;
+  return parseHost(written) !== null && !written.endsWith(".");
 }
 
 function parseAccessNetwork(written: string): Parsed<Network> {
   const network = parseNetwork(written);
   return network === null ? { wanted: 'use an address or a network such as "192.0.2.0/24" or "2001:db8::/32"' } : { value: network };
-}
-
-function parseParameterName(written: string): Parsed<string> {
-  return /^[\w.~-]{1,64}$/.test(written) ? { value: written } : { wanted: "use a parameter's name of letters, digits and - . _ ~" };
 }
 
 function parsePattern(written: string): Parsed<RegExp> {

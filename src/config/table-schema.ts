@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { nearest } from "./nearest.ts";
+import { similarWord } from "./similar-word.ts";
 
 /** A parsed value, or what would be right (the end of an error message). */
 export type Parsed<T> = { readonly value: T } | { readonly wanted: string };
@@ -17,7 +17,7 @@ export function table<const E extends v.ObjectEntries>(entries: E) {
       const input = dataset.value;
       for (const [key, value] of Object.entries(input)) {
         if (known.includes(key)) continue;
-        const meant = nearest(key, known);
+        const meant = similarWord(key, known);
         const message = meant === undefined ? `the keys here are ${known.join(", ")}` : `did you mean ${meant}?`;
         addIssue({ message, input: value, path: [{ type: "object", origin: "key", input, key, value }] });
       }
@@ -30,15 +30,16 @@ export function isTable(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** A list of `item`s. */
 export function list<const S extends v.GenericSchema>(item: S) {
   return v.array(item, "write a list, even of one: [ … ]");
 }
 
+export const text = v.string("write a text in quotes");
+
 /** A text that `parse` accepts. */
-export function text<T>(parse: (text: string) => Parsed<T>) {
+export function parsedText<T>(parse: (text: string) => Parsed<T>) {
   return v.pipe(
-    v.string("write a text in quotes"),
+    text,
     v.rawTransform<string, T>(({ dataset, addIssue, NEVER }) => {
       const parsed = parse(dataset.value);
       if ("value" in parsed) return parsed.value;
@@ -55,7 +56,6 @@ export function number(unit: string, min: number, max: number) {
   return v.pipe(v.union([v.number(), digits], wanted), v.minValue(min, wanted), v.maxValue(max, wanted));
 }
 
-/** One of these texts. */
 export function oneOf<const T extends readonly string[]>(options: T) {
   return v.picklist(options, `use one of ${options.join(", ")}`);
 }

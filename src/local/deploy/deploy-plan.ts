@@ -1,8 +1,8 @@
 import { isIP } from "node:net";
 import * as v from "valibot";
 import type { Config } from "../../config/config.ts";
-import { oversizedVariables } from "../../config/oversized-variables.ts";
 import { parseConfig } from "../../config/parse-config.ts";
+import { text } from "../../config/table-schema.ts";
 import { readToml, readVars } from "../project-file.ts";
 import { done, refused, type Step } from "../step.ts";
 
@@ -44,8 +44,6 @@ export interface LifecycleRule {
 /** The ledger deletes objects after RETENTION_DAYS. The rule is a backstop: if it came first, R2 would delete objects that the ledger counts as stored. */
 const EXPIRY_MARGIN_DAYS = 7;
 
-const text = v.string("write a text in quotes");
-
 const FileSchema = v.object(
   {
     name: text,
@@ -82,6 +80,18 @@ function readConfig(path: string): Step<Config> {
   const parsed = parseConfig(vars.value);
   const problems = [...(parsed.ok ? [] : parsed.problems), ...oversizedVariables(vars.value)];
   return parsed.ok && problems.length === 0 ? done(parsed.config) : refused(...problems);
+}
+
+/** Cloudflare refuses to deploy a longer variable (a text, or a table as JSON). The one-machine server has no such limit. */
+const MAX_VARIABLE_BYTES = 5000;
+
+/** One problem for each variable that Cloudflare would refuse. @internal */
+export function oversizedVariables(vars: Readonly<Record<string, unknown>>): string[] {
+  return Object.entries(vars).flatMap(([name, value]) => {
+    const bytes = Buffer.byteLength(typeof value === "string" ? value : JSON.stringify(value));
+    const wanted = `it has ${bytes} bytes; move tables to [vars.MIRRORS_<anything>], each at most ${MAX_VARIABLE_BYTES}`;
+    return bytes > MAX_VARIABLE_BYTES ? [`Cannot use ${name}: ${wanted}`] : [];
+  });
 }
 
 type File = v.InferOutput<typeof FileSchema>;

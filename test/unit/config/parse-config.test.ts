@@ -3,7 +3,6 @@ import fc from "fast-check";
 import { parse } from "smol-toml";
 import { describe, expect, it } from "vitest";
 import type { Config } from "../../../src/config/config.ts";
-import { oversizedVariables } from "../../../src/config/oversized-variables.ts";
 import { parseConfig } from "../../../src/config/parse-config.ts";
 
 const MIRRORS = { fedora: { upstreams: ["https://one.example/fedora/linux"] } };
@@ -226,16 +225,5 @@ describe("the shipped wrangler.toml", () => {
       "almalinux alpine archlinux centos-stream debian debian-security epel fedora kojipkgs opensuse rocky ubuntu".split(" "),
     );
     for (const { name, upstreams } of mirrors.values()) expect(upstreams).toHaveLength(name === "kojipkgs" ? 1 : 2);
-  });
-
-  it("fits into the variables of the edge", () => {
-    expect(oversizedVariables(vars)).toEqual([]);
-  });
-});
-
-describe("variables over 5 KB", () => {
-  it("are named before the edge refuses them, as text or as table, by bytes", () => {
-    const problems = oversizedVariables({ A: "é".repeat(2501), B: { x: "y".repeat(5000) }, C: "z".repeat(5000), D: 1 });
-    expect(problems).toEqual([expect.stringContaining("Cannot use A: it has 5002 bytes"), expect.stringContaining("Cannot use B: ")]);
   });
 });

@@ -2,7 +2,7 @@
 const MAX_EDITS = 2;
 
 /** The candidate that the operator probably meant by `word`, in any case of letters; undefined if none is similar. */
-export function nearest(word: string, candidates: readonly string[]): string | undefined {
+export function similarWord(word: string, candidates: readonly string[]): string | undefined {
   const ranked = candidates
     .map((candidate) => ({ candidate, edits: editDistance(word.toLowerCase(), candidate.toLowerCase()) }))
     .filter(({ candidate, edits }) => edits <= Math.min(MAX_EDITS, candidate.length / 2))
