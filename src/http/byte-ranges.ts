@@ -50,7 +50,8 @@ export function resolveRanges(ranges: readonly ByteRange[], size: number): reado
   return ranges.map((range) => resolveRange(range, size)).filter((span) => span.length > 0);
 }
 
-function resolveRange(range: ByteRange, size: number): ByteSpan {
+/** Resolves one range, as `resolveRanges` does; `length` is 0 where it is unsatisfiable. */
+export function resolveRange(range: ByteRange, size: number): ByteSpan {
   if ("suffix" in range) {
     const length = Math.min(range.suffix, size);
     return { offset: size - length, length };

@@ -1,5 +1,6 @@
 import type { Target } from "../route/target.ts";
-import type { ObjectRange, StoredBody } from "../store/object-store.ts";
+import type { StoredBody } from "../store/object-store.ts";
+import { openPart } from "../store/read-object.ts";
 import type { OpenedSource, Source } from "./answer/answer.ts";
 import type { AnswerWithBody } from "./answer/choose-answer.ts";
 import { type Client, wantedOf } from "./shared/client.ts";
@@ -36,21 +37,16 @@ async function openInline(
   }
   await body?.cancel();
   if (object.size === 0) return { kind: "body", body: new Uint8Array(0) };
-  const read = async (wanted: ObjectRange): Promise<ReadableStream<Uint8Array> | null> => {
-    const again = await store.get(key, wanted);
-    if (again === null || again.object.version === object.version) return again?.body ?? null;
-    await again.body?.cancel();
-    return null;
-  };
   if (answered.kind !== "multipart") {
-    const again = await read(spanOf(answered, object.size));
+    const { offset, length } = spanOf(answered, object.size);
+    const again = await openPart(store, key, object, offset, length);
     return again === null ? { kind: "gone" } : { kind: "body", body: again };
   }
   return {
     kind: "deliver",
     close() {},
     async deliver(offset, length, sink) {
-      const part = await read({ offset, length });
+      const part = await openPart(store, key, object, offset, length);
       if (part === null) throw new Error("the object was replaced while it was being sent");
       return sink.pipe(part, length);
     },

@@ -1,5 +1,5 @@
+import type { ByteSpan } from "../http/byte-ranges.ts";
 import { StoreError } from "./object-store.ts";
-import type { ResolvedRange } from "./resolve-object-range.ts";
 
 /** A file, opened for reading. */
 interface OpenFile {
@@ -11,32 +11,13 @@ interface OpenFile {
   readonly body: ReadableStream<Uint8Array>;
 }
 
-interface FolderEntry {
-  readonly name: string;
-  readonly isFolder: boolean;
-}
+export type DiskFiles = ReturnType<typeof createDiskFiles>;
 
 /**
- * The calls that we make on workerd's `disk` service. Paths are relative, in the safe names of disk-path.ts. Every call throws StoreError `unavailable`
- * where the disk refuses it.
+ * The calls that we make on workerd's `disk` service over the state folder. Paths are relative, in the safe names of disk-path.ts. Every call throws
+ * StoreError `unavailable` where the disk refuses it.
  */
-export interface DiskFiles {
-  /** Opens a file, or the bytes of `range` in it. Null where there is no file (a folder is not one), or `range` lies behind its end. */
-  open(path: string, range?: ResolvedRange): Promise<OpenFile | null>;
-  /** Reads a text file; null where there is none, or it is longer than `maxBytes`. */
-  read(path: string, maxBytes: number): Promise<{ readonly text: string; readonly modifiedAt: number } | null>;
-  /** Size and time of a file; null where there is none. */
-  stat(path: string): Promise<Omit<OpenFile, "body"> | null>;
-  /** Writes a file and the folders above it. It is atomic: a reader sees the old file or the new one. */
-  write(path: string, bytes: Uint8Array | string, signal: AbortSignal): Promise<void>;
-  /** Removes a file; absent ones are no error. TRAP: it removes a folder with everything in it, so `stat` first where a folder may have the path. */
-  remove(path: string, signal: AbortSignal): Promise<void>;
-  /** Lists a folder, sorted by name; empty where there is none. */
-  readFolder(path: string): Promise<readonly FolderEntry[]>;
-}
-
-/** @param disk workerd's `disk` service over the state folder. */
-export function createDiskFiles(disk: Fetcher): DiskFiles {
+export function createDiskFiles(disk: Fetcher) {
   async function call(method: string, path: string, init: RequestInit = {}): Promise<Response> {
     try {
       return await disk.fetch(`http://disk/${path.replaceAll("%", "%25")}`, { ...init, method });
@@ -51,8 +32,9 @@ export function createDiskFiles(disk: Fetcher): DiskFiles {
     if (response.status !== 204 && response.status !== 404) throw refusal(method, path, `status ${response.status}`);
   }
 
-  async function open(path: string, range?: ResolvedRange): Promise<OpenFile | null> {
-    const response = await call("GET", path, range && { headers: { Range: `bytes=${range.start}-${range.end - 1}` } });
+  /** Opens a file, or `span` of it. Null where there is no file (a folder is not one), or `span` begins behind its end. */
+  async function open(path: string, span?: ByteSpan): Promise<OpenFile | null> {
+    const response = await call("GET", path, span && { headers: { Range: `bytes=${span.offset}-${span.offset + span.length - 1}` } });
     const found = describeFile(response);
     if (found && response.body) return { ...found, body: response.body };
     // The short body of a 404, the common miss, need not be cancelled.
@@ -63,7 +45,8 @@ export function createDiskFiles(disk: Fetcher): DiskFiles {
   return {
     open,
 
-    async read(path, maxBytes) {
+    /** Reads a text file; null where there is none, or it is longer than `maxBytes`. */
+    async read(path: string, maxBytes: number): Promise<{ readonly text: string; readonly modifiedAt: number } | null> {
       const file = await open(path);
       if (file === null) return null;
       if (file.size > maxBytes) {
@@ -77,19 +60,17 @@ export function createDiskFiles(disk: Fetcher): DiskFiles {
       }
     },
 
-    async stat(path) {
-      return describeFile(await call("HEAD", path));
-    },
+    /** Size and time of a file; null where there is none. */
+    stat: async (path: string) => describeFile(await call("HEAD", path)),
 
-    async write(path, bytes, signal) {
-      await change("PUT", path, { body: bytes, signal });
-    },
+    /** Writes a file and the folders above it. It is atomic: a reader sees the old file or the new one. */
+    write: (path: string, body: Uint8Array | string, signal: AbortSignal) => change("PUT", path, { body, signal }),
 
-    async remove(path, signal) {
-      await change("DELETE", path, { signal });
-    },
+    /** Removes a file; absent ones are no error. TRAP: it removes a folder with everything in it, so `stat` first where a folder may have the path. */
+    remove: (path: string, signal: AbortSignal) => change("DELETE", path, { signal }),
 
-    async readFolder(path) {
+    /** Lists a folder, sorted by name; empty where there is none. */
+    async readFolder(path: string) {
       const response = await call("GET", path);
       if (response.status !== 200 || !isFolder(response)) {
         await response.body?.cancel();

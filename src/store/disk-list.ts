@@ -47,13 +47,7 @@ async function readListedObject(files: DiskFiles, path: string): Promise<ListedO
 async function readListedSlice(files: DiskFiles, path: string): Promise<ListedObject | null> {
   const [, , version = "", index = ""] = path.split("/");
   const file = await files.stat(path);
-  return (
-    file && {
-      key: `${SLICE_PREFIX}${version}/${index}`,
-      size: file.size,
-      uploadedAt: file.modifiedAt,
-    }
-  );
+  return file && { key: `${SLICE_PREFIX}${version}/${index}`, size: file.size, uploadedAt: file.modifiedAt };
 }
 
 /**
@@ -63,12 +57,8 @@ async function readListedSlice(files: DiskFiles, path: string): Promise<ListedOb
 function metaNames(prefix: string): readonly string[] {
   const folders = prefix.split("/");
   const begin = folders.pop() ?? "";
-  const names =
-    folders.length === 0
-      ? []
-      : safePath(`${folders.join("/")}/x`)
-          .split("/")
-          .slice(0, -1);
+  const path = folders.length === 0 ? "" : safePath(`${folders.join("/")}/x`);
+  const names = path.split("/").slice(0, -1);
   const beginNames = begin === "" ? [""] : safePath(begin).split("/");
   const last = beginNames.pop() ?? "";
   return [...names, ...beginNames, last.slice(0, last.includes(".") ? last.lastIndexOf(".") : last.length)];

@@ -9,47 +9,27 @@ const WRITE_LIMIT_MS = 30_000;
 const ABORT_MARGIN_MS = 1_000;
 
 /**
- * What memory knows of a path. Readers compare entries by identity: while memory still holds the entry with which a read began, no write to the path
- * has begun since. A null `object` only says that the metadata is being read or written, not that there is none.
+ * What memory knows of a path. `object: null` means not known yet; `isAbsent` means that there is none, so that a write need not remove it. Readers
+ * compare entries by identity: while memory still holds the entry with which a read began, no write to the path has begun since.
  */
-interface Known {
+export interface Known {
   readonly key: string;
   readonly object: StoredObject | null;
-  /** Set when the metadata file was looked for and absent: a write need not remove one. */
   readonly isAbsent?: true;
 }
 
+export type DiskMemory = ReturnType<typeof createDiskMemory>;
+
 /**
  * What an isolate remembers of its state folder, and its locks. All stores over one folder must share one memory, and only one isolate may use the
- * folder: the disk service has neither conditional writes nor locks.
+ * folder: the disk service has neither conditional writes nor locks. The options are limits, for tests.
  */
-export interface DiskMemory {
-  /** The entry of a path, or undefined; of all entries it will now be forgotten last. */
-  recall(path: string): Known | undefined;
-  /** Sets the entry of a path. Above the limit the entry that was used longest ago is forgotten. */
-  learn(path: string, known: Known): void;
-  /** Whether `known` is still the very entry that memory holds. */
-  isCurrent(path: string, known: Known): boolean;
-  /** Whether a write to the path runs. */
-  isBusy(path: string): boolean;
-  /** Settles when the running write ends or exceeds its limit. Another one may have begun by then: call it in a loop over `isBusy`. */
-  settled(path: string): Promise<void>;
-  /** Runs `write` when no other write to the path runs. `signal` aborts when it exceeds the limit. */
-  alone<T>(path: string, write: (signal: AbortSignal) => Promise<T>): Promise<T>;
-}
-
-/** Limits, for tests. */
-interface DiskMemoryOptions {
-  readonly knownObjects?: number;
-  readonly writeLimitMs?: number;
-}
-
-/** An empty memory. */
-export function createDiskMemory({ knownObjects = KNOWN_OBJECTS, writeLimitMs = WRITE_LIMIT_MS }: DiskMemoryOptions = {}): DiskMemory {
+export function createDiskMemory({ knownObjects = KNOWN_OBJECTS, writeLimitMs = WRITE_LIMIT_MS } = {}) {
   // A Map keeps the order of insertion: `learn` inserts anew, so the first entry is the one used longest ago.
   const known = new Map<string, Known>();
   const writes = new Map<string, Promise<void>>();
 
+  /** Sets the entry of a path. Above the limit the entry that was used longest ago is forgotten. */
   function learn(path: string, entry: Known): void {
     known.delete(path);
     known.set(path, entry);
@@ -61,32 +41,34 @@ export function createDiskMemory({ knownObjects = KNOWN_OBJECTS, writeLimitMs = 
   }
 
   /**
-   * When the runtime drops a request, its disk calls end and no `finally` runs, so its write would seem to run for ever. Behind the limit a write is
-   * either aborted or dropped, and the next one may begin.
+   * Settles when the running write ends or exceeds its limit. Another one may have begun by then: call it in a loop over `isBusy`. When the runtime
+   * drops a request, its disk calls end and no `finally` runs, so its write would seem to run for ever. Behind the limit a write is either aborted or
+   * dropped, and the next one may begin.
    */
   async function settled(path: string): Promise<void> {
     const write = writes.get(path);
     // Readers wake a turn after the next writer does: between two writes they would begin in vain, and use up their tries.
-    const isEnded = await within(
-      Promise.resolve(write).then(() => true),
-      writeLimitMs + ABORT_MARGIN_MS,
-      () => false,
-    );
+    const ended = Promise.resolve(write).then(() => true);
+    const isEnded = await within(ended, writeLimitMs + ABORT_MARGIN_MS, () => false);
     if (!isEnded && writes.get(path) === write) writes.delete(path);
   }
 
   return {
-    recall(path) {
+    /** The entry of a path, or undefined; of all entries it will now be forgotten last. */
+    recall(path: string): Known | undefined {
       const entry = known.get(path);
       if (entry !== undefined) learn(path, entry);
       return entry;
     },
     learn,
-    isCurrent: (path, entry) => known.get(path) === entry,
-    isBusy: (path) => writes.has(path),
+    /** Whether `entry` is still the very one that memory holds. */
+    isCurrent: (path: string, entry: Known) => known.get(path) === entry,
+    /** Whether a write to the path runs. */
+    isBusy: (path: string) => writes.has(path),
     settled,
 
-    async alone(path, write) {
+    /** Runs `write` when no other write to the path runs. `signal` aborts when it exceeds the limit. */
+    async alone<T>(path: string, write: (signal: AbortSignal) => Promise<T>): Promise<T> {
       while (writes.has(path)) await settled(path);
       const ended = Promise.withResolvers<void>();
       writes.set(path, ended.promise);

@@ -1,3 +1,5 @@
+import { SLICE_PREFIX, sliceKey } from "./keys.ts";
+
 /** The longest file name that we use: file systems take 255 bytes, and the disk service's temporary file has a longer name than the file. */
 const MAX_NAME_CHARS = 180;
 const UNSAFE = /[^A-Za-z0-9+_~=@,:.-]/gu;
@@ -14,9 +16,9 @@ export function metaPath(key: string): string {
   return `meta/${safePath(key)}.json`;
 }
 
-/** Path of a slice. */
+/** Path of a slice. Throws RangeError where version or index is malformed, and would give the path of something else. */
 export function slicePath(version: string, index: number): string {
-  return `${versionPath(version)}/${index}`;
+  return sliceKey(version, index).replace(`${SLICE_PREFIX}${version}`, versionPath(version));
 }
 
 /** Path of the folder of a version's slices. */

@@ -1,15 +1,13 @@
 import { waitUntil } from "cloudflare:workers";
+import { resolveRange } from "../http/byte-ranges.ts";
 import { createDiskFiles } from "./disk-files.ts";
 import { listDisk } from "./disk-list.ts";
-import { createDiskMemory } from "./disk-memory.ts";
-import type { DiskMemory } from "./disk-memory.ts";
+import { createDiskMemory, type DiskMemory, type Known } from "./disk-memory.ts";
 import { formatMetaFile, readMetaFile } from "./disk-meta.ts";
 import { bodyPath, metaPath, slicePath, versionPath } from "./disk-path.ts";
-import { isStorableKey, parseSliceKey, requireStorableKey, serialiseStoredObject, sliceKey } from "./keys.ts";
-import { StoreError } from "./object-store.ts";
-import type { ListedObject, ObjectStore } from "./object-store.ts";
+import { isStorableKey, parseSliceKey, requireStorableKey, serialiseStoredObject } from "./keys.ts";
+import { type ListedObject, type ObjectStore, StoreError } from "./object-store.ts";
 import type { StoredObject } from "./stored-object.ts";
-import { resolveObjectRange } from "./resolve-object-range.ts";
 
 /** How often a read starts anew because of a write to its key before it fails with `busy`. */
 const MAX_READ_TRIES = 8;
@@ -27,10 +25,7 @@ interface DiskPaths {
   readonly name: string;
 }
 
-interface FoundObject {
-  readonly key: string;
-  readonly object: StoredObject;
-}
+type FoundObject = Known & { readonly object: StoredObject };
 
 /**
  * Creates a store of objects in a folder, through workerd's `disk` service; docs/storage-layout.md says what lies where. A `get` of a key in memory
@@ -73,7 +68,7 @@ export function createDiskStore(disk: Fetcher, { memory = ISOLATE_MEMORY }: { re
   /** Keeps the write running when the client leaves: other writes would wait for a dropped one until its time limit. */
   async function alone<T>(name: string, write: (signal: AbortSignal) => Promise<T>): Promise<T> {
     const written = memory.alone(name, write);
-    waitUntil(written.then(ignore, ignore));
+    waitUntil(written.catch(() => {}));
     return written;
   }
 
@@ -141,9 +136,9 @@ export function createDiskStore(disk: Fetcher, { memory = ISOLATE_MEMORY }: { re
         const found = await findObject(paths);
         if (found === null) return null;
         const { object } = found;
-        const range = object.sliceBytes === undefined ? resolveObjectRange(wanted, object.size) : null;
-        if (range === null) return { object, body: null };
-        const file = await files.open(paths.body, wanted && range);
+        const span = wanted && resolveRange(wanted, object.size);
+        if (object.sliceBytes !== undefined || span?.length === 0) return { object, body: null };
+        const file = await files.open(paths.body, span);
         const isCurrent = memory.isCurrent(paths.name, found);
         if (isCurrent && file?.size === object.size) return { object, body: file.body };
         await file?.body.cancel();
@@ -195,7 +190,6 @@ export function createDiskStore(disk: Fetcher, { memory = ISOLATE_MEMORY }: { re
     },
 
     async putSlice(version, index, bytes) {
-      requireSlice(version, index);
       const path = slicePath(version, index);
       return alone(path, async (signal) => {
         if ((await files.stat(path)) !== null) return "exists";
@@ -205,15 +199,11 @@ export function createDiskStore(disk: Fetcher, { memory = ISOLATE_MEMORY }: { re
     },
 
     async getSlice(version, index, offset = 0, length) {
-      requireSlice(version, index);
+      const path = slicePath(version, index);
+      if (length === 0) return null;
       const isWhole = offset === 0 && length === undefined;
-      // The size of the file is not known here: the range may end behind it.
-      const range = {
-        start: offset,
-        end: length === undefined ? Number.MAX_SAFE_INTEGER : offset + length,
-      };
-      if (range.end <= range.start) return null;
-      const file = await files.open(slicePath(version, index), isWhole ? undefined : range);
+      // The size of the file is not known here: the span may end behind it.
+      const file = await files.open(path, isWhole ? undefined : { offset, length: length ?? Number.MAX_SAFE_INTEGER - offset });
       if (file === null) return null;
       if (file.size >= offset + (length ?? 0)) return file.body;
       await file.body.cancel();
@@ -226,13 +216,6 @@ function pathsOf(key: string): DiskPaths {
   const body = bodyPath(key);
   return { key, meta: metaPath(key), body, name: body.toLowerCase() };
 }
-
-/** Throws RangeError where version or index is malformed and would give the path of something else. */
-function requireSlice(version: string, index: number): void {
-  sliceKey(version, index);
-}
-
-function ignore(): void {}
 
 function tooManyWrites(key: string): StoreError {
   return new StoreError("busy", `Cannot read "${key}": it was written ${MAX_READ_TRIES} times meanwhile`);

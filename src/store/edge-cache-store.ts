@@ -1,8 +1,8 @@
 import * as v from "valibot";
-import { isStorableKey, parseJson, parseStoredObject, sliceKey } from "./keys.ts";
-import type { ObjectRange, ObjectStore, StoredBody } from "./object-store.ts";
-import type { StoredObject } from "./stored-object.ts";
-import { resolveObjectRange } from "./resolve-object-range.ts";
+import { type ByteRange, resolveRange } from "../http/byte-ranges.ts";
+import { isStorableKey, sliceKey } from "./keys.ts";
+import type { ObjectStore, StoredBody } from "./object-store.ts";
+import { STORED_OBJECT, type StoredObject } from "./stored-object.ts";
 
 /** The methods of the Cache API that the store uses. Each may fail, and the cache may forget any entry at any time. */
 export type EdgeCache = Pick<Cache, "match" | "put" | "delete">;
@@ -30,7 +30,7 @@ const MIN_CACHED_BYTES = 64 * 1024;
 /** Larger bodies are not cached: Cloudflare would take 512 MB, but one such body would evict everything else. */
 const MAX_CACHED_BYTES = 64 * 1024 * 1024;
 
-const HEAD = v.object({ key: v.string(), until: v.number(), object: v.unknown() });
+const HEAD = v.pipe(v.string(), v.parseJson(), v.object({ key: v.string(), until: v.number(), object: STORED_OBJECT }));
 
 /**
  * Creates a store that reads through the data centre's cache: bodies and slices by version, for as long as the platform keeps them; heads for `ttlMs`
@@ -48,10 +48,10 @@ export function createEdgeCacheStore(
   async function cachedHead(key: string): Promise<StoredObject | null> {
     if (ttlMs === 0) return null;
     const found = await match(headUrl(key));
-    const parsed = found && v.safeParse(HEAD, parseJson(await found.text()));
+    const parsed = found && v.safeParse(HEAD, await found.text());
     // Checked here as well, since the platform's cache promises neither exact expiry nor exact keys.
     if (parsed?.success !== true || parsed.output.key !== key || now() >= parsed.output.until) return null;
-    return parseStoredObject(parsed.output.object);
+    return parsed.output.object;
   }
 
   async function cacheHead(key: string, object: StoredObject, writesBefore: number): Promise<void> {
@@ -97,7 +97,7 @@ export function createEdgeCacheStore(
     if (!response.bodyUsed) await quietly(async () => response.body?.cancel());
   }
 
-  async function readThrough(key: string, wanted: ObjectRange | undefined): Promise<StoredBody | null> {
+  async function readThrough(key: string, wanted: ByteRange | undefined): Promise<StoredBody | null> {
     const before = writes;
     const found = await store.get(key, wanted);
     if (found === null) return null;
@@ -125,9 +125,9 @@ export function createEdgeCacheStore(
       const object = isStorableKey(key) ? await cachedHead(key) : null;
       if (object === null) return readThrough(key, wanted);
       if (object.sliceBytes !== undefined) return { object, body: null };
-      const span = resolveObjectRange(wanted, object.size);
-      if (span === null) return { object, body: null };
-      const body = object.size === 0 ? null : await cachedBytes(bodyUrl(object), span.start, span.end - span.start);
+      const { offset, length } = resolveRange(wanted ?? { first: 0 }, object.size);
+      if (length === 0 && wanted !== undefined) return { object, body: null };
+      const body = length === 0 ? null : await cachedBytes(bodyUrl(object), offset, length);
       return body === null ? readThrough(key, wanted) : { object, body };
     },
 

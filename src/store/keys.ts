@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import type { Mirror } from "../config/config.ts";
 import { StoreError } from "./object-store.ts";
-import type { StoredObject } from "./stored-object.ts";
+import { STORED_OBJECT, type StoredObject } from "./stored-object.ts";
 
 /** R2's limit for a key, in bytes of UTF-8. */
 const MAX_STORED_KEY_BYTES = 1024;
@@ -11,24 +11,8 @@ const MAX_STORED_OBJECT_BYTES = 2048;
 /** All keys of slices begin with this, and no others. */
 export const SLICE_PREFIX = "-/v/";
 const SLICE_KEY = /^-\/v\/([0-9a-f]{32})\/(0|[1-9]\d{0,8})$/;
-const VERSION_HEX = /^[0-9a-f]{32}$/;
-const SHA256_HEX = /^[0-9a-f]{64}$/;
 
-const LENGTH = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
-const STORED_OBJECT = v.object({
-  version: v.pipe(v.string(), v.regex(VERSION_HEX)),
-  size: LENGTH,
-  sliceBytes: v.exactOptional(v.pipe(LENGTH, v.minValue(1))),
-  contentType: v.string(),
-  etag: v.exactOptional(v.string()),
-  lastModified: v.exactOptional(v.string()),
-  upstream: v.string(),
-  storedAt: v.number(),
-  verified: v.picklist(["none", "length", "structure", "digest"]),
-  sha256: v.exactOptional(v.pipe(v.string(), v.regex(SHA256_HEX))),
-  tainted: v.exactOptional(v.literal(true)),
-  provisional: v.exactOptional(v.literal(true)),
-});
+const STORED_OBJECT_TEXT = v.pipe(v.string(), v.parseJson(), STORED_OBJECT);
 
 /** A new version: 32 random lower-case hex digits. */
 export function newVersion(): string {
@@ -74,24 +58,10 @@ export function requireStorableKey(key: string): void {
   throw new StoreError("too-large", `Cannot store under key "${key.slice(0, 80)}": wanted 1 to ${MAX_STORED_KEY_BYTES} bytes of UTF-8`);
 }
 
-/** Validates a parsed JSON value; null where a property is missing or malformed. */
-export function parseStoredObject(value: unknown): StoredObject | null {
-  const parsed = v.safeParse(STORED_OBJECT, value);
+/** Reads the JSON text; null where it is not JSON, or a property is missing or malformed. */
+export function parseStoredObject(text: string): StoredObject | null {
+  const parsed = v.safeParse(STORED_OBJECT_TEXT, text);
   return parsed.success ? parsed.output : null;
-}
-
-/** As `parseStoredObject`, from JSON text; null also where the text is not JSON. */
-export function parseStoredObjectText(text: string): StoredObject | null {
-  return parseStoredObject(parseJson(text));
-}
-
-/** The value of a JSON text; undefined where it is not JSON. */
-export function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 /**

@@ -1,7 +1,5 @@
+import type { ByteRange } from "../http/byte-ranges.ts";
 import type { StoredObject } from "./stored-object.ts";
-
-/** A part of an object, in the shape of R2's `range`: from `offset` on `length` bytes (default: to the end), or the last `suffix` bytes. */
-export type ObjectRange = { readonly offset: number; readonly length?: number } | { readonly suffix: number };
 
 /** An object, and the part of its bytes that was asked for. */
 export interface StoredBody {
@@ -22,12 +20,6 @@ export interface ListedObject {
   readonly uploadedAt: number;
 }
 
-/** Conditions of a `put`. */
-export interface PutOptions {
-  /** Store only where there is no object under the key (as `If-None-Match: *`, RFC 9110 §13.1.2). */
-  readonly ifAbsent?: boolean;
-}
-
 /**
  * The stored objects and slices. Every adapter passes test/contract/object-store.ts.
  *
@@ -42,13 +34,13 @@ export interface ObjectStore {
   /** Reads what is stored beside the bytes; null where there is no object. */
   head(key: string): Promise<StoredObject | null>;
   /** Reads an object, or the part `wanted` of it; null where there is no object. For the bytes of a sliced object see `getSlice`. */
-  get(key: string, wanted?: ObjectRange): Promise<StoredBody | null>;
+  get(key: string, wanted?: ByteRange): Promise<StoredBody | null>;
   /**
    * Stores an object, in place of the one under the key.
    * @param bytes the whole body; empty for the head of a sliced object. Throws RangeError where its length is not that of the object's body.
-   * @returns `exists`, and nothing is stored, where `ifAbsent` was set and there is an object.
+   * @returns `exists`, and nothing is stored, where `ifAbsent` is set (as `If-None-Match: *`, RFC 9110 §13.1.2) and there is an object.
    */
-  put(key: string, object: StoredObject, bytes: Uint8Array, options?: PutOptions): Promise<"stored" | "exists">;
+  put(key: string, object: StoredObject, bytes: Uint8Array, options?: { readonly ifAbsent?: boolean }): Promise<"stored" | "exists">;
   /** Deletes objects, or slices by their own keys; keys without one are ignored. With the head of a sliced object its slices are not deleted. */
   delete(keys: readonly string[]): Promise<void>;
   /**

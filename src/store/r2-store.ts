@@ -1,15 +1,15 @@
 import { within } from "../clock/timer.ts";
+import type { ByteRange } from "../http/byte-ranges.ts";
 import {
   bodySize,
   formatStoredObject,
   isStorableKey,
-  parseStoredObjectText,
+  parseStoredObject,
   requireStorableKey,
   serialiseStoredObject,
   sliceKey,
 } from "./keys.ts";
-import { StoreError } from "./object-store.ts";
-import type { ObjectRange, ObjectStore, PutOptions, StoredBody, StoreErrorKind } from "./object-store.ts";
+import { type ObjectStore, type StoredBody, StoreError, type StoreErrorKind } from "./object-store.ts";
 import type { StoredObject } from "./stored-object.ts";
 
 /** The field of customMetadata that holds the StoredObject. */
@@ -47,9 +47,9 @@ export function createR2Store(bucket: R2Bucket, answerLimitMs = ANSWER_LIMIT_MS)
     return found && parseR2Object(found);
   }
 
-  async function get(key: string, wanted?: ObjectRange): Promise<StoredBody | null> {
+  async function get(key: string, wanted?: ByteRange): Promise<StoredBody | null> {
     if (!isStorableKey(key)) return null;
-    const found = await getRange(key, wanted);
+    const found = await getRange(key, wanted && toR2Range(wanted));
     if (found === "outside") {
       const object = await head(key);
       return object && { object, body: null };
@@ -85,7 +85,7 @@ export function createR2Store(bucket: R2Bucket, answerLimitMs = ANSWER_LIMIT_MS)
     head,
     get,
 
-    async put(key: string, object: StoredObject, bytes: Uint8Array, options: PutOptions = {}) {
+    async put(key, object, bytes, options = {}) {
       requireStorableKey(key);
       return write(key, bytes, {
         customMetadata: { [OBJECT_FIELD]: serialiseStoredObject(object, bytes) },
@@ -105,11 +105,7 @@ export function createR2Store(bucket: R2Bucket, answerLimitMs = ANSWER_LIMIT_MS)
     async list(options) {
       const limit = Math.min(options.limit ?? MAX_KEYS_PER_CALL, MAX_KEYS_PER_CALL);
       const page = await call("list", options.prefix ?? "", () => bucket.list({ ...options, limit }));
-      const objects = page.objects.map(({ key, size, uploaded }) => ({
-        key,
-        size,
-        uploadedAt: uploaded.getTime(),
-      }));
+      const objects = page.objects.map(({ key, size, uploaded }) => ({ key, size, uploadedAt: uploaded.getTime() }));
       return page.truncated ? { objects, cursor: page.cursor } : { objects };
     },
 
@@ -140,8 +136,14 @@ export function createR2StreamPut(bucket: R2Bucket) {
 
 /** The StoredObject in R2's metadata; null where it is missing, malformed or of another size: an upload by other hands is a miss. */
 function parseR2Object(found: R2Object): StoredObject | null {
-  const object = parseStoredObjectText(found.customMetadata?.[OBJECT_FIELD] ?? "");
+  const object = parseStoredObject(found.customMetadata?.[OBJECT_FIELD] ?? "");
   return object && bodySize(object) === found.size ? object : null;
+}
+
+function toR2Range(wanted: ByteRange): R2Range {
+  if ("suffix" in wanted) return wanted;
+  const { first, last } = wanted;
+  return last === undefined ? { offset: first } : { offset: first, length: last - first + 1 };
 }
 
 /** Runs the operation, and throws its failure as a `StoreError` that names action and key. */

@@ -1,3 +1,4 @@
+import type { ByteRange } from "../http/byte-ranges.ts";
 import type { ObjectStore } from "./object-store.ts";
 import type { StoredObject } from "./stored-object.ts";
 
@@ -17,18 +18,12 @@ export function openPart(
   offset: number,
   length: number,
 ): Promise<ReadableStream<Uint8Array> | null> {
-  if (sliceBytes === undefined) return openInline(store, key, version, offset, length);
+  if (sliceBytes === undefined) return openInline(store, key, version, { first: offset, last: offset + length - 1 });
   return store.getSlice(version, Math.floor(offset / sliceBytes), offset % sliceBytes, length);
 }
 
-async function openInline(
-  store: Reads,
-  key: string,
-  version: string,
-  offset: number,
-  length: number,
-): Promise<ReadableStream<Uint8Array> | null> {
-  const found = await store.get(key, { offset, length });
+async function openInline(store: Reads, key: string, version: string, wanted: ByteRange): Promise<ReadableStream<Uint8Array> | null> {
+  const found = await store.get(key, wanted);
   if (found?.object.version === version) return found.body;
   await found?.body?.cancel();
   return null;

@@ -12,17 +12,13 @@ export function rowsOf<T>(sql: Sql, query: string, ...bindings: SqlValue[]): rea
   return sql.exec(query, ...bindings).toArray() as T[];
 }
 
-/** A small value that survives restarts, by name. */
-export interface Notes {
-  get(name: string): string | null;
-  set(name: string, value: string): void;
-}
+export type Notes = ReturnType<typeof createNotes>;
 
-/** Notes in a table of their own, `notes`, which is created where it is absent. */
-export function createNotes(sql: Sql): Notes {
+/** Small values that survive restarts, by name, in a table of their own, `notes`, which is created where it is absent. */
+export function createNotes(sql: Sql) {
   sql.exec("CREATE TABLE IF NOT EXISTS notes (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID");
   return {
-    get: (name) => rowsOf<{ value: string }>(sql, "SELECT value FROM notes WHERE name = ?", name)[0]?.value ?? null,
-    set: (name, value) => void sql.exec("INSERT OR REPLACE INTO notes VALUES (?, ?)", name, value),
+    get: (name: string): string | null => rowsOf<{ value: string }>(sql, "SELECT value FROM notes WHERE name = ?", name)[0]?.value ?? null,
+    set: (name: string, value: string) => void sql.exec("INSERT OR REPLACE INTO notes VALUES (?, ?)", name, value),
   };
 }

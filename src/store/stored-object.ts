@@ -1,31 +1,50 @@
-/**
- * How the bytes of an object were proven: `digest`, by a digest from an index or from its name; `structure`, by the file's own format; `length`, by the
- * Content-Length alone; `none`, not at all.
- */
-export type Verified = "none" | "length" | "structure" | "digest";
+import * as v from "valibot";
+
+const BYTES = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
+
+/** @see StoredObject */
+export const STORED_OBJECT = v.object({
+  /** 32 lower-case hex digits, another for each distinct content; the entity tag that we send is `"<version>"`. */
+  version: v.pipe(v.string(), v.regex(/^[0-9a-f]{32}$/)),
+  /** Bytes of the whole representation. */
+  size: BYTES,
+  /** Bytes of a slice, where the bytes lie in slices under the version; absent where they lie under the key itself. */
+  sliceBytes: v.exactOptional(v.pipe(BYTES, v.minValue(1))),
+  /** Media type, for Content-Type. */
+  contentType: v.string(),
+  /** The upstream's ETag and Last-Modified, verbatim; absent where it sent none. */
+  etag: v.exactOptional(v.string()),
+  lastModified: v.exactOptional(v.string()),
+  /** Configured URL of the upstream that sent the bytes. */
+  upstream: v.string(),
+  /** Milliseconds since the epoch at which these bytes were last known to be the upstream's. */
+  storedAt: v.number(),
+  /** How the bytes were proven: by a digest from an index or a name, by the file's own format, by the Content-Length alone, or not at all. */
+  verified: v.picklist(["none", "length", "structure", "digest"]),
+  /** SHA-256 of the content in lower-case hex, where it was computed. */
+  sha256: v.exactOptional(v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/))),
+  /** Set where an earlier version of this key had bad bytes: no date and no other entity tag may match, or a client would resume its bad bytes. */
+  tainted: v.exactOptional(v.literal(true)),
+  /** Set where the digest table was still being built when the object was stored: the object is checked once the table is there. */
+  provisional: v.exactOptional(v.literal(true)),
+});
 
 /** What is stored beside the bytes of an object: everything that a response needs. As JSON it has at most 2 KiB. */
-export interface StoredObject {
-  /** 32 lower-case hex digits, another for each distinct content; the entity tag that we send is `"<version>"`. */
-  readonly version: string;
-  /** Bytes of the whole representation. */
-  readonly size: number;
-  /** Bytes of a slice, where the bytes lie in slices under the version; absent where they lie under the key itself. */
-  readonly sliceBytes?: number;
-  /** Media type, for Content-Type. */
-  readonly contentType: string;
-  /** The upstream's ETag and Last-Modified, verbatim; absent where it sent none. */
-  readonly etag?: string;
-  readonly lastModified?: string;
-  /** Configured URL of the upstream that sent the bytes. */
-  readonly upstream: string;
-  /** Milliseconds since the epoch at which these bytes were last known to be the upstream's. */
-  readonly storedAt: number;
-  readonly verified: Verified;
-  /** SHA-256 of the content in lower-case hex, where it was computed. */
-  readonly sha256?: string;
-  /** Set where an earlier version of this key had bad bytes: no date and no other entity tag may match, or a client would resume its bad bytes. */
-  readonly tainted?: true;
-  /** Set where the digest table was still being built when the object was stored: the object is checked once the table is there. */
-  readonly provisional?: true;
+export type StoredObject = Readonly<v.InferOutput<typeof STORED_OBJECT>>;
+
+export type Verified = StoredObject["verified"];
+
+/** What an upstream's headers say of a file; undefined: it sent none (without Content-Type the type is unknown, RFC 9110 §8.3). */
+type Described = Pick<StoredObject, "upstream"> & { readonly [Field in "contentType" | "etag" | "lastModified"]: string | undefined };
+
+/** The stored object of a file that an upstream described; `facts` are what we know of it ourselves. */
+export function describeObject(described: Described, facts: Omit<StoredObject, keyof Described>): StoredObject {
+  const { contentType, etag, lastModified, upstream } = described;
+  return {
+    ...facts,
+    contentType: contentType ?? "application/octet-stream",
+    ...(etag === undefined ? {} : { etag }),
+    ...(lastModified === undefined ? {} : { lastModified }),
+    upstream,
+  };
 }

@@ -201,7 +201,7 @@ describe("the disk store", () => {
       ],
     ])("where the body %s, in memory or not, and for a part as for the whole", async (_, damage) => {
       for (const reader of [store, newStore()]) {
-        for (const wanted of [undefined, { offset: 0, length: 2 }, { suffix: 2 }]) {
+        for (const wanted of [undefined, { first: 0, last: 1 }, { suffix: 2 }]) {
           await statusOf("DELETE", body);
           await put(TEXT);
           await damage(reader);

@@ -67,10 +67,10 @@ describe("the edge cache", () => {
     expect(reached()).toEqual(["get"]);
     expect(await store.get(key)).toMatchObject({ object });
     expect(await textOf(await store.get(key))).toBe("hello world");
-    expect(await textOf(await store.get(key, { offset: 6 }))).toBe("world");
-    expect(await textOf(await store.get(key, { offset: 6, length: 100 }))).toBe("world");
+    expect(await textOf(await store.get(key, { first: 6 }))).toBe("world");
+    expect(await textOf(await store.get(key, { first: 6, last: 105 }))).toBe("world");
     expect(await textOf(await store.get(key, { suffix: 3 }))).toBe("rld");
-    expect((await store.get(key, { offset: 11 }))?.body).toBeNull();
+    expect((await store.get(key, { first: 11 }))?.body).toBeNull();
     expect(reached()).toEqual([]);
   });
 
@@ -85,7 +85,7 @@ describe("the edge cache", () => {
     await sliceText(await store.getSlice(object.version, 0, 0, 100_000));
     await settled();
     expect(reached()).toEqual(["get", "slice"]);
-    expect(await store.get(key, { offset: 5, length: 5 })).toEqual({ object, body: null });
+    expect(await store.get(key, { first: 5, last: 9 })).toEqual({ object, body: null });
     expect(await sliceText(await store.getSlice(object.version, 0, 0, 100_000))).toHaveLength(100_000);
     expect(await sliceText(await store.getSlice(object.version, 0, 99_990, 10))).toHaveLength(10);
     expect(reached()).toEqual([]);

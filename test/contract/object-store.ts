@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { newVersion, sliceKey } from "../../src/store/keys.ts";
-import type { ObjectStore, StoredBody, ObjectRange } from "../../src/store/object-store.ts";
+import type { ByteRange } from "../../src/http/byte-ranges.ts";
+import type { ObjectStore, StoredBody } from "../../src/store/object-store.ts";
 import type { StoredObject } from "../../src/store/stored-object.ts";
 
 const TEXT = "hello world";
@@ -96,7 +97,7 @@ export function describeObjectStore(title: string, makeStore: () => ObjectStore)
       it("is null where it is not there, never an error", async () => {
         expect(await store.head(key)).toBeNull();
         expect(await store.get(key)).toBeNull();
-        expect(await store.get(key, { offset: 0, length: 1 })).toBeNull();
+        expect(await store.get(key, { first: 0, last: 0 })).toBeNull();
         expect(await store.get(key, { suffix: 1 })).toBeNull();
       });
 
@@ -121,7 +122,7 @@ export function describeObjectStore(title: string, makeStore: () => ObjectStore)
         const found = await store.get(key);
         expect(found?.object).toEqual(object);
         expect(await textOf(found)).toBe("");
-        for (const wanted of [{ offset: 0 }, { offset: 0, length: 5 }, { suffix: 5 }]) {
+        for (const wanted of [{ first: 0 }, { first: 0, last: 4 }, { suffix: 5 }]) {
           expect(await store.get(key, wanted)).toEqual({ object, body: null });
         }
       });
@@ -131,7 +132,7 @@ export function describeObjectStore(title: string, makeStore: () => ObjectStore)
         await store.put(key, describedAs(bytes.length), bytes);
         const whole = await store.get(key);
         expect(new Uint8Array(await new Response(whole!.body).arrayBuffer())).toEqual(bytes);
-        const part = await store.get(key, { offset: 70_001, length: 500_000 });
+        const part = await store.get(key, { first: 70_001, last: 570_000 });
         expect(new Uint8Array(await new Response(part!.body).arrayBuffer())).toEqual(bytes.subarray(70_001, 570_001));
       });
 
@@ -160,19 +161,19 @@ export function describeObjectStore(title: string, makeStore: () => ObjectStore)
     });
 
     describe("a wanted part", () => {
-      it.each<[ObjectRange, string | null]>([
-        [{ offset: 0, length: 5 }, "hello"],
-        [{ offset: 0 }, TEXT],
-        [{ offset: 6 }, "world"],
-        [{ offset: 0, length: TEXT.length }, TEXT],
-        [{ offset: 10, length: 1 }, "d"],
-        [{ offset: 6, length: 100 }, "world"],
+      it.each<[ByteRange, string | null]>([
+        [{ first: 0, last: 4 }, "hello"],
+        [{ first: 0 }, TEXT],
+        [{ first: 6 }, "world"],
+        [{ first: 0, last: TEXT.length - 1 }, TEXT],
+        [{ first: 10, last: 10 }, "d"],
+        [{ first: 6, last: 105 }, "world"],
         [{ suffix: 3 }, "rld"],
         [{ suffix: TEXT.length }, TEXT],
         [{ suffix: 100 }, TEXT],
-        [{ offset: 11 }, null],
-        [{ offset: 11, length: 1 }, null],
-        [{ offset: 500, length: 1 }, null],
+        [{ first: 11 }, null],
+        [{ first: 11, last: 11 }, null],
+        [{ first: 500, last: 500 }, null],
         [{ suffix: 0 }, null],
       ])("%j of eleven bytes is %j", async (wanted, expected) => {
         const object = await put(TEXT);
@@ -189,7 +190,7 @@ export function describeObjectStore(title: string, makeStore: () => ObjectStore)
         const object = describedAs(100_000_000, { sliceBytes: 8_388_608 });
         await store.put(key, object, new Uint8Array());
         expect(await store.head(key)).toEqual(object);
-        for (const wanted of [undefined, { offset: 0 }, { offset: 5, length: 5 }, { suffix: 5 }, { offset: 100_000_000 }]) {
+        for (const wanted of [undefined, { first: 0 }, { first: 5, last: 9 }, { suffix: 5 }, { first: 100_000_000 }]) {
           expect(await store.get(key, wanted)).toEqual({ object, body: null });
         }
       });
@@ -298,7 +299,7 @@ export function describeObjectStore(title: string, makeStore: () => ObjectStore)
             await store.put(key, object, bytesOf(text));
           }
         }
-        async function read(wanted?: ObjectRange): Promise<void> {
+        async function read(wanted?: ByteRange): Promise<void> {
           for (let round = 0; round < 25; round++) {
             const found = await store.get(key, wanted);
             const text = versions.get(found!.object.version)!;
@@ -306,7 +307,7 @@ export function describeObjectStore(title: string, makeStore: () => ObjectStore)
           }
         }
         versions.set((await put("0000000000")).version, "0000000000");
-        await Promise.all([replace(), read(), read(), read({ offset: 0, length: 4 }), read()]);
+        await Promise.all([replace(), read(), read(), read({ first: 0, last: 3 }), read()]);
       });
 
       it("by many at once ends with one of them, whole", async () => {

@@ -39,13 +39,13 @@ describe("the R2 store's cost", () => {
     calls.length = 0;
     await textOf(await store.get("cost/inline"));
     expect(calls.splice(0)).toEqual(["get"]);
-    await textOf(await store.get("cost/inline", { offset: 1, length: 2 }));
+    await textOf(await store.get("cost/inline", { first: 1, last: 2 }));
     expect(calls.splice(0)).toEqual(["get"]);
     await store.get("cost/sliced");
     expect(calls.splice(0)).toEqual(["get"]);
-    await store.get("cost/sliced", { offset: 1, length: 2 });
+    await store.get("cost/sliced", { first: 1, last: 2 });
     expect(calls.splice(0)).toEqual(["get", "head"]);
-    await store.get("cost/none", { offset: 1, length: 2 });
+    await store.get("cost/none", { first: 1, last: 2 });
     expect(calls.splice(0)).toEqual(["get"]);
   });
 });
@@ -71,8 +71,8 @@ describe("the R2 store's bucket", () => {
     const store = createR2Store(BUCKET);
     expect(await store.head("stray/x")).toBeNull();
     expect(await store.get("stray/x")).toBeNull();
-    expect(await store.get("stray/x", { offset: 0, length: 1 })).toBeNull();
-    expect(await store.get("stray/x", { offset: 9, length: 1 })).toBeNull();
+    expect(await store.get("stray/x", { first: 0, last: 0 })).toBeNull();
+    expect(await store.get("stray/x", { first: 9, last: 9 })).toBeNull();
   });
 });
 
@@ -93,7 +93,7 @@ describe("the R2 store's failures", () => {
     const calls = [
       store.head("x/y"),
       store.get("x/y"),
-      store.get("x/y", { offset: 0, length: 1 }),
+      store.get("x/y", { first: 0, last: 0 }),
       store.delete(["x/y", sliceKey(version, 0)]),
       store.list({}),
       store.putSlice(version, 0, bytesOf("x")),

@@ -1,6 +1,5 @@
 import * as v from "valibot";
 import type { Timer } from "../../clock/timer.ts";
-import { parseJson } from "../../store/keys.ts";
 import type { KeptState } from "../ports/kept-state.ts";
 
 /** Where a digest table lies: `pages` pages of PAGE_BYTES in slices of `sliceBytes` (whole pages) under the version. */
@@ -12,7 +11,7 @@ export function tableKey({ version }: TableRef): string {
   return `-/table/${version}`;
 }
 
-const LISTING = v.object({ table: v.nullable(TABLE_REF), buildingSince: v.nullable(v.number()) });
+const LISTING = v.pipe(v.string(), v.parseJson(), v.object({ table: v.nullable(TABLE_REF), buildingSince: v.nullable(v.number()) }));
 type Listing = v.InferOutput<typeof LISTING>;
 
 /** A build that takes longer has ended with its Durable Object: requests do not wait for it any more. */
@@ -102,7 +101,7 @@ export function createTableDirectory(deps: {
   };
 
   function load(base: string): Listing | null {
-    const parsed = v.safeParse(LISTING, parseJson(kept.load(`${LISTING_KEY}${base}`) ?? ""));
+    const parsed = v.safeParse(LISTING, kept.load(`${LISTING_KEY}${base}`));
     return parsed.success ? parsed.output : null;
   }
 

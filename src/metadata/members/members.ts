@@ -1,7 +1,7 @@
 import type { Mirror } from "../../config/config.ts";
 import type { RepositoryPlace } from "../../route/place.ts";
 import { DAY_MS } from "../../http/units.ts";
-import { contentKey, parseStoredObjectText } from "../../store/keys.ts";
+import { contentKey, parseStoredObject } from "../../store/keys.ts";
 import type { StoredObject } from "../../store/stored-object.ts";
 import { byHashFolder, type NamedDigest } from "../../verify/expectation.ts";
 import type { Entry } from "../formats/parsed-root.ts";
@@ -56,7 +56,7 @@ export function createMembers({ mirror, ensureStored, kept, now, usedForMs }: Me
     keyOf,
     async ensure(member, candidates) {
       const key = keyOf(member);
-      const known = stored.get(key) ?? parseStoredObjectText(kept.load(OBJECT + key) ?? "");
+      const known = stored.get(key) ?? parseStoredObject(kept.load(OBJECT + key) ?? "");
       if (known !== null) {
         stored.set(key, known);
         return { kind: "stored", object: known };

@@ -1,6 +1,5 @@
-import { parseRange } from "../../http/byte-ranges.ts";
+import { type ByteRange, parseRange } from "../../http/byte-ranges.ts";
 import { hasNoCache } from "../../http/cache-control.ts";
-import type { ObjectRange } from "../../store/object-store.ts";
 
 /** One request as serve/ sees it. */
 export interface Client {
@@ -13,13 +12,10 @@ export interface Client {
   readonly onBody: (bytes: number, cut: string | null) => void;
 }
 
-/** The one range that the request asks for, in the store's terms; undefined for all else. */
-export function wantedOf({ method, headers }: Client): ObjectRange | undefined {
+/** The one range that the request asks for; undefined for all else. */
+export function wantedOf({ method, headers }: Client): ByteRange | undefined {
   const ranges = method === "GET" ? parseRange(headers.get("range")) : null;
-  const [range, second] = ranges ?? [];
-  if (range === undefined || second !== undefined) return undefined;
-  if ("suffix" in range) return { suffix: range.suffix };
-  return range.last === undefined ? { offset: range.first } : { offset: range.first, length: range.last - range.first + 1 };
+  return ranges?.length === 1 ? ranges[0] : undefined;
 }
 
 /** `no-cache`, or a conditional request (squid's refresh-ims): the client would like to know whether this is still the file. */

@@ -1,13 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import {
-  isStorableKey,
-  newVersion,
-  parseSliceKey,
-  parseStoredObjectText,
-  serialiseStoredObject,
-  sliceKey,
-} from "../../../src/store/keys.ts";
+import { isStorableKey, newVersion, parseSliceKey, parseStoredObject, serialiseStoredObject, sliceKey } from "../../../src/store/keys.ts";
 import type { StoredObject } from "../../../src/store/stored-object.ts";
 
 const OBJECT: StoredObject = {
@@ -72,7 +65,7 @@ describe("a StoredObject as text", () => {
         const object: StoredObject = { ...OBJECT, etag: text, contentType: text, ...(isTainted && { tainted: true }) };
         const serialised = serialiseStoredObject(object, BYTES);
         expect(serialised).toMatch(/^[\x20-\x7E]*$/);
-        expect(parseStoredObjectText(serialised)).toEqual(object);
+        expect(parseStoredObject(serialised)).toEqual(object);
       }),
     );
   });
@@ -91,19 +84,19 @@ describe("a StoredObject as text", () => {
     JSON.stringify({ ...OBJECT, tainted: false }),
     JSON.stringify({ ...OBJECT, upstream: undefined }),
   ])("is a miss where it is malformed: %s", (text) => {
-    expect(parseStoredObjectText(text)).toBeNull();
+    expect(parseStoredObject(text)).toBeNull();
   });
 
   it("is a miss for any other text, never a crash", () => {
     fc.assert(
       fc.property(fc.oneof(fc.string(), fc.json()), (text) => {
-        expect(parseStoredObjectText(text)).toBeNull();
+        expect(parseStoredObject(text)).toBeNull();
       }),
     );
   });
 
   it("keeps no field it does not know", () => {
-    expect(parseStoredObjectText(JSON.stringify({ ...OBJECT, later: 1 }))).toEqual(OBJECT);
+    expect(parseStoredObject(JSON.stringify({ ...OBJECT, later: 1 }))).toEqual(OBJECT);
   });
 
   it("is made only with the bytes it describes, and never of more than 2 KiB", () => {

@@ -29,8 +29,8 @@ function createStore(lost: readonly number[] = []) {
     async get(key, wanted) {
       if (key === "any/sliced") return { object: SLICED, body: null };
       if (key !== "any/inline") return null;
-      const { offset, length } = wanted !== undefined && "offset" in wanted ? wanted : { offset: 0, length: TEXT.length };
-      return { object: INLINE, body: streamOf(TEXT.slice(offset, offset + (length ?? TEXT.length))) };
+      const { first, last } = wanted !== undefined && "first" in wanted ? wanted : { first: 0 };
+      return { object: INLINE, body: streamOf(TEXT.slice(first, (last ?? TEXT.length - 1) + 1)) };
     },
     async getSlice(version, index, offset = 0, length = 10) {
       const slice = TEXT.slice(index * 10, (index + 1) * 10);
