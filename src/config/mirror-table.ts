@@ -2,7 +2,7 @@ import * as v from "valibot";
 import { parseHost } from "../http/host.ts";
 import { type Network, parseNetwork } from "../http/network.ts";
 import { type Access, DISTROS, type HostPattern, type Mirror, PATH_CLASSES, type Upstream } from "./config.ts";
-import { list, oneOf, type Parsed, parsedText, table, text } from "./table-schema.ts";
+import { list, oneOf, type Parsed, parsedText, quotedText, table } from "./table-schema.ts";
 
 /** Patterns run on every request. A longer one is probably a mistake, and may be slow. */
 const MAX_PATTERN_CHARACTERS = 200;
@@ -10,7 +10,7 @@ const MAX_PATTERN_CHARACTERS = 200;
 const upstreamUrl = parsedText(parseUpstreamUrl);
 
 /** RFC 9110 §5.5: a value with other characters, such as a line end, could end the header and begin another. */
-const authorization = v.pipe(text, v.regex(/^[\x21-\x7e]+(?: [\x21-\x7e]+)*$/, 'use a header value such as "Bearer …"'));
+const authorization = v.pipe(quotedText, v.regex(/^[\x21-\x7e]+(?: [\x21-\x7e]+)*$/, 'use a header value such as "Bearer …"'));
 
 const upstream = v.lazy((input): v.GenericSchema<unknown, Upstream> =>
   typeof input === "string"
@@ -40,8 +40,8 @@ const access = v.pipe(
   v.transform(({ users, networks }): Access => ({ users: new Map(Object.entries(users)), networks })),
 );
 
-const redirectHost = v.pipe(text, v.check(isRedirectHost, 'use "host", "host:port" or "*.example.com"'), v.toLowerCase());
-const parameterName = v.pipe(text, v.regex(/^[\w.~-]{1,64}$/, "use a parameter's name of letters, digits and - . _ ~"));
+const redirectHost = v.pipe(quotedText, v.check(isRedirectHost, 'use "host", "host:port" or "*.example.com"'), v.toLowerCase());
+const parameterName = v.pipe(quotedText, v.regex(/^[\w.~-]{1,64}$/, "use a parameter's name of letters, digits and - . _ ~"));
 
 /** One of `hosts`. Exported, as `parseConfig` also compares the hosts of mirrors that have other problems. */
 export const hostPattern = parsedText(parseHostPattern);

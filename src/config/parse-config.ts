@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import type { Config, Mirror } from "./config.ts";
 import { formatHostPattern, hostPattern, mirrorTable } from "./mirror-table.ts";
-import { isTable, number, oneOf, problem, problemsOf, table, text } from "./table-schema.ts";
+import { isTable, number, oneOf, problem, problemsOf, quotedText, table } from "./table-schema.ts";
 
 const MIB = 1_048_576;
 /** R2 bills decimal gigabytes. */
@@ -13,7 +13,7 @@ const DEFAULT_FIRST_BYTE_SECONDS = 5;
 const MIRROR_NAME = /^[a-z0-9][a-z0-9._-]{0,63}$/;
 
 const contactUrl = v.pipe(
-  text,
+  quotedText,
   v.check(
     (written) => /^(?:https?|mailto):[\x21-\x27\x2a-\x7e]+$/i.test(written) && URL.canParse(written),
     "use an http, https or mailto URL without spaces and parentheses: upstreams read it in the User-Agent",

@@ -34,12 +34,12 @@ export function list<const S extends v.GenericSchema>(item: S) {
   return v.array(item, "write a list, even of one: [ … ]");
 }
 
-export const text = v.string("write a text in quotes");
+export const quotedText = v.string("write a text in quotes");
 
 /** A text that `parse` accepts. */
 export function parsedText<T>(parse: (text: string) => Parsed<T>) {
   return v.pipe(
-    text,
+    quotedText,
     v.rawTransform<string, T>(({ dataset, addIssue, NEVER }) => {
       const parsed = parse(dataset.value);
       if ("value" in parsed) return parsed.value;

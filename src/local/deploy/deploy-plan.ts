@@ -2,7 +2,7 @@ import { isIP } from "node:net";
 import * as v from "valibot";
 import type { Config } from "../../config/config.ts";
 import { parseConfig } from "../../config/parse-config.ts";
-import { text } from "../../config/table-schema.ts";
+import { quotedText } from "../../config/table-schema.ts";
 import { readToml, readVars } from "../project-file.ts";
 import { done, refused, type Step } from "../step.ts";
 
@@ -46,10 +46,10 @@ const EXPIRY_MARGIN_DAYS = 7;
 
 const FileSchema = v.object(
   {
-    name: text,
-    account_id: v.optional(text),
+    name: quotedText,
+    account_id: v.optional(quotedText),
     r2_buckets: v.array(
-      v.object({ binding: text, bucket_name: text, jurisdiction: v.optional(text) }, "this key is required"),
+      v.object({ binding: quotedText, bucket_name: quotedText, jurisdiction: v.optional(quotedText) }, "this key is required"),
       "write [[r2_buckets]] before its keys",
     ),
     route: v.optional(v.unknown()),
