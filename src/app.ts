@@ -1,15 +1,14 @@
 import { type Context, Hono } from "hono";
 import type { Config } from "./config/config.ts";
-import { siteAddress, type Visit } from "./site/address.ts";
-import { clientOfAgent } from "./site/client-kind.ts";
+import { siteAddress } from "./site/address.ts";
 import { LandingPage, SetupOverview, SetupPage } from "./site/setup-pages.tsx";
 import { setupOf } from "./site/setup-of.ts";
 import { formatRefusal, formatSetupScript } from "./site/setup-script.ts";
-import { snippetsOf } from "./site/snippet.ts";
+import { clientOfAgent, snippetsOf } from "./site/snippet.ts";
 import { createOperatorApi, type OperatorDependencies } from "./site/operator-api.ts";
 import { createOperatorPages, type OperatorPagesDependencies } from "./site/operator-pages.ts";
 import { createRepositoryLinks, type RepositoryLinksDependencies } from "./site/repository-links.ts";
-import { COMMON, isBrowser, page, script, text } from "./site/respond.ts";
+import { isBrowser, send, sendPage, sendScript, sendText, visitOf } from "./site/respond.ts";
 import { STYLE } from "./site/style.ts";
 
 /** What the pages for newcomers and for the operator need. */
@@ -42,51 +41,49 @@ export function createApp(deps: SiteDependencies): Hono {
   }
 
   const app = new Hono({ strict: false });
-  app.get("/-/health", (context) => text(context, "ok\n"));
-  app.get("/-/style.css", (context) =>
-    context.body(STYLE, 200, { ...COMMON, "Content-Type": "text/css; charset=utf-8", "Cache-Control": "max-age=3600" }),
-  );
+  app.get("/-/health", (context) => sendText(context, "ok\n"));
+  app.get("/-/style.css", (context) => send(context, "text/css; charset=utf-8", STYLE, 200, { "Cache-Control": "max-age=3600" }));
 
-  app.get("/", (context) => page(context, LandingPage(view(context))));
-  app.get("/-", (context) => page(context, LandingPage(view(context))));
+  app.get("/", (context) => sendPage(context, LandingPage(view(context))));
+  app.get("/-", (context) => sendPage(context, LandingPage(view(context))));
 
   app.get("/-/setup", (context) => {
     const { entries, isKnownHost, hasStatus, site } = view(context);
-    if (isBrowser(context)) return page(context, SetupOverview({ entries, isKnownHost, hasStatus }));
-    return text(context, entries.map(({ setup }) => `${site}/-/setup/${setup.mirror.name}\n`).join(""));
+    if (isBrowser(context)) return sendPage(context, SetupOverview({ entries, isKnownHost, hasStatus }));
+    return sendText(context, entries.map(({ setup }) => `${site}/-/setup/${setup.mirror.name}\n`).join(""));
   });
   app.get("/-/setup/:file{.+\\.sh}", (context) => {
     const { visit, site, isKnownHost } = view(context);
     const mirror = own.mirrors.get(context.req.param("file").slice(0, -".sh".length));
     const setup = mirror && setupOf(mirror, visit, own);
     // The visitor may pipe the answer into a shell: a refusal is a script too, which prints what is wrong.
-    if (setup === undefined) return script(context, formatRefusal("there is no such mirror; /-/setup/ lists them"), 404);
+    if (setup === undefined) return sendScript(context, formatRefusal("there is no such mirror; /-/setup/ lists them"), 404);
     if (setup.kind !== "distro")
-      return script(context, formatRefusal(`no script sets ${setup.mirror.name} up; see /-/setup/${setup.mirror.name}`), 404);
+      return sendScript(context, formatRefusal(`no script sets ${setup.mirror.name} up; see /-/setup/${setup.mirror.name}`), 404);
     if (!isKnownHost || !setup.isReachable) {
-      return script(
+      return sendScript(
         context,
         formatRefusal("the name in this URL is none of the mirror's own: use a configured one, or add it to hosts in wrangler.toml"),
         421,
       );
     }
-    return script(context, formatSetupScript(setup.setup, setup.places, site));
+    return sendScript(context, formatSetupScript(setup.setup, setup.places, site));
   });
   app.get("/-/setup/:mirror", (context) => {
     const { visit, site, isKnownHost, hasStatus } = view(context);
     const mirror = own.mirrors.get(context.req.param("mirror"));
-    if (mirror === undefined) return text(context, "There is no such mirror; /-/setup/ lists them\n", 404);
+    if (mirror === undefined) return sendText(context, "There is no such mirror; /-/setup/ lists them\n", 404);
     const setup = setupOf(mirror, visit, own);
     const asked = context.req.query("for");
     const release = context.req.query("release");
     if (release !== undefined && !/^[\w.-]{1,40}$/.test(release))
-      return text(context, "Cannot use release: name one such as trixie or 15.6\n", 400);
-    if (asked === undefined && isBrowser(context)) return page(context, SetupPage({ setup, site, isKnownHost, hasStatus }));
+      return sendText(context, "Cannot use release: name one such as trixie or 15.6\n", 400);
+    if (asked === undefined && isBrowser(context)) return sendPage(context, SetupPage({ setup, site, isKnownHost, hasStatus }));
     const snippets = snippetsOf(setup, release);
     const wanted = asked ?? clientOfAgent(context.req.header("user-agent") ?? "");
     const snippet = wanted === undefined ? snippets[0] : snippets.find(({ client }) => client === wanted);
-    if (snippet !== undefined) return text(context, snippet.text);
-    return text(
+    if (snippet !== undefined) return sendText(context, snippet.text);
+    return sendText(
       context,
       `Cannot set ${mirror.name} up for that client: it is for ${snippets.map(({ client }) => client).join(", ")}\n`,
       404,
@@ -96,10 +93,6 @@ export function createApp(deps: SiteDependencies): Hono {
   app.route("/-", createOperatorPages(deps.operator.token, deps.pages));
   app.route("/-/ledger", createOperatorApi(deps.operator));
   app.route("/-", createRepositoryLinks(own, deps.links));
-  app.notFound((context) => text(context, "There is no such page; /-/ is the first\n", 404));
+  app.notFound((context) => sendText(context, "There is no such page; /-/ is the first\n", 404));
   return app;
-}
-
-function visitOf(context: Context): Visit {
-  return { scheme: context.req.url.startsWith("https:") ? "https" : "http", authority: context.req.header("host") ?? "" };
 }

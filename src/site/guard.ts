@@ -1,5 +1,6 @@
-import type { Context, MiddlewareHandler } from "hono";
+import type { MiddlewareHandler } from "hono";
 import { isSameSecret, parseCredentials } from "../http/credentials.ts";
+import { sendText } from "./respond.ts";
 
 /**
  * Lets in clients that send the operator's token: as `Authorization: Bearer <token>`, or as the password of any user name, which a browser asks for. If
@@ -8,23 +9,12 @@ import { isSameSecret, parseCredentials } from "../http/credentials.ts";
  */
 export function createGuard(token: string | undefined): MiddlewareHandler {
   return async (context, next) => {
-    if (token === undefined || token === "") return refuse(context, "There is no such page; /-/ is the first", 404);
+    if (token === undefined || token === "") return sendText(context, "There is no such page; /-/ is the first\n", 404);
     const given = parseCredentials(context.req.header("authorization") ?? null);
     if (given !== null && (await isSameSecret(given.kind === "basic" ? given.password : given.token, token))) return next();
     context.header("WWW-Authenticate", 'Basic realm="lazy-mirror operator", charset="UTF-8"', { append: true });
     context.header("WWW-Authenticate", 'Bearer realm="lazy-mirror operator"', { append: true });
-    return refuse(
-      context,
-      "Cannot let you in: send the admin token as the password of any user name, or as Authorization: Bearer <token>",
-      401,
-    );
+    const detail = "Cannot let you in: send the admin token as the password of any user name, or as Authorization: Bearer <token>\n";
+    return sendText(context, detail, 401);
   };
-}
-
-function refuse(context: Context, detail: string, status: 401 | 404): Response {
-  return context.body(`${detail}\n`, status, {
-    "Content-Type": "text/plain; charset=utf-8",
-    "Cache-Control": "no-store",
-    "X-Content-Type-Options": "nosniff",
-  });
 }

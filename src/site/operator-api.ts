@@ -2,22 +2,15 @@ import { type Context, Hono } from "hono";
 import * as v from "valibot";
 import { isSameSecret } from "../http/credentials.ts";
 import { BOOK_SHARD, shardOf } from "../retention/batch.ts";
-import type { Book } from "../retention/book.ts";
+import type { Remote } from "../retention/book.ts";
 import { type KeyPattern, parseKeyPattern } from "../retention/glob.ts";
 import type { LedgerRow } from "../retention/ledger.ts";
+import type { LedgerObjectBase } from "../retention/ledger-object.ts";
 import type { LedgerPage } from "../retention/shard.ts";
+import { send } from "./respond.ts";
 
 /** One ledger, as the operator's verbs call it; `view`, `next` and `sweepAll` only on the book's. All methods reject if its Durable Object fails. */
-export interface OperatorLedger {
-  view(): Promise<ReturnType<Book["view"]>>;
-  next(limit: number): Promise<readonly LedgerRow[]>;
-  sweepAll(): ReturnType<Book["sweep"]>;
-  list(pattern: string, after: string, limit: number): Promise<LedgerPage | null>;
-  purge(pattern: string, after: string, limit: number, dryRun: boolean): Promise<LedgerPage | null>;
-  pin(pattern: string): Promise<void>;
-  unpin(pattern: string): Promise<boolean>;
-  pins(): Promise<readonly string[]>;
-}
+export type OperatorLedger = Remote<LedgerObjectBase<unknown>, "view" | "next" | "sweepAll" | "list" | "purge" | "pin" | "unpin" | "pins">;
 
 /** What the operator's verbs work with. */
 export interface OperatorDependencies {
@@ -32,7 +25,6 @@ export interface OperatorDependencies {
 }
 
 const MAX_ROWS = 200;
-const NO_STORE = { "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff" };
 
 const PATTERN = v.pipe(
   v.string(),
@@ -54,69 +46,69 @@ export function createOperatorApi({ token, budget, retentionDays, ledger, flush 
   const book = () => ledger(BOOK_SHARD);
 
   api.use("*", async (context, next) => {
-    if (token === undefined || token === "") return answer(context, { error: "There is no such page" }, 404);
+    if (token === undefined || token === "") return sendError(context, 404, "There is no such page");
     const given = /^Bearer +(\S+)$/i.exec(context.req.header("authorization") ?? "")?.[1] ?? "";
     if (!(await isSameSecret(given, token))) {
       context.header("WWW-Authenticate", 'Bearer realm="lazy-mirror"');
-      return answer(context, { error: "Cannot let you in: send the admin token as Authorization: Bearer <token>" }, 401);
+      return sendError(context, 401, "Cannot let you in: send the admin token as Authorization: Bearer <token>");
     }
     await flush();
     await next();
   });
 
-  api.get("/", async (context) => {
-    const view = await book().view();
-    const pins = await Promise.all(view.shards.map(({ shard }) => ledger(shard).pins()));
-    return answer(context, { budget, retentionDays, ...view, pins: [...new Set(pins.flat())] });
-  });
-
-  api.get("/objects", async (context) => {
-    const asked = v.safeParse(LIST, context.req.query());
-    if (!asked.success) return refuse(context, asked.issues);
-    const { pattern, after, limit } = asked.output;
-    return answer(
+  api.onError((error, context) => {
+    if (!v.isValiError(error)) throw error;
+    return sendError(
       context,
-      await overShards(pattern, after, (name, from) => ledger(name).list(pattern.text, from, Math.min(limit, MAX_ROWS))),
+      400,
+      error.issues.map((issue) => `Cannot use ${v.getDotPath(issue) ?? "the request"}: ${issue.message}`).join("\n"),
     );
   });
 
+  api.get("/", async (context) => {
+    const view = await book().view();
+    const pins = await Promise.all(view.shards.map(async ({ shard }) => ledger(shard).pins()));
+    return sendObject(context, { budget, retentionDays, ...view, pins: [...new Set(pins.flat())] });
+  });
+
+  api.get("/objects", async (context) => {
+    const { pattern, after, limit } = v.parse(LIST, context.req.query());
+    const page = await overLedgers(pattern, after, (one, from) => one.list(pattern.text, from, Math.min(limit, MAX_ROWS)));
+    return sendObject(context, page);
+  });
+
   api.get("/next", async (context) => {
-    const asked = v.safeParse(v.object({ limit: LIMIT }), context.req.query());
-    if (!asked.success) return refuse(context, asked.issues);
-    const rows = await book().next(Math.min(asked.output.limit, MAX_ROWS));
-    return answer(context, { rows: rows.map((row) => ({ ...row, why: explain(row) })) });
+    const { limit } = v.parse(v.object({ limit: LIMIT }), context.req.query());
+    const rows = await book().next(Math.min(limit, MAX_ROWS));
+    return sendObject(context, { rows: rows.map((row) => ({ ...row, why: explain(row) })) });
   });
 
   api.post("/purge", async (context) => {
-    const asked = v.safeParse(PURGE, await context.req.json().catch(() => null));
-    if (!asked.success) return refuse(context, asked.issues);
-    const { pattern, after, dryRun } = asked.output;
-    return answer(context, await overShards(pattern, after, (name, from) => ledger(name).purge(pattern.text, from, MAX_ROWS, dryRun)));
+    const { pattern, after, dryRun } = v.parse(PURGE, await context.req.json().catch(() => null));
+    const page = await overLedgers(pattern, after, (one, from) => one.purge(pattern.text, from, MAX_ROWS, dryRun));
+    return sendObject(context, page);
   });
 
-  api.post("/sweep", async (context) => answer(context, { shards: await book().sweepAll() }));
+  api.post("/sweep", async (context) => sendObject(context, { shards: await book().sweepAll() }));
 
   api.post("/pins", async (context) => {
-    const asked = v.safeParse(PIN, await context.req.json().catch(() => null));
-    if (!asked.success) return refuse(context, asked.issues);
-    const { text } = asked.output.pattern;
+    const { pattern } = v.parse(PIN, await context.req.json().catch(() => null));
+    const { text } = pattern;
     const names = await ledgerNames();
-    const reached = reachedBy(asked.output.pattern, names);
+    const reached = reachedBy(pattern, names);
     if (reached.length === 0) {
       const starts = names.map((name) => `${name}/`).join(", ");
-      return answer(context, { error: `Cannot pin "${text}": no key can match it; begin with one of ${starts}, or with *` }, 400);
+      return sendError(context, 400, `Cannot pin "${text}": no key can match it; begin with one of ${starts}, or with *`);
     }
-    await Promise.all(reached.map((name) => ledger(name).pin(text)));
-    return answer(context, { pinned: text });
+    await Promise.all(reached.map(async (name) => ledger(name).pin(text)));
+    return sendObject(context, { pinned: text });
   });
 
   api.delete("/pins", async (context) => {
-    const asked = v.safeParse(PIN, context.req.query());
-    if (!asked.success) return refuse(context, asked.issues);
-    const { text } = asked.output.pattern;
-    const found = await Promise.all((await ledgerNames()).map((name) => ledger(name).unpin(text)));
-    if (!found.includes(true)) return answer(context, { error: `Cannot unpin "${text}": there is no such pin` }, 404);
-    return answer(context, { unpinned: text });
+    const { text } = v.parse(PIN, context.req.query()).pattern;
+    const found = await Promise.all((await ledgerNames()).map(async (name) => ledger(name).unpin(text)));
+    if (!found.includes(true)) return sendError(context, 404, `Cannot unpin "${text}": there is no such pin`);
+    return sendObject(context, { unpinned: text });
   });
 
   return api;
@@ -126,16 +118,15 @@ export function createOperatorApi({ token, budget, retentionDays, ledger, flush 
   }
 
   /** One page of one ledger. Its `after` leads to the next page, or to the next ledger. */
-  async function overShards(
+  async function overLedgers(
     pattern: KeyPattern,
     after: string,
-    ask: (name: string, after: string) => Promise<LedgerPage | null>,
+    read: (one: OperatorLedger, after: string) => LedgerPage | Promise<LedgerPage>,
   ): Promise<LedgerPage> {
     const names = reachedBy(pattern, await ledgerNames());
-    const left = after === "" ? names : names.filter((name) => name >= shardOf(after));
-    const [name, following] = left;
+    const [name, following] = after === "" ? names : names.filter((one) => one >= shardOf(after));
     if (name === undefined) return { rows: [], after: null };
-    const page = (await ask(name, shardOf(after) === name ? after : "")) ?? { rows: [], after: null };
+    const page = await read(ledger(name), shardOf(after) === name ? after : "");
     return page.after === null && following !== undefined ? { ...page, after: `${following}/` } : page;
   }
 }
@@ -151,11 +142,10 @@ function explain({ uses, priority, held, lastUsedAt }: LedgerRow): string {
   return `${uses} uses, the last ${new Date(lastUsedAt).toISOString()}, when L was ${age}: key ${priority}${spared}`;
 }
 
-function refuse(context: Context, issues: readonly v.BaseIssue<unknown>[]): Response {
-  const problems = issues.map((issue) => `Cannot use ${v.getDotPath(issue as never) ?? "the request"}: ${issue.message}`);
-  return answer(context, { error: problems.join("\n") }, 400);
+function sendObject(context: Context, body: object, status?: 400 | 401 | 404): Response {
+  return send(context, "application/json", JSON.stringify(body), status);
 }
 
-function answer(context: Context, body: object, status: 200 | 400 | 401 | 404 = 200): Response {
-  return context.json(body, status, NO_STORE);
+function sendError(context: Context, status: 400 | 401 | 404, error: string): Response {
+  return sendObject(context, { error }, status);
 }

@@ -1,7 +1,7 @@
 import { type Context, Hono } from "hono";
 import { createGuard } from "./guard.ts";
 import { formatMetrics, METRICS_TYPE } from "./metrics.ts";
-import { COMMON, isBrowser, json, page, text } from "./respond.ts";
+import { isBrowser, send, sendJson, sendPage, sendText } from "./respond.ts";
 import { gatherStatus, type StatusSources } from "./status.ts";
 import { StatusPage } from "./status-page.tsx";
 import { STATUS_SCRIPT } from "./status-script.ts";
@@ -23,11 +23,11 @@ export function createOperatorPages(token: string | undefined, { isLocal, status
 
   pages.get("/status", async (context) => {
     const gathered = await gatherStatus(status);
-    return isBrowser(context) ? page(context, StatusPage({ status: gathered, isLocal })) : json(context, gathered);
+    return isBrowser(context) ? sendPage(context, StatusPage({ status: gathered, isLocal })) : sendJson(context, gathered);
   });
-  pages.get("/status.json", async (context) => json(context, await gatherStatus(status)));
-  pages.get("/status.js", (context) => context.body(STATUS_SCRIPT, 200, { ...COMMON, "Content-Type": "text/javascript; charset=utf-8" }));
-  pages.get("/metrics", async (context) => context.body(await formatMetrics(status), 200, { ...COMMON, "Content-Type": METRICS_TYPE }));
+  pages.get("/status.json", async (context) => sendJson(context, await gatherStatus(status)));
+  pages.get("/status.js", (context) => send(context, "text/javascript; charset=utf-8", STATUS_SCRIPT));
+  pages.get("/metrics", async (context) => send(context, METRICS_TYPE, await formatMetrics(status)));
   pages.get("/why/*", (context) => answerWhy(context, "/-/why/", isBrowser(context)));
   pages.get("/why.json/*", (context) => answerWhy(context, "/-/why.json/", false));
   return pages;
@@ -35,7 +35,7 @@ export function createOperatorPages(token: string | undefined, { isLocal, status
   async function answerWhy(context: Context, prefix: string, isHtml: boolean): Promise<Response> {
     const { pathname, search } = new URL(context.req.url);
     const found = await gatherWhy(why, pathname.slice(prefix.length) + search);
-    if ("refused" in found) return text(context, `${found.refused}\n`, 404);
-    return isHtml ? page(context, WhyPage({ why: found, now: why.now() })) : json(context, found);
+    if ("refused" in found) return sendText(context, `${found.refused}\n`, 404);
+    return isHtml ? sendPage(context, WhyPage({ why: found, now: why.now() })) : sendJson(context, found);
   }
 }

@@ -1,8 +1,10 @@
 import type { Context } from "hono";
 import type { JSX } from "hono/jsx/jsx-runtime";
+import type { ContentfulStatusCode } from "hono/utils/http-status";
+import type { Visit } from "./address.ts";
 
-/** Headers of every page. `no-store`: a page depends on the visitor and on the host that the visitor used, so no cache may keep it. */
-export const COMMON = { "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer" };
+/** `no-store`: an answer depends on the visitor and on the host that the visitor used, so no cache may keep it. */
+const COMMON = { "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer" };
 const POLICY =
   "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
@@ -11,22 +13,44 @@ export function isBrowser(context: Context): boolean {
   return /\btext\/html\b/.test(context.req.header("accept") ?? "");
 }
 
-/** A whole HTML page. Its policy lets it load and send only to this server. */
-export async function page(context: Context, content: JSX.Element): Promise<Response> {
-  return context.html(`<!doctype html>${(await content).toString()}`, 200, { ...COMMON, "Content-Security-Policy": POLICY });
+/** The URL by which the visitor says to have come: the scheme is right, the host may be any text. */
+export function visitOf(context: Context): Visit {
+  return { scheme: context.req.url.startsWith("https:") ? "https" : "http", authority: context.req.header("host") ?? "" };
 }
 
-/** A plain text. */
-export function text(context: Context, body: string, status: 200 | 400 | 404 = 200): Response {
-  return context.body(body, status, { ...COMMON, "Content-Type": "text/plain; charset=utf-8" });
+/** The one way of answering here. `headers` go before those that every answer has. */
+export function send(
+  context: Context,
+  type: string,
+  body: string,
+  status: ContentfulStatusCode = 200,
+  headers: Readonly<Record<string, string>> = {},
+): Response {
+  return context.body(body, status, { ...COMMON, "Content-Type": type, ...headers });
+}
+
+/** A whole HTML page. Its policy lets it load and send only to this server. */
+export async function sendPage(context: Context, content: JSX.Element): Promise<Response> {
+  const html = `<!doctype html>${(await content).toString()}`;
+  return send(context, "text/html; charset=UTF-8", html, 200, { "Content-Security-Policy": POLICY });
+}
+
+/** A plain text, such as the reason of a refusal. */
+export function sendText(
+  context: Context,
+  body: string,
+  status?: ContentfulStatusCode,
+  headers?: Readonly<Record<string, string>>,
+): Response {
+  return send(context, "text/plain; charset=utf-8", body, status, headers);
 }
 
 /** A shell script. */
-export function script(context: Context, body: string, status: 200 | 404 | 421 = 200): Response {
-  return context.body(body, status, { ...COMMON, "Content-Type": "text/x-shellscript; charset=utf-8" });
+export function sendScript(context: Context, body: string, status?: ContentfulStatusCode): Response {
+  return send(context, "text/x-shellscript; charset=utf-8", body, status);
 }
 
 /** A JSON value, indented for people. */
-export function json(context: Context, body: object): Response {
-  return context.body(`${JSON.stringify(body, null, 2)}\n`, 200, { ...COMMON, "Content-Type": "application/json" });
+export function sendJson(context: Context, body: object): Response {
+  return send(context, "application/json", `${JSON.stringify(body, null, 2)}\n`);
 }

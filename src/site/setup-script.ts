@@ -1,6 +1,4 @@
-import type { PackageManager } from "./distro-setup.ts";
-import { type DistroSetup, type Places, RELEASE_MARK, sourcesFile } from "./distro-setup.ts";
-import { quoteShell } from "./shell.ts";
+import { type DistroSetup, type PackageManager, type Places, RELEASE_MARK, sourcesFile } from "./distro-setup.ts";
 
 /** The parts of the script that differ by package manager. */
 interface Steps {
@@ -231,4 +229,9 @@ function formatCases(setup: DistroSetup, places: Places): string {
   const [only] = cases;
   if (cases.length === 1 && only !== undefined) return `  ${only.here}`;
   return `  case $release in\n${cases.map(({ match, here }) => `    ${match}) ${here}\n    ;;`).join("\n")}\n  esac`;
+}
+
+/** Quotes a text as one word of a POSIX shell, in which the shell expands nothing. @internal */
+export function quoteShell(text: string): string {
+  return `'${text.replaceAll("'", String.raw`'\''`)}'`;
 }

@@ -1,8 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { describe, expect, it } from "vitest";
 import { SETUPS } from "../../../src/site/distro-setup.ts";
-import { formatRefusal, formatSetupScript } from "../../../src/site/setup-script.ts";
-import { quoteShell } from "../../../src/site/shell.ts";
+import { formatRefusal, formatSetupScript, quoteShell } from "../../../src/site/setup-script.ts";
 
 const SHELLS = ["sh", "bash"];
 
