@@ -1,4 +1,4 @@
-import type { Timer } from "../clock/timer.ts";
+import { within, type Timer } from "../clock/timer.ts";
 
 /** A body that stays below this rate for the whole stall limit counts as stalled. */
 const FLOOR_BYTES_PER_SECOND = 1_024;
@@ -18,44 +18,27 @@ export class BodyFault extends Error {
 }
 
 /** The body of one response. */
-export interface BodyReader {
-  /** Next bytes, valid until the next call; null at the end, and after `close`. Throws `BodyFault`. */
-  read(): Promise<Uint8Array | null>;
-  /** Gives back the unread rest of the last view: the next `read` returns it. */
-  unread(rest: Uint8Array): void;
-  /** The stream itself, which the caller must then read or cancel; null once `read` was called or the body was closed. */
-  handOver(): ReadableStream<Uint8Array> | null;
-  /** Cancels the stream and aborts the request; may be called more than once. */
-  close(reason?: string): void;
-  /** Closes a body that brought all its bytes, and does not abort the request: the connection can serve the next one. */
-  complete(): void;
-}
+export type BodyReader = ReturnType<typeof createBodyReader>;
 
-/** How fast a body came. */
-interface Flow {
-  readonly bytes: number;
-  /** Milliseconds in which a read waited for the upstream. Time between reads does not count: a slow client is no slow upstream. */
-  readonly waitedMs: number;
-}
-
-/** The limit, the clock and the callbacks of one body. */
 export interface BodyReaderOptions {
   /** The stall limit: see FLOOR_BYTES_PER_SECOND. */
   readonly stallMs: number;
   /** Bytes that the headers promise, or undefined. A short body gets a small buffer. */
   readonly length: number | undefined;
-  /** Milliseconds since the epoch. */
   readonly now: () => number;
   readonly after: Timer;
   /** Called after each read that brought bytes. */
   readonly onBytes: () => void;
   /** Called once, when the stream was handed over. */
   readonly onHandOver: () => void;
-  /** Called once, when the body ends or is closed; never for a body that was handed over. */
-  readonly onClose: (flow: Flow, isComplete: boolean) => void;
+  /**
+   * Called once, when the body ends or is closed; never for a body that was handed over. `waitedMs`: milliseconds in which a read waited for the
+   * upstream. Time between reads does not count: a slow client is no slow upstream.
+   */
+  readonly onClose: (flow: { readonly bytes: number; readonly waitedMs: number }, isComplete: boolean) => void;
 }
 
-/** Only workerd has `readAtLeast`; elsewhere a read returns the bytes that are there. */
+/** Only workerd has `readAtLeast`. */
 type Byob = ReadableStreamBYOBReader & Partial<Pick<ReadableStreamBYOBReader, "readAtLeast">>;
 
 /**
@@ -66,7 +49,7 @@ type Byob = ReadableStreamBYOBReader & Partial<Pick<ReadableStreamBYOBReader, "r
  * the floor would look like no flow at all. While pieces of that size come quickly, several are joined into one view. A read that fails loses the
  * pieces already joined; the byte source fetches them again.
  */
-export function createBodyReader(stream: ReadableStream<Uint8Array>, options: BodyReaderOptions): BodyReader {
+export function createBodyReader(stream: ReadableStream<Uint8Array>, options: BodyReaderOptions) {
   const { stallMs, now, after } = options;
   const floorBytes = Math.max(1, Math.floor((FLOOR_BYTES_PER_SECOND * stallMs) / 1000));
   const reader: Byob = stream.getReader({ mode: "byob" });
@@ -85,17 +68,8 @@ export function createBodyReader(stream: ReadableStream<Uint8Array>, options: Bo
     return reader.readAtLeast(Math.min(atLeast, floorBytes - window.bytes, view.length), view);
   }
 
-  /** One read; throws `BodyFault` when it takes longer than `ms`. */
-  async function readWithin(ms: number, filled: number): Promise<ReadableStreamReadResult<Uint8Array>> {
-    let callOff = (): void => {};
-    const stalled = new Promise<never>((_, reject) => {
-      callOff = after(ms, () => reject(new BodyFault("stalled", `brought less than ${floorBytes} bytes in ${stallMs / 1000} s`)));
-    });
-    try {
-      return await Promise.race([fillBuffer(filled), stalled]);
-    } finally {
-      callOff();
-    }
+  function stall(): never {
+    throw new BodyFault("stalled", `brought less than ${floorBytes} bytes in ${stallMs / 1000} s`);
   }
 
   function account(bytes: number, waitedMs: number): void {
@@ -115,10 +89,12 @@ export function createBodyReader(stream: ReadableStream<Uint8Array>, options: Bo
     options.onClose(total, isComplete);
   }
 
+  /** Cancels the stream and aborts the request; may be called more than once. */
   function close(reason = "not wanted any more"): void {
     end(reason, false);
   }
 
+  /** Next bytes, valid until the next call; null at the end, and after `close`. Throws `BodyFault`. */
   async function read(): Promise<Uint8Array | null> {
     if (pushedBack !== undefined) {
       const rest = pushedBack;
@@ -146,7 +122,7 @@ export function createBodyReader(stream: ReadableStream<Uint8Array>, options: Bo
   async function readPiece(filled: number): Promise<number | null> {
     const startedAt = now();
     try {
-      const { value } = await readWithin(Math.max(1, stallMs - window.waitedMs), filled);
+      const { value } = await within(fillBuffer(filled), Math.max(1, stallMs - window.waitedMs), stall, after);
       const bytes = value?.byteLength ?? 0;
       account(bytes, now() - startedAt);
       if (value === undefined) return null;
@@ -162,10 +138,12 @@ export function createBodyReader(stream: ReadableStream<Uint8Array>, options: Bo
 
   return {
     read,
-    unread(rest) {
+    /** Gives back the unread rest of the last view: the next `read` returns it. */
+    unread(rest: Uint8Array): void {
       if (rest.byteLength > 0) pushedBack = rest;
     },
-    handOver() {
+    /** The stream itself, which the caller must then read or cancel; null once `read` was called or the body was closed. */
+    handOver(): ReadableStream<Uint8Array> | null {
       if (closed || begun) return null;
       closed = true;
       reader.releaseLock();
@@ -173,10 +151,11 @@ export function createBodyReader(stream: ReadableStream<Uint8Array>, options: Bo
       return stream;
     },
     close,
+    /** Closes a body that brought all its bytes, and does not abort the request: the connection can serve the next one. */
     complete: () => end("complete", true),
   };
 }
 
-function messageOf(error: unknown): string {
+export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }

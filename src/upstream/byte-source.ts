@@ -3,11 +3,15 @@ import { BodyFault } from "./body-reader.ts";
 import { COMPARED_HEAD_BYTES, createEvidence, headSize } from "./evidence.ts";
 import type { Exchange, ExchangeRequest, ExchangeResult } from "./exchange.ts";
 import type { HealthEvent } from "./health.ts";
-import type { Joined } from "./join.ts";
-import { joinAt, strongTag } from "./join.ts";
-import type { UpstreamEvent } from "./upstream-event.ts";
-import type { ByteSource, Representation, UpstreamFailure, UpstreamRequest } from "./upstream.ts";
-import { SourceError } from "./upstream.ts";
+import { joinAt, strongTag, type Joined } from "./join.ts";
+import {
+  SourceError,
+  type ByteSource,
+  type Representation,
+  type UpstreamEvent,
+  type UpstreamFailure,
+  type UpstreamRequest,
+} from "./upstream.ts";
 
 /** Upstreams that one body may ask to resume it, however much progress it makes in between. */
 const MAX_RESUMES = 10;
@@ -16,7 +20,6 @@ const PROGRESS_BYTES = 1_048_576;
 /** An upstream with this many breaks since the last progress is not asked again. */
 const MAX_BREAKS = 2;
 
-/** What a byte source needs to resume its body. */
 export interface SourceDependencies {
   readonly ask: Exchange;
   /** The mirror's upstreams in the order in which to ask them now. */
@@ -144,7 +147,7 @@ export function createByteSource(
 
   /** What is still missing of the response, which is more than `exchangeRequest.range` where the upstream ignored that. */
   function remainingRange(): ExchangeRequest["range"] {
-    return end === undefined || end === version.size ? { first: position } : { first: position, last: end - 1 };
+    return { first: position, last: end === undefined || end === version.size ? undefined : end - 1 };
   }
 
   function join(upstream: Upstream): Promise<Joined> {

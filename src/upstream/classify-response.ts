@@ -1,16 +1,12 @@
-import { isImmutable, type PathClass } from "../config/config.ts";
+import { isImmutable, type PathClass, type Upstream } from "../config/config.ts";
 import { parseContentRange } from "../http/content-range.ts";
 import { parseRetryAfter } from "../http/http-date.ts";
-import type { Representation } from "./upstream.ts";
+import type { Representation, UpstreamRequest } from "./upstream.ts";
 
-/** The parts of the sent request that decide which responses to it are valid. */
-export interface SentRequest {
+/** The parts of a request to one upstream that decide which responses to it are valid; the first three as in `UpstreamRequest`. */
+export interface SentRequest extends Pick<UpstreamRequest, "class" | "range" | "conditional"> {
   readonly method: "GET" | "HEAD";
-  readonly class: PathClass;
-  /** First and last byte of the Range that was sent; undefined: the request had no Range. */
-  readonly range?: { readonly first: number; readonly last?: number } | undefined;
-  /** Whether the request carried If-None-Match or If-Modified-Since: only then is a 304 an answer. */
-  readonly isConditional: boolean;
+  readonly upstream: Upstream;
 }
 
 /** What the status and headers of one final response mean for the request. Each `detail` continues a sentence that begins with the upstream. */
@@ -30,17 +26,16 @@ export type ClassifiedResponse =
 
 /**
  * Classifies a final response (RFC 9110 §15: neither 1xx nor a redirect) by its status and headers alone.
- * @param upstream configured URL, for `Representation.upstream`.
  * @param now milliseconds since the epoch, for a Retry-After date.
  */
-export function classifyResponse(status: number, headers: Headers, sent: SentRequest, upstream: string, now: number): ClassifiedResponse {
+export function classifyResponse({ status, headers }: Response, sent: SentRequest, now: number): ClassifiedResponse {
   switch (status) {
     case 200:
-      return classifyWhole(headers, sent, upstream);
+      return classifyWhole(headers, sent);
     case 206:
-      return classifyPart(headers, sent, upstream);
+      return classifyPart(headers, sent);
     case 304:
-      return sent.isConditional ? { kind: "not-modified" } : wrong("answered 304 to an unconditional request");
+      return sent.conditional !== undefined ? { kind: "not-modified" } : wrong("answered 304 to an unconditional request");
     case 404:
     case 410:
       return { kind: "absent", status };
@@ -58,18 +53,14 @@ export function classifyResponse(status: number, headers: Headers, sent: SentReq
   }
 }
 
-function classifyWhole(headers: Headers, sent: SentRequest, upstream: string): ClassifiedResponse {
+function classifyWhole(headers: Headers, sent: SentRequest): ClassifiedResponse {
   const size = parseLength(headers.get("content-length"));
   if (size === null) return wrong("sent a malformed Content-Length");
-  const representation = parseRepresentation(headers, size, upstream);
-  const disguise = findDisguise(representation, sent.class);
-  if (disguise !== undefined) return wrong(disguise);
-  if (sent.method === "HEAD") return { kind: "head", representation };
-  return { kind: "body", representation, first: 0, end: size };
+  return classifyBody(headers, sent, size, 0, size);
 }
 
 /** RFC 9110 §15.3.7. Only the part that was asked for is accepted: any other would be appended at the wrong place of the file. */
-function classifyPart(headers: Headers, sent: SentRequest, upstream: string): ClassifiedResponse {
+function classifyPart(headers: Headers, sent: SentRequest): ClassifiedResponse {
   if (sent.range === undefined || sent.method === "HEAD") return wrong("answered 206 to a request without Range");
   const { first, last } = sent.range;
   const text = headers.get("content-range");
@@ -82,10 +73,7 @@ function classifyPart(headers: Headers, sent: SentRequest, upstream: string): Cl
   if (length === null || (length !== undefined && length !== part.last - part.first + 1)) {
     return wrong(`answered 206 with "${text}" and a Content-Length of ${headers.get("content-length")}`);
   }
-  const representation = parseRepresentation(headers, part.size, upstream);
-  const disguise = findDisguise(representation, sent.class);
-  if (disguise !== undefined) return wrong(disguise);
-  return { kind: "body", representation, first, end: part.last + 1 };
+  return classifyBody(headers, sent, part.size, first, part.last + 1);
 }
 
 function classifyUnsatisfiable(headers: Headers, sent: SentRequest): ClassifiedResponse {
@@ -96,16 +84,25 @@ function classifyUnsatisfiable(headers: Headers, sent: SentRequest): ClassifiedR
   return { kind: "unsatisfiable", size };
 }
 
-function parseRepresentation(headers: Headers, size: number | undefined, upstream: string): Representation {
+function classifyBody(
+  headers: Headers,
+  sent: SentRequest,
+  size: number | undefined,
+  first: number,
+  end: number | undefined,
+): ClassifiedResponse {
   const encoding = headers.get("content-encoding")?.trim().toLowerCase();
-  return {
+  const representation: Representation = {
     size,
     etag: headers.get("etag") ?? undefined,
     lastModified: headers.get("last-modified") ?? undefined,
     contentType: headers.get("content-type") ?? undefined,
     contentEncoding: encoding === "" || encoding === "identity" ? undefined : encoding,
-    upstream,
+    upstream: sent.upstream.url,
   };
+  const disguise = findDisguise(representation, sent.class);
+  if (disguise !== undefined) return wrong(disguise);
+  return sent.method === "HEAD" ? { kind: "head", representation } : { kind: "body", representation, first, end };
 }
 
 /** Why the response cannot be a package although the status says so: it is encoded, or a web page (an error page, a portal, a bot check). */

@@ -1,15 +1,12 @@
+import { sleep } from "../clock/timer.ts";
 import { isImmutable, type Upstream } from "../config/config.ts";
 import { createByteSource } from "./byte-source.ts";
 import { headSize } from "./evidence.ts";
-import type { Exchange, ExchangeDependencies, ExchangeRequest, ExchangeResult } from "./exchange.ts";
-import { askUpstream } from "./exchange.ts";
-import type { Health, HealthEvent } from "./health.ts";
-import { NEW_HEALTH, availability, orderUpstreams, updateHealth } from "./health.ts";
-import type { Joined } from "./join.ts";
-import { joinAt, strongTag } from "./join.ts";
+import { askUpstream, type Exchange, type ExchangeDependencies, type ExchangeRequest, type ExchangeResult } from "./exchange.ts";
+import { availability, NEW_HEALTH, orderUpstreams, updateHealth, type Health, type HealthEvent } from "./health.ts";
+import { joinAt, strongTag, type Joined } from "./join.ts";
 import { createSlots } from "./slots.ts";
-import type { UpstreamEvent, UpstreamStatus } from "./upstream-event.ts";
-import type { UpstreamAnswer, UpstreamFailure, UpstreamRequest, Upstreams } from "./upstream.ts";
+import type { UpstreamAnswer, UpstreamEvent, UpstreamFailure, UpstreamRequest } from "./upstream.ts";
 
 /** Upstreams asked for one `open` before it fails. */
 const MAX_UPSTREAMS_ASKED = 3;
@@ -21,17 +18,13 @@ export interface UpstreamsDependencies extends Omit<ExchangeDependencies, "slots
   readonly onEvent: (event: UpstreamEvent) => void;
 }
 
-/**
- * `Upstreams` that remembers how each upstream fared. All requests of an isolate share one, so it holds plain data only: on Workers a request may
- * not use another request's stream, signal or promise.
- */
-export interface MonitoredUpstreams extends Upstreams {
-  /** The state of every upstream that was asked since the isolate started. */
-  snapshot(): readonly UpstreamStatus[];
-}
+export type MonitoredUpstreams = ReturnType<typeof createUpstreams>;
 
-/** Fetches from upstreams over `deps.fetch`: order, breaker, retries and resumes. */
-export function createUpstreams(deps: UpstreamsDependencies): MonitoredUpstreams {
+/**
+ * `Upstreams` over `deps.fetch`, which remember how each upstream fared: order, breaker, retries and resumes. All requests of an isolate share them, so
+ * they hold plain data only: on Workers a request may not use another request's stream, signal or promise.
+ */
+export function createUpstreams(deps: UpstreamsDependencies) {
   const { now, random, onEvent } = deps;
   const health = new Map<string, Health>();
   const slots = createSlots(now, deps.after);
@@ -80,7 +73,7 @@ export function createUpstreams(deps: UpstreamsDependencies): MonitoredUpstreams
   /** Waits when every upstream sent a Retry-After and the shortest ends within the first-byte limit, so that the client sees no 503. */
   async function outwaitHold({ mirror }: UpstreamRequest): Promise<void> {
     const left = Math.min(...mirror.upstreams.map(({ url }) => Math.max(0, healthOf(url).heldUntil - now())));
-    if (left > 0 && left <= deps.config.upstreamFirstByteSeconds * 1000) await new Promise<void>((resolve) => deps.after(left, resolve));
+    if (left > 0 && left <= deps.config.upstreamFirstByteSeconds * 1000) await sleep(left, deps.after);
   }
 
   async function open(request: UpstreamRequest): Promise<UpstreamAnswer> {
@@ -146,7 +139,8 @@ export function createUpstreams(deps: UpstreamsDependencies): MonitoredUpstreams
     return { kind: "failure", status: isSilent ? 504 : 502, detail };
   }
 
-  function snapshot(): readonly UpstreamStatus[] {
+  /** The state of every upstream (by configured URL) that was asked since the isolate started; `bodies`: under way now. */
+  function snapshot() {
     return [...health].map(([upstream, { failures, firstByteMs, bytesPerSecond }]) => ({
       upstream,
       state: availability(healthOf(upstream), now()),
@@ -163,9 +157,8 @@ export function createUpstreams(deps: UpstreamsDependencies): MonitoredUpstreams
 type Fault = Extract<ExchangeResult, { readonly detail: string }> & { readonly upstream: string };
 
 function exchangeRequestFor(request: UpstreamRequest, upstream: Upstream): ExchangeRequest {
-  const { mirror, path, query, conditional } = request;
+  const { mirror, path, query, range, conditional, method = "GET" } = request;
   // RFC 9110 §14.2: Range is for GET only. A range from 0 to the end is no range.
-  const range = request.range !== undefined && (request.range.first > 0 || request.range.last !== undefined) ? request.range : undefined;
-  const method = request.method ?? "GET";
-  return { mirror, upstream, path, query, class: request.class, method, range: method === "GET" ? range : undefined, conditional };
+  const isRanged = method === "GET" && range !== undefined && (range.first > 0 || range.last !== undefined);
+  return { mirror, upstream, path, query, class: request.class, method, range: isRanged ? range : undefined, conditional };
 }

@@ -1,29 +1,20 @@
-import type { Config, Mirror, PathClass, Upstream } from "../config/config.ts";
+import type { Config } from "../config/config.ts";
+import { within, type Timer } from "../clock/timer.ts";
 import { encodePath } from "../route/canonical-path.ts";
-import type { BodyReader } from "./body-reader.ts";
-import { createBodyReader } from "./body-reader.ts";
-import type { ClassifiedResponse } from "./classify-response.ts";
-import { classifyResponse } from "./classify-response.ts";
+import { createBodyReader, messageOf, type BodyReader } from "./body-reader.ts";
+import { classifyResponse, type ClassifiedResponse, type SentRequest } from "./classify-response.ts";
 import type { HealthEvent } from "./health.ts";
 import { resolveRedirect } from "./redirect.ts";
-import type { Slot, Slots } from "./slots.ts";
-import type { Timer } from "../clock/timer.ts";
+import type { Slots } from "./slots.ts";
+import type { UpstreamRequest } from "./upstream.ts";
 import type { Via } from "./via.ts";
 
 const MAX_REDIRECTS = 5;
 
-/** One request to one upstream. `path`, `query`, `class`, `range` and `conditional` are as in `UpstreamRequest`. */
-export interface ExchangeRequest {
-  readonly mirror: Mirror;
-  readonly upstream: Upstream;
-  readonly path: string;
-  readonly query: string;
-  readonly class: PathClass;
-  readonly method: "GET" | "HEAD";
-  readonly range?: { readonly first: number; readonly last?: number } | undefined;
+/** One request to one upstream. */
+export interface ExchangeRequest extends SentRequest, Pick<UpstreamRequest, "mirror" | "path" | "query"> {
   /** Strong entity tag for If-Range: a server that has another version sends it whole (RFC 9110 §13.1.5). */
   readonly ifRange?: string | undefined;
-  readonly conditional?: { readonly etag?: string; readonly lastModified?: string } | undefined;
 }
 
 /** The classified response, or why there is none. The receiver of a `body` must read it to the end, close it or hand it over. */
@@ -60,59 +51,52 @@ export interface ExchangeDependencies {
  * the upstream's health. Never throws.
  */
 export async function askUpstream(request: ExchangeRequest, deps: ExchangeDependencies): Promise<ExchangeResult> {
-  const { upstream } = request;
-  const slot = await deps.slots.take(upstream.url);
-  const startedAt = deps.now();
+  const { url } = request.upstream;
+  const { config, now, after, record } = deps;
+  const slot = await deps.slots.take(url);
+  const startedAt = now();
   const abort = new AbortController();
-  const fetched = await withinFirstByteLimit(followRedirects(request, deps, abort), abort, deps);
-  if (fetched.kind !== "response") {
-    slot.release();
-    deps.record(upstream.url, { kind: "failure", random: deps.random() });
-    return fetched;
-  }
-  const { response } = fetched;
-  const classified = classifyResponse(
-    response.status,
-    response.headers,
-    { method: request.method, class: request.class, range: request.range, isConditional: request.conditional !== undefined },
-    upstream.url,
-    deps.now(),
-  );
-  recordResponse(classified, upstream.url, deps.now() - startedAt, deps);
-  if (classified.kind === "body") {
-    return { ...classified, body: openBody(response, classified, slot, abort, request, deps) };
-  }
-  slot.release();
-  void response.body?.cancel().catch(() => {});
-  return classified;
-}
-
-type FetchResult =
-  | Extract<ExchangeResult, { kind: "timeout" | "connection" | "wrong" }>
-  | { readonly kind: "response"; readonly response: Response };
-
-/** `fetching`, or `timeout` at the first-byte limit: the limit holds even where `fetch` ignores its signal. */
-async function withinFirstByteLimit(
-  fetching: Promise<FetchResult>,
-  abort: AbortController,
-  deps: ExchangeDependencies,
-): Promise<FetchResult> {
-  const seconds = deps.config.upstreamFirstByteSeconds;
-  let callOff = (): void => {};
-  const timeout = new Promise<FetchResult>((resolve) => {
-    callOff = deps.after(seconds * 1000, () => resolve({ kind: "timeout", detail: `sent no headers within ${seconds} s` }));
-  });
-  const fetched = await Promise.race([fetching, timeout]);
-  callOff();
+  const fetching = followRedirects(request, deps, abort.signal);
+  const seconds = config.upstreamFirstByteSeconds;
+  const timeout = { kind: "timeout", detail: `sent no headers within ${seconds} s` } as const;
+  // The limit holds even where `fetch` ignores its signal.
+  const fetched = await within(fetching, seconds * 1000, () => timeout, after);
   if (fetched.kind !== "response") {
     abort.abort();
     // The response may still come, and its unread body would hold the connection.
     void fetching.then((late) => (late.kind === "response" ? late.response.body?.cancel() : undefined)).catch(() => {});
+    slot.release();
+    record(url, { kind: "failure", random: deps.random() });
+    return fetched;
   }
-  return fetched;
+  const { response } = fetched;
+  const classified = classifyResponse(response, request, now());
+  recordResponse(classified, url, now() - startedAt, deps);
+  if (classified.kind !== "body") {
+    slot.release();
+    void response.body?.cancel().catch(() => {});
+    return classified;
+  }
+  const { first, end } = classified;
+  const body = createBodyReader(response.body ?? emptyStream(), {
+    stallMs: config.upstreamStallSeconds * 1000,
+    length: end === undefined ? undefined : end - first,
+    now,
+    after,
+    onBytes: slot.touch,
+    onHandOver: slot.release,
+    onClose({ bytes, waitedMs }, isComplete) {
+      slot.release();
+      if (!isComplete) abort.abort();
+      record(url, { kind: "flow", bytes, waitedMs });
+    },
+  });
+  return { ...classified, body };
 }
 
-async function followRedirects(request: ExchangeRequest, deps: ExchangeDependencies, abort: AbortController): Promise<FetchResult> {
+type Fetched = Extract<ExchangeResult, { kind: "connection" | "wrong" }> | { readonly kind: "response"; readonly response: Response };
+
+async function followRedirects(request: ExchangeRequest, deps: ExchangeDependencies, signal: AbortSignal): Promise<Fetched> {
   const { mirror, upstream } = request;
   const target = `${upstream.url}/${encodePath(request.path)}${request.query}`;
   let url = new URL(target);
@@ -123,7 +107,7 @@ async function followRedirects(request: ExchangeRequest, deps: ExchangeDependenc
         method: request.method,
         headers: requestHeaders(request, url, deps),
         redirect: "manual",
-        signal: abort.signal,
+        signal,
         // For workerd, which would otherwise decode a gzip body and leave the headers of the encoded one.
         encodeResponseBody: "manual",
       });
@@ -143,7 +127,7 @@ async function followRedirects(request: ExchangeRequest, deps: ExchangeDependenc
  * workerd hides the reason behind "internal error; reference = …", which reads as if the mirror were broken; mostly the upstream's name has no address.
  */
 function explainFetchError(error: unknown): string {
-  const message = error instanceof Error ? error.message : String(error);
+  const message = messageOf(error);
   return message.startsWith("internal error; reference = ") ? "its name could not be looked up, or the connection failed" : message;
 }
 
@@ -166,29 +150,6 @@ function requestHeaders(request: ExchangeRequest, url: URL, deps: ExchangeDepend
     headers["authorization"] = upstream.authorization;
   }
   return headers;
-}
-
-function openBody(
-  response: Response,
-  { first, end }: Extract<ClassifiedResponse, { kind: "body" }>,
-  slot: Slot,
-  abort: AbortController,
-  request: ExchangeRequest,
-  deps: ExchangeDependencies,
-): BodyReader {
-  return createBodyReader(response.body ?? emptyStream(), {
-    stallMs: deps.config.upstreamStallSeconds * 1000,
-    length: end === undefined ? undefined : end - first,
-    now: deps.now,
-    after: deps.after,
-    onBytes: slot.touch,
-    onHandOver: () => slot.release(),
-    onClose(flow, isComplete) {
-      slot.release();
-      if (!isComplete) abort.abort();
-      deps.record(request.upstream.url, { kind: "flow", bytes: flow.bytes, waitedMs: flow.waitedMs });
-    },
-  });
 }
 
 /** A 200 with Content-Length 0 may come without a body. */

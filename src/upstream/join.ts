@@ -1,7 +1,6 @@
 import { isStrongMatch, parseEntityTag } from "../http/entity-tag.ts";
 import { BodyFault } from "./body-reader.ts";
-import type { Region } from "./evidence.ts";
-import { COMPARED_HEAD_BYTES, COMPARED_TAIL_BYTES, agreesWith } from "./evidence.ts";
+import { agreesWith, COMPARED_HEAD_BYTES, COMPARED_TAIL_BYTES, type Region } from "./evidence.ts";
 import type { Exchange, ExchangeRequest, ExchangeResult } from "./exchange.ts";
 import type { KnownBytes, Representation } from "./upstream.ts";
 
@@ -15,7 +14,7 @@ export interface Version {
   readonly trustedTag: string | undefined;
   /** Its bytes, to compare with; null: none were delivered yet, so nothing can be mixed. */
   readonly known: KnownBytes | null;
-  /** Bytes of the head that must be compared whatever the offset is: slices stored from the version may lie behind the offset. */
+  /** How many first bytes of the file to compare, also where the offset lies among them: slices after the offset may be stored already. */
   readonly headBytes: number;
   /** Whether the body may begin at 0 where the upstream ignores Range. */
   readonly isWholeWelcome: boolean;
@@ -124,8 +123,7 @@ async function readRegion(known: KnownBytes | null, from: number, to: number): P
 }
 
 function rangeFrom(first: number, last: number | undefined): ExchangeRequest["range"] {
-  if (first === 0 && last === undefined) return undefined;
-  return last === undefined ? { first } : { first, last };
+  return first === 0 && last === undefined ? undefined : { first, last };
 }
 
 /** A 416 with another size than the version's: the file became shorter, so it is another version. */

@@ -10,23 +10,23 @@ export interface UpstreamRequest {
   /** Decides what a response must look like, and whether the next upstream is asked after a 404. */
   readonly class: PathClass;
   /** Default: GET. */
-  readonly method?: "GET" | "HEAD";
+  readonly method?: "GET" | "HEAD" | undefined;
   /** Positions of the first and the last byte wanted; without `last`, to the end. Sent as Range only when `first` > 0 or `last` is set. */
-  readonly range?: { readonly first: number; readonly last?: number };
+  readonly range?: { readonly first: number; readonly last?: number | undefined } | undefined;
   /**
    * Validators of a stored copy, verbatim, which make the request conditional (RFC 9110 §13.1.2, §13.1.3); never together with `range`. The date is
    * sent only where there is no entity tag.
    */
-  readonly conditional?: { readonly etag?: string; readonly lastModified?: string };
+  readonly conditional?: { readonly etag?: string; readonly lastModified?: string } | undefined;
   /** The version of which bytes are stored or delivered already. A body must be proven to be of it; where none is, the answer is `changed`. */
-  readonly sameAs?: Representation;
+  readonly sameAs?: Representation | undefined;
   /**
    * Bytes of that version. Where no strong entity tag of the same upstream proves it, a body counts as the same version only if the first 128 KiB of
    * the file and the 64 KiB before the offset are equal: a re-signed rpm has the same name, size and date.
    */
   readonly known?: KnownBytes;
   /** Configured URLs of upstreams to leave out, since their last body was broken; ignored where it names all. */
-  readonly avoid?: readonly string[];
+  readonly avoid?: readonly string[] | undefined;
 }
 
 /** The bytes [from, to) of one version of a file, or null unless memory or the store has all of them. */
@@ -107,3 +107,14 @@ export interface Upstreams {
   /** Sends the request to the mirror's upstreams in turn, at most three, until one answers. Failures are answers; it never throws. */
   open(request: UpstreamRequest): Promise<UpstreamAnswer>;
 }
+
+/** What happened to an upstream, for log and status page. `upstream` is its configured URL, `path` as in `UpstreamRequest`. */
+export type UpstreamEvent =
+  /** The breaker opened for `openMs` milliseconds, or closed. */
+  | { readonly kind: "breaker"; readonly upstream: string; readonly state: "open" | "closed"; readonly openMs: number }
+  /** The upstream gave no usable response; `detail` continues a sentence that begins with the upstream. */
+  | { readonly kind: "fault"; readonly upstream: string; readonly path: string; readonly detail: string }
+  /** A body broke off after the bytes before `position` of the file. */
+  | { readonly kind: "broken"; readonly upstream: string; readonly path: string; readonly position: number; readonly detail: string }
+  /** This upstream continues a broken body at `position`. */
+  | { readonly kind: "resumed"; readonly upstream: string; readonly path: string; readonly position: number };

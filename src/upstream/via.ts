@@ -1,33 +1,28 @@
 import type { Config } from "../config/config.ts";
 
-/**
- * The Via header (RFC 9110 §7.6.3). Each lazy mirror adds its name to requests upstream, so that a mirror notices when its upstreams lead back to it.
- */
-export interface Via {
-  /** Why a request with this Via must be refused: it passed this mirror before, or too many mirrors. Null: it is welcome. */
-  refuse(header: string | null): string | null;
-  /** Adds the mirrors that a client's request has passed to the requests upstream for `key`, until the returned function is called. */
-  enter(key: string, header: string | null): () => void;
-  /** The Via header to send with a request upstream for `key`. */
-  headerFor(key: string): string;
-}
+export type Via = ReturnType<typeof createVia>;
 
 /** A request that has passed this many mirrors is refused: no sensible chain is longer. */
 const MAX_MIRRORS = 8;
 /** Only names of lazy mirrors are passed on: a client's other proxies are none of an upstream's concern. */
 const NAME = /\blazy-mirror-[0-9a-f]{8}\b/g;
 
-/** @param config its mirrors give this mirror its name. */
-export function createVia(config: Pick<Config, "mirrors">): Via {
+/**
+ * The Via header (RFC 9110 §7.6.3). Each lazy mirror adds its name, which `config` gives it, to requests upstream, so that a mirror notices when its
+ * upstreams lead back to it.
+ */
+export function createVia(config: Pick<Config, "mirrors">) {
   const name = nameOf(config);
   const waiting = new Map<string, Set<readonly string[]>>();
   return {
-    refuse(header) {
+    /** Why a request with this Via must be refused: it passed this mirror before, or too many mirrors. Null: it is welcome. */
+    refuse(header: string | null): string | null {
       const passed = namesIn(header);
       if (passed.includes(name)) return "This request has been here before: the mirror's upstreams lead back to itself; change them";
       return passed.length >= MAX_MIRRORS ? `This request has passed ${passed.length} mirrors, should be under ${MAX_MIRRORS}` : null;
     },
-    enter(key, header) {
+    /** Adds the mirrors that a client's request has passed to the requests upstream for `key`, until the returned function is called. */
+    enter(key: string, header: string | null): () => void {
       const passed = namesIn(header);
       if (passed.length === 0) return () => {};
       const all = waiting.get(key) ?? new Set();
@@ -37,7 +32,8 @@ export function createVia(config: Pick<Config, "mirrors">): Via {
         if (all.size === 0 && waiting.get(key) === all) waiting.delete(key);
       };
     },
-    headerFor: (key) => [...new Set([...(waiting.get(key) ?? [])].flat()), name].map((each) => `1.1 ${each}`).join(", "),
+    /** The header to send with a request upstream for `key`. */
+    headerFor: (key: string): string => [...new Set([...(waiting.get(key) ?? [])].flat()), name].map((each) => `1.1 ${each}`).join(", "),
   };
 }
 

@@ -163,15 +163,15 @@ function requestFor(fill: Fill, run: Run, avoid: readonly string[], { store }: P
   const { sliceBytes, object } = fill;
   const { mirror, path, query, class: pathClass } = fill.target;
   const isRanged = run.slice > 0 || run.last !== null;
-  const range = { first: run.slice * sliceBytes, ...(run.last === null ? {} : { last: (run.last + 1) * sliceBytes - 1 }) };
+  const range = { first: run.slice * sliceBytes, last: run.last === null ? undefined : (run.last + 1) * sliceBytes - 1 };
   return {
     mirror,
     path,
     query,
     class: pathClass,
     avoid,
-    ...(isRanged ? { range } : {}),
-    ...(object === null ? {} : { sameAs: representationOf(object) }),
+    range: isRanged ? range : undefined,
+    sameAs: object === null ? undefined : representationOf(object),
     known: createKnownBytes(fill, store),
   };
 }

@@ -6,8 +6,7 @@ import { onTestFinished } from "vitest";
 import type { Mirror } from "../../../src/config/config.ts";
 import type { MonitoredUpstreams } from "../../../src/upstream/create-upstreams.ts";
 import { createUpstreams } from "../../../src/upstream/create-upstreams.ts";
-import type { UpstreamEvent } from "../../../src/upstream/upstream-event.ts";
-import type { ByteSource, UpstreamAnswer, UpstreamRequest } from "../../../src/upstream/upstream.ts";
+import type { ByteSource, UpstreamAnswer, UpstreamEvent, UpstreamRequest } from "../../../src/upstream/upstream.ts";
 
 export interface Loopback {
   readonly url: string;
