@@ -1,4 +1,4 @@
-import type { UpstreamEvent } from "../upstream/upstream-event.ts";
+import type { UpstreamEvent } from "../upstream/upstream.ts";
 import type { DayCount } from "./history.ts";
 
 /** One line of the request log. */
