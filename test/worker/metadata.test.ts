@@ -5,7 +5,8 @@ import { createTableBuilder, createTableIndex } from "../../src/metadata/digests
 import { decompress } from "../../src/metadata/formats/decompress.ts";
 import { parsePackages } from "../../src/metadata/formats/parse-packages.ts";
 import { parsePacmanDatabase } from "../../src/metadata/formats/parse-pacman-database.ts";
-import { type NamedPackage, parsePrimary } from "../../src/metadata/formats/parse-primary.ts";
+import type { NamedPackage } from "../../src/metadata/formats/named-package.ts";
+import { parsePrimary } from "../../src/metadata/formats/parse-primary.ts";
 import { MalformedError } from "../../src/metadata/formats/parsed-root.ts";
 import { createIndexTables } from "../../src/metadata/digests/index-tables.ts";
 import { createTableDirectory } from "../../src/metadata/digests/table-directory.ts";

@@ -1,5 +1,5 @@
 import { toHex } from "../../verify/expectation.ts";
-import type { NamedPackage } from "../formats/parse-primary.ts";
+import type { NamedPackage } from "../formats/named-package.ts";
 
 /**
  * A compact table path → (size, SHA-256) that one ranged read answers. It is a row of pages of PAGE_BYTES; a path's fingerprint picks the page.

@@ -1,5 +1,6 @@
 // workerd has zstd in node:zlib alone (nodejs_compat): its DecompressionStream takes gzip and deflate.
 import { createZstdDecompress } from "node:zlib";
+import { isZstdMagic } from "../../verify/zstd.ts";
 import { concatBytes } from "./concat-bytes.ts";
 import { MalformedError } from "./parsed-root.ts";
 
@@ -26,7 +27,8 @@ export async function* decompress(chunks: AsyncIterable<Uint8Array>, maxBytes: n
     first = concatBytes(first, next.value);
   }
   const rest = resume(first, iterator);
-  const flow = isGzip(first) ? gunzip(rest) : isZstd(first) ? unzstd(rest) : rest;
+  const isGzip = first[0] === 0x1f && first[1] === 0x8b;
+  const flow = isGzip ? gunzip(rest) : isZstdMagic(first) ? unzstd(rest) : rest;
   let total = 0;
   try {
     for await (const chunk of flow) {
@@ -39,35 +41,20 @@ export async function* decompress(chunks: AsyncIterable<Uint8Array>, maxBytes: n
   }
 }
 
-function isGzip(bytes: Uint8Array): boolean {
-  return bytes[0] === 0x1f && bytes[1] === 0x8b;
-}
-
-function isZstd(bytes: Uint8Array): boolean {
-  return bytes[0] === 0x28 && bytes[1] === 0xb5 && bytes[2] === 0x2f && bytes[3] === 0xfd;
-}
-
 async function* resume(first: Uint8Array, iterator: AsyncIterator<Uint8Array>): AsyncGenerator<Uint8Array> {
   yield first;
   for (let next = await iterator.next(); next.done !== true; next = await iterator.next()) yield next.value;
 }
 
-async function* gunzip(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  const stream = toStream(chunks).pipeThrough(new DecompressionStream("gzip"));
-  const reader = stream.getReader();
-  try {
-    for (let next = await decoding(() => reader.read()); !next.done; next = await decoding(() => reader.read())) yield next.value;
-  } finally {
-    await reader.cancel().catch(() => {});
-  }
+function gunzip(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  return decoding(toStream(chunks).pipeThrough(new DecompressionStream("gzip")));
 }
 
 async function* unzstd(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   const zstd = createZstdDecompress();
   const fed = feed(chunks, zstd);
-  const out = zstd[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>;
   try {
-    for (let next = await decoding(() => out.next()); next.done !== true; next = await decoding(() => out.next())) yield next.value;
+    yield* decoding(zstd);
     await fed;
   } finally {
     zstd.destroy();
@@ -86,9 +73,10 @@ async function feed(chunks: AsyncIterable<Uint8Array>, zstd: ReturnType<typeof c
   }
 }
 
-async function decoding<T>(read: () => Promise<T>): Promise<T> {
+/** What a decoder gives. */
+async function* decoding(decoder: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   try {
-    return await read();
+    yield* decoder;
   } catch (error) {
     throw new MalformedError(`it does not decompress: ${error instanceof Error ? error.message : String(error)}`);
   }

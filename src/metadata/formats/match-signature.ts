@@ -17,7 +17,6 @@ const MAX_PACKETS = 64;
 export async function matchSignature(document: Uint8Array, signature: Uint8Array): Promise<SignatureMatch> {
   let result: SignatureMatch = "unknown";
   for (const body of signaturePackets(dearmor(signature))) {
-    // oxlint-disable-next-line no-await-in-loop -- one or two of them
     const match = await matchPacket(document, body);
     if (match === "differs") return "differs";
     if (match === "matches") result = "matches";

@@ -1,6 +1,5 @@
-import { isContained } from "./repository-path.ts";
+import { type NamedPackage, reportPackage } from "./named-package.ts";
 import { MalformedError } from "./parsed-root.ts";
-import type { NamedPackage } from "./parse-primary.ts";
 
 /** The longest real line (a Depends or Built-Using) is some 50 KB. */
 const MAX_LINE_CHARACTERS = 1024 * 1024;
@@ -59,16 +58,10 @@ function emptyStanza(): Stanza {
 }
 
 function reportStanza(stanza: Stanza, found: (named: NamedPackage) => void): void {
-  if (stanza.path !== undefined) reportFile(stanza.path, stanza.size, stanza.sha256, found);
+  if (stanza.path !== undefined) reportPackage(stanza.path, stanza.size, stanza.sha256, found);
   if (stanza.folder === undefined) return;
   for (const line of stanza.sources) {
     const [sha256 = "", size = "", name = ""] = line.trim().split(/\s+/);
-    reportFile(stanza.folder === "." ? name : `${stanza.folder}/${name}`, size, sha256, found);
+    reportPackage(stanza.folder === "." ? name : `${stanza.folder}/${name}`, size, sha256, found);
   }
-}
-
-function reportFile(written: string, size: string, sha256: string, found: (named: NamedPackage) => void): void {
-  const path = written.replace(/^(\.\/)+/, "");
-  if (!isContained(path)) throw new MalformedError(`path ${JSON.stringify(written.slice(0, 120))} leads out of the repository`);
-  if (/^\d{1,15}$/.test(size) && /^[0-9a-fA-F]{64}$/.test(sha256)) found({ path, size: Number(size), sha256: sha256.toLowerCase() });
 }

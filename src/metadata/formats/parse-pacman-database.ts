@@ -1,8 +1,7 @@
 import { createTarDecoder } from "modern-tar";
-import { isContained } from "./repository-path.ts";
 import { toStream } from "./decompress.ts";
+import { type NamedPackage, reportPackage } from "./named-package.ts";
 import { MalformedError } from "./parsed-root.ts";
-import type { NamedPackage } from "./parse-primary.ts";
 
 /** The longest real `desc`, with all its dependencies, is below 50 KB. */
 const MAX_DESC_BYTES = 1024 * 1024;
@@ -20,10 +19,9 @@ export async function parsePacmanDatabase(chunks: AsyncIterable<Uint8Array>, fou
       const { header, body } = next.value;
       if (header.type === "file" && header.name.endsWith("/desc")) {
         if (header.size > MAX_DESC_BYTES) throw new MalformedError(`a desc is longer than ${MAX_DESC_BYTES} bytes`);
-        // oxlint-disable-next-line no-await-in-loop -- the archive's next file begins behind this one
-        reportPackage(await new Response(body).text(), found);
+        reportDesc(await new Response(body).text(), found);
       } else {
-        // oxlint-disable-next-line no-await-in-loop -- the archive does not go on until this body is read or cancelled
+        // The archive does not go on until this body is read or cancelled.
         await body.cancel();
       }
     }
@@ -36,16 +34,13 @@ export async function parsePacmanDatabase(chunks: AsyncIterable<Uint8Array>, fou
 }
 
 /** A `desc` is made of sections with an empty line between them: a line `%FIELD%`, then its values, one a line. */
-function reportPackage(desc: string, found: (named: NamedPackage) => void): void {
+function reportDesc(desc: string, found: (named: NamedPackage) => void): void {
   const fields = new Map(desc.split(/\n{2,}/).map(readSection));
   const path = fields.get("%FILENAME%");
   if (path === undefined) return;
   // libalpm refuses such a database too: the name would have it write outside its cache folder.
-  if (!isContained(path) || path.includes("/") || path.startsWith("."))
-    throw new MalformedError(`file name ${JSON.stringify(path.slice(0, 120))} leads out of the repository`);
-  const size = fields.get("%CSIZE%") ?? "";
-  const sha256 = fields.get("%SHA256SUM%") ?? "";
-  if (/^\d{1,15}$/.test(size) && /^[0-9a-fA-F]{64}$/.test(sha256)) found({ path, size: Number(size), sha256: sha256.toLowerCase() });
+  if (/^\.|\//.test(path)) throw new MalformedError(`file name ${JSON.stringify(path.slice(0, 120))} leads out of the repository`);
+  reportPackage(path, fields.get("%CSIZE%") ?? "", fields.get("%SHA256SUM%") ?? "", found);
 }
 
 function readSection(section: string): [field: string, firstValue: string] {

@@ -1,6 +1,14 @@
 import { ALGORITHMS, type NamedDigest, parseDigest } from "../../verify/expectation.ts";
-import { type Entry, MalformedError, MAX_ROOT_ENTRIES, type ParsedRoot, type RootParse, parsing } from "./parsed-root.ts";
-import { isContained, join } from "./repository-path.ts";
+import {
+  createUtf8Decoder,
+  type Entry,
+  MalformedError,
+  MAX_ROOT_ENTRIES,
+  type ParsedRoot,
+  parsing,
+  type RootParse,
+} from "./parsed-root.ts";
+import { join, requireContained } from "./repository-path.ts";
 
 const SIGNED = "-----BEGIN PGP SIGNED MESSAGE-----";
 const SIGNATURE = "-----BEGIN PGP SIGNATURE-----";
@@ -11,15 +19,8 @@ const SIGNATURE_END = "-----END PGP SIGNATURE-----";
  * mirror. Of several digests of one file the strongest is kept.
  */
 export function parseRelease(bytes: Uint8Array, folder: string): Promise<RootParse> {
-  return parsing(() => ({ kind: "parsed", root: readRelease(unsign(decode(bytes)), folder) }));
-}
-
-function decode(bytes: Uint8Array): string {
-  try {
-    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(bytes);
-  } catch {
-    throw new MalformedError("it is not UTF-8");
-  }
+  const decode = createUtf8Decoder();
+  return parsing(() => ({ kind: "parsed", root: readRelease(unsign(decode(bytes) + decode()), folder) }));
 }
 
 /** The signed text of a clearsigned message (RFC 9580 §7); any other text unchanged. */
@@ -77,15 +78,13 @@ function time(fields: ReadonlyMap<string, string>, name: string): number | undef
 
 function addEntry(entries: Map<string, Entry>, folder: string, algorithm: string, line: string): void {
   const [hex = "", size = "", ...rest] = line.trim().split(/\s+/);
-  const name = rest.join(" ").replace(/^(\.\/)+/, "");
   const digest = parseDigest(algorithm, hex);
   if (digest === null || !/^\d{1,15}$/.test(size)) {
     throw new MalformedError(`${algorithm} line ${JSON.stringify(line.slice(0, 120))} is not "digest size path"`);
   }
-  if (!isContained(name)) throw new MalformedError(`path ${JSON.stringify(name.slice(0, 120))} leads out of the repository`);
-  const path = join(folder, name);
-  const held = entries.get(path);
-  if (held !== undefined && !isStronger(digest, held)) return;
+  const path = join(folder, requireContained(rest.join(" ").replace(/^(\.\/)+/, ""), "path"));
+  const known = entries.get(path);
+  if (known !== undefined && !isStronger(digest, known)) return;
   if (entries.size >= MAX_ROOT_ENTRIES) throw new MalformedError(`it lists more than ${MAX_ROOT_ENTRIES} files`);
   entries.set(path, { path, ...digest, size: Number(size) });
 }

@@ -1,7 +1,7 @@
 import { parseDigest } from "../../verify/expectation.ts";
 import { type Entry, MalformedError, MAX_ROOT_ENTRIES, parsing, type RootParse } from "./parsed-root.ts";
 import { readXml } from "./read-xml.ts";
-import { isContained, join } from "./repository-path.ts";
+import { join, requireContained } from "./repository-path.ts";
 
 const FIELDS: ReadonlySet<string> = new Set(["checksum", "size", "open-size", "timestamp", "revision"]);
 
@@ -20,7 +20,7 @@ export function parseRepomd(bytes: Uint8Array, base: string): Promise<RootParse>
     let data: { type: string; href?: string; algorithm?: string } | null = null;
     let values = new Map<string, string>();
     let field: string | null = null;
-    await readXml(one(bytes), "repomd", {
+    await readXml([bytes], "repomd", {
       open(name, attributes, depth) {
         field = FIELDS.has(name) ? name : null;
         if (name === "data" && depth === 2) [data, values] = [{ type: attributes["type"] ?? "" }, new Map<string, string>()];
@@ -57,13 +57,13 @@ function readEntry(
   values: ReadonlyMap<string, string>,
 ): Entry | null {
   if (data.href === undefined) return null;
-  if (!isContained(data.href)) throw new MalformedError(`href ${JSON.stringify(data.href.slice(0, 120))} leads out of the repository`);
+  const path = join(base, requireContained(data.href, "href"));
   const digest = parseDigest(data.algorithm ?? "", (values.get("checksum") ?? "").trim());
   if (digest === null) return null;
   const size = count(values.get("size"));
   const openSize = count(values.get("open-size"));
   return {
-    path: join(base, data.href),
+    path,
     ...digest,
     type: data.type,
     ...(size === undefined ? {} : { size }),
@@ -77,10 +77,5 @@ function count(text: string | undefined): number | undefined {
 
 /** Unix seconds, or undefined where the text does not look like them: a revision may be any word or number. */
 function seconds(text: string | undefined): number | undefined {
-  const value = text !== undefined && /^\s*\d{9,11}(\.\d+)?\s*$/.test(text) ? Number(text) : undefined;
-  return value;
-}
-
-async function* one(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  yield bytes;
+  return text !== undefined && /^\s*\d{9,11}(\.\d+)?\s*$/.test(text) ? Number(text) : undefined;
 }

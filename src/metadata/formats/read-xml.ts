@@ -1,5 +1,5 @@
 import { Parser } from "htmlparser2";
-import { MalformedError } from "./parsed-root.ts";
+import { createUtf8Decoder, MalformedError } from "./parsed-root.ts";
 
 /** Receives the parts of a document in order. Names are as written, with their prefix; the outermost element has depth 1. */
 export interface XmlHandler {
@@ -18,8 +18,8 @@ const MAX_CHARACTERS_AT_ONCE = 64 * 1024;
  * Reads XML as it flows, in constant memory. DTDs are skipped and no entities are expanded but XML's own five and numeric ones: an entity bomb stays
  * the text that it is. Throws MalformedError for what is no XML document with `root` as its outermost element, and for one that is cut off.
  */
-export async function readXml(chunks: AsyncIterable<Uint8Array>, root: string, handler: XmlHandler): Promise<void> {
-  const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: false });
+export async function readXml(chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>, root: string, handler: XmlHandler): Promise<void> {
+  const decode = createUtf8Decoder();
   let depth = 0;
   let ended = false;
   let ending = false;
@@ -68,17 +68,9 @@ export async function readXml(chunks: AsyncIterable<Uint8Array>, root: string, h
         throw new MalformedError(`one tag, attribute or comment is longer than ${MAX_TOKEN_CHARACTERS} characters`);
     }
   };
-  for await (const chunk of chunks) write(decodeText(decoder, chunk));
-  write(decodeText(decoder));
+  for await (const chunk of chunks) write(decode(chunk));
+  write(decode());
   ending = true;
   parser.end();
   if (!ended) throw new MalformedError(`it holds no complete <${root}> element`);
-}
-
-function decodeText(decoder: TextDecoder, chunk?: Uint8Array): string {
-  try {
-    return chunk === undefined ? decoder.decode() : decoder.decode(chunk, { stream: true });
-  } catch {
-    throw new MalformedError("it is not UTF-8");
-  }
 }

@@ -173,7 +173,11 @@ function byPath(deps: Parameters<typeof createRepository>[0]): PathRepository {
       const place = repositoryPlaceOf(path);
       return place === null ? null : rootDigest(path, place);
     },
-    port: { resolve, rootDigest, expectation: async (path, place) => expectation(path, place) },
+    port: {
+      resolve: (_mirror, ...asked) => resolve(...asked),
+      rootDigest: (_mirror, ...asked) => rootDigest(...asked),
+      expectation: async (_mirror, ...asked) => expectation(...asked),
+    },
   };
 }
 

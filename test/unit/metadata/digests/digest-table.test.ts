@@ -8,7 +8,7 @@ import {
   PAGE_BYTES,
   pageOffset,
 } from "../../../../src/metadata/digests/digest-table.ts";
-import type { NamedPackage } from "../../../../src/metadata/formats/parse-primary.ts";
+import type { NamedPackage } from "../../../../src/metadata/formats/named-package.ts";
 import { sha256 } from "../samples.ts";
 
 function build(packages: Iterable<NamedPackage>, maxBytes = 1 << 20): { bytes: Uint8Array; pages: number; parts: Uint8Array[] } {

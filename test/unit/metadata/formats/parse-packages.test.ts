@@ -3,7 +3,8 @@ import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import { decompress } from "../../../../src/metadata/formats/decompress.ts";
 import { parsePackages } from "../../../../src/metadata/formats/parse-packages.ts";
-import { type NamedPackage, parsePrimary } from "../../../../src/metadata/formats/parse-primary.ts";
+import type { NamedPackage } from "../../../../src/metadata/formats/named-package.ts";
+import { parsePrimary } from "../../../../src/metadata/formats/parse-primary.ts";
 import { MalformedError } from "../../../../src/metadata/formats/parsed-root.ts";
 import { chunked, packages, primary, sha256 } from "../samples.ts";
 

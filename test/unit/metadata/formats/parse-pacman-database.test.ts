@@ -6,7 +6,7 @@ import { packTar } from "modern-tar";
 import { describe, expect, test } from "vitest";
 import { decompress } from "../../../../src/metadata/formats/decompress.ts";
 import { parsePacmanDatabase } from "../../../../src/metadata/formats/parse-pacman-database.ts";
-import type { NamedPackage } from "../../../../src/metadata/formats/parse-primary.ts";
+import type { NamedPackage } from "../../../../src/metadata/formats/named-package.ts";
 import { MalformedError } from "../../../../src/metadata/formats/parsed-root.ts";
 import { sha256 as fileSha256 } from "../../../support/fixture.ts";
 import { openPacmanRepository } from "../../../support/pacman-repository.ts";
