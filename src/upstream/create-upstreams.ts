@@ -6,7 +6,7 @@ import { askUpstream, type Exchange, type ExchangeDependencies, type ExchangeReq
 import { availability, NEW_HEALTH, orderUpstreams, updateHealth, type Health, type HealthEvent } from "./health.ts";
 import { joinAt, strongTag, type Joined } from "./join.ts";
 import { createSlots } from "./slots.ts";
-import type { UpstreamAnswer, UpstreamEvent, UpstreamFailure, UpstreamRequest } from "./upstream.ts";
+import type { UpstreamAnswer, UpstreamEvent, UpstreamFailure, UpstreamRequest, UpstreamStatus } from "./upstream.ts";
 
 /** Upstreams asked for one `open` before it fails. */
 const MAX_UPSTREAMS_ASKED = 3;
@@ -139,8 +139,8 @@ export function createUpstreams(deps: UpstreamsDependencies) {
     return { kind: "failure", status: isSilent ? 504 : 502, detail };
   }
 
-  /** The state of every upstream (by configured URL) that was asked since the isolate started; `bodies`: under way now. */
-  function snapshot() {
+  /** The state of every upstream that was asked since the isolate started. */
+  function snapshot(): readonly UpstreamStatus[] {
     return [...health].map(([upstream, { failures, firstByteMs, bytesPerSecond }]) => ({
       upstream,
       state: availability(healthOf(upstream), now()),

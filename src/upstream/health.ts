@@ -40,7 +40,7 @@ export type HealthEvent =
  * `ready`: ask it; `open`: the breaker keeps it last; `probe-due`: the breaker's time is over, the next request tries it; `held`: not to be asked
  * before its Retry-After ends.
  */
-type Availability = "ready" | "probe-due" | "open" | "held";
+export type Availability = "ready" | "probe-due" | "open" | "held";
 
 /** Failures in a row that open the breaker. */
 const TRIP_FAILURES = 3;

@@ -1,4 +1,5 @@
 import type { Mirror, PathClass } from "../config/config.ts";
+import type { Availability } from "./health.ts";
 
 /** One request to a mirror's upstreams, whichever of them answers. */
 export interface UpstreamRequest {
@@ -118,3 +119,17 @@ export type UpstreamEvent =
   | { readonly kind: "broken"; readonly upstream: string; readonly path: string; readonly position: number; readonly detail: string }
   /** This upstream continues a broken body at `position`. */
   | { readonly kind: "resumed"; readonly upstream: string; readonly path: string; readonly position: number };
+
+/** One upstream, as the status page shows it. */
+export interface UpstreamStatus {
+  /** Configured URL. */
+  readonly upstream: string;
+  readonly state: Availability;
+  /** Failures in a row. */
+  readonly failures: number;
+  /** Moving averages; undefined until measured. */
+  readonly firstByteMs: number | undefined;
+  readonly bytesPerSecond: number | undefined;
+  /** Bodies under way in this isolate. */
+  readonly bodies: number;
+}
