@@ -24,7 +24,6 @@ export interface SiteDependencies {
 /** The pages under `/-/`, and `/` on an unmapped host. The scheme of the request's URL is right; its Host header is only what the client claims. */
 export function createApp(deps: SiteDependencies): Hono {
   const own = { mirrors: deps.config.mirrors, ownHosts: deps.ownHosts };
-  const mirrors = [...own.mirrors.values()];
 
   /** What every page about mirrors shows: the mirrors, with the addresses at which this visitor reaches them. */
   function view(context: Context) {
@@ -36,7 +35,7 @@ export function createApp(deps: SiteDependencies): Hono {
       site: shown,
       isKnownHost: site !== null,
       hasStatus: (deps.operator.token ?? "") !== "",
-      entries: mirrors.map((mirror) => ({ setup: setupOf(mirror, visit, own), site: shown })),
+      entries: Array.from(own.mirrors.values(), (mirror) => ({ setup: setupOf(mirror, visit, own), site: shown })),
     };
   }
 
@@ -44,9 +43,7 @@ export function createApp(deps: SiteDependencies): Hono {
   app.get("/-/health", (context) => sendText(context, "ok\n"));
   app.get("/-/style.css", (context) => send(context, "text/css; charset=utf-8", STYLE, 200, { "Cache-Control": "max-age=3600" }));
 
-  app.get("/", (context) => sendPage(context, LandingPage(view(context))));
-  app.get("/-", (context) => sendPage(context, LandingPage(view(context))));
-
+  app.on("GET", ["/", "/-"], (context) => sendPage(context, LandingPage(view(context))));
   app.get("/-/setup", (context) => {
     const { entries, isKnownHost, hasStatus, site } = view(context);
     if (isBrowser(context)) return sendPage(context, SetupOverview({ entries, isKnownHost, hasStatus }));
@@ -57,16 +54,11 @@ export function createApp(deps: SiteDependencies): Hono {
     const mirror = own.mirrors.get(context.req.param("file").slice(0, -".sh".length));
     const setup = mirror && setupOf(mirror, visit, own);
     // The visitor may pipe the answer into a shell: a refusal is a script too, which prints what is wrong.
-    if (setup === undefined) return sendScript(context, formatRefusal("there is no such mirror; /-/setup/ lists them"), 404);
-    if (setup.kind !== "distro")
-      return sendScript(context, formatRefusal(`no script sets ${setup.mirror.name} up; see /-/setup/${setup.mirror.name}`), 404);
-    if (!isKnownHost || !setup.isReachable) {
-      return sendScript(
-        context,
-        formatRefusal("the name in this URL is none of the mirror's own: use a configured one, or add it to hosts in wrangler.toml"),
-        421,
-      );
-    }
+    const refusal = (why: string, status: 404 | 421) => sendScript(context, formatRefusal(why), status);
+    if (setup === undefined) return refusal("there is no such mirror; /-/setup/ lists them", 404);
+    if (setup.kind !== "distro") return refusal(`no script sets ${setup.mirror.name} up; see /-/setup/${setup.mirror.name}`, 404);
+    if (!isKnownHost || !setup.isReachable)
+      return refusal("the name in this URL is none of the mirror's own: use a configured one, or add it to hosts in wrangler.toml", 421);
     return sendScript(context, formatSetupScript(setup.setup, setup.places, site));
   });
   app.get("/-/setup/:mirror", (context) => {
@@ -83,11 +75,8 @@ export function createApp(deps: SiteDependencies): Hono {
     const wanted = asked ?? clientOfAgent(context.req.header("user-agent") ?? "");
     const snippet = wanted === undefined ? snippets[0] : snippets.find(({ client }) => client === wanted);
     if (snippet !== undefined) return sendText(context, snippet.text);
-    return sendText(
-      context,
-      `Cannot set ${mirror.name} up for that client: it is for ${snippets.map(({ client }) => client).join(", ")}\n`,
-      404,
-    );
+    const clients = snippets.map(({ client }) => client).join(", ");
+    return sendText(context, `Cannot set ${mirror.name} up for that client: it is for ${clients}\n`, 404);
   });
 
   app.route("/-", createOperatorPages(deps.operator.token, deps.pages));

@@ -1,16 +1,16 @@
 import { sleep, systemTimer } from "./clock/timer.ts";
 import type { Config } from "./config/config.ts";
-import { createFills, type Fills } from "./fill/fills.ts";
+import { createFills } from "./fill/fills.ts";
 import { createMemory } from "./fill/shared/memory.ts";
-import { createNativeStore, FREE_PUMP_BYTES, type NativeStore, type StreamPut } from "./fill/native-store.ts";
+import { createNativeStore, FREE_PUMP_BYTES, type StreamPut } from "./fill/native-store.ts";
 import type { Leases } from "./fill/flight/leases.ts";
-import { createStreamDigest } from "./fill/pump/stream-digest.ts";
+import { createStreamDigest } from "./fill/pump/check.ts";
 import type { PumpDependencies } from "./fill/pump/dependencies.ts";
 import { classifyKeys } from "./retention/batch.ts";
-import { createRetention, type LedgerPort, type Retention } from "./retention/retention.ts";
+import { createRetention, type LedgerPort } from "./retention/retention.ts";
 import type { ObjectStore } from "./store/object-store.ts";
-import { createUpstreams, type MonitoredUpstreams } from "./upstream/create-upstreams.ts";
-import { createVia, type Via } from "./upstream/via.ts";
+import { createUpstreams } from "./upstream/create-upstreams.ts";
+import { createVia } from "./upstream/via.ts";
 import type { Counters } from "./watch/counters.ts";
 
 /** Bytes that all fills of an isolate hold in memory at once. At the edge an isolate has 128 MB for everything. */
@@ -20,21 +20,7 @@ const LOCAL_FILL_BYTES = 512 * 1024 * 1024;
 const VERSION = "0.1.0";
 
 /** What requests and Durable Objects of one isolate share: plain data and ports, never a stream or promise of one request. */
-export interface Core {
-  readonly config: Config;
-  /** Reports to the ledger what is stored and deleted. */
-  readonly store: ObjectStore;
-  /** The same store without reports, for the ledger itself. */
-  readonly bareStore: ObjectStore;
-  readonly retention: Retention;
-  readonly upstreams: MonitoredUpstreams;
-  readonly via: Via;
-  readonly leases: Leases;
-  readonly fills: Fills;
-  readonly native: NativeStore | null;
-  readonly now: () => number;
-  readonly log: (message: string) => void;
-}
+export type Core = ReturnType<typeof composeCore>;
 
 export interface CoreOptions {
   readonly isLocal: boolean;
@@ -47,7 +33,7 @@ export interface CoreOptions {
   readonly streamPut: StreamPut | null;
   /** Keeps the isolate alive until `work` has settled. */
   readonly waitUntil: (work: Promise<unknown>) => void;
-  readonly log: Core["log"];
+  readonly log: (message: string) => void;
   /** Counts what happens; does no I/O. */
   readonly counters: Counters;
 }
@@ -58,10 +44,9 @@ export function composeCore(
   bareStore: ObjectStore,
   leases: Leases,
   { isLocal, fetch, ledger, cached, streamPut, waitUntil, log, counters }: CoreOptions,
-): Core {
+) {
   const now = () => Date.now();
-  const budget = config.budgetBytes;
-  const retention = createRetention({ ledger, budget, classOf: classifyKeys(config), now, sleep, waitUntil, log });
+  const retention = createRetention({ ledger, budget: config.budgetBytes, classOf: classifyKeys(config), now, sleep, waitUntil, log });
   const store = cached(retention.watch(bareStore));
   const via = createVia(config);
   const upstreams = createUpstreams({
@@ -102,11 +87,18 @@ export function composeCore(
     },
     onUnstored,
   });
-  /** Reported to the ledger as every other put is; the bytes that the watched `put` is called with are not used. */
-  const reportedPut =
-    (put: StreamPut): StreamPut =>
-    (key, object, body) =>
-      retention.watch({ ...bareStore, put: () => put(key, object, body) }).put(key, object, new Uint8Array());
-  const native = streamPut && createNativeStore({ admit: retention.admit, put: reportedPut(streamPut), now, onStored, onUnstored });
+  const native =
+    streamPut &&
+    createNativeStore({
+      admit: retention.admit,
+      put: streamPut,
+      now,
+      onStored: (target, object) => {
+        retention.noteStored(target.key, object);
+        onStored(target, object);
+      },
+      onUnstored,
+    });
+  // `bareStore` reports nothing to the ledger: it is for the ledger itself.
   return { config, store, bareStore, retention, upstreams, via, leases, fills, native, now, log };
 }

@@ -17,7 +17,7 @@ export interface HandlerDependencies {
   /** One machine: the server passes request targets as the client sent them, so that an absolute one (RFC 9112 §3.2.2) is seen as such. */
   readonly isLocal: boolean;
   /** Whether the client of this address is below its limit of requests; set at the edge, where a limit is bound. */
-  readonly limit?: (address: string) => Promise<boolean>;
+  readonly limit?: ((address: string) => Promise<boolean>) | undefined;
   /** Hosts and addresses that the server has beside the configured hosts. */
   readonly ownHosts: readonly string[];
   /** Called once for each request for a file when its answer has ended, and for each one that is turned away. */
@@ -30,26 +30,20 @@ const LIMIT_WAIT_SECONDS = 10;
 /** One request, from the wire to its answer. */
 export async function handle(request: Request, deps: HandlerDependencies, waitUntil: (work: Promise<unknown>) => void): Promise<Response> {
   const { now, config } = deps.serve;
-  const { method, headers } = request;
+  const { method, url, headers } = request;
   const began = now();
-  const isOriginForm = request.url.startsWith("/");
-  const isSecure = request.url.startsWith("https:");
   const host = headers.get("host") ?? undefined;
-  const routed = routeRequest(config.mirrors, {
-    url: request.url,
-    host,
-    absoluteForm: deps.isLocal && !isOriginForm,
-    ownHosts: deps.ownHosts,
-  });
+  const absoluteForm = deps.isLocal && !url.startsWith("/");
+  const routed = routeRequest(config.mirrors, { url, host, absoluteForm, ownHosts: deps.ownHosts });
   const isOperatorCommand = routed.kind === "site" && routed.path.startsWith("/-/ledger/");
   if (method !== "GET" && method !== "HEAD" && !isOperatorCommand) {
     return refuse(405, `${method} is not for a mirror: use GET or HEAD`, { Allow: "GET, HEAD" });
   }
   switch (routed.kind) {
     case "refused":
-      return turnAway(null, request.url, refuse(routed.status, routed.detail));
+      return turnAway(null, url, refuse(routed.status, routed.detail));
     case "site":
-      return deps.app.fetch(new Request(`${isSecure ? "https" : "http"}://${host || "localhost"}${routed.path}`, request));
+      return deps.app.fetch(new Request(`${url.startsWith("https:") ? "https" : "http"}://${host || "localhost"}${routed.path}`, request));
     case "mirror":
       return serveFile(routed.target);
   }

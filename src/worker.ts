@@ -1,7 +1,7 @@
 import { waitUntil } from "cloudflare:workers";
 import { createApp, type SiteDependencies } from "./app.ts";
+import { sleep } from "./clock/timer.ts";
 import { composeCore, type Core } from "./compose.ts";
-import type { Config } from "./config/config.ts";
 import { parseConfig } from "./config/parse-config.ts";
 import { createEnsureStored } from "./fill/ensure-stored.ts";
 import { createLeases, type FillCoordinator } from "./fill/flight/fill-coordinator.ts";
@@ -17,11 +17,9 @@ import { refuse } from "./serve/answer/failure.ts";
 import { createConfirmations } from "./serve/shared/confirmations.ts";
 import { createDiskStore } from "./store/disk-store.ts";
 import { createEdgeCacheStore } from "./store/edge-cache-store.ts";
-import type { ObjectStore } from "./store/object-store.ts";
 import { createR2Store, createR2StreamPut } from "./store/r2-store.ts";
 import { batchLines } from "./watch/batch-lines.ts";
 import { createCounters, tallyOf } from "./watch/counters.ts";
-import type { RootStanding } from "./watch/history.ts";
 
 export { FillCoordinator } from "./fill/flight/fill-coordinator.ts";
 
@@ -78,14 +76,17 @@ export default {
 export class RepositoryObject extends RepositoryObjectBase<Env> {
   protected override dependencies(): RepositoryObjectDependencies {
     const { config, store, upstreams, fills, leases } = (core ??= buildCore(this.env));
+    const name = this.ctx.id.name ?? "";
+    const keepAlive = (work: Promise<unknown>): void => this.ctx.waitUntil(work);
     return {
       config,
       store,
       upstreams,
-      ensureStored: createEnsureStored(fills, store, (work) => this.ctx.waitUntil(work)),
+      ensureStored: createEnsureStored(fills, store, keepAlive),
       log: (level, message) => console[level](message),
-      onPublished: (keys) => this.ctx.waitUntil(nameInLedger(this.env, this.ctx.id.name ?? "", keys)),
-      onStanding: (...standing) => this.ctx.waitUntil(standInLedger(this.env, ...standing)),
+      onPublished: (keys) => keepAlive(report(this.env, `what ${name} names`, (book) => book.nameKeys(name, keys))),
+      onStanding: (mirror, root, standing) =>
+        keepAlive(report(this.env, `how ${mirror}/${root} stands`, (book) => book.stand(mirror, root, standing))),
       taint: leases.taint,
       directory: (mirror) => repositoryStub(this.env, mirror),
     };
@@ -100,21 +101,12 @@ export class LedgerObject extends LedgerObjectBase<Env> {
   }
 }
 
-/** Retention evicts last what a published generation names. Best effort: the next generation reports all its keys again. */
-async function nameInLedger(env: Env, repository: string, keys: readonly string[]): Promise<void> {
+/** Best effort: the next generation, or the next change, is reported again. */
+async function report(env: Env, what: string, call: (book: DurableObjectStub<LedgerObject>) => Promise<void>): Promise<void> {
   try {
-    await ledgerStub(env, BOOK_SHARD).nameKeys(repository, keys);
+    await call(ledgerStub(env, BOOK_SHARD));
   } catch (error) {
-    console.warn(`Cannot report to the ledger what ${repository} names: ${String(error)}`);
-  }
-}
-
-/** The status page shows how a root stands. Best effort: the next change is reported again. */
-async function standInLedger(env: Env, mirror: string, root: string, standing: RootStanding | null): Promise<void> {
-  try {
-    await ledgerStub(env, BOOK_SHARD).stand(mirror, root, standing);
-  } catch (error) {
-    console.warn(`Cannot report to the ledger how ${mirror}/${root} stands: ${String(error)}`);
+    console.warn(`Cannot report to the ledger ${what}: ${String(error)}`);
   }
 }
 
@@ -144,7 +136,17 @@ function buildCore(env: Env): Core {
     isLocal: LOCAL === true,
     fetch: (url, init) => (env.NETWORK ?? globalThis).fetch(url, init),
     ledger: (name) => ledgerStub(env, name),
-    cached: (bare) => (env.DISK === undefined ? edgeCached(bare, parsed.config, env) : bare),
+    cached: (bare) =>
+      env.DISK !== undefined
+        ? bare
+        : createEdgeCacheStore(bare, {
+            cache: caches.default,
+            namespace: env.CF_VERSION_METADATA?.id ?? "",
+            ttlMs: Math.min(parsed.config.metadataTtlSeconds * 1_000, MAX_HEAD_TTL_MS),
+            maxSlices: MAX_CACHED_SLICES[parsed.config.plan],
+            now: () => Date.now(),
+            waitUntil,
+          }),
     streamPut: env.DISK === undefined && parsed.config.plan === "free" ? createR2StreamPut(env.BUCKET as R2Bucket) : null,
     waitUntil,
     log,
@@ -161,27 +163,19 @@ const MAX_CACHED_SLICES = { free: 12, paid: 400 } as const;
 /** The edge cache keeps heads for METADATA_TTL, but never longer than this: a purge takes effect within it. */
 const MAX_HEAD_TTL_MS = 60_000;
 
-function edgeCached(store: ObjectStore, { plan, metadataTtlSeconds }: Config, { CF_VERSION_METADATA }: Env): ObjectStore {
-  return createEdgeCacheStore(store, {
-    cache: caches.default,
-    namespace: CF_VERSION_METADATA?.id ?? "",
-    ttlMs: Math.min(metadataTtlSeconds * 1_000, MAX_HEAD_TTL_MS),
-    maxSlices: MAX_CACHED_SLICES[plan],
-    now: () => Date.now(),
-    waitUntil,
-  });
-}
-
-/** What each request needs. */
 function buildHandler(shared: Core, env: Env): HandlerDependencies {
-  const { config, store, upstreams, via, leases, fills, native, retention, now, log } = shared;
+  const { config, store, upstreams, via, fills, native, retention, now, log } = shared;
   const ownHosts = env.OWN_HOSTS ?? [];
-  const client = { isLocal: env.LOCAL === true, ...(env.RATE_LIMIT === undefined ? {} : { limit: limitBy(env.RATE_LIMIT) }) };
+  const { RATE_LIMIT } = env;
+  const limit = RATE_LIMIT && (async (key: string) => (await RATE_LIMIT.limit({ key })).success);
+  const client = { isLocal: env.LOCAL === true, limit };
   const repositories = buildRepositories(shared, env);
   const confirmations = createConfirmations();
+  const { taint } = shared.leases;
+  const serve = { config, store, fills, native, upstreams, repositories, confirmations, now, taint, onUse: retention.use, log };
   const writeRecord = buildRecordWriter(shared, env);
   return {
-    serve: { config, store, fills, native, upstreams, repositories, confirmations, now, taint: leases.taint, onUse: retention.use, log },
+    serve,
     app: createApp({
       config,
       ownHosts,
@@ -192,7 +186,7 @@ function buildHandler(shared: Core, env: Env): HandlerDependencies {
         ledger: (name) => ledgerStub(env, name),
         flush: retention.flush,
       },
-      pages: buildPages(shared, env, { repositories, confirmations }),
+      pages: buildPages(shared, env, serve),
       links: { repositories, refuseClient: (request, mirror) => refuseClient(request, mirror, client) },
     }),
     ...client,
@@ -217,24 +211,14 @@ function buildRepositories({ config, store, now }: Core, env: Env): HandlerDepen
   return createRepositories({
     store,
     now,
-    repository: (mirror, base) => {
-      const stub = repositoryStub(env, `${mirror}/${base}`);
-      return {
-        resolve: (path, place, lost) => stub.resolve(mirror, path, place, lost),
-        expectation: (path, place) => stub.expectation(mirror, path, place),
-        rootDigest: (path, place) => stub.rootDigest(mirror, path, place),
-      };
-    },
+    repository: (mirror, base) => repositoryStub(env, `${mirror}/${base}`),
     publishedDigests: config.verify === "index" ? createPublishedDigests({ store, lookUp }) : null,
   });
 }
 
 /** The sources of the operator's pages. */
-function buildPages(
-  { config, store, upstreams, fills, retention, now }: Core,
-  env: Env,
-  { repositories, confirmations }: Pick<HandlerDependencies["serve"], "repositories" | "confirmations">,
-): SiteDependencies["pages"] {
+function buildPages({ upstreams, fills, retention }: Core, env: Env, serve: HandlerDependencies["serve"]): SiteDependencies["pages"] {
+  const { config, store, repositories, confirmations, now } = serve;
   const book = () => ledgerStub(env, BOOK_SHARD);
   return {
     isLocal: env.LOCAL === true,
@@ -268,11 +252,6 @@ function buildPages(
 function buildRecordWriter({ now }: Core, { LOCAL, LOG }: Env): HandlerDependencies["logRequest"] {
   if (LOG === "off") return () => {};
   const write = (text: string): void => console.log(text);
-  const sleep = (ms: number): Promise<void> => scheduler.wait(ms);
   const writeLine = LOCAL === true ? batchLines({ write, now, sleep, waitUntil }) : write;
   return (record) => writeLine(JSON.stringify(record));
-}
-
-function limitBy(binding: RateLimit): (address: string) => Promise<boolean> {
-  return async (key) => (await binding.limit({ key })).success;
 }

@@ -16,7 +16,7 @@ export interface NativeStore {
 }
 
 /** Writes a body of known length; one that ends early stores nothing, and throws. */
-export type StreamPut = (key: string, object: StoredObject, body: ReadableStream<Uint8Array>) => Promise<"stored" | "exists">;
+export type StreamPut = (key: string, object: StoredObject, body: ReadableStream<Uint8Array>) => Promise<void>;
 
 export interface NativeStoreDependencies {
   readonly admit: NativeStore["admit"];
@@ -33,7 +33,8 @@ export function createNativeStore({ admit, put, now, onStored, onUnstored }: Nat
       const { size } = representation;
       const object = describeObject(representation, { version: newVersion(), size, storedAt: now(), verified: "length" });
       try {
-        if ((await put(target.key, object, body)) === "stored") onStored(target, object);
+        await put(target.key, object, body);
+        onStored(target, object);
       } catch (error) {
         onUnstored(target.key, String(error));
         // The body is one branch of a tee: left unread, it would hold up the client's branch.

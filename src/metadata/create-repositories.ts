@@ -13,12 +13,12 @@ const REPORT_AGAIN_MS = 24 * 60 * 60 * 1000;
 /** Keys whose reports are remembered. Beyond this all are forgotten, which costs one call each. */
 const MAX_REPORTED = 10_000;
 
-/** One repository as it is called from another isolate (generations/repository.ts). Every call rejects if its Durable Object cannot be reached. */
+/** One repository as it is called from another isolate (repository-object.ts). Every call rejects if its Durable Object cannot be reached. */
 export interface RepositoryPort {
-  readonly resolve: Repository["resolve"];
+  resolve(mirror: string, path: string, place: RepositoryPlace, lost?: string): Promise<Resolution>;
   /** What the published root says of a member; null: nothing. */
-  expectation(path: string, place: RepositoryPlace): Promise<Expectation | null>;
-  readonly rootDigest: Repository["rootDigest"];
+  expectation(mirror: string, path: string, place: RepositoryPlace): Promise<Expectation | null>;
+  rootDigest(mirror: string, path: string, place: RepositoryPlace): ReturnType<Repository["rootDigest"]>;
 }
 
 export interface RepositoriesDependencies {
@@ -60,7 +60,7 @@ export function createRepositories({ store, now, repository, publishedDigests }:
     },
     async metalink({ mirror, path, repository: place }, url) {
       if (place?.kind !== "rpm-md" || place.role !== "root") return null;
-      const digest = await repository(mirror.name, place.base).rootDigest(path, place);
+      const digest = await repository(mirror.name, place.base).rootDigest(mirror.name, path, place);
       return digest === null ? null : formatMetalink({ url, ...digest });
     },
     mirrorlist: (_target, url) => formatMirrorlist(url),
@@ -71,7 +71,7 @@ export function createRepositories({ store, now, repository, publishedDigests }:
     if (reported.size >= MAX_REPORTED) reported.clear();
     reported.set(key, now());
     try {
-      await repository(mirror.name, place.base).resolve(path, place);
+      await repository(mirror.name, place.base).resolve(mirror.name, path, place);
     } catch {
       // The next client's request reports the use.
       reported.delete(key);
@@ -89,14 +89,14 @@ export function createRepositories({ store, now, repository, publishedDigests }:
         return { kind: "object", key, object, state: "fresh", ageSeconds: Math.max(0, Math.floor((now() - object.storedAt) / 1000)) };
       }
     }
-    return repository(mirror.name, place.base).resolve(path, place, lost);
+    return repository(mirror.name, place.base).resolve(mirror.name, path, place, lost);
   }
 
   async function expected(target: Target, waitMs: number): Promise<Expected> {
     const { mirror, path, repository: place } = target;
     if (place?.digest !== undefined) return { kind: "known", expectation: { ...place.digest, source: "name" } };
     if (place?.role === "member") {
-      const expectation = await repository(mirror.name, place.base).expectation(path, place);
+      const expectation = await repository(mirror.name, place.base).expectation(mirror.name, path, place);
       return expectation === null ? { kind: "none" } : { kind: "known", expectation };
     }
     const isPackage = target.class === "package" || target.class === "unstable-package";

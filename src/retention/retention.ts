@@ -198,6 +198,8 @@ export function createRetention(deps: RetentionDependencies) {
         if (keys.length > 0) collect();
       },
     }),
+    /** Reports an object that was not stored through `watch`. */
+    noteStored,
     flush,
   };
 }

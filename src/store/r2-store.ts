@@ -126,11 +126,10 @@ export function createR2Store(bucket: R2Bucket, answerLimitMs = ANSWER_LIMIT_MS)
 
 /** Creates a `put` that streams a body of known length into R2. A body that ends early stores nothing. Throws `StoreError`. */
 export function createR2StreamPut(bucket: R2Bucket) {
-  return async (key: string, object: StoredObject, body: ReadableStream<Uint8Array>): Promise<"stored"> => {
+  return async (key: string, object: StoredObject, body: ReadableStream<Uint8Array>): Promise<void> => {
     requireStorableKey(key);
     const customMetadata = { [OBJECT_FIELD]: formatStoredObject(object) };
     await withStoreErrors("put", key, () => bucket.put(key, body, { customMetadata, httpMetadata: { contentType: object.contentType } }));
-    return "stored";
   };
 }
 
