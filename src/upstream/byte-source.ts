@@ -1,8 +1,7 @@
 import type { Upstream } from "../config/config.ts";
 import { BodyFault } from "./body-reader.ts";
 import { COMPARED_HEAD_BYTES, createEvidence, headSize } from "./evidence.ts";
-import type { Exchange, ExchangeRequest, ExchangeResult } from "./exchange.ts";
-import type { HealthEvent } from "./health.ts";
+import type { Exchange, ExchangeDependencies, ExchangeRequest, ExchangeResult } from "./exchange.ts";
 import { joinAt, strongTag, type Joined } from "./join.ts";
 import {
   SourceError,
@@ -20,20 +19,16 @@ const PROGRESS_BYTES = 1_048_576;
 /** An upstream with this many breaks since the last progress is not asked again. */
 const MAX_BREAKS = 2;
 
-export interface SourceDependencies {
+export interface SourceDependencies extends Pick<ExchangeDependencies, "record" | "random"> {
   readonly ask: Exchange;
   /** The mirror's upstreams in the order in which to ask them now. */
   readonly order: (request: UpstreamRequest) => readonly Upstream[];
-  readonly record: (upstream: string, event: HealthEvent) => void;
   readonly onEvent: (event: UpstreamEvent) => void;
-  readonly random: () => number;
 }
 
 /**
  * The body of an upstream's response as a `ByteSource`, which resumes it when it breaks.
- * @param request what the caller asked of the mirror.
- * @param exchangeRequest what was asked of the upstream that answered.
- * @param opened that upstream's response, with its unread body.
+ * @param exchangeRequest what was asked of the upstream that answered with `opened`.
  */
 export function createByteSource(
   request: UpstreamRequest,
@@ -41,8 +36,8 @@ export function createByteSource(
   opened: Extract<ExchangeResult, { kind: "body" }>,
   deps: SourceDependencies,
 ): ByteSource {
-  const first = opened.first;
-  const evidence = createEvidence(first, opened.representation.size, request.known);
+  const { first, representation } = opened;
+  const evidence = createEvidence(first, representation.size, request.known);
   /** Upstream to the strong entity tag under which it sent this version. */
   const tags = new Map<string, string>();
   /** Upstream to its breaks since the last progress. */
@@ -51,53 +46,50 @@ export function createByteSource(
   /** Where the current response ends by its own headers; `end` is where the first one did. */
   let sentEnd = end;
   /** The version whose bytes were delivered, and the representation that the current upstream sends. */
-  let version: Representation = opened.representation;
-  let current: Representation = opened.representation;
+  let [version, current] = [representation, representation];
   let position = first;
   let resumedAt = first;
   let resumes = 0;
   let ended: "whole" | SourceError | undefined;
-  trust(opened.representation);
+  trust(representation);
   if (request.sameAs !== undefined) trust(request.sameAs);
 
-  function trust(representation: Representation): void {
-    const tag = strongTag(representation);
+  function trust(sent: Representation): void {
+    const tag = strongTag(sent);
     // Servers whose If-Range is broken have answered with the middle of a newer InRelease: of a root, only equal bytes prove the version.
-    if (tag !== undefined && request.class !== "root") tags.set(representation.upstream, tag);
+    if (tag !== undefined && request.class !== "root") tags.set(sent.upstream, tag);
   }
 
   async function read(): Promise<Uint8Array | null> {
     for (;;) {
       if (ended instanceof SourceError) throw ended;
       if (ended !== undefined) return null;
-      const broken = await readOnce();
-      if (broken instanceof Uint8Array) return broken;
-      if (broken !== null) await resume(broken);
+      try {
+        return await readOnce();
+      } catch (error) {
+        if (!(error instanceof BodyFault)) throw error;
+        await resume(error);
+      }
     }
   }
 
-  /** The next bytes, null at the proven end of the body, or the fault that interrupted it. */
-  async function readOnce(): Promise<Uint8Array | BodyFault | null> {
+  /** The next bytes, or null at the proven end of the body. Throws `BodyFault`. */
+  async function readOnce(): Promise<Uint8Array | null> {
     if (position === end) return finish();
-    try {
-      const chunk = await body.read();
-      if (chunk === null) {
-        if (ended !== undefined) return new BodyFault("broken", "given up by the request");
-        return end === undefined ? finish() : new BodyFault("broken", `ended at byte ${position} of ${end}`);
-      }
-      if (sentEnd !== undefined && position + chunk.length > sentEnd) {
-        return new BodyFault("broken", `went on past byte ${sentEnd}, where it should end`);
-      }
-      // An upstream that ignored Range sends more than the range that is being resumed.
-      const wanted = end === undefined ? chunk : chunk.subarray(0, end - position);
-      // No resume follows the last bytes, so none has to be compared with them.
-      if (position + wanted.length !== end) evidence.add(wanted);
-      position += wanted.length;
-      return wanted;
-    } catch (error) {
-      if (error instanceof BodyFault) return error;
-      throw error;
+    const chunk = await body.read();
+    if (chunk === null) {
+      if (ended !== undefined) throw new BodyFault("broken", "given up by the request");
+      if (end !== undefined) throw new BodyFault("broken", `ended at byte ${position} of ${end}`);
+      return finish();
     }
+    if (sentEnd !== undefined && position + chunk.length > sentEnd)
+      throw new BodyFault("broken", `went on past byte ${sentEnd}, where it should end`);
+    // An upstream that ignored Range sends more than the range that is being resumed.
+    const wanted = end === undefined ? chunk : chunk.subarray(0, end - position);
+    // No resume follows the last bytes, so none has to be compared with them.
+    if (position + wanted.length !== end) evidence.add(wanted);
+    position += wanted.length;
+    return wanted;
   }
 
   function finish(): null {

@@ -35,7 +35,6 @@ export interface ExchangeDependencies {
   /** The program's version, for the User-Agent. */
   readonly version: string;
   readonly fetch: (url: string, init: RequestInit) => Promise<Response>;
-  /** Milliseconds since the epoch. */
   readonly now: () => number;
   readonly after: Timer;
   /** From [0, 1). */
@@ -123,9 +122,7 @@ async function followRedirects(request: ExchangeRequest, deps: ExchangeDependenc
   return { kind: "wrong", detail: `redirects more than ${MAX_REDIRECTS} times` };
 }
 
-/**
- * workerd hides the reason behind "internal error; reference = …", which reads as if the mirror were broken; mostly the upstream's name has no address.
- */
+/** workerd says "internal error; reference = …", which reads as if the mirror were broken; mostly the upstream's name has no address. */
 function explainFetchError(error: unknown): string {
   const message = messageOf(error);
   return message.startsWith("internal error; reference = ") ? "its name could not be looked up, or the connection failed" : message;

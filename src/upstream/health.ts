@@ -22,7 +22,6 @@ export interface Health {
   readonly measuredAt: number;
 }
 
-/** What can happen to an upstream that changes its health. */
 export type HealthEvent =
   /** Usable headers came, `firstByteMs` after the request. */
   | { readonly kind: "answered"; readonly firstByteMs: number }
@@ -64,7 +63,6 @@ const SLOW_MS = 2_000;
 const SLOW_FACTOR = 3;
 const SAMPLE_BYTES = 1_048_576;
 
-/** The health of an upstream that was never asked. */
 export const NEW_HEALTH: Health = {
   failures: 0,
   recent: [],
@@ -77,11 +75,11 @@ export const NEW_HEALTH: Health = {
   measuredAt: 0,
 };
 
-/** The health after an event at `now` (milliseconds since the epoch): all arithmetic of the breaker. */
+/** The health after an event at `now`: all arithmetic of the breaker. */
 export function updateHealth(health: Health, event: HealthEvent, now: number): Health {
   switch (event.kind) {
     case "answered":
-      return { ...measure(health, now, { firstByteMs: event.firstByteMs }), openUntil: 0, probing: false };
+      return { ...measure(health, now, "firstByteMs", event.firstByteMs), openUntil: 0, probing: false };
     case "success":
       return { ...health, failures: 0, trips: 0, openUntil: 0, probing: false, recent: remember(health, false) };
     case "failure":
@@ -92,7 +90,7 @@ export function updateHealth(health: Health, event: HealthEvent, now: number): H
       return { ...health, probing: true, openUntil: now + event.limitMs };
     case "flow": {
       if (event.bytes < FLOW_MIN_BYTES && event.waitedMs < FLOW_MIN_MS) return health;
-      return measure(health, now, { bytesPerSecond: (event.bytes * 1000) / Math.max(event.waitedMs, 1) });
+      return measure(health, now, "bytesPerSecond", (event.bytes * 1000) / Math.max(event.waitedMs, 1));
     }
   }
 }
@@ -113,15 +111,11 @@ function trip(health: Health, random: number, now: number): Health {
   return { ...health, trips, probing: false, openUntil: now + backOffMs * (0.5 + random / 2) };
 }
 
-function measure(health: Health, now: number, value: { readonly firstByteMs: number } | { readonly bytesPerSecond: number }): Health {
-  const known = now - health.measuredAt < MEASUREMENT_LIFE_MS ? health : NEW_HEALTH;
-  const smooth = (old: number | undefined, sample: number): number => (old === undefined ? sample : old + SMOOTHING * (sample - old));
-  return {
-    ...health,
-    firstByteMs: "firstByteMs" in value ? smooth(known.firstByteMs, value.firstByteMs) : known.firstByteMs,
-    bytesPerSecond: "bytesPerSecond" in value ? smooth(known.bytesPerSecond, value.bytesPerSecond) : known.bytesPerSecond,
-    measuredAt: now,
-  };
+function measure(health: Health, now: number, average: "firstByteMs" | "bytesPerSecond", sample: number): Health {
+  const { firstByteMs, bytesPerSecond } = now - health.measuredAt < MEASUREMENT_LIFE_MS ? health : NEW_HEALTH;
+  const old = { firstByteMs, bytesPerSecond };
+  const before = old[average] ?? sample;
+  return { ...health, ...old, [average]: before + SMOOTHING * (sample - before), measuredAt: now };
 }
 
 /** Whether to ask the upstream at `now`. */
@@ -131,7 +125,7 @@ export function availability(health: Health, now: number): Availability {
   return health.openUntil > now ? "open" : "probe-due";
 }
 
-/** Expected milliseconds for the first SAMPLE_BYTES of a file; 0 where nothing is known, so that an unknown upstream is tried. */
+/** Expected milliseconds for the first SAMPLE_BYTES of a file; 0 where nothing is known, so that a new upstream is tried. */
 function expectedMs(health: Health, now: number): number {
   if (now - health.measuredAt >= MEASUREMENT_LIFE_MS) return 0;
   return (health.firstByteMs ?? 0) + (health.bytesPerSecond ? (SAMPLE_BYTES * 1000) / health.bytesPerSecond : 0);

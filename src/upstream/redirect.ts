@@ -47,13 +47,8 @@ function matchesHost(pattern: string, url: URL): boolean {
 }
 
 /** `URL` leaves `port` empty where it is the scheme's default. */
-function isDefaultPort(url: URL): boolean {
-  return url.port === "";
-}
-
-function effectivePort(url: URL): string {
-  return url.port || (url.protocol === "https:" ? "443" : "80");
-}
+const isDefaultPort = (url: URL): boolean => url.port === "";
+const effectivePort = (url: URL): string => url.port || (url.protocol === "https:" ? "443" : "80");
 
 const IPV4 = /^(\d+)\.(\d+)\.\d+\.\d+$/;
 
