@@ -2,8 +2,7 @@ import type { Resolution } from "../metadata/ports/repositories.ts";
 import type { Target } from "../route/target.ts";
 import { contentKey } from "../store/keys.ts";
 import type { UpstreamFailure } from "../upstream/upstream.ts";
-import type { ServeDependencies } from "./shared/dependencies.ts";
-import type { LookAgain } from "./shared/outcome.ts";
+import type { LookAgain, ServeDependencies } from "./shared/dependencies.ts";
 
 /** Where the bytes of a target lie, or would lie. */
 export type Where =

@@ -9,12 +9,11 @@ import type { Representation, UpstreamAnswer } from "../upstream/upstream.ts";
 import { answer } from "./answer/answer.ts";
 import { refuseAbsent } from "./answer/failure.ts";
 import type { Client } from "./shared/client.ts";
-import type { ServeDependencies } from "./shared/dependencies.ts";
+import type { Outcome, ServeDependencies } from "./shared/dependencies.ts";
 import { ageSecondsOf, needsRenewal } from "./freshness.ts";
 import { deleteVersion } from "../store/delete-version.ts";
 import { isPublished } from "./judge/provisional.ts";
 import { miss } from "./miss.ts";
-import type { Outcome } from "./shared/outcome.ts";
 import { storedSource } from "./stored-source.ts";
 
 /** Asks the upstream whether the stored copy is still its own (RFC 9111 §4.3), once for all requests that ask at the same time, and answers. */

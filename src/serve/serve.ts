@@ -3,12 +3,11 @@ import type { Target } from "../route/target.ts";
 import { answer } from "./answer/answer.ts";
 import { refuse, refuseAbsent, refuseFailure } from "./answer/failure.ts";
 import { type Client, isDoubtful } from "./shared/client.ts";
-import type { ServeDependencies } from "./shared/dependencies.ts";
+import type { LookAgain, Outcome, ServeDependencies } from "./shared/dependencies.ts";
 import { freshness } from "./freshness.ts";
 import { locate } from "./locate.ts";
 import { look } from "./look.ts";
 import { miss } from "./miss.ts";
-import type { LookAgain, Outcome } from "./shared/outcome.ts";
 import { revalidate } from "./revalidate.ts";
 import { storedSource } from "./stored-source.ts";
 

@@ -1,13 +1,13 @@
+import type { Sink } from "../../fill/reading.ts";
 import type { FillEnd } from "../../fill/shared/fill.ts";
 import { type CacheStatus, formatCacheStatus } from "../../http/cache-status.ts";
 import type { Target } from "../../route/target.ts";
 import type { StoredObject } from "../../store/stored-object.ts";
 import { type Client, isLengthBlind } from "../shared/client.ts";
-import type { ServeDependencies } from "../shared/dependencies.ts";
+import type { Outcome, ServeDependencies } from "../shared/dependencies.ts";
 import { deleteVersion } from "../../store/delete-version.ts";
-import type { Outcome } from "../shared/outcome.ts";
 import { type Deliver, deliverAnswer, streamBody } from "./body.ts";
-import { type Answer, answerHead, type AnswerWithBody, chooseAnswer, hasBody } from "./choose-answer.ts";
+import { answerHead, type AnswerWithBody, chooseAnswer, hasBody } from "./choose-answer.ts";
 import { refuseFailure } from "./failure.ts";
 
 /** Where the bytes of an answer come from: they lie in the store, or are just coming. */
@@ -60,9 +60,14 @@ export async function answer(
       deps.onUse(target.key, length);
       client.onBody(length, null);
       return new Response(opened.body, head);
-    case "deliver":
+    case "deliver": {
       deps.onUse(target.key, length);
-      return stream(client, object, answered, head, opened);
+      // In chunks where the client would take a short body for whole.
+      const isChunked = isLengthBlind(client) && object.verified === "none";
+      if (isChunked) head.headers.delete("Content-Length");
+      const write = (sink: Sink): Promise<void> => deliverAnswer(answered, object.size, opened.deliver, sink).finally(opened.close);
+      return new Response(streamBody(client, length, isChunked, write), head);
+    }
     case "gone":
       return { kind: "look-again" };
     case "failure":
@@ -74,24 +79,4 @@ export async function answer(
       );
       return { kind: "look-again" };
   }
-}
-
-/** The body as it is delivered; in chunks where the client would take a short body for whole. */
-function stream(
-  client: Client,
-  object: StoredObject,
-  answered: Answer,
-  head: ReturnType<typeof answerHead>,
-  { deliver, close }: Extract<OpenedSource, { kind: "deliver" }>,
-): Response {
-  const isChunked = isLengthBlind(client) && object.verified === "none";
-  const body = streamBody(client, { length: Number(head.headers.get("Content-Length")), isChunked }, async (sink) => {
-    try {
-      await deliverAnswer(answered, object.size, deliver, sink);
-    } finally {
-      close();
-    }
-  });
-  if (isChunked) head.headers.delete("Content-Length");
-  return new Response(body, head);
 }

@@ -1,6 +1,6 @@
-import type { Reading, Sink } from "../../fill/reading.ts";
-import type { Answer } from "./choose-answer.ts";
+import type { Sink } from "../../fill/reading.ts";
 import type { Client } from "../shared/client.ts";
+import type { AnswerWithBody } from "./choose-answer.ts";
 
 /** Writes bytes of the object's [offset, offset + length) into a sink. */
 export type Deliver = (offset: number, length: number, sink: Sink) => Promise<void>;
@@ -8,16 +8,14 @@ export type Deliver = (offset: number, length: number, sink: Sink) => Promise<vo
 /** A reader's chunk of a stored slice: large reads cost a sixth of the default ones' CPU. */
 const READ_BYTES = 512 * 1024;
 
-/** How a body goes out: with Content-Length, or in chunks (`length` null: not known before its end). */
-export type Framing = { readonly length: number | null; readonly isChunked: boolean };
-
 /**
- * A response body that `write` fills through a sink. Whatever goes wrong, a byte too many or too few as well, aborts it: a clean end is the
- * client's proof that it has everything.
+ * A response body of `length` bytes (null: not known before its end) that `write` fills through a sink. Whatever goes wrong, a byte too many or too few as
+ * well, aborts it: a clean end is the client's proof that it has everything.
  */
 export function streamBody(
   client: Client,
-  { length, isChunked }: Framing,
+  length: number | null,
+  isChunked: boolean,
   write: (sink: Sink) => Promise<void>,
 ): ReadableStream<Uint8Array> {
   const { readable, writable } = length === null || isChunked ? new IdentityTransformStream() : new FixedLengthStream(length);
@@ -61,26 +59,14 @@ export function streamBody(
 }
 
 /** Delivers the parts of an answer in order. */
-export async function deliverAnswer(answered: Answer, size: number, deliver: Deliver, sink: Sink): Promise<void> {
-  switch (answered.kind) {
-    case "full":
-      return deliver(0, size, sink);
-    case "partial":
-      return deliver(answered.span.offset, answered.span.length, sink);
-    case "multipart":
-      for (const part of answered.layout.parts) {
-        await sink.write(part.head);
-        await deliver(part.span.offset, part.span.length, sink);
-      }
-      return sink.write(answered.layout.tail);
-    case "not-modified":
-    case "precondition-failed":
-    case "unsatisfiable":
+export async function deliverAnswer(answered: AnswerWithBody, size: number, deliver: Deliver, sink: Sink): Promise<void> {
+  if (answered.kind === "full") return deliver(0, size, sink);
+  if (answered.kind === "partial") return deliver(answered.span.offset, answered.span.length, sink);
+  for (const { head, span } of answered.layout.parts) {
+    await sink.write(head);
+    await deliver(span.offset, span.length, sink);
   }
-}
-
-export function deliverFrom(reading: Reading): Deliver {
-  return (offset, length, sink) => reading.deliver(offset, offset + length, sink);
+  return sink.write(answered.layout.tail);
 }
 
 /** Reads all of `stream`, in large chunks that stay as they are. */

@@ -5,7 +5,7 @@ import { type Client, isLengthBlind } from "../shared/client.ts";
 import type { ServeDependencies } from "../shared/dependencies.ts";
 import { createCheckedSink } from "../judge/checked-sink.ts";
 import { passNatively, rangeToPass } from "./natively.ts";
-import { passedHeaders } from "./passed-headers.ts";
+import { passedHeaders } from "./head.ts";
 
 /** Encoded, or long and without a length: passed on as it is, neither stored nor shared; a clean end only where nothing speaks against it. */
 export async function passThrough(client: Client, target: Target, deps: ServeDependencies): Promise<Response> {
@@ -25,7 +25,7 @@ export async function passThrough(client: Client, target: Target, deps: ServeDep
   }
   const isPlain = representation.contentEncoding === undefined;
   const isChunked = representation.size === undefined || isLengthBlind(client);
-  const body = streamBody(client, { length: representation.size ?? null, isChunked }, async (sink) => {
+  const body = streamBody(client, representation.size ?? null, isChunked, async (sink) => {
     try {
       // What is known of a file is known of its bytes, not of an encoding.
       const checked = isPlain ? await createCheckedSink(target, representation, deps, sink) : null;

@@ -1,6 +1,7 @@
 import type { Config } from "../../config/config.ts";
 import type { Fills } from "../../fill/fills.ts";
 import type { NativeStore } from "../../fill/native-store.ts";
+import type { CacheStatus } from "../../http/cache-status.ts";
 import type { Repositories } from "../../metadata/ports/repositories.ts";
 import type { ObjectStore } from "../../store/object-store.ts";
 import type { Upstreams } from "../../upstream/upstream.ts";
@@ -22,4 +23,15 @@ export interface ServeDependencies {
   /** `bytes` of a stored object (or of one being stored) go out. */
   readonly onUse: (key: string, bytes: number) => void;
   readonly log: (message: string) => void;
+}
+
+/** What a step of serving comes to: the answer, or that the store is to be looked at again. */
+export type Outcome = Response | LookAgain;
+
+export interface LookAgain {
+  readonly kind: "look-again";
+  /** What lies there now is the answer, with this status: it was stored or confirmed a moment ago. */
+  readonly settled?: CacheStatus;
+  /** The key of what a generation names and the store no longer has: the repository fetches it again. */
+  readonly lost?: string;
 }
