@@ -11,7 +11,7 @@ import { createShard, type LedgerPage, type Shard, type SweepReport } from "./sh
 /** What a ledger's Durable Object works with. */
 export interface LedgerObjectDependencies {
   readonly config: Config;
-  /** The store without `Retention.watch`: the ledger removes its own rows of what it deletes. */
+  /** The store without `watch` of createRetention: the ledger removes its own rows of what it deletes. */
   readonly store: ObjectStore;
   /** The Durable Object of this class with that name. */
   readonly ledger: (name: string) => DurableObjectStub<LedgerObjectBase<unknown>>;

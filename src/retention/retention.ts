@@ -45,9 +45,6 @@ export interface RetentionDependencies {
 }
 
 /** An isolate's side of the retention. It collects uses and news, and calls the ledger as rarely as it can. */
-export type Retention = ReturnType<typeof createRetention>;
-
-/** One for each isolate. */
 export function createRetention(deps: RetentionDependencies) {
   const { ledger, budget, classOf, now, sleep, waitUntil, log } = deps;
   /** Oldest first; of each version only the latest. */

@@ -18,8 +18,6 @@ export interface UpstreamsDependencies extends Omit<ExchangeDependencies, "slots
   readonly onEvent: (event: UpstreamEvent) => void;
 }
 
-export type MonitoredUpstreams = ReturnType<typeof createUpstreams>;
-
 /**
  * `Upstreams` over `deps.fetch`, which remember how each upstream fared: order, breaker, retries and resumes. All requests of an isolate share them, so
  * they hold plain data only: on Workers a request may not use another request's stream, signal or promise.

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { createRetention, type Retention } from "../../../src/retention/retention.ts";
+import { createRetention } from "../../../src/retention/retention.ts";
 import { newVersion } from "../../../src/store/keys.ts";
 import type { ObjectStore } from "../../../src/store/object-store.ts";
 import { createLedgers, DAY_MS, type Ledgers } from "../../support/ledgers.ts";
@@ -14,7 +14,7 @@ interface World {
   readonly store: MemoryStore;
   readonly watched: ObjectStore;
   readonly ledgers: Ledgers;
-  readonly retention: Retention;
+  readonly retention: ReturnType<typeof createRetention>;
   /** Calls of the ledger by this isolate. */
   readonly calls: string[];
   pass(ms: number): void;

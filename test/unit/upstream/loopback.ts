@@ -4,7 +4,6 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { onTestFinished } from "vitest";
 import type { Mirror } from "../../../src/config/config.ts";
-import type { MonitoredUpstreams } from "../../../src/upstream/create-upstreams.ts";
 import { createUpstreams } from "../../../src/upstream/create-upstreams.ts";
 import type { ByteSource, UpstreamAnswer, UpstreamEvent, UpstreamRequest } from "../../../src/upstream/upstream.ts";
 
@@ -78,7 +77,7 @@ export function mirrorOf(urls: readonly string[], more: Partial<Mirror> = {}): M
 }
 
 export interface Bench {
-  readonly upstreams: MonitoredUpstreams;
+  readonly upstreams: ReturnType<typeof createUpstreams>;
   readonly events: UpstreamEvent[];
   readonly clock: { now: number };
   /** Asks for `f.rpm`, a package. */
