@@ -20,25 +20,12 @@ const FIRST_RECORDS = 1024;
 export const MAX_RECORDS = 750_000;
 
 /** What a table says of a path. */
-export interface Digest {
-  /** Bytes. */
-  readonly size: number;
-  /** Lower-case hex. */
-  readonly sha256: string;
-}
+export type Digest = Omit<NamedPackage, "path">;
+
+export type TableBuilder = ReturnType<typeof createTableBuilder>;
 
 /** Collects records in memory, in any order, and writes them as a table. */
-export interface TableBuilder {
-  /** False: the table is full, and the record is not in it. */
-  add(named: NamedPackage): boolean;
-  /** Adds all records of whole pages of another table. False: the table is full, and not all are in it. */
-  addPages(pages: Uint8Array): boolean;
-  readonly count: number;
-  /** The number of pages, and the pages in order: each part is whole pages, of `maxBytes` at most, and valid until the next is asked for. */
-  finish(maxBytes: number): { readonly pages: number; readonly parts: Iterable<Uint8Array> };
-}
-
-export function createTableBuilder(): TableBuilder {
+export function createTableBuilder() {
   let records = new Uint8Array(FIRST_RECORDS * RECORD_BYTES);
   let count = 0;
   const room = (): Uint8Array | null => {
@@ -51,13 +38,15 @@ export function createTableBuilder(): TableBuilder {
     return records.subarray(count * RECORD_BYTES, ++count * RECORD_BYTES);
   };
   return {
-    add({ path, size, sha256 }) {
+    /** False: the table is full, and the record is not in it. */
+    add({ path, size, sha256 }: NamedPackage): boolean {
       const record = room();
       if (record === null) return false;
       writeRecord(record, fingerprint(path), { size, sha256 });
       return true;
     },
-    addPages(pages) {
+    /** Adds all records of whole pages of another table. False: the table is full, and not all are in it. */
+    addPages(pages: Uint8Array): boolean {
       for (const found of recordsOf(pages)) {
         const record = room();
         if (record === null) return false;
@@ -68,7 +57,8 @@ export function createTableBuilder(): TableBuilder {
     get count() {
       return count;
     },
-    finish(maxBytes) {
+    /** The number of pages, and the pages in order: each part is whole pages, of `maxBytes` at most, and valid until the next is asked for. */
+    finish(maxBytes: number): { readonly pages: number; readonly parts: Iterable<Uint8Array> } {
       const sorted = sortRecords(records, count);
       let pages = Math.max(1, Math.ceil(sorted.length / AVERAGE_RECORDS));
       while (!fits(sorted, records, pages)) pages *= 2;

@@ -1,7 +1,5 @@
-import type { Mirror } from "../../config/config.ts";
 import type { RepositoryKind, RepositoryPlace } from "../../route/place.ts";
 import { newVersion } from "../../store/keys.ts";
-import type { ObjectStore } from "../../store/object-store.ts";
 import { readObject, readPart } from "../../store/read-object.ts";
 import { chooseIndexes, type Index } from "./choose-indexes.ts";
 import { decompress } from "../formats/decompress.ts";
@@ -14,8 +12,7 @@ import { parsePacmanDatabase } from "../formats/parse-pacman-database.ts";
 import type { NamedPackage } from "../formats/named-package.ts";
 import { parsePrimary } from "../formats/parse-primary.ts";
 import type { KeptState } from "../ports/kept-state.ts";
-import type { Log } from "../ports/log.ts";
-import { settleProvisional } from "./settle-provisional.ts";
+import { type SettleDependencies, settleProvisional } from "./settle-provisional.ts";
 import { tableKey, type TableRef } from "./table-directory.ts";
 
 /** The largest index in the wild (a primary.xml of all of Fedora) is below 300 MB. */
@@ -30,30 +27,10 @@ export interface DirectoryPort {
   settled(base: string, paths: readonly string[]): Promise<void>;
 }
 
-/** Builds a digest table for each generation: what its indexes say of packages. */
-export interface IndexTables {
-  /**
-   * Builds the table of a root from the indexes that it names, unless the stored one was made of the same. Once this resolves the heads of packages
-   * whose digest changed are deleted. Never rejects: where no table can be built the log says why, and packages are judged by their structure.
-   */
-  prepare(place: RepositoryPlace, next: RootContent, members: Members): Promise<void>;
-  /**
-   * If `prepare` will build a first table or a larger one: marks the directory's folder as building, so that fills wait for the table. Never rejects.
-   */
-  announce(place: RepositoryPlace, next: RootContent, members: Members): Promise<void>;
-}
-
-export interface IndexTablesDependencies {
-  readonly mirror: Mirror;
-  readonly store: ObjectStore;
+export interface IndexTablesDependencies extends SettleDependencies {
   readonly kept: KeptState;
   readonly directory: DirectoryPort;
-  /** Notes that a version stored under the key proved to be other bytes than its index names. */
-  readonly taint: (key: string, version: string) => Promise<void>;
-  /** Configured length of slices; tables are cut at the last whole page before it. */
-  readonly sliceBytes: number;
   readonly now: () => number;
-  readonly log: Log;
 }
 
 /** The table of one root, and the `id`s of the indexes that it was made of, sorted. */
@@ -62,27 +39,35 @@ interface OwnTable {
   readonly digests: readonly string[];
 }
 
-export function createIndexTables(deps: IndexTablesDependencies): IndexTables {
+export type IndexTables = ReturnType<typeof createIndexTables>;
+
+/** Builds a digest table for each generation: what its indexes say of packages. */
+export function createIndexTables(deps: IndexTablesDependencies) {
   const { directory, kept, log, mirror, now, store } = deps;
+  /** Tables are cut at the last whole page. */
   const sliceBytes = Math.max(PAGE_BYTES, deps.sliceBytes - (deps.sliceBytes % PAGE_BYTES));
+  const logError = (message: string) => log("error", `${mirror.name}: ${message}`);
   let queue = Promise.resolve();
 
   return {
-    prepare(place, next, members) {
+    /**
+     * Builds the table of a root from the indexes that it names, unless the stored one was made of the same. Once this resolves the heads of packages
+     * whose digest changed are deleted. Never rejects: where no table can be built the log says why, and packages are judged by their structure.
+     */
+    prepare(place: RepositoryPlace, next: RootContent, members: Members): Promise<void> {
       queue = queue
         .then(() => follow(place, next, members))
-        .catch((error: unknown) => {
-          log("error", `${mirror.name}: cannot build the digest table of ${place.root}: ${String(error)}`);
-        });
+        .catch((error: unknown) => logError(`cannot build the digest table of ${place.root}: ${String(error)}`));
       return queue;
     },
-    async announce(place, next, members) {
-      const own = loadOwn(place.root);
-      const count = chooseIndexes(place, next, members).length;
-      if (count <= (own?.digests.length ?? 0)) return;
-      await directory.building(place.base).catch((error: unknown) => {
-        log("error", `${mirror.name}: cannot announce the digest table of ${place.root}: ${String(error)}`);
-      });
+
+    /**
+     * If `prepare` will build a first table or a larger one: marks the directory's folder as building, so that fills wait for the table. Never rejects.
+     */
+    async announce(place: RepositoryPlace, next: RootContent, members: Members): Promise<void> {
+      if (!isLarger(chooseIndexes(place, next, members), loadOwn(place.root))) return;
+      const announced = directory.building(place.base);
+      await announced.catch((error: unknown) => logError(`cannot announce the digest table of ${place.root}: ${String(error)}`));
     },
   };
 
@@ -93,18 +78,15 @@ export function createIndexTables(deps: IndexTablesDependencies): IndexTables {
     if (own === null && indexes.length === 0) return;
     const isUnchanged = own !== null && digests.join() === own.digests.join();
     if (isUnchanged && (await isStored(own.table))) return;
-    // Fills wait only for a table of more indexes: else the published one holds until the swap, and no client knows the next packages before.
-    if (digests.length > (own?.digests.length ?? 0)) await directory.building(place.base);
+    // Otherwise the published table stays right: no client can know the new packages before the swap.
+    if (isLarger(indexes, own)) await directory.building(place.base);
     const built = await build(place, next, indexes, members, own?.table ?? null);
     if (built === null) kept.remove(`table:${place.root}`);
     else kept.save(`table:${place.root}`, JSON.stringify({ table: built.table, digests } satisfies OwnTable));
     const merged = await merge(place);
     const asked = await directory.publish(place.base, merged);
     const changed = built === null ? [] : await stillChanged(built.changed, merged, built.table);
-    await deleteHeads(
-      changed.map(({ path }) => path),
-      place.base,
-    );
+    await deleteHeads(changed, place.base);
     if (merged !== null && asked.length > 0) {
       const below = asked.map((path) => (place.base === "" ? path : path.slice(place.base.length + 1)));
       await settleProvisional(below, place.base, await loadTable(merged), deps);
@@ -131,11 +113,11 @@ export function createIndexTables(deps: IndexTablesDependencies): IndexTables {
       if (isChanged) changed.push({ path: named.path, old: before });
     };
     for (const index of indexes) {
-      // oxlint-disable-next-line no-await-in-loop -- one index at a time keeps memory flat
+      // One index at a time keeps memory flat.
       const reason = await readIndex(place, root, index, members, add);
       const why = isFull ? `it names more than ${MAX_RECORDS} packages` : reason;
       if (why === null) continue;
-      log("error", `${mirror.name}: no digest table of ${place.root}: ${index.path}: ${why}`);
+      logError(`no digest table of ${place.root}: ${index.path}: ${why}`);
       return null;
     }
     return { table: await storeTable(builder), changed };
@@ -168,19 +150,10 @@ export function createIndexTables(deps: IndexTablesDependencies): IndexTables {
     const version = newVersion();
     const { pages, parts } = builder.finish(sliceBytes);
     let index = 0;
-    // oxlint-disable-next-line no-await-in-loop -- one part in memory at a time
     for (const part of parts) await store.putSlice(version, index++, part);
     const table = { version, pages, sliceBytes };
-    const object = {
-      version,
-      size: pages * PAGE_BYTES,
-      sliceBytes,
-      contentType: "application/octet-stream",
-      upstream: "",
-      storedAt: now(),
-      verified: "none",
-    } as const;
-    await store.put(tableKey(table), object, new Uint8Array());
+    const facts = { contentType: "application/octet-stream", upstream: "", storedAt: now(), verified: "none" } as const;
+    await store.put(tableKey(table), { version, size: pages * PAGE_BYTES, sliceBytes, ...facts }, new Uint8Array());
     return table;
   }
 
@@ -189,11 +162,8 @@ export function createIndexTables(deps: IndexTablesDependencies): IndexTables {
    * too many.
    */
   async function merge(place: RepositoryPlace): Promise<TableRef | null> {
-    const roots = kept
-      .keys()
-      .filter((key) => key.startsWith("table:"))
-      .map((key) => loadOwn(key.slice("table:".length))?.table);
-    const tables = roots.filter((table) => table !== undefined);
+    const roots = kept.keys().flatMap((key) => (key.startsWith("table:") ? [key.slice("table:".length)] : []));
+    const tables = roots.flatMap((root) => loadOwn(root)?.table ?? []);
     const before = kept.load("merged");
     kept.remove("merged");
     if (before !== null) await store.delete([before]);
@@ -202,7 +172,7 @@ export function createIndexTables(deps: IndexTablesDependencies): IndexTables {
     for (const table of tables) {
       for (const part of await loadParts(table)) {
         if (builder.addPages(part)) continue;
-        log("error", `${mirror.name}: no digest table below ${place.base}: its roots together name more than ${MAX_RECORDS} packages`);
+        logError(`no digest table below ${place.base}: its roots together name more than ${MAX_RECORDS} packages`);
         return null;
       }
     }
@@ -218,11 +188,11 @@ export function createIndexTables(deps: IndexTablesDependencies): IndexTables {
     return changed.filter(({ path, old }) => !known(path).some(({ sha256 }) => old.some((one) => one.sha256 === sha256)));
   }
 
-  async function deleteHeads(paths: readonly string[], base: string): Promise<void> {
-    if (paths.length > 0) log("info", `${mirror.name}: ${paths.length} packages below ${base} have new digests, e.g. ${paths[0]}`);
-    const keys = paths.map((path) => `${mirror.name}/${join(base, path)}`);
+  async function deleteHeads(changed: readonly Changed[], base: string): Promise<void> {
+    const [first] = changed;
+    if (first !== undefined) log("info", `${mirror.name}: ${changed.length} packages below ${base} have new digests, e.g. ${first.path}`);
+    const keys = changed.map(({ path }) => `${mirror.name}/${join(base, path)}`);
     for (let at = 0; at < keys.length; at += DELETE_AT_ONCE) {
-      // oxlint-disable-next-line no-await-in-loop -- a store takes only so many keys in one call
       await store.delete(keys.slice(at, at + DELETE_AT_ONCE));
     }
   }
@@ -246,13 +216,16 @@ export function createIndexTables(deps: IndexTablesDependencies): IndexTables {
   async function loadParts(table: TableRef): Promise<readonly Uint8Array[]> {
     const [parts, size]: [Uint8Array[], number] = [[], table.pages * PAGE_BYTES];
     for (let at = 0; at < size; at += table.sliceBytes) {
-      // oxlint-disable-next-line no-await-in-loop -- in order
       const part = await readPart(store, tableKey(table), table, at, Math.min(table.sliceBytes, size - at));
       if (part === null) return [];
       parts.push(part);
     }
     return parts;
   }
+}
+
+function isLarger(indexes: readonly Index[], own: OwnTable | null): boolean {
+  return indexes.length > (own?.digests.length ?? 0);
 }
 
 function parserOf(kind: RepositoryKind): typeof parsePackages {

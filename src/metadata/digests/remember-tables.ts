@@ -1,3 +1,4 @@
+import { foldersAbove } from "../formats/repository-path.ts";
 import type { Listed, Lookup } from "./table-directory.ts";
 
 /** A listing is remembered for METADATA_TTL, but never longer than this. */
@@ -17,23 +18,21 @@ export interface RememberDependencies {
   readonly now: () => number;
 }
 
-/** The listing of one mirror. */
-interface Memory {
-  /** Milliseconds since the epoch. */
+/** The listing of one mirror; `until` in milliseconds since the epoch, `asked`: paths that were answered from it. */
+interface Remembered {
   readonly until: number;
   readonly byBase: ReadonlyMap<string, Listed>;
-  /** Paths that were answered from it. */
   readonly asked: Set<string>;
 }
 
 /**
- * Answers from the directory's listing of a moment ago, so that a cold package costs no call of its own. Only where that lists a table: a folder
- * without one may be getting it now. A caller that asks for the same path again doubts the answer, and gets the directory's own.
+ * Answers from the directory's listing of a moment ago, so that a cold package costs no call of its own. Asks the directory itself if the listing has no
+ * table for the folder (one may be under way), or if a path is looked up twice (the table did not name it).
  */
 export function rememberTables({ listings, lookUp, ttlMs, now }: RememberDependencies): LookUpTable {
-  const memories = new Map<string, Memory>();
+  const memories = new Map<string, Remembered>();
 
-  async function recall(mirror: string): Promise<Memory | null> {
+  async function recall(mirror: string): Promise<Remembered | null> {
     const known = memories.get(mirror);
     if (known !== undefined && now() < known.until) return known;
     const listed = await listings(mirror);
@@ -52,19 +51,11 @@ export function rememberTables({ listings, lookUp, ttlMs, now }: RememberDepende
       return lookUp(mirror, path, 0);
     }
     const memory = await recall(mirror);
-    const found = memory === null ? undefined : nearest(path, memory.byBase);
+    const base = foldersAbove(path).find((folder) => memory?.byBase.has(folder));
+    const found = memory?.byBase.get(base ?? "");
     if (memory === null || found === undefined || found.building || found.table === null) return lookUp(mirror, path, 0);
     if (memory.asked.size < MAX_ASKED) memory.asked.add(path);
     else memories.delete(mirror);
     return { ...found, remembered: true };
   };
-}
-
-/** The listing of the nearest folder above the path. */
-function nearest(path: string, byBase: ReadonlyMap<string, Listed>): Listed | undefined {
-  for (let slash = path.lastIndexOf("/"); slash > 0; slash = path.lastIndexOf("/", slash - 1)) {
-    const found = byBase.get(path.slice(0, slash));
-    if (found !== undefined) return found;
-  }
-  return byBase.get("");
 }

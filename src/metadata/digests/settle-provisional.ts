@@ -29,20 +29,17 @@ export async function settleProvisional(
 ): Promise<void> {
   for (const path of paths) {
     const key = `${mirror.name}/${join(base, path)}`;
-    // oxlint-disable-next-line no-await-in-loop -- few, and behind everything else
     const object = await store.head(key);
     if (object?.provisional !== true) continue;
     const digests = digestsOf(path);
     if (digests.length === 0 || digests.some((digest) => isPublishedFile(object, digest))) {
       const verified = digests.some(({ sha256 }) => sha256 === object.sha256) ? "digest" : object.verified;
-      // oxlint-disable-next-line no-await-in-loop
       await rewriteObject(store, key, object.version, sliceBytes, ({ provisional: _settled, ...rest }) => ({ ...rest, verified }));
       continue;
     }
     log("warn", `${mirror.name}: ${join(base, path)} was stored before its digest was known and is not the published file: deleted`);
-    // oxlint-disable-next-line no-await-in-loop -- before the delete: a client must not resume the bad bytes by their date
+    // Before the delete: a client must not resume the bad bytes by their date.
     await taint(key, object.version);
-    // oxlint-disable-next-line no-await-in-loop
     await store.delete([key]);
   }
 }

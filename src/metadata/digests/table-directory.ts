@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import type { Timer } from "../../clock/timer.ts";
+import { foldersAbove } from "../formats/repository-path.ts";
 import type { KeptState } from "../ports/kept-state.ts";
 
 /** Where a digest table lies: `pages` pages of PAGE_BYTES in slices of `sliceBytes` (whole pages) under the version. */
@@ -41,64 +42,62 @@ export type Listed = Lookup & { readonly base: string };
 /** With more folders than this there is no listing of all. */
 const MAX_LISTED = 500;
 
-/** Which table knows the packages below which folder: one directory per mirror. */
-export interface TableDirectory {
-  /** Marks a first or larger table for packages below `base` as being built. */
-  building(base: string): void;
-  /**
-   * Sets the table for packages below `base` (null: none) and ends its building. Returns the paths that were looked up in vain while it was built:
-   * they stay noted until `settled`, so that a build that fails, or a restart, leaves none out.
-   */
-  publish(base: string, table: TableRef | null): readonly string[];
-  /** Forgets these paths: what was stored under them has been compared with the published table. */
-  settled(base: string, paths: readonly string[]): void;
-  /**
-   * The table that covers a path. While one is being built, waits up to `waitMs` milliseconds for it, and notes the path where that is not enough.
-   */
-  lookUp(path: string, waitMs: number): Promise<Lookup>;
-  /** What there is of all folders; null: they are too many to send. */
-  listings(): readonly Listed[] | null;
-}
+export type TableDirectory = ReturnType<typeof createTableDirectory>;
 
-export function createTableDirectory(deps: {
+/** Which table knows the packages below which folder: one directory per mirror. */
+export function createTableDirectory({
+  kept,
+  timer,
+  now,
+}: {
   readonly kept: KeptState;
   readonly timer: Timer;
   readonly now: () => number;
-}): TableDirectory {
-  const { kept, timer, now } = deps;
+}) {
   const asked = keptAsked(kept);
   const waiting = new Map<string, Set<() => void>>();
 
   return {
-    building(base) {
+    /** Marks a first or larger table for packages below `base` as being built. */
+    building(base: string): void {
       save(base, { table: load(base)?.table ?? null, buildingSince: now() });
     },
-    publish(base, table) {
+    /**
+     * Sets the table for packages below `base` (null: none) and ends its building. Returns the paths that were looked up in vain while it was built:
+     * they stay noted until `settled`, so that a build that fails, or a restart, leaves none out.
+     */
+    publish(base: string, table: TableRef | null): readonly string[] {
       save(base, { table, buildingSince: null });
       for (const wake of waiting.get(base) ?? []) wake();
       waiting.delete(base);
       return [...(asked.get(base) ?? [])];
     },
-    settled(base, paths) {
+    /** Forgets these paths: what was stored under them has been compared with the published table. */
+    settled(base: string, paths: readonly string[]): void {
       for (const path of paths) {
         asked.get(base)?.delete(path);
         kept.remove(askedKey(base, path));
       }
     },
-    async lookUp(path, waitMs) {
-      const base = baseOf(path);
-      if (base === null) return { base, table: null, building: false };
+    /** The table that covers a path. While one is being built, waits up to `waitMs` for it, and notes the path where that is not enough. */
+    async lookUp(path: string, waitMs: number): Promise<Lookup> {
+      const base = foldersAbove(path).find((folder) => kept.load(`${LISTING_KEY}${folder}`) !== null);
+      if (base === undefined) return { base: null, table: null, building: false };
       if (isBuilding(base) && waitMs > 0) await landed(base, waitMs);
-      const building = isBuilding(base);
-      if (building) note(base, path);
-      return { base, table: load(base)?.table ?? null, building };
+      const listed = listingOf(base);
+      if (listed.building) note(base, path);
+      return listed;
     },
-    listings() {
+    /** What there is of all folders; null: they are too many to send. */
+    listings(): readonly Listed[] | null {
       const bases = kept.keys().flatMap((key) => (key.startsWith(LISTING_KEY) ? [key.slice(LISTING_KEY.length)] : []));
-      if (bases.length > MAX_LISTED) return null;
-      return bases.map((base) => ({ base, table: load(base)?.table ?? null, building: isBuilding(base) }));
+      return bases.length > MAX_LISTED ? null : bases.map(listingOf);
     },
   };
+
+  function listingOf(base: string): Listed {
+    return { base, table: load(base)?.table ?? null, building: isBuilding(base) };
+  }
 
   function load(base: string): Listing | null {
     const parsed = v.safeParse(LISTING, kept.load(`${LISTING_KEY}${base}`));
@@ -107,15 +106,6 @@ export function createTableDirectory(deps: {
 
   function save(base: string, listing: Listing): void {
     kept.save(`${LISTING_KEY}${base}`, JSON.stringify(listing));
-  }
-
-  /** The nearest folder above the path that has a listing. */
-  function baseOf(path: string): string | null {
-    for (let slash = path.lastIndexOf("/"); ; slash = path.lastIndexOf("/", slash - 1)) {
-      const base = path.slice(0, Math.max(slash, 0));
-      if (kept.load(`${LISTING_KEY}${base}`) !== null) return base;
-      if (slash <= 0) return base === "" || kept.load(LISTING_KEY) === null ? null : "";
-    }
   }
 
   function isBuilding(base: string): boolean {
