@@ -7,16 +7,14 @@ const GAP = 4;
 /** The least height of a bar above 0, so that it is visible. */
 const MIN_BAR = 1.5;
 
-/** One mirror's bytes served, as a bar for each of `days`: at the bottom bytes from the store, on top bytes that had to be fetched. Days without counts stay empty. */
-export function DayChart({
-  mirror,
-  days,
-  counts,
-}: {
+interface DayChartProps {
   readonly mirror: string;
   readonly days: readonly string[];
   readonly counts: readonly DayCount[];
-}) {
+}
+
+/** One mirror's bytes served, as a bar for each of `days`: at the bottom bytes from the store, on top bytes that had to be fetched. Days without counts stay empty. */
+export function DayChart({ mirror, days, counts }: DayChartProps) {
   const most = Math.max(1, ...counts.map(({ served }) => served));
   const scale = (bytes: number) => (bytes === 0 ? 0 : Math.max(MIN_BAR, (bytes / most) * HEIGHT));
   const step = WIDTH / days.length;
@@ -30,14 +28,14 @@ export function DayChart({
         {days.map((day, at) => {
           const one = counts.find((count) => count.day === day);
           if (one === undefined) return null;
-          const held = scale(one.saved);
+          const stored = scale(one.saved);
           const fetched = scale(one.served - one.saved);
           const bar = { x: at * step + GAP / 2, width: step - GAP };
           return (
             <g>
               <title>{`${day}: ${formatBytes(one.served)} served, ${formatBytes(one.saved)} of it from the store`}</title>
-              <rect class="bar-held" {...bar} y={HEIGHT - held} height={held} />
-              <rect class="bar-fetched" {...bar} y={HEIGHT - held - fetched} height={fetched} />
+              <rect class="bar-held" {...bar} y={HEIGHT - stored} height={stored} />
+              <rect class="bar-fetched" {...bar} y={HEIGHT - stored - fetched} height={fetched} />
             </g>
           );
         })}

@@ -19,8 +19,6 @@ export interface DistroSetup {
   readonly systems: readonly string[];
   /** Which field of os-release names the release in the sources, and an example for pages that do not know the visitor's release. */
   readonly release: { readonly from: "codename" | "version" | "major"; readonly example: string };
-  /** The file for the sources; for apk the distribution's own file, in which only the addresses change. */
-  readonly file: string;
   /** Sources by release. The first match holds: a release's name, a prefix such as `15.*`, or `*` for all. */
   readonly variants: readonly { readonly match: string; readonly sources: (places: Places, release: string) => string }[];
   /** Which of the distribution's own sources the script turns off: an extended regular expression that matches such a stanza. */
@@ -29,8 +27,6 @@ export interface DistroSetup {
 
 /** Stands for the release in a script; the script finds out the client's own and replaces this. */
 export const RELEASE_MARK = "@RELEASE@";
-
-const KEYS = "file:///etc/pki/rpm-gpg/RPM-GPG-KEY";
 
 /** Matches an archive at the top of a server or in its `pub/`. A deeper folder, such as `/linux/debian`, is a third party's archive. */
 const archive = (name: string): string => `://[^/ ]+(/pub)?/${name}/?`;
@@ -44,7 +40,6 @@ export const SETUPS: Readonly<Record<Exclude<Distro, "koji">, DistroSetup>> = {
     manager: "apt",
     systems: ["debian"],
     release: { from: "codename", example: "trixie" },
-    file: "/etc/apt/sources.list.d/lazy-mirror-@NAME@.sources",
     variants: [
       { match: "sid", sources: ({ base }) => debStanza(base, "sid", "debian") },
       {
@@ -62,7 +57,6 @@ export const SETUPS: Readonly<Record<Exclude<Distro, "koji">, DistroSetup>> = {
     manager: "apt",
     systems: ["debian"],
     release: { from: "codename", example: "trixie" },
-    file: "/etc/apt/sources.list.d/lazy-mirror-@NAME@.sources",
     variants: [{ match: "*", sources: ({ base }, release) => debStanza(base, `${release}-security`, "debian") }],
     replaces: archive("debian-security"),
   },
@@ -70,7 +64,6 @@ export const SETUPS: Readonly<Record<Exclude<Distro, "koji">, DistroSetup>> = {
     manager: "apt",
     systems: ["ubuntu"],
     release: { from: "codename", example: "noble" },
-    file: "/etc/apt/sources.list.d/lazy-mirror-@NAME@.sources",
     variants: [
       {
         match: "*",
@@ -84,20 +77,17 @@ export const SETUPS: Readonly<Record<Exclude<Distro, "koji">, DistroSetup>> = {
     manager: "dnf",
     systems: ["fedora"],
     release: { from: "version", example: "43" },
-    file: "/etc/yum.repos.d/lazy-mirror-@NAME@.repo",
     variants: [
       {
         match: "rawhide",
-        sources: (places) => repo(places, { rawhide: "development/rawhide/Everything/$basearch/os/" }, `${KEYS}-fedora-rawhide-$basearch`),
+        sources: repositories({ rawhide: "development/rawhide/Everything/$basearch/os/" }, "fedora-rawhide-$basearch"),
       },
       {
         match: "*",
-        sources: (places) =>
-          repo(
-            places,
-            { fedora: "releases/$releasever/Everything/$basearch/os/", updates: "updates/$releasever/Everything/$basearch/" },
-            `${KEYS}-fedora-$releasever-$basearch`,
-          ),
+        sources: repositories(
+          { fedora: "releases/$releasever/Everything/$basearch/os/", updates: "updates/$releasever/Everything/$basearch/" },
+          "fedora-$releasever-$basearch",
+        ),
       },
     ],
     replaces: String.raw`^\[(fedora|updates|rawhide)\]`,
@@ -106,88 +96,44 @@ export const SETUPS: Readonly<Record<Exclude<Distro, "koji">, DistroSetup>> = {
     manager: "dnf",
     systems: ["rhel", "centos", "rocky", "almalinux", "ol"],
     release: { from: "major", example: "10" },
-    file: "/etc/yum.repos.d/lazy-mirror-@NAME@.repo",
-    variants: [
-      { match: "*", sources: (places, release) => repo(places, { epel: `${release}/Everything/$basearch/` }, `${KEYS}-EPEL-${release}`) },
-    ],
+    variants: [{ match: "*", sources: repositories({ epel: `${RELEASE_MARK}/Everything/$basearch/` }, `EPEL-${RELEASE_MARK}`) }],
     replaces: String.raw`^\[epel\]`,
   },
-  "centos-stream": {
-    manager: "dnf",
-    systems: ["centos"],
-    release: { from: "major", example: "10" },
-    file: "/etc/yum.repos.d/lazy-mirror-@NAME@.repo",
-    variants: [
-      { match: "9", sources: (places) => repo(places, elTrees("9-stream", ["BaseOS", "AppStream"]), `${KEYS}-centosofficial`) },
-      {
-        match: "*",
-        sources: (places, release) => repo(places, elTrees(`${release}-stream`, ["BaseOS", "AppStream"]), `${KEYS}-centosofficial-SHA256`),
-      },
-    ],
-    replaces: String.raw`^\[(baseos|appstream)\]`,
-  },
-  rocky: {
-    manager: "dnf",
-    systems: ["rocky"],
-    release: { from: "major", example: "10" },
-    file: "/etc/yum.repos.d/lazy-mirror-@NAME@.repo",
-    variants: [
-      {
-        match: "8",
-        sources: (places) => repo(places, elTrees("$releasever", ["BaseOS", "AppStream", "extras"]), `${KEYS}-rockyofficial`),
-      },
-      {
-        match: "*",
-        sources: (places, release) => repo(places, elTrees("$releasever", ["BaseOS", "AppStream", "extras"]), `${KEYS}-Rocky-${release}`),
-      },
-    ],
-    replaces: String.raw`^\[(baseos|appstream|extras)\]`,
-  },
-  almalinux: {
-    manager: "dnf",
-    systems: ["almalinux"],
-    release: { from: "major", example: "10" },
-    file: "/etc/yum.repos.d/lazy-mirror-@NAME@.repo",
-    variants: [
-      { match: "8", sources: (places) => repo(places, elTrees("$releasever", ["BaseOS", "AppStream", "extras"]), `${KEYS}-AlmaLinux`) },
-      {
-        match: "*",
-        sources: (places, release) =>
-          repo(places, elTrees("$releasever", ["BaseOS", "AppStream", "extras"]), `${KEYS}-AlmaLinux-${release}`),
-      },
-    ],
-    replaces: String.raw`^\[(baseos|appstream|extras)\]`,
-  },
+  "centos-stream": enterpriseLinux("centos", `${RELEASE_MARK}-stream`, ["BaseOS", "AppStream"], {
+    9: "centosofficial",
+    "*": "centosofficial-SHA256",
+  }),
+  rocky: enterpriseLinux("rocky", "$releasever", ["BaseOS", "AppStream", "extras"], { 8: "rockyofficial", "*": `Rocky-${RELEASE_MARK}` }),
+  almalinux: enterpriseLinux("almalinux", "$releasever", ["BaseOS", "AppStream", "extras"], {
+    8: "AlmaLinux",
+    "*": `AlmaLinux-${RELEASE_MARK}`,
+  }),
   opensuse: {
     manager: "zypper",
     systems: ["opensuse-leap", "opensuse-tumbleweed"],
     release: { from: "version", example: "tumbleweed" },
-    file: "/etc/zypp/repos.d/lazy-mirror-@NAME@.repo",
     variants: [
       {
         match: "tumbleweed",
-        sources: (places) =>
-          repo(places, { oss: "tumbleweed/repo/oss/", "non-oss": "tumbleweed/repo/non-oss/", update: "update/tumbleweed/" }),
+        sources: repositories({ oss: "tumbleweed/repo/oss/", "non-oss": "tumbleweed/repo/non-oss/", update: "update/tumbleweed/" }),
       },
       {
         match: "15.*",
-        sources: (places) =>
-          repo(places, {
-            oss: "distribution/leap/$releasever/repo/oss/",
-            "non-oss": "distribution/leap/$releasever/repo/non-oss/",
-            update: "update/leap/$releasever/oss/",
-            "update-non-oss": "update/leap/$releasever/non-oss/",
-            "update-sle": "update/leap/$releasever/sle/",
-            "update-backports": "update/leap/$releasever/backports/",
-          }),
+        sources: repositories({
+          oss: "distribution/leap/$releasever/repo/oss/",
+          "non-oss": "distribution/leap/$releasever/repo/non-oss/",
+          update: "update/leap/$releasever/oss/",
+          "update-non-oss": "update/leap/$releasever/non-oss/",
+          "update-sle": "update/leap/$releasever/sle/",
+          "update-backports": "update/leap/$releasever/backports/",
+        }),
       },
       {
         match: "*",
-        sources: (places) =>
-          repo(places, {
-            oss: "distribution/leap/$releasever/repo/oss/$basearch/",
-            "non-oss": "distribution/leap/$releasever/repo/non-oss/$basearch/",
-          }),
+        sources: repositories({
+          oss: "distribution/leap/$releasever/repo/oss/$basearch/",
+          "non-oss": "distribution/leap/$releasever/repo/non-oss/$basearch/",
+        }),
       },
     ],
     replaces: String.raw`opensuse\.org/(distribution|update|tumbleweed)/|^\[openSUSE\]`,
@@ -196,7 +142,6 @@ export const SETUPS: Readonly<Record<Exclude<Distro, "koji">, DistroSetup>> = {
     manager: "pacman",
     systems: ["arch"],
     release: { from: "version", example: "rolling" },
-    file: "/etc/pacman.d/mirrorlist",
     variants: [{ match: "*", sources: ({ base }) => `Server = ${base}/$repo/os/$arch\n` }],
     replaces: "",
   },
@@ -204,7 +149,6 @@ export const SETUPS: Readonly<Record<Exclude<Distro, "koji">, DistroSetup>> = {
     manager: "apk",
     systems: ["alpine"],
     release: { from: "version", example: "v3.22" },
-    file: "/etc/apk/repositories",
     variants: [{ match: "*", sources: ({ base }, release) => `${base}/${release}/main\n${base}/${release}/community\n` }],
     replaces: "",
   },
@@ -212,16 +156,24 @@ export const SETUPS: Readonly<Record<Exclude<Distro, "koji">, DistroSetup>> = {
 
 /** The content of the sources file for a release. */
 export function formatSources(setup: DistroSetup, places: Places, release: string): string {
-  return setup.variants.find(({ match }) => matches(match, release))?.sources(places, release) ?? "";
+  const isFor = (match: string) => match === release || (match.endsWith("*") && release.startsWith(match.slice(0, -1)));
+  return setup.variants.find(({ match }) => isFor(match))?.sources(places, release) ?? "";
 }
 
-/** Path of the sources file for the mirror `name`. */
-export function sourcesFile(setup: DistroSetup, name: string): string {
-  return setup.file.replace("@NAME@", name);
-}
-
-function matches(pattern: string, release: string): boolean {
-  return pattern === release || (pattern.endsWith("*") && release.startsWith(pattern.slice(0, -1)));
+/** Path of the sources file for the mirror `name`; for apk the distribution's own file, in which only the addresses change. */
+export function sourcesFile({ manager }: DistroSetup, name: string): string {
+  switch (manager) {
+    case "apt":
+      return `/etc/apt/sources.list.d/lazy-mirror-${name}.sources`;
+    case "dnf":
+      return `/etc/yum.repos.d/lazy-mirror-${name}.repo`;
+    case "zypper":
+      return `/etc/zypp/repos.d/lazy-mirror-${name}.repo`;
+    case "pacman":
+      return "/etc/pacman.d/mirrorlist";
+    case "apk":
+      return "/etc/apk/repositories";
+  }
 }
 
 /** One deb822 stanza (sources.list(5)). */
@@ -237,23 +189,27 @@ function debStanza(uri: string, suites: string, keyring: "debian" | "ubuntu"): s
   ].join("\n");
 }
 
-/** A .repo file. Without `gpgkey` the client checks signatures with the keys that the distribution installed (zypper). */
-function repo(places: Places, trees: Readonly<Record<string, string>>, gpgkey?: string): string {
-  return Object.entries(trees)
-    .map(([id, path]) =>
-      [
-        `[lazy-mirror-${places.name}-${id}]`,
-        `name=${places.name} ${id}`,
-        `baseurl=${places.base}/${path}`,
-        "enabled=1",
-        "gpgcheck=1",
-        ...(gpgkey === undefined ? ["autorefresh=1"] : [`gpgkey=${gpgkey}`]),
-        "",
-      ].join("\n"),
-    )
-    .join("\n");
+/**
+ * A .repo file of `trees`, paths by id. `key`: the end of the name of the key file that the distribution installed. Without it the client checks signatures
+ * with the keys that it has (zypper). `RELEASE_MARK` in them stands for the release.
+ */
+function repositories(trees: Readonly<Record<string, string>>, key?: string): (places: Places, release: string) => string {
+  const last = key === undefined ? "autorefresh=1" : `gpgkey=file:///etc/pki/rpm-gpg/RPM-GPG-KEY-${key}`;
+  return ({ name, base }, release) =>
+    Object.entries(trees)
+      .map(([id, path]) => `[lazy-mirror-${name}-${id}]\nname=${name} ${id}\nbaseurl=${base}/${path}\nenabled=1\ngpgcheck=1\n${last}\n`)
+      .join("\n")
+      .replaceAll(RELEASE_MARK, release);
 }
 
-function elTrees(release: string, trees: readonly string[]): Record<string, string> {
-  return Object.fromEntries(trees.map((tree) => [tree.toLowerCase(), `${release}/${tree}/$basearch/os/`]));
+/** A distribution like RHEL, with its trees in the folder of each release. `keys`: as in `repositories`, by release as in `variants`. */
+function enterpriseLinux(system: string, folder: string, trees: readonly string[], keys: Record<string, string>): DistroSetup {
+  const paths = Object.fromEntries(trees.map((tree) => [tree.toLowerCase(), `${folder}/${tree}/$basearch/os/`]));
+  return {
+    manager: "dnf",
+    systems: [system],
+    release: { from: "major", example: "10" },
+    variants: Object.entries(keys).map(([match, key]) => ({ match, sources: repositories(paths, key) })),
+    replaces: String.raw`^\[(${trees.join("|").toLowerCase()})\]`,
+  };
 }

@@ -46,3 +46,33 @@ export function Code({ label, text }: { readonly label: string; readonly text: s
     </pre>
   );
 }
+
+interface TableProps {
+  readonly label: string;
+  readonly head: readonly string[];
+  readonly rows: readonly (readonly Child[])[];
+  readonly empty?: string;
+}
+
+/** Rows of cells under `head`, the first cell of each as its heading. Without rows the text `empty`, if there is one. */
+export function Table({ label, head, rows, empty }: TableProps) {
+  if (rows.length === 0 && empty !== undefined) return <p class="soft">{empty}</p>;
+  return (
+    <div class="wide" tabindex={0} role="region" aria-label={label}>
+      <table>
+        <thead>
+          <tr>
+            {head.map((title) => (
+              <th scope="col">{title}</th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>
+          {rows.map((cells) => (
+            <tr>{cells.map((cell, at) => (at === 0 ? <th scope="row">{cell}</th> : <td>{cell}</td>))}</tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}

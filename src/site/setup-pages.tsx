@@ -1,4 +1,4 @@
-import { Code, Page } from "./page.tsx";
+import { Code, Page, Table } from "./page.tsx";
 import type { DistroMirror, MirrorSetup } from "./setup-of.ts";
 import { snippetsOf } from "./snippet.ts";
 
@@ -59,28 +59,15 @@ export function SetupOverview({ entries, isKnownHost, hasStatus }: View & { read
   return (
     <Page title="Client setup" hasStatus={hasStatus}>
       {!isKnownHost && <UnknownHost />}
-      <div class="wide" tabindex={0} role="region" aria-label="Mirrors">
-        <table>
-          <thead>
-            <tr>
-              <th scope="col">Mirror</th>
-              <th scope="col">Client</th>
-              <th scope="col">Set up by</th>
-            </tr>
-          </thead>
-          <tbody>
-            {entries.map(({ setup, site }) => (
-              <tr>
-                <th scope="row">
-                  <a href={`/-/setup/${setup.mirror.name}`}>{setup.mirror.name}</a>
-                </th>
-                <td>{clientOf(setup)}</td>
-                <td>{setup.kind === "distro" ? <code>{command(setup, site)}</code> : "hand"}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
+      <Table
+        label="Mirrors"
+        head={["Mirror", "Client", "Set up by"]}
+        rows={entries.map(({ setup, site }) => [
+          <a href={`/-/setup/${setup.mirror.name}`}>{setup.mirror.name}</a>,
+          clientOf(setup),
+          setup.kind === "distro" ? <code>{command(setup, site)}</code> : "hand",
+        ])}
+      />
       <h2>For programs</h2>
       <p>
         <code>/-/setup/&lt;mirror&gt;?for=apt&amp;release=trixie</code> gives the lines as plain text; without <code>for</code> those for

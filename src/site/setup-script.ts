@@ -87,7 +87,7 @@ export function formatSetupScript(setup: DistroSetup, places: Places, site: stri
 #   curl -fsS ${url} | sudo sh -s -- --undo             restore everything
 #   curl -fsS ${url} | sudo sh -s -- --release NAME     if the script cannot find out the release
 #
-# ${writes ? `It writes ${sourcesFile(setup, places.name)}` : `It changes the addresses in ${setup.file}`}${steps.files.length > 0 && writes ? ", turns the distribution's own sources off" : ""} and updates once.
+# ${writes ? `It writes ${sourcesFile(setup, places.name)}` : `It changes the addresses in ${sourcesFile(setup, places.name)}`}${steps.files.length > 0 && writes ? ", turns the distribution's own sources off" : ""} and updates once.
 # It keeps a copy beside each file that it changes, *.lazy-mirror-${places.name}.bak, and restores all of them if anything fails.
 set -eu
 
@@ -115,7 +115,7 @@ change() {
 `
 }undo() {
   if [ -f "$file" ] && grep -qxF "$mark" "$file"; then rm "$file"; fi
-  for copy in ${(steps.files.length > 0 ? steps.files : [setup.file]).map((pattern) => `${pattern}."$backup"`).join(" ")}; do
+  for copy in ${(steps.files.length > 0 ? steps.files : [sourcesFile(setup, places.name)]).map((pattern) => `${pattern}."$backup"`).join(" ")}; do
     if [ -e "$copy" ]; then mv "$copy" "\${copy%."$backup"}"; fi
   done
 }

@@ -1,8 +1,8 @@
 import type { Child } from "hono/jsx";
 import { DayChart } from "./day-chart.tsx";
 import { formatBytes, formatPercent, formatSeconds, formatTime } from "./format.ts";
-import { Page } from "./page.tsx";
-import type { Status, UpstreamLine } from "./status.ts";
+import { Page, Table } from "./page.tsx";
+import type { MirrorLine, Status } from "./status.ts";
 
 /** The status page. `isLocal`: on one machine one isolate has all the counts; at the edge each isolate has its own. */
 export function StatusPage({ status, isLocal }: { readonly status: Status; readonly isLocal: boolean }) {
@@ -21,18 +21,12 @@ export function StatusPage({ status, isLocal }: { readonly status: Status; reado
         <Section id="mirrors" title="Mirrors">
           <Table
             label="Mirrors"
-            head={["Mirror", "Requests", "Served", "Saved", "Byte hits", "Fetched", "Holds", "Bad bodies caught", "Cut off", "Turned away"]}
+            head={["Mirror", ...SERVED_HEAD, "Holds", ...FAILED_HEAD]}
             rows={status.mirrors.map((one) => [
               one.name,
-              one.requests,
-              formatBytes(one.served),
-              formatBytes(one.saved),
-              one.byteHitRatio === null ? "–" : formatPercent(one.byteHitRatio),
-              formatBytes(one.stored),
+              ...servedCells(one, one.stored),
               `${formatBytes(one.held)} in ${one.objects}`,
-              one.refused,
-              one.cut,
-              one.turnedAway,
+              ...failedCells(one),
             ])}
           />
         </Section>
@@ -44,7 +38,7 @@ export function StatusPage({ status, isLocal }: { readonly status: Status; reado
         </Section>
         <Section id="storage" title="Storage">
           {storage === null ? (
-            <p>The ledger does not answer.</p>
+            <NoLedger />
           ) : (
             <>
               <p id="storage-text">
@@ -57,65 +51,57 @@ export function StatusPage({ status, isLocal }: { readonly status: Status; reado
         </Section>
         <Section id="fills" title="Being fetched">
           {!isLocal && <p class="soft">By this isolate only: others may fetch other files.</p>}
-          {status.fills.length === 0 && <p class="soft">Nothing.</p>}
-          {status.fills.length > 0 && (
-            <Table
-              label="Being fetched"
-              head={["File", "Done", "Of", "Readers"]}
-              rows={status.fills.map(({ key, size, done, readers }) => [
-                key,
-                size === null ? formatBytes(done) : <progress aria-label={key} max={size} value={done}></progress>,
-                size === null ? "unknown" : `${formatBytes(done)} of ${formatBytes(size)}`,
-                readers,
-              ])}
-            />
-          )}
+          <Table
+            label="Being fetched"
+            head={["File", "Done", "Of", "Readers"]}
+            rows={status.fills.map(({ key, size, done, readers }) => [
+              key,
+              size === null ? formatBytes(done) : <progress aria-label={key} max={size} value={done}></progress>,
+              size === null ? "unknown" : `${formatBytes(done)} of ${formatBytes(size)}`,
+              readers,
+            ])}
+            empty="Nothing."
+          />
         </Section>
         <Section id="upstreams" title="Upstreams">
-          {status.upstreams.length === 0 && <p class="soft">No upstream has been asked yet.</p>}
-          {status.upstreams.length > 0 && (
-            <Table
-              label="Upstreams"
-              head={["Upstream", "State", "Failures in a row", "First byte", "Rate", "Bodies under way"]}
-              rows={status.upstreams.map((one) => [
-                one.upstream,
-                <span class={one.state === "ready" ? "good" : "bad"}>{STATES[one.state]}</span>,
-                one.failures,
-                one.firstByteMs === undefined ? "–" : `${Math.round(one.firstByteMs)} ms`,
-                one.bytesPerSecond === undefined ? "–" : `${formatBytes(one.bytesPerSecond)}/s`,
-                one.bodies,
-              ])}
-            />
-          )}
+          <Table
+            label="Upstreams"
+            head={["Upstream", "State", "Failures in a row", "First byte", "Rate", "Bodies under way"]}
+            rows={status.upstreams.map((one) => [
+              one.upstream,
+              <span class={one.state === "ready" ? "good" : "bad"}>{STATES[one.state]}</span>,
+              one.failures,
+              one.firstByteMs === undefined ? "–" : `${Math.round(one.firstByteMs)} ms`,
+              one.bytesPerSecond === undefined ? "–" : `${formatBytes(one.bytesPerSecond)}/s`,
+              one.bodies,
+            ])}
+            empty="No upstream has been asked yet."
+          />
         </Section>
         <Section id="top" title="Most wanted">
-          {status.top.length === 0 && <p class="soft">Nothing has been asked for yet.</p>}
-          {status.top.length > 0 && (
-            <Table
-              label="Most wanted"
-              head={["File", "Requests", "Bytes"]}
-              rows={status.top.map(({ mirror, path, requests, bytes }) => [
-                <a href={`/-/why/${mirror}/${encodeURIComponent(path).replaceAll("%2F", "/")}`}>{`${mirror}/${path}`}</a>,
-                requests,
-                formatBytes(bytes),
-              ])}
-            />
-          )}
+          <Table
+            label="Most wanted"
+            head={["File", "Requests", "Bytes"]}
+            rows={status.top.map(({ mirror, path, requests, bytes }) => [
+              <a href={`/-/why/${mirror}/${encodeURIComponent(path).replaceAll("%2F", "/")}`}>{`${mirror}/${path}`}</a>,
+              requests,
+              formatBytes(bytes),
+            ])}
+            empty="Nothing has been asked for yet."
+          />
         </Section>
         <Section id="troubles" title="What went wrong lately">
-          {status.troubles.length === 0 && <p class="soft">Nothing.</p>}
-          {status.troubles.length > 0 && (
-            <Table
-              label="What went wrong lately"
-              head={["Ago", "What", "Where", "Cause"]}
-              rows={status.troubles.map(({ at, kind, where, cause }) => [
-                formatSeconds((status.now - at) / 1_000),
-                TROUBLES[kind],
-                where,
-                cause,
-              ])}
-            />
-          )}
+          <Table
+            label="What went wrong lately"
+            head={["Ago", "What", "Where", "Cause"]}
+            rows={status.troubles.map(({ at, kind, where, cause }) => [
+              formatSeconds((status.now - at) / 1_000),
+              TROUBLES[kind],
+              where,
+              cause,
+            ])}
+            empty="Nothing."
+          />
         </Section>
       </div>
     </Page>
@@ -123,7 +109,7 @@ export function StatusPage({ status, isLocal }: { readonly status: Status; reado
 }
 
 function Days({ status: { days, dayNames } }: { readonly status: Status }) {
-  if (days === null) return <p>The ledger does not answer.</p>;
+  if (days === null) return <NoLedger />;
   if (days.length === 0) return <p class="soft">Nothing has been asked for yet.</p>;
   return (
     <>
@@ -140,21 +126,8 @@ function Days({ status: { days, dayNames } }: { readonly status: Status }) {
         <summary>The same as a table</summary>
         <Table
           label="Mirrors by day"
-          head={["Day", "Mirror", "Requests", "Served", "Saved", "Byte hits", "Fetched", "Bad bodies caught", "Cut off", "Turned away"]}
-          rows={days
-            .toReversed()
-            .map((one) => [
-              one.day,
-              one.mirror,
-              one.requests,
-              formatBytes(one.served),
-              formatBytes(one.saved),
-              one.byteHitRatio === null ? "–" : formatPercent(one.byteHitRatio),
-              formatBytes(one.fetched),
-              one.refused,
-              one.cut,
-              one.turnedAway,
-            ])}
+          head={["Day", "Mirror", ...SERVED_HEAD, ...FAILED_HEAD]}
+          rows={days.toReversed().map((one) => [one.day, one.mirror, ...servedCells(one, one.fetched), ...failedCells(one)])}
         />
       </details>
     </>
@@ -162,8 +135,7 @@ function Days({ status: { days, dayNames } }: { readonly status: Status }) {
 }
 
 function Roots({ status: { roots, now } }: { readonly status: Status }) {
-  if (roots === null) return <p>The ledger does not answer.</p>;
-  if (roots.length === 0) return <p class="soft">No repository has been asked for yet.</p>;
+  if (roots === null) return <NoLedger />;
   const ago = (at: number) => `${formatSeconds((now - at) / 1_000)} ago`;
   return (
     <Table
@@ -181,11 +153,30 @@ function Roots({ status: { roots, now } }: { readonly status: Status }) {
         ago(adoptedAt),
         trouble ?? "–",
       ])}
+      empty="No repository has been asked for yet."
     />
   );
 }
 
-const STATES: Readonly<Record<UpstreamLine["state"], string>> = {
+function NoLedger() {
+  return <p>The ledger does not answer.</p>;
+}
+
+/** Columns of a mirror's counts, in all or of one day. */
+type Counts = Pick<MirrorLine, "requests" | "served" | "saved" | "byteHitRatio" | "refused" | "cut" | "turnedAway">;
+const SERVED_HEAD = ["Requests", "Served", "Saved", "Byte hits", "Fetched"];
+const FAILED_HEAD = ["Bad bodies caught", "Cut off", "Turned away"];
+
+function servedCells({ requests, served, saved, byteHitRatio }: Counts, fetched: number): readonly Child[] {
+  const hits = byteHitRatio === null ? "–" : formatPercent(byteHitRatio);
+  return [requests, formatBytes(served), formatBytes(saved), hits, formatBytes(fetched)];
+}
+
+function failedCells({ refused, cut, turnedAway }: Counts): readonly Child[] {
+  return [refused, cut, turnedAway];
+}
+
+const STATES: Readonly<Record<Status["upstreams"][number]["state"], string>> = {
   ready: "ready",
   "probe-due": "failed: due to be tried again",
   open: "failed: not used for now",
@@ -207,34 +198,5 @@ function Section({ id, title, children }: { readonly id: string; readonly title:
       <h2>{title}</h2>
       {children}
     </section>
-  );
-}
-
-function Table({
-  label,
-  head,
-  rows,
-}: {
-  readonly label: string;
-  readonly head: readonly string[];
-  readonly rows: readonly (readonly Child[])[];
-}) {
-  return (
-    <div class="wide" tabindex={0} role="region" aria-label={label}>
-      <table>
-        <thead>
-          <tr>
-            {head.map((title) => (
-              <th scope="col">{title}</th>
-            ))}
-          </tr>
-        </thead>
-        <tbody>
-          {rows.map((cells) => (
-            <tr>{cells.map((cell, at) => (at === 0 ? <th scope="row">{cell}</th> : <td>{cell}</td>))}</tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
   );
 }

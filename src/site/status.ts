@@ -1,38 +1,12 @@
+import type { progressOf } from "../fill/shared/fill.ts";
 import { DAY_MS } from "../http/units.ts";
+import type { Book } from "../retention/book.ts";
+import type { UpstreamStatus } from "../upstream/upstream.ts";
 import { dayOf, HISTORY_DAYS, type DayCount, type RootLine } from "../watch/history.ts";
-import type { Counters, MirrorCounts, PathCount, TroubleLine } from "../watch/counters.ts";
+import { type Counters, type MirrorCounts, type PathCount, type TroubleLine, zeroCounts } from "../watch/counters.ts";
 
-/** One file that is being fetched. */
-export interface FillLine {
-  readonly key: string;
-  /** Bytes of the whole file; null while unknown. */
-  readonly size: number | null;
-  /** Bytes up to the furthest one that has arrived. */
-  readonly done: number;
-  /** Requests that read it. */
-  readonly readers: number;
-}
-
-/** One upstream that this isolate has asked. */
-export interface UpstreamLine {
-  /** Its URL. */
-  readonly upstream: string;
-  /** `open`: it failed and is not used; `probe-due`: it failed and is tried with the next request; `held`: it asked us to wait (Retry-After). */
-  readonly state: "ready" | "probe-due" | "open" | "held";
-  /** In a row. */
-  readonly failures: number;
-  readonly firstByteMs: number | undefined;
-  readonly bytesPerSecond: number | undefined;
-  /** Bodies that it is sending now. */
-  readonly bodies: number;
-}
-
-/** What is stored, in bytes, as the ledger has it: in all, reserved by fills under way, and by ledger (book.ts, `Totals`). */
-export interface StorageView {
-  readonly used: number;
-  readonly reserved: number;
-  readonly shards: readonly { readonly shard: string; readonly objects: number; readonly live: number; readonly dead: number }[];
-}
+type FillLine = ReturnType<typeof progressOf>;
+type StorageView = Pick<ReturnType<Book["view"]>, "used" | "reserved" | "shards">;
 
 /** Where the status comes from. `storage` and `history` reject if the ledger fails. */
 export interface StatusSources {
@@ -41,7 +15,7 @@ export interface StatusSources {
   readonly budget: number;
   readonly now: () => number;
   readonly fills: () => readonly FillLine[];
-  readonly upstreams: () => readonly UpstreamLine[];
+  readonly upstreams: () => readonly UpstreamStatus[];
   readonly storage: () => Promise<StorageView>;
   readonly history: () => Promise<{ readonly days: readonly DayCount[]; readonly roots: readonly RootLine[] }>;
 }
@@ -67,12 +41,6 @@ export interface MirrorLine {
   readonly held: number;
 }
 
-/** One mirror's day, with its hit ratio. */
-export interface DayLine extends DayCount {
-  /** `saved` of `served`, 0 to 1; null before the first byte. */
-  readonly byteHitRatio: number | null;
-}
-
 /**
  * All that the status page shows. Counts, fills, upstreams and troubles are one isolate's since `since`; storage, days and roots are the whole mirror's,
  * and null if the ledger fails. Times are milliseconds since the epoch.
@@ -84,10 +52,10 @@ export interface Status {
   readonly storage: { readonly used: number; readonly reserved: number; readonly budget: number } | null;
   /** Every day of the history, the oldest first, also those without a request. */
   readonly dayNames: readonly string[];
-  readonly days: readonly DayLine[] | null;
+  readonly days: readonly (DayCount & Pick<MirrorLine, "byteHitRatio">)[] | null;
   readonly roots: readonly RootLine[] | null;
   readonly fills: readonly FillLine[];
-  readonly upstreams: readonly UpstreamLine[];
+  readonly upstreams: readonly UpstreamStatus[];
   readonly top: readonly PathCount[];
   readonly troubles: readonly TroubleLine[];
 }
@@ -102,7 +70,7 @@ export async function gatherStatus(sources: StatusSources): Promise<Status> {
   return {
     now: now(),
     since: counters.since() || now(),
-    mirrors: sources.mirrors.map((name) => lineOf(name, counters.mirrors().get(name), storage)),
+    mirrors: sources.mirrors.map((name) => lineOf(name, counters.mirrors().get(name) ?? zeroCounts(), storage)),
     storage: storage && { used: storage.used, reserved: storage.reserved, budget },
     dayNames: Array.from({ length: HISTORY_DAYS }, (_, at) => dayOf(now() - (HISTORY_DAYS - 1 - at) * DAY_MS)),
     days: history && history.days.map((one) => ({ ...one, byteHitRatio: ratio(one) })),
@@ -114,13 +82,8 @@ export async function gatherStatus(sources: StatusSources): Promise<Status> {
   };
 }
 
-function lineOf(name: string, counts: MirrorCounts | undefined, storage: StorageView | null): MirrorLine {
+function lineOf(name: string, { requests, bytes, storedBytes, refused, cut }: MirrorCounts, storage: StorageView | null): MirrorLine {
   const shard = storage?.shards.find((one) => one.shard === name);
-  const held = { objects: shard?.objects ?? 0, held: shard?.live ?? 0 };
-  if (counts === undefined) {
-    return { name, requests: 0, served: 0, saved: 0, stored: 0, byteHitRatio: null, refused: 0, cut: 0, turnedAway: 0, ...held };
-  }
-  const { requests, bytes, storedBytes, refused, cut } = counts;
   const served = sum(bytes);
   const saved = bytes.hit + bytes.stale + bytes.collapsed;
   return {
@@ -133,7 +96,8 @@ function lineOf(name: string, counts: MirrorCounts | undefined, storage: Storage
     refused,
     cut,
     turnedAway: requests["turned-away"],
-    ...held,
+    objects: shard?.objects ?? 0,
+    held: shard?.live ?? 0,
   };
 }
 

@@ -24,7 +24,6 @@ code { font-family: ui-monospace, monospace; overflow-wrap: anywhere; }
 pre code { overflow-wrap: normal; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; }
-caption { text-align: left; color: var(--soft); }
 th, td { text-align: left; padding: .35rem .75rem .35rem 0; border-bottom: 1px solid var(--line); vertical-align: top; }
 #mirrors tbody th, #mirrors td, #days tbody th, #days td { white-space: nowrap; }
 td { font-variant-numeric: tabular-nums; }

@@ -58,7 +58,7 @@ export async function gatherWhy(sources: WhySources, path: string): Promise<Why 
   const key = resolution?.kind === "object" ? resolution.key : keyOf(target);
   const stored = resolution?.kind === "object" ? resolution.object : await store.head(key);
   const [expected, row, nextOut] = await Promise.all([
-    repositories.expected(target).catch((): Expected => ({ kind: "none" })),
+    repositories.expected(target),
     sources.row(key).catch(() => null),
     sources.nextOut(MAX_RANK).catch((): readonly LedgerRow[] => []),
   ]);

@@ -78,11 +78,7 @@ export function createCounters() {
 
   function of(mirror: string): MirrorCounts {
     let counts = mirrors.get(mirror);
-    if (counts === undefined) {
-      const seconds = { buckets: DURATION_BOUNDS_SECONDS.map(() => 0), sum: 0, count: 0 };
-      counts = { requests: zeros(), bytes: zeros(), storedBytes: 0, refused: 0, cut: 0, seconds };
-      mirrors.set(mirror, counts);
-    }
+    if (counts === undefined) mirrors.set(mirror, (counts = zeroCounts()));
     return counts;
   }
 
@@ -180,9 +176,12 @@ export function tallyOf(request: RequestRecord): Omit<DayCount, "mirror" | "day"
   };
 }
 
-/** In the order in which the metrics list them. */
-function zeros(): Record<CacheResult, number> {
-  return { hit: 0, stale: 0, collapsed: 0, miss: 0, error: 0, "turned-away": 0 };
+/** Counts of a mirror without a request. */
+export function zeroCounts(): MirrorCounts {
+  // In the order in which the metrics list them.
+  const zeros = { hit: 0, stale: 0, collapsed: 0, miss: 0, error: 0, "turned-away": 0 };
+  const seconds = { buckets: DURATION_BOUNDS_SECONDS.map(() => 0), sum: 0, count: 0 };
+  return { requests: { ...zeros }, bytes: zeros, storedBytes: 0, refused: 0, cut: 0, seconds };
 }
 
 function causeOf(event: Exclude<UpstreamEvent, { readonly kind: "resumed" }>): string {
