@@ -1,7 +1,7 @@
-import { request as requestHttp, type IncomingHttpHeaders } from "node:http";
-import { request as requestHttps } from "node:https";
+import type { IncomingHttpHeaders } from "node:http";
+import { sendRequest } from "../send-request.ts";
 
-/** An answer as it came: `ask` follows no redirect, decodes no encoding and does not retry. */
+/** An answer as it came. */
 export interface Reply {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
@@ -25,25 +25,19 @@ export const MAX_BYTES = 32 * 1024 * 1024;
 const TIMEOUT_MS = 60_000;
 
 /** `Ask` over the network. */
-export const ask: Ask = (url, { method = "GET", headers = {} } = {}) =>
-  new Promise((resolve, reject) => {
-    const send = url.protocol === "https:" ? requestHttps : requestHttp;
-    const request = send(url.href, { method, headers, agent: false, timeout: TIMEOUT_MS }, (response) => {
-      const parts: Buffer[] = [];
-      let length = 0;
-      const settle = (isComplete: boolean): void =>
-        resolve({ status: response.statusCode ?? 0, headers: response.headers, body: Buffer.concat(parts), isComplete });
-      response.on("data", (part: Buffer) => {
-        parts.push(part);
-        length += part.length;
-        if (length < MAX_BYTES) return;
-        settle(false);
-        request.destroy();
-      });
-      response.on("end", () => settle(response.complete));
-      response.on("error", () => settle(false));
-    });
-    request.on("timeout", () => request.destroy(new Error(`no answer for ${TIMEOUT_MS / 1000} s`)));
-    request.on("error", reject);
-    request.end();
-  });
+export const ask: Ask = async (url, { method = "GET", headers = {} } = {}) => {
+  const response = await sendRequest(url, { method, headers, agent: false, timeout: TIMEOUT_MS });
+  const parts: Buffer[] = [];
+  let length = 0;
+  try {
+    for await (const part of response as AsyncIterable<Buffer>) {
+      parts.push(part);
+      length += part.length;
+      if (length >= MAX_BYTES) break;
+    }
+  } catch {
+    // The connection broke: `response.complete` is false.
+  }
+  const isComplete = response.complete && length < MAX_BYTES;
+  return { status: response.statusCode ?? 0, headers: response.headers, body: Buffer.concat(parts), isComplete };
+};

@@ -1,5 +1,4 @@
-import type { Ask, Question, Reply } from "./ask.ts";
-import { MAX_BYTES } from "./ask.ts";
+import { type Ask, MAX_BYTES, type Question, type Reply } from "./ask.ts";
 
 /** The result of one check. */
 export interface Finding {
@@ -47,7 +46,7 @@ export async function* diagnose(url: URL, ports: DoctorPorts): AsyncGenerator<Fi
   } catch (error) {
     yield bad(
       "DNS",
-      `${url.hostname} does not resolve: ${messageOf(error)}`,
+      `${url.hostname} does not resolve: ${reasonOf(error)}`,
       "Create a DNS record for it, or use an address; a new record may need minutes to appear.",
     );
     return;
@@ -55,7 +54,7 @@ export async function* diagnose(url: URL, ports: DoctorPorts): AsyncGenerator<Fi
   yield good("DNS", `${url.hostname} is ${addresses.join(", ")}`);
 
   yield* lookAtSchemes(url, ports);
-  const whole = await attempt(() => ports.ask(url, { headers: { "Accept-Encoding": "gzip, br, zstd" } }));
+  const whole = await attempt(ports.ask(url, { headers: { "Accept-Encoding": "gzip, br, zstd" } }));
   if ("error" in whole) {
     yield bad("GET", `no answer: ${whole.error}`, "Is the mirror running, and does a firewall let this port through?");
     return;
@@ -72,7 +71,7 @@ export async function* diagnose(url: URL, ports: DoctorPorts): AsyncGenerator<Fi
 }
 
 function lookAtRefusal({ status, body }: Reply): Finding {
-  const cause = firstLine(body);
+  const cause = heading(body);
   if (status === 502 || status === 504) {
     return bad(
       "GET",
@@ -92,8 +91,7 @@ async function* lookAtSchemes(url: URL, { ask }: DoctorPorts): AsyncGenerator<Fi
     const health = new URL("/-/health", url);
     health.protocol = scheme;
     const name = `${scheme.slice(0, -1)} health`;
-    // oxlint-disable-next-line no-await-in-loop -- findings come in a fixed order
-    const reply = await attempt(() => ask(health));
+    const reply = await attempt(ask(health));
     if ("error" in reply) {
       const isWanted = scheme === url.protocol;
       yield {
@@ -111,7 +109,7 @@ async function* lookAtSchemes(url: URL, { ask }: DoctorPorts): AsyncGenerator<Fi
     } else if (reply.status === 200 && reply.body.toString("latin1").trim() === "ok") {
       yield good(name, "ok");
     } else {
-      yield bad(name, `${reply.status}: ${firstLine(reply.body)}`, "Another server answers under this name, or a proxy changes the path.");
+      yield bad(name, `${reply.status}: ${heading(reply.body)}`, "Another server answers under this name, or a proxy changes the path.");
     }
   }
 }
@@ -139,7 +137,7 @@ async function* lookAtAgents(url: URL, ask: Ask): AsyncGenerator<Finding> {
   const replies = await Promise.all(
     Object.entries(AGENTS).map(async ([client, agent]) => ({
       client,
-      reply: await attempt(() => ask(url, { method: "HEAD", headers: { "User-Agent": agent } })),
+      reply: await attempt(ask(url, { method: "HEAD", headers: { "User-Agent": agent } })),
     })),
   );
   const statuses = new Set(replies.map(({ reply }) => ("error" in reply ? reply.error : String(reply.status))));
@@ -209,8 +207,7 @@ async function* lookAtParts(url: URL, whole: Reply, ask: Ask): AsyncGenerator<Fi
     ["If-Modified-Since", { headers: { "If-Modified-Since": lastModified } }, status(304)],
   ];
   for (const [check, question, judge] of tests) {
-    // oxlint-disable-next-line no-await-in-loop -- findings come in a fixed order
-    const reply = await attempt(() => ask(url, question));
+    const reply = await attempt(ask(url, question));
     const wrong = "error" in reply ? `no answer: ${reply.error}` : judge(reply);
     yield wrong === null ? good(check, "right") : bad(check, wrong, PROXY);
   }
@@ -239,21 +236,17 @@ function bad(check: string, detail: string, remedy: string): Finding {
   return { check, verdict: "bad", detail, remedy };
 }
 
-async function attempt(run: () => Promise<Reply>): Promise<Reply | { readonly error: string }> {
-  try {
-    return await run();
-  } catch (error) {
-    return { error: messageOf(error) };
-  }
+function attempt(asked: Promise<Reply>): Promise<Reply | { readonly error: string }> {
+  return asked.catch((error: unknown) => ({ error: reasonOf(error) }));
 }
 
-function messageOf(error: unknown): string {
+function reasonOf(error: unknown): string {
   // Node tried several addresses: the error for all of them has no message of its own.
-  if (error instanceof AggregateError) return error.errors.map(messageOf).join("; ");
+  if (error instanceof AggregateError) return error.errors.map(reasonOf).join("; ");
   return error instanceof Error ? error.message : String(error);
 }
 
 /** The first line of an error page, without control characters, which could move the terminal's cursor. */
-function firstLine(body: Buffer): string {
+function heading(body: Buffer): string {
   return (body.toString("utf8").split("\n", 1)[0] ?? "").replaceAll(/\p{Cc}/gu, "?").slice(0, MAX_QUOTED_CHARACTERS);
 }

@@ -1,34 +1,16 @@
-import { request } from "node:http";
-import { request as requestSecure } from "node:https";
+import { sendRequest } from "../send-request.ts";
 import type { WarmTarget } from "./warm-list.ts";
 
 /** A running mirror, as the operator's commands use it. */
-export interface MirrorClient {
-  /** Calls one of the operator's verbs below `/-/ledger` (docs/ledger.md). Throws an Error with the server's explanation unless it answers 2xx. */
-  verb(method: "GET" | "POST" | "DELETE", path: string, body?: object): Promise<Record<string, unknown>>;
-  /** All rows of a paged verb: `ask` fetches the page that follows `after` ("": the first). */
-  rows(ask: (after: string) => Promise<Record<string, unknown>>): AsyncGenerator<Record<string, unknown>>;
-  /** Reads a file of the mirror; null if the answer is an error. */
-  read(path: string): Promise<Uint8Array | null>;
-  /** Downloads a file and discards the bytes. Never rejects. */
-  warm(target: WarmTarget): Promise<Warmed>;
-}
-
-/** What came of one download. */
-export interface Warmed {
-  /** HTTP status; 0 if the connection broke. */
-  readonly status: number;
-  /** Bytes of the body that arrived. */
-  readonly bytes: number;
-  /** The server's Cache-Status, or the connection's error. */
-  readonly detail: string;
-}
+export type MirrorClient = ReturnType<typeof createMirrorClient>;
 
 /** `server` is the mirror's URL. Only `verb` calls `token`, so that `warm` works without one. */
-export function createMirrorClient(server: string, token: () => string): MirrorClient {
+export function createMirrorClient(server: string, token: () => string) {
+  const base = server.replace(/\/+$/, "");
   return {
-    async verb(method, path, body) {
-      const url = `${server.replace(/\/+$/, "")}/-/ledger${path}`;
+    /** Calls one of the operator's verbs below `/-/ledger` (docs/ledger.md). Throws an Error with the server's explanation unless it answers 2xx. */
+    async verb(method: "GET" | "POST" | "DELETE", path: string, body?: object): Promise<Record<string, unknown>> {
+      const url = `${base}/-/ledger${path}`;
       const response = await fetch(url, {
         method,
         headers: { authorization: `Bearer ${token()}` },
@@ -38,45 +20,42 @@ export function createMirrorClient(server: string, token: () => string): MirrorC
       });
       const text = await response.text();
       if (response.ok) return JSON.parse(text) as Record<string, unknown>;
-      throw new Error(`${method} ${url}: ${response.status} ${explain(text)}`);
+      throw new Error(`${method} ${url}: ${response.status} ${explanationIn(text)}`);
     },
-    async *rows(ask) {
+    /** All rows of a paged verb: `ask` fetches the page that follows `after` ("": the first). */
+    async *rows(ask: (after: string) => Promise<Record<string, unknown>>): AsyncGenerator<Record<string, unknown>> {
       for (let after: unknown = ""; typeof after === "string";) {
-        // oxlint-disable-next-line no-await-in-loop -- page after page
         const page = await ask(after);
         yield* page["rows"] as readonly Record<string, unknown>[];
         after = page["after"];
       }
     },
-    async read(path) {
-      const response = await fetch(`${server.replace(/\/+$/, "")}/${path}`);
+    /** Reads a file of the mirror; null if the answer is an error. */
+    async read(path: string): Promise<Uint8Array | null> {
+      const response = await fetch(`${base}/${path}`);
       const bytes = new Uint8Array(await response.arrayBuffer());
       return response.ok ? bytes : null;
     },
-    warm: (target) => download(server, target),
+    /**
+     * Downloads a file and discards the bytes: `bytes` arrived, and `detail` is the server's Cache-Status. If the connection breaks, `status` is 0 and
+     * `detail` says why.
+     */
+    async warm({ path, host }: WarmTarget): Promise<{ readonly status: number; readonly bytes: number; readonly detail: string }> {
+      const url = new URL(server);
+      let bytes = 0;
+      try {
+        // The Host picks the mirror.
+        const response = await sendRequest(url, { path: escape(path), headers: { host: host ?? url.host } });
+        for await (const chunk of response as AsyncIterable<Buffer>) bytes += chunk.length;
+        return { status: response.statusCode ?? 0, bytes, detail: String(response.headers["cache-status"] ?? "") };
+      } catch (error) {
+        return { status: 0, bytes, detail: (error as Error).message };
+      }
+    },
   };
 }
 
-/** `fetch` cannot set the Host header, which picks the mirror: so `node:http`. */
-function download(server: string, { path, host }: WarmTarget): Promise<Warmed> {
-  return new Promise((resolve) => {
-    const url = new URL(server);
-    const send = url.protocol === "https:" ? requestSecure : request;
-    const options = { host: url.hostname.replace(/^\[|\]$/g, ""), port: url.port, path: escape(path), headers: { host: host ?? url.host } };
-    let bytes = 0;
-    const sent = send(options, (response) => {
-      response.on("data", (chunk: Buffer) => (bytes += chunk.length));
-      response.on("error", (error) => resolve({ status: 0, bytes, detail: error.message }));
-      response.on("end", () =>
-        resolve({ status: response.statusCode ?? 0, bytes, detail: String(response.headers["cache-status"] ?? "") }),
-      );
-    });
-    sent.on("error", (error) => resolve({ status: 0, bytes, detail: error.message }));
-    sent.end();
-  });
-}
-
-function explain(text: string): string {
+function explanationIn(text: string): string {
   try {
     return (JSON.parse(text) as { error?: string }).error ?? text;
   } catch {

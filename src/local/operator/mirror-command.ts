@@ -6,13 +6,6 @@ import { findPackages } from "./package-paths.ts";
 import { createProgress } from "./progress.ts";
 import { parseWarmList, type WarmTarget } from "./warm-list.ts";
 
-interface CommonOptions {
-  readonly server: string;
-  readonly state: string;
-  readonly token?: string;
-  readonly json?: true;
-}
-
 /** How many files `warm` downloads at the same time by default. */
 const PARALLEL = 4;
 
@@ -111,7 +104,9 @@ program
   .option("--parallel <count>", "how many files to download at the same time", parseParallel, PARALLEL)
   .action((what: readonly string[], { repository, parallel }: { repository?: string; parallel: number }) =>
     run(async (client, print) => {
-      const { targets, missing } = repository === undefined ? readLists(what) : await readRepository(client, repository, what);
+      const found = repository === undefined ? null : await findPackages(repository, what, client.read);
+      const targets = found?.paths.map((path) => ({ path: `/${path}` })) ?? what.flatMap(readList);
+      const missing = found?.missing ?? [];
       for (const name of missing) process.stderr.write(`Cannot find the package ${name} in ${repository}\n`);
       const failed = await warm(client, targets, parallel, print);
       if (failed + missing.length > 0) throw new Error(`Cannot warm ${failed + missing.length} of these files: see above`);
@@ -120,18 +115,8 @@ program
 
 await program.parseAsync();
 
-interface WarmPlan {
-  readonly targets: readonly WarmTarget[];
-  readonly missing: readonly string[];
-}
-
-function readLists(files: readonly string[]): WarmPlan {
-  return { targets: files.flatMap((file) => parseWarmList(readFileSync(file === "-" ? 0 : file, "utf8"))), missing: [] };
-}
-
-async function readRepository(client: MirrorClient, repository: string, names: readonly string[]): Promise<WarmPlan> {
-  const { paths, missing } = await findPackages(repository, names, client.read);
-  return { targets: paths.map((path) => ({ path: `/${path}` })), missing };
+function readList(file: string): readonly WarmTarget[] {
+  return parseWarmList(readFileSync(file === "-" ? 0 : file, "utf8"));
 }
 
 async function warm(client: MirrorClient, targets: readonly WarmTarget[], parallel: number, print: Printer): Promise<number> {
@@ -140,7 +125,6 @@ async function warm(client: MirrorClient, targets: readonly WarmTarget[], parall
   let failed = 0;
   const worker = async () => {
     for (let target = left.shift(); target !== undefined; target = left.shift()) {
-      // oxlint-disable-next-line no-await-in-loop -- each of the `parallel` workers downloads one file after the other
       const { status, bytes, detail } = await client.warm(target);
       progress.step(bytes);
       const isWarm = status === 200;
@@ -163,30 +147,30 @@ interface Status {
   readonly shards: readonly { readonly shard: string; readonly objects: number; readonly live: number; readonly dead: number }[];
 }
 
-interface Printer {
-  readonly isJson: boolean;
-  value(value: object): void;
-  text(line: string): void;
-  /** Prints a row of the ledger; `note` only as text. */
-  row(row: Readonly<Record<string, unknown>>, note: string): void;
-  done(answer: object, line: string): void;
+type Printer = ReturnType<typeof createPrinter>;
+
+function createPrinter(isJson: boolean) {
+  const text = (line: string): void => void process.stdout.write(`${line}\n`);
+  const value = (one: object): void => text(JSON.stringify(one));
+  return {
+    isJson,
+    text,
+    value,
+    /** Prints a row of the ledger; `note` only as text. */
+    row(row: Readonly<Record<string, unknown>>, note: string): void {
+      if (isJson) value(row);
+      else text(`${size(Number(row["size"])).padStart(10)}  ${String(row["key"])}  (${note})`);
+    },
+    done: (answer: object, line: string): void => (isJson ? value(answer) : text(line)),
+  };
 }
 
 async function run(verb: (client: MirrorClient, print: Printer) => Promise<unknown>): Promise<void> {
-  const { server, state, token, json } = program.opts<CommonOptions>();
-  const isJson = json === true;
-  const text = (line: string) => void process.stdout.write(`${line}\n`);
-  const value = (one: object) => text(JSON.stringify(one));
+  const { server, state, token, json = false } = program.opts<{ server: string; state: string; token?: string; json?: true }>();
   try {
     await verb(
       createMirrorClient(server, () => token ?? readToken(state)),
-      {
-        isJson,
-        value,
-        text,
-        row: (row, note) => (isJson ? value(row) : text(`${size(Number(row["size"])).padStart(10)}  ${String(row["key"])}  (${note})`)),
-        done: (answer, line) => (isJson ? value(answer) : text(line)),
-      },
+      createPrinter(json),
     );
   } catch (error) {
     process.stderr.write(`${(error as Error).message}\n`);

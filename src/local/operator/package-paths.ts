@@ -61,7 +61,6 @@ function* parsePrimary(xml: string, base: string): Iterable<Found> {
 
 async function findDebs(base: string, read: ReadFile): Promise<Iterable<Found> | null> {
   for (const name of ["Packages.gz", "Packages"]) {
-    // oxlint-disable-next-line no-await-in-loop -- the plain form only if there is no compressed one
     const index = await read(`${base}/${name}`);
     if (index !== null) return parsePackages(textOf(decompress(name, index)), base.slice(0, base.indexOf("/dists/")));
   }

@@ -1,16 +1,7 @@
 const WIDTH = 30;
 
-/** A progress bar, redrawn in place on a terminal. Without a terminal only `say` and `end` print. */
-export interface Progress {
-  /** One more file is done, with so many bytes. */
-  step(bytes: number): void;
-  /** Prints a line above the bar. */
-  say(line: string): void;
-  end(): void;
-}
-
-/** `total`: the number of files. Draws the empty bar at once. */
-export function createProgress(total: number, output: { readonly isTTY?: boolean; write(text: string): unknown }): Progress {
+/** A progress bar over `total` files, redrawn in place on a terminal. Without a terminal only `say` and `end` print. */
+export function createProgress(total: number, output: { readonly isTTY?: boolean; write(text: string): unknown }) {
   const isLive = output.isTTY === true;
   let done = 0;
   let bytes = 0;
@@ -21,16 +12,18 @@ export function createProgress(total: number, output: { readonly isTTY?: boolean
   };
   draw();
   return {
-    step(more) {
+    /** One more file is done, with so many bytes. */
+    step(more: number): void {
       done++;
       bytes += more;
       draw();
     },
-    say(line) {
+    /** Prints a line above the bar. */
+    say(line: string): void {
       output.write(`${isLive ? "\r\x1b[K" : ""}${line}\n`);
       draw();
     },
-    end() {
+    end(): void {
       output.write(isLive ? "\n" : `${done} of ${total} files, ${(bytes / 1e6).toFixed(1)} MB\n`);
     },
   };
