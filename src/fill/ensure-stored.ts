@@ -6,12 +6,12 @@ import { DeliveryError, type Reading, type Sink } from "./reading.ts";
 
 /** Stores files of known digest without a client, by the same fill that clients' requests go through. */
 export function createEnsureStored(fills: Fills, store: ObjectStore, waitUntil: (work: Promise<unknown>) => void): EnsureStored {
-  return async ({ mirror, candidates, key, expectation, class: pathClass }) => {
+  return async ({ mirror, candidates, key, expectation }) => {
     let isMismatch = false;
     for (const path of candidates) {
       const stored = await store.head(key);
       if (stored?.verified === "digest") return { kind: "stored", object: stored };
-      const target = { mirror, path, query: "", key, class: pathClass, rule: "generation", repository: null };
+      const target = { mirror, path, query: "", key, class: "member", rule: "generation", repository: null } as const;
       const expected = async () => ({ kind: "known", expectation }) as const;
       const opened = await fills.open({ target, first: 0, recheck: false, waitUntil, expected, head: stored });
       const end = opened.kind === "reading" ? await readThrough(opened.reading) : opened;

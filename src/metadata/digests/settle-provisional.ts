@@ -3,7 +3,7 @@ import type { ObjectStore } from "../../store/object-store.ts";
 import { rewriteObject } from "../../store/rewrite-object.ts";
 import type { StoredObject } from "../../store/stored-object.ts";
 import { join } from "../formats/repository-path.ts";
-import type { Log } from "../ports/log.ts";
+import type { Log } from "../ports/kept-state.ts";
 import type { Digest } from "./digest-table.ts";
 
 /** What settling reads, changes and reports to. */

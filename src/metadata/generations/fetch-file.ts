@@ -1,8 +1,14 @@
-import type { Mirror } from "../../config/config.ts";
 import { contentKey, newVersion } from "../../store/keys.ts";
 import type { ObjectStore } from "../../store/object-store.ts";
 import { describeObject, type StoredObject } from "../../store/stored-object.ts";
-import { type ByteSource, type Representation, SourceError, type UpstreamFailure, type Upstreams } from "../../upstream/upstream.ts";
+import {
+  type ByteSource,
+  type Representation,
+  SourceError,
+  type UpstreamAnswer,
+  type UpstreamRequest,
+  type Upstreams,
+} from "../../upstream/upstream.ts";
 import { toHex } from "../../verify/expectation.ts";
 import { concatBytes } from "../formats/concat-bytes.ts";
 import type { StoredFile } from "../members/generation.ts";
@@ -10,16 +16,10 @@ import type { StoredFile } from "../members/generation.ts";
 /** Roots that are parsed, and signatures, are held whole in memory. Debian sid's InRelease has 400 KB. */
 const MAX_WHOLE_BYTES = 8 * 1024 * 1024;
 
-export interface FetchFileRequest {
-  readonly mirror: Mirror;
-  /** Decoded canonical path below the mirror. */
-  readonly path: string;
-  /** Validators of the held copy, which make the request conditional. */
-  readonly conditional?: { readonly etag?: string; readonly lastModified?: string };
-  /** Configured URLs of upstreams to leave out. */
-  readonly avoid: readonly string[];
+/** `conditional`: validators of the held copy. */
+interface FetchFileRequest extends Pick<UpstreamRequest, "mirror" | "path" | "conditional" | "avoid"> {
   /** Longest length in bytes of a file that may lie in slices. Absent: the file must fit in memory, in one slice and in 8 MiB. */
-  readonly slicedUpTo?: number;
+  readonly slicedUpTo?: number | undefined;
 }
 
 export interface FetchedFile {
@@ -32,11 +32,9 @@ export interface FetchedFile {
 
 export type FetchFileAnswer =
   | FetchedFile
-  | { readonly kind: "not-modified" }
-  | { readonly kind: "absent"; readonly status: 404 | 410 }
+  | Extract<UpstreamAnswer, { kind: "not-modified" | "absent" | "failure" }>
   /** Longer than the limit, or encoded: no generation can hold it. `upstream`: the configured URL of the one that sent it. */
-  | { readonly kind: "unfit"; readonly reason: string; readonly upstream: string }
-  | UpstreamFailure;
+  | { readonly kind: "unfit"; readonly reason: string; readonly upstream: string };
 
 export interface FileFetcher {
   readonly upstreams: Upstreams;
@@ -50,15 +48,8 @@ export interface FileFetcher {
  * yet. Throws StoreError.
  */
 export async function fetchFile(fetcher: FileFetcher, request: FetchFileRequest): Promise<FetchFileAnswer> {
-  const { mirror, path, conditional, avoid } = request;
-  const answer = await fetcher.upstreams.open({
-    mirror,
-    path,
-    query: "",
-    class: "root",
-    avoid,
-    ...(conditional === undefined ? {} : { conditional }),
-  });
+  const { mirror, path, conditional, avoid, slicedUpTo } = request;
+  const answer = await fetcher.upstreams.open({ mirror, path, query: "", class: "root", avoid, conditional });
   if (answer.kind === "not-modified" || answer.kind === "absent" || answer.kind === "failure") return answer;
   if (answer.kind !== "body")
     return { kind: "failure", status: 502, detail: `Cannot fetch ${path}: the answer to a plain GET was "${answer.kind}"` };
@@ -74,9 +65,9 @@ export async function fetchFile(fetcher: FileFetcher, request: FetchFileRequest)
     if (start.length <= wholeLimit) {
       return { kind: "fetched", representation, bytes: start, file: await storeWhole(fetcher, request, representation, start) };
     }
-    if (request.slicedUpTo === undefined) return unfit(`is longer than ${wholeLimit} bytes`);
-    const file = await storeSliced(fetcher, path, representation, start, source, request.slicedUpTo);
-    return file === null ? unfit(`is longer than ${request.slicedUpTo} bytes`) : { kind: "fetched", representation, bytes: null, file };
+    if (slicedUpTo === undefined) return unfit(`is longer than ${wholeLimit} bytes`);
+    const file = await storeSliced(fetcher, path, representation, start, source, slicedUpTo);
+    return file === null ? unfit(`is longer than ${slicedUpTo} bytes`) : { kind: "fetched", representation, bytes: null, file };
   } catch (error) {
     if (error instanceof SourceError) return error.failure;
     throw error;
@@ -92,18 +83,13 @@ export function isLabelledHtml({ representation }: FetchedFile): boolean {
   return representation.contentType?.toLowerCase().startsWith("text/html") === true;
 }
 
-async function hexSha256(bytes: Uint8Array): Promise<string> {
-  const digest = await crypto.subtle.digest("SHA-256", bytes);
-  return toHex(new Uint8Array(digest));
-}
-
 async function storeWhole(
   fetcher: FileFetcher,
   { mirror, path }: FetchFileRequest,
   representation: Representation,
   bytes: Uint8Array,
 ): Promise<StoredFile> {
-  const sha256 = await hexSha256(bytes);
+  const sha256 = toHex(new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)));
   const object = asStoredObject(fetcher, representation, { size: bytes.length, version: sha256.slice(0, 32), sha256 });
   const key = contentKey(mirror, { algorithm: "sha256", digest: sha256 });
   await fetcher.store.put(key, object, bytes);
@@ -123,11 +109,9 @@ async function storeSliced(
   const version = newVersion();
   let [pending, total, index] = [start, start.length, 0];
   while (total <= limit) {
-    // oxlint-disable-next-line no-await-in-loop -- one slice in memory at a time
     const next = await readUpTo(source, sliceBytes, pending.length);
     total += next.length;
     const all = concatBytes(pending, next);
-    // oxlint-disable-next-line no-await-in-loop
     if (all.length > 0) await store.putSlice(version, index++, all.subarray(0, sliceBytes));
     if (all.length < sliceBytes) break;
     pending = all.slice(sliceBytes);
@@ -139,9 +123,11 @@ async function storeSliced(
   return { path, key, object };
 }
 
-type Facts = Pick<StoredObject, "version" | "size" | "sliceBytes" | "sha256">;
-
-function asStoredObject({ now }: FileFetcher, representation: Representation, facts: Facts): StoredObject {
+function asStoredObject(
+  { now }: FileFetcher,
+  representation: Representation,
+  facts: Pick<StoredObject, "version" | "size" | "sliceBytes" | "sha256">,
+): StoredObject {
   const verified = representation.size === facts.size ? "length" : "none";
   return describeObject(representation, { ...facts, storedAt: now(), verified });
 }
@@ -151,7 +137,6 @@ async function readUpTo(source: ByteSource, wanted: number, have = 0): Promise<U
   const parts: Uint8Array[] = [];
   let total = 0;
   while (have + total < wanted) {
-    // oxlint-disable-next-line no-await-in-loop -- in order
     const chunk = await source.read();
     if (chunk === null) break;
     // The view is the source's own until its next read.

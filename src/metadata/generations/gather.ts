@@ -37,8 +37,8 @@ export async function gatherCompanions(
   const documents = new Map([[root.file.path, root.bytes]]);
   const files: StoredFile[] = [];
   let mismatch: string | null = null;
+  // In order: Release before the Release.gpg that signs it.
   for (const path of companionFiles(place.kind, root.file.path)) {
-    // oxlint-disable-next-line no-await-in-loop -- Release before the Release.gpg that signs it
     const answer = await fetchFile(fetcher, { mirror: fetcher.mirror, path, avoid });
     if (answer.kind === "failure") return { kind: "half-way", reason: answer.detail };
     if (answer.kind !== "fetched" || isLabelledHtml(answer)) {
@@ -46,7 +46,6 @@ export async function gatherCompanions(
       if (!isHeld || isBelieved(fetcher.now(), standing.doubtSince)) continue;
       return { kind: "doubt", reason: `${path} is gone` };
     }
-    // oxlint-disable-next-line no-await-in-loop
     const reason = await findMismatch(path, answer, documents, parsed);
     if (reason !== null && !takesMismatch && !isBelieved(fetcher.now(), standing.doubtSince)) return { kind: "mismatch", reason };
     mismatch ??= reason;
@@ -73,18 +72,13 @@ async function findMismatch(
   return twin.kind === "parsed" && twin.root.timestamp === parsed?.timestamp ? null : `${path} is of another date than InRelease`;
 }
 
-export interface Prefetch {
-  readonly members: Members;
-  /** Longer members are not fetched before a client asks for them. */
-  readonly prefetchBytes: number;
-}
-
 /**
- * Fetches into the store what clients are sure to ask for. Resolves with null once all of it is there, else with the reason why not, a sentence for
- * the log.
+ * Fetches into the store what clients are sure to ask for. Longer files than `prefetchBytes` come when a client asks for them. Resolves with null once
+ * all is there, else with the reason why not, a sentence for the log.
  */
 export async function gatherMembers(
-  { members, prefetchBytes }: Prefetch,
+  members: Members,
+  prefetchBytes: number,
   place: RepositoryPlace,
   root: ParsedRoot,
 ): Promise<string | null> {
@@ -94,7 +88,6 @@ export async function gatherMembers(
   const work = async (): Promise<void> => {
     for (const entry of next) {
       if (reason !== null) return;
-      // oxlint-disable-next-line no-await-in-loop -- PARALLEL_FETCHES of these run
       const answer = await members.ensure(entry, memberCandidates(entry, root.byHash));
       if (answer.kind === "absent") reason ??= `${entry.path} is named but not there`;
       if (answer.kind === "mismatch") reason ??= `${entry.path} is not the file that is named`;

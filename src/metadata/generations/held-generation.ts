@@ -9,50 +9,44 @@ export interface HeldGenerationDependencies {
   readonly onStanding: (root: string, standing: RootStanding | null) => void;
 }
 
-/** What one try of the upstreams that did not confirm the held generation leaves behind. */
-export type Trouble = Pick<Standing, "halfWay" | "doubtSince" | "behindSince"> & { readonly trouble: string };
+/** What a try of the upstreams that did not confirm the held generation leaves behind. */
+export type FailedTry = Pick<Standing, "halfWay" | "doubtSince" | "behindSince"> & { readonly trouble: string };
 
-/** The published generation of one root and how it stands to its upstreams. Both survive a restart. */
-export interface HeldGeneration {
-  /** Null: none is published. */
-  readonly generation: Generation | null;
-  readonly standing: Standing;
-  /** Replaces the generation by a new one, which its upstream has confirmed just now. */
-  publish(next: Generation): void;
-  /** An upstream has confirmed the generation just now; `validators`: the new ones that it sent for the same root. */
-  confirm(validators?: Generation["validators"]): void;
-  /** No upstream has confirmed the generation just now. */
-  noteTrouble(trouble: Trouble): void;
-  /** Forgets the generation: no upstream has its root any more. */
-  drop(): void;
-}
+export type HeldGeneration = ReturnType<typeof createHeldGeneration>;
 
-/** Loads what is held of `root` (decoded path of the root's folder or file below the mirror). */
-export function createHeldGeneration({ kept, now, onStanding }: HeldGenerationDependencies, root: string): HeldGeneration {
+/**
+ * The published generation of one root and how it stands to its upstreams. Both survive a restart. `root`: decoded path of the root's folder or file
+ * below the mirror.
+ */
+export function createHeldGeneration({ kept, now, onStanding }: HeldGenerationDependencies, root: string) {
   let generation = load(`root:${root}`) as Generation | null;
   let standing = (load(`standing:${root}`) as Standing | null) ?? NEVER_TRIED;
   /** What `onStanding` received last: calls that would say the same again are left out. */
   let reportedStanding = "";
 
   return {
-    get generation() {
+    /** Null: none is published. */
+    get generation(): Generation | null {
       return generation;
     },
-    get standing() {
+    get standing(): Standing {
       return standing;
     },
-    publish(next) {
+    /** Replaces the generation by a new one, which its upstream has confirmed just now. */
+    publish(next: Generation): void {
       saveGeneration(next);
       setConfirmed();
     },
-    confirm(validators) {
+    /** An upstream has confirmed the generation just now; `validators`: the new ones that it sent for the same root. */
+    confirm(validators?: Generation["validators"]): void {
       if (generation !== null && validators !== undefined) saveGeneration({ ...generation, validators });
       setConfirmed();
     },
-    noteTrouble(trouble) {
-      setStanding({ ...standing, ...trouble, triedAt: now() });
+    noteFailedTry(failed: FailedTry): void {
+      setStanding({ ...standing, ...failed, triedAt: now() });
     },
-    drop() {
+    /** Forgets the generation: no upstream has its root any more. */
+    drop(): void {
       generation = null;
       kept.remove(`root:${root}`);
       kept.remove(`standing:${root}`);
@@ -80,8 +74,8 @@ export function createHeldGeneration({ kept, now, onStanding }: HeldGenerationDe
     standing = next;
     if (generation === null) return;
     kept.save(`standing:${root}`, JSON.stringify(next));
-    const { confirmedAt, behindSince, trouble } = next;
     const { adoptedAt } = generation;
+    const { confirmedAt, behindSince, trouble } = next;
     const reported = [adoptedAt, behindSince, trouble === null].join(" ");
     if (reported === reportedStanding) return;
     reportedStanding = reported;

@@ -1,16 +1,7 @@
-import type { Generation } from "../members/generation.ts";
 import type { ParsedRoot, RootParse } from "../formats/parsed-root.ts";
 
 /** An older root (or none, or one without its signature) is believed once every reachable upstream has shown it for this long. */
 const DOUBT_MS = 60 * 60 * 1000;
-
-/** What is held of a repository: a parsed root, an opaque one, or nothing yet. */
-export type HeldRoot = { readonly kind: "parsed"; readonly root: ParsedRoot } | { readonly kind: "opaque" } | { readonly kind: "nothing" };
-
-export function heldRoot(generation: Generation | null): HeldRoot {
-  if (generation === null) return { kind: "nothing" };
-  return generation.parsed === null ? { kind: "opaque" } : { kind: "parsed", root: generation.parsed };
-}
 
 export type Judgement =
   | { readonly kind: "adopt" }
@@ -20,20 +11,22 @@ export type Judgement =
    */
   | { readonly kind: "opaque" | "refused" | "doubt"; readonly reason: string };
 
-/** Whether a root that an upstream shows may replace the held one. Times in milliseconds since the epoch; `doubtSince` as in `Standing`. */
-export function judgeRoot(held: HeldRoot, candidate: RootParse, now: number, doubtSince: number | null): Judgement {
+/**
+ * Whether a root that an upstream shows may replace the held one; null: none is held, or one that does not parse. Times in milliseconds since the epoch;
+ * `doubtSince` as in `Standing`.
+ */
+export function judgeRoot(held: ParsedRoot | null, candidate: RootParse, now: number, doubtSince: number | null): Judgement {
   if (candidate.kind === "malformed") {
-    return held.kind === "parsed"
-      ? { kind: "refused", reason: `it is malformed: ${candidate.reason}` }
-      : { kind: "opaque", reason: candidate.reason };
+    const { reason } = candidate;
+    return held === null ? { kind: "opaque", reason } : { kind: "refused", reason: `it is malformed: ${reason}` };
   }
-  if (held.kind !== "parsed") return { kind: "adopt" };
+  if (held === null) return { kind: "adopt" };
   const { root } = candidate;
-  if (isOlder(root, held.root) && !isBelieved(now, doubtSince)) {
-    return { kind: "doubt", reason: `it is older than the one held (${formatAge(root)} before ${formatAge(held.root)})` };
+  if (isOlder(root, held) && !isBelieved(now, doubtSince)) {
+    return { kind: "doubt", reason: `it is older than the one held (${formatAge(root)} before ${formatAge(held)})` };
   }
   // An archived suite is past its Valid-Until for ever: only a held root that is not past its own is defended.
-  if (isExpired(root, now) && !isExpired(held.root, now)) {
+  if (isExpired(root, now) && !isExpired(held, now)) {
     return { kind: "refused", reason: `it is past its Valid-Until (${new Date(root.validUntil ?? 0).toISOString()})` };
   }
   return { kind: "adopt" };

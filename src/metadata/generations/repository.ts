@@ -1,14 +1,15 @@
 import { DAY_MS } from "../../http/units.ts";
 import type { RepositoryPlace } from "../../route/place.ts";
 import { readStream } from "../../store/read-object.ts";
+import type { UpstreamFailure } from "../../upstream/upstream.ts";
 import type { Expectation } from "../../verify/expectation.ts";
 import { fetchFile } from "./fetch-file.ts";
 import type { Generation, RootContent, StoredFile } from "../members/generation.ts";
 import { matchSignature } from "../formats/match-signature.ts";
 import type { IndexTables } from "../digests/index-tables.ts";
-import { createMembers, memberCandidates, usedName } from "../members/members.ts";
+import { createMembers, expectationOf, memberCandidates, usedName } from "../members/members.ts";
 import type { Entry } from "../formats/parsed-root.ts";
-import type { EnsureStored } from "../ports/ensure-stored.ts";
+import type { EnsureStored, EnsureStoredAnswer } from "../ports/ensure-stored.ts";
 import type { Resolution } from "../ports/repositories.ts";
 import { companionFiles, rootFiles } from "./root-files.ts";
 import { createRootKeeper, type Current, type KeeperDependencies, type RootKeeper } from "./root-keeper.ts";
@@ -26,20 +27,10 @@ export interface RepositoryDependencies extends Omit<KeeperDependencies, "member
   readonly onPublished: (keys: readonly string[]) => void;
 }
 
-/** All roots below one base: the suites of a deb archive, elsewhere mostly one. One Durable Object runs them. */
-export interface Repository {
-  /** Answers for a path that stands at `place`. `lost`: the key of an earlier answer that the store no longer has: the file is fetched again. */
-  resolve(path: string, place: RepositoryPlace, lost?: string): Promise<Resolution>;
-  /** What the published root says of a member; asks no upstream. */
-  expectation(path: string, place: RepositoryPlace): Expectation | null;
-  /** Lower-case hex SHA-256, size in bytes and time in Unix seconds of the published root; null where none is, or it is another file than `path`. */
-  rootDigest(
-    path: string,
-    place: RepositoryPlace,
-  ): Promise<{ readonly sha256: string; readonly size: number; readonly timestamp: number } | null>;
-}
+export type Repository = ReturnType<typeof createRepository>;
 
-export function createRepository(deps: RepositoryDependencies): Repository {
+/** All roots below one base: the suites of a deb archive, elsewhere mostly one. One Durable Object runs them. */
+export function createRepository(deps: RepositoryDependencies) {
   const { kept, mirror, now } = deps;
   const members = createMembers({ ...deps, usedForMs: deps.retentionDays * DAY_MS });
   const keepers = new Map<string, RootKeeper>();
@@ -52,7 +43,8 @@ export function createRepository(deps: RepositoryDependencies): Repository {
   }
 
   return {
-    async resolve(path, guess, lost) {
+    /** Answers for a path that stands at `guess`. `lost`: the key of an earlier answer that the store no longer has: the file is fetched again. */
+    async resolve(path: string, guess: RepositoryPlace, lost?: string): Promise<Resolution> {
       const place = underKnownRoot(path, guess);
       if (lost !== undefined) members.forget(lost);
       if (place.role === "hashed") return resolveHashed(path, place);
@@ -62,13 +54,13 @@ export function createRepository(deps: RepositoryDependencies): Repository {
       if (current.kind !== "held") return current;
       return place.role === "member" ? resolveMember(path, place, current) : resolveFile(path, place, current, lost);
     },
-    expectation(path, guess) {
+    /** What the published root says of a member; asks no upstream. */
+    expectation(path: string, guess: RepositoryPlace): Expectation | null {
       const entry = entryAt(keepers.get(underKnownRoot(path, guess).root)?.held() ?? null, path);
-      if (entry === undefined) return null;
-      const { algorithm, digest, size } = entry;
-      return { algorithm, digest, source: "index", ...(size === undefined ? {} : { size }) };
+      return entry === undefined ? null : expectationOf(entry);
     },
-    async rootDigest(path, place) {
+    /** Lower-case hex SHA-256, size in bytes and time in Unix seconds of the published root; null where none is, or it is another file than `path`. */
+    async rootDigest(path: string, place: RepositoryPlace) {
       const current = await keeperOf(place).current();
       if (current.kind !== "held") return null;
       const { root, parsed, adoptedAt } = current.generation;
@@ -97,27 +89,18 @@ export function createRepository(deps: RepositoryDependencies): Repository {
         },
         afterSwap: (at, next) => {
           kept.save(`place:${at.root}`, JSON.stringify(at));
-          members.keepOnly(liveKeys());
+          const generations = [...keepers.values()].flatMap((one) => one.held() ?? []);
+          const live = new Set(generations.flatMap(({ parsed }) => parsed?.entries ?? []).map(members.keyOf));
+          members.keepOnly(live);
           followIndexes(at, next);
-          deps.onPublished([...liveKeys(), ...publishedFiles()]);
+          const published = generations.flatMap(({ root, companions }) => [root, ...companions].map(({ key }) => key));
+          deps.onPublished([...live, ...published]);
         },
       },
       place,
     );
     keepers.set(place.root, keeper);
     return keeper;
-  }
-
-  function liveKeys(): ReadonlySet<string> {
-    const entries = [...keepers.values()].flatMap((keeper) => keeper.held()?.parsed?.entries ?? []);
-    return new Set(entries.map(members.keyOf));
-  }
-
-  function publishedFiles(): readonly string[] {
-    return [...keepers.values()].flatMap((keeper) => {
-      const generation = keeper.held();
-      return generation === null ? [] : [generation.root, ...generation.companions].map(({ key }) => key);
-    });
   }
 
   function followIndexes(place: RepositoryPlace, held: RootContent | null): void {
@@ -137,39 +120,28 @@ export function createRepository(deps: RepositoryDependencies): Repository {
     if (entry === undefined || (entry.size ?? 0) > deps.limits.prefetchBytes) return { kind: "opaque" };
     await noteUse(place, entry);
     const candidates = entry.path === path ? [path] : [path, entry.path];
-    return answerMember(await members.ensure(entry, candidates), members.keyOf(place.digest), "fresh", now());
+    return answerMember(await members.ensure(entry, candidates), members.keyOf(place.digest), { state: "fresh", confirmedAt: now() });
   }
 
   async function resolveMember(path: string, place: RepositoryPlace, current: Held): Promise<Resolution> {
-    const { generation, state, confirmedAt, detail } = current;
+    const { generation } = current;
     const entry = entryAt(generation, path);
     if (entry === undefined || (entry.size ?? 0) > deps.limits.prefetchBytes) return { kind: "opaque" };
     await noteUse(place, entry);
     const candidates = memberCandidates(entry, generation.parsed?.byHash ?? false);
-    return answerMember(await members.ensure(entry, candidates), members.keyOf(entry), state, confirmedAt, detail);
+    return answerMember(await members.ensure(entry, candidates), members.keyOf(entry), current);
   }
 
-  function answerMember(
-    answer: Awaited<ReturnType<EnsureStored>>,
-    key: string,
-    state: Held["state"],
-    confirmedAt: number,
-    detail?: string,
-  ): Resolution {
-    if (answer.kind === "stored") return answerFile({ key, object: answer.object }, state, confirmedAt, detail);
+  function answerMember(answer: EnsureStoredAnswer, key: string, freshness: Freshness): Resolution {
+    if (answer.kind === "stored") return answerFile({ key, object: answer.object }, freshness);
     if (answer.kind === "absent") return { kind: "absent", status: 404 };
     if (answer.kind === "failure") return answer;
-    return {
-      kind: "failure",
-      status: 503,
-      detail: "upstream has another file than the root names: it is half-way through a sync",
-      retryAfterSeconds: 10,
-    };
+    return halfWay("upstream has another file than the root names: it is half-way through a sync");
   }
 
-  function answerFile(file: Pick<StoredFile, "key" | "object">, state: Held["state"], confirmedAt: number, detail?: string): Resolution {
+  function answerFile({ key, object }: Pick<StoredFile, "key" | "object">, { state, confirmedAt, detail }: Freshness): Resolution {
     const ageSeconds = Math.max(0, Math.floor((now() - confirmedAt) / 1000));
-    return { kind: "object", key: file.key, object: file.object, state, ageSeconds, ...(detail === undefined ? {} : { detail }) };
+    return { kind: "object", key, object, state, ageSeconds, ...(detail === undefined ? {} : { detail }) };
   }
 
   /**
@@ -185,12 +157,12 @@ export function createRepository(deps: RepositoryDependencies): Repository {
   }
 
   async function resolveFile(path: string, place: RepositoryPlace, current: Held, lost: string | undefined): Promise<Resolution> {
-    const { generation, state, confirmedAt, detail } = current;
-    if (path === generation.root.path) return answerFile(generation.root, state, confirmedAt, detail);
+    const { generation } = current;
+    if (path === generation.root.path) return answerFile(generation.root, current);
     const companion = generation.companions.find((file) => file.path === path);
-    if (companion !== undefined && companion.key !== lost) return answerFile(companion, state, confirmedAt, detail);
+    if (companion !== undefined && companion.key !== lost) return answerFile(companion, current);
     if (!companionFiles(place.kind, generation.root.path).includes(path)) return { kind: "absent", status: 404 };
-    return lookAgain(path, current, companion);
+    return fetchLateCompanion(path, current, companion);
   }
 
   /**
@@ -198,7 +170,7 @@ export function createRepository(deps: RepositoryDependencies): Repository {
    * this request; the next generation adopts it. A deb companion comes only with a new generation, since the companions sign each other. One that the
    * store lost must be the same file again.
    */
-  async function lookAgain(path: string, current: Held, had: StoredFile | undefined): Promise<Resolution> {
+  async function fetchLateCompanion(path: string, current: Held, had: StoredFile | undefined): Promise<Resolution> {
     const { generation } = current;
     const askedAt = Math.max(absentSince.get(path) ?? 0, generation.adoptedAt);
     const restMs = Math.min(deps.limits.metadataTtlSeconds * 1000, MAX_ABSENT_MS);
@@ -210,13 +182,9 @@ export function createRepository(deps: RepositoryDependencies): Repository {
     if (answer.kind === "failure" || answer.kind === "absent") return answer;
     if (answer.kind !== "fetched") return { kind: "absent", status: 404 };
     absentSince.delete(path);
-    if (had !== undefined && answer.file.object.sha256 !== had.object.sha256) {
-      return { kind: "failure", status: 503, detail: `the upstream has another ${path} by now`, retryAfterSeconds: 10 };
-    }
-    if (/\.(asc|sig)$/.test(path) && (await signsOtherRoot(answer.bytes, generation.root.key))) {
-      return { kind: "failure", status: 503, detail: `${path} signs another version of its file`, retryAfterSeconds: 10 };
-    }
-    return answerFile(answer.file, current.state, current.confirmedAt, current.detail);
+    if (had !== undefined && answer.file.object.sha256 !== had.object.sha256) return halfWay(`the upstream has another ${path} by now`);
+    const isOthers = /\.(asc|sig)$/.test(path) && (await signsOtherRoot(answer.bytes, generation.root.key));
+    return isOthers ? halfWay(`${path} signs another version of its file`) : answerFile(answer.file, current);
   }
 
   /** Whether a signature certainly belongs to another root than the stored one. A root in slices is not compared: it is too long for memory. */
@@ -227,6 +195,12 @@ export function createRepository(deps: RepositoryDependencies): Repository {
 }
 
 type Held = Extract<Current, { kind: "held" }>;
+type Freshness = Pick<Held, "state" | "confirmedAt" | "detail">;
+
+/** The upstream has another file than the generation: a sync is under way, and the client may come again soon. */
+function halfWay(detail: string): UpstreamFailure {
+  return { kind: "failure", status: 503, detail, retryAfterSeconds: 10 };
+}
 
 /** The roots and companions that a generation may hold. Other signatures (`Release.key`) are cached like any other file. */
 function filesOf({ kind, root }: RepositoryPlace): readonly string[] {

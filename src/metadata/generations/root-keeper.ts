@@ -10,7 +10,7 @@ import { type Rejection, type Trial, type TrialDependencies, tryRoot } from "./t
 
 /** Trouble is logged as an error when the held Valid-Until is nearer than this: clients refuse the generation soon. */
 const NEAR_EXPIRY_MS = DAY_MS;
-/** With nothing held, a signature of another version is looked at once more after this long: a sync swaps the two files within it. */
+/** If nothing is published and the signature does not fit its root, try again after this: a sync replaces both files within it. */
 const MISMATCH_PAUSE_MS = 2_000;
 
 export interface KeeperDependencies extends TrialDependencies, HeldGenerationDependencies {
@@ -35,21 +35,16 @@ export type Current =
 
 type NoGeneration = { readonly kind: "absent"; readonly status: 404 | 410 } | { readonly kind: "opaque" } | UpstreamFailure;
 
-/** Keeps one root current: at its expiry one conditional fetch for all requests together, and one swap when a whole new generation is there. */
-export interface RootKeeper {
-  /** The published generation, once it is fresh or was revalidated. `lost`: a key that the store no longer has. */
-  current(lost?: string): Promise<Current>;
-  /** The published generation as it is; null: none is. Asks no upstream. */
-  held(): Generation | null;
-}
-
 /** How the revalidation of a root ended: the published generation is current, or not, or there is none. */
 type Revalidation = { readonly kind: "confirmed" } | { readonly kind: "trouble" } | NoGeneration;
 
 /** Why the held generation was neither confirmed nor replaced by what an upstream has; `failed`: no usable answer, or an error here. */
 type Setback = Rejection | { readonly kind: "failed"; readonly reason: string };
 
-export function createRootKeeper(deps: KeeperDependencies, place: RepositoryPlace): RootKeeper {
+export type RootKeeper = ReturnType<typeof createRootKeeper>;
+
+/** Keeps one root current: at its expiry one conditional fetch for all requests together, and one swap when a whole new generation is there. */
+export function createRootKeeper(deps: KeeperDependencies, place: RepositoryPlace) {
   const { limits, log, mirror, now, timer } = deps;
   const held = createHeldGeneration(deps, place.root);
   /** When a try last found a root that does not parse while no generation was held; null: none did since the last swap. */
@@ -58,8 +53,13 @@ export function createRootKeeper(deps: KeeperDependencies, place: RepositoryPlac
   const ttlMs = limits.metadataTtlSeconds * 1000;
   const waitMs = limits.metadataWaitSeconds * 1000;
 
-  return { held: () => held.generation, current };
+  return {
+    /** The published generation as it is; null: none is. Asks no upstream. */
+    held: (): Generation | null => held.generation,
+    current,
+  };
 
+  /** The published generation, once it is fresh or was revalidated. `lost`: a key that the store no longer has. */
   async function current(lost?: string): Promise<Current> {
     const isLost = lost !== undefined && lost === held.generation?.root.key;
     const known = isLost ? null : withinTtl();
@@ -110,7 +110,6 @@ export function createRootKeeper(deps: KeeperDependencies, place: RepositoryPlac
     try {
       while (avoid.length < mirror.upstreams.length) {
         const takesMismatch = isSecondLook || held.generation?.mismatched === true;
-        // oxlint-disable-next-line no-await-in-loop -- the next upstream only where this one will not do
         const trial = await tryRoot(deps, place, held, { avoid, isLost, takesMismatch, patienceUntil });
         if (trial.kind === "confirmed" || trial.kind === "adopted") return settle(trial);
         if (trial.kind === "absent") {
@@ -167,7 +166,7 @@ export function createRootKeeper(deps: KeeperDependencies, place: RepositoryPlac
     const doubtSince = doubts > 0 && doubts >= tried ? (standing.doubtSince ?? now()) : null;
     // An upstream that showed a newer root before is still ahead, even if it cannot be reached now.
     const behindSince = standing.behindSince ?? (count("refused", "half-way", "opaque") > 0 ? now() : null);
-    held.noteTrouble({ trouble, halfWay, doubtSince, behindSince });
+    held.noteFailedTry({ trouble, halfWay, doubtSince, behindSince });
     logTrouble(trouble);
     if (held.generation !== null || halfWay || count("unfit", "opaque") === 0) return { kind: "trouble" };
     opaqueAt = now();

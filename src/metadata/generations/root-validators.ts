@@ -15,9 +15,9 @@ export function receivedValidators({ representation: { etag, lastModified } }: F
 export function conditions(generation: Generation): { readonly etag?: string; readonly lastModified?: string } | undefined {
   if (generation.mismatched === true) return undefined;
   const { etag, lastModified, receivedAt = generation.root.object.storedAt } = generation.validators;
-  // A root in slices has no digest to compare by.
-  const isComparable = generation.root.object.sliceBytes === undefined || etag === undefined;
-  if (isComparable && isUnsettled(lastModified, receivedAt)) return undefined;
+  // A root in slices has no digest, so that its entity tag is the only way to recognise it.
+  const needsTag = generation.root.object.sliceBytes !== undefined && etag !== undefined;
+  if (!needsTag && isUnsettled(lastModified, receivedAt)) return undefined;
   if (etag !== undefined) return { etag };
   // A date in the future (a wrong clock) would make every later root with the right date look unchanged.
   return lastModified === undefined || (parseHttpDate(lastModified) ?? Infinity) > receivedAt ? undefined : { lastModified };

@@ -3,13 +3,16 @@ import type { Config, Mirror } from "../../config/config.ts";
 import type { RepositoryPlace } from "../../route/place.ts";
 import type { UpstreamFailure } from "../../upstream/upstream.ts";
 import type { Generation, RootContent } from "../members/generation.ts";
+import { matchClearsigned } from "../formats/match-signature.ts";
+import { parseRelease } from "../formats/parse-release.ts";
+import { parseRepomd } from "../formats/parse-repomd.ts";
+import type { RootParse } from "../formats/parsed-root.ts";
 import type { Members } from "../members/members.ts";
-import type { Log } from "../ports/log.ts";
-import { heldRoot, isBelieved, judgeRoot } from "./judge-root.ts";
-import { type FetchedFile, fetchFile, type FetchFileAnswer, type FileFetcher } from "./fetch-file.ts";
+import type { Log } from "../ports/kept-state.ts";
+import { isBelieved, judgeRoot } from "./judge-root.ts";
+import { type FetchedFile, fetchFile, type FetchFileAnswer, type FileFetcher, isLabelledHtml } from "./fetch-file.ts";
 import { gatherCompanions, gatherMembers } from "./gather.ts";
 import type { HeldGeneration } from "./held-generation.ts";
-import { parseRoot } from "./parse-root.ts";
 import { rootFiles } from "./root-files.ts";
 import { conditions, receivedValidators, withOwnDate } from "./root-validators.ts";
 
@@ -72,24 +75,16 @@ export async function tryRoot(
   options: TrialOptions,
 ): Promise<Trial> {
   const answer = await fetchRoot(deps, place, held.generation, options);
-  switch (answer.kind) {
-    case "not-modified":
-      return { kind: "confirmed" };
-    case "absent":
-    case "failure":
-    case "unfit":
-      return answer;
-    case "fetched": {
-      const { generation } = held;
-      if (answer.file.key === generation?.root.key && generation.mismatched !== true) {
-        return { kind: "confirmed", validators: receivedValidators(answer, deps.now()) };
-      }
-      const result = await adopt(deps, place, answer, held, options);
-      if (result.kind === "adopted") return result;
-      const { upstream } = answer.representation;
-      return { kind: result.kind, reason: `${upstream}: ${result.reason}`, upstream };
-    }
+  if (answer.kind === "not-modified") return { kind: "confirmed" };
+  if (answer.kind !== "fetched") return answer;
+  const { generation } = held;
+  if (answer.file.key === generation?.root.key && generation.mismatched !== true) {
+    return { kind: "confirmed", validators: receivedValidators(answer, deps.now()) };
   }
+  const result = await adopt(deps, place, answer, held, options);
+  if (result.kind === "adopted") return result;
+  const { upstream } = answer.representation;
+  return { kind: result.kind, reason: `${upstream}: ${result.reason}`, upstream };
 }
 
 /** The first root file of the repository that the next upstream has, conditionally where it is the held one. */
@@ -105,14 +100,8 @@ async function fetchRoot(
   const canSlice = place.kind === "pacman" || place.kind === "apk";
   let answer: FetchFileAnswer = { kind: "absent", status: 404 };
   for (const path of rootFiles(place)) {
-    // oxlint-disable-next-line no-await-in-loop -- Release only where there is no InRelease
-    answer = await fetchFile(deps, {
-      mirror,
-      path,
-      avoid,
-      ...(conditional !== undefined && path === generation?.root.path ? { conditional } : {}),
-      ...(canSlice ? { slicedUpTo: limits.prefetchBytes } : {}),
-    });
+    const own = path === generation?.root.path ? conditional : undefined;
+    answer = await fetchFile(deps, { mirror, path, avoid, conditional: own, slicedUpTo: canSlice ? limits.prefetchBytes : undefined });
     if (answer.kind !== "absent") return answer;
   }
   return answer;
@@ -134,7 +123,7 @@ async function adopt(
 
   const candidate = await parseRoot(place, fetched);
   if (candidate !== null) {
-    const judgement = judgeRoot(heldRoot(generation), candidate, now(), doubtSince);
+    const judgement = judgeRoot(generation?.parsed ?? null, candidate, now(), doubtSince);
     if (judgement.kind !== "adopt") return judgement;
   }
   const parsed = candidate?.kind === "parsed" ? candidate.root : null;
@@ -145,7 +134,7 @@ async function adopt(
   if (mismatch !== null) log("warn", `${mirror.name}: published ${place.root} as the upstream has it: ${mismatch}`);
 
   if (parsed !== null) {
-    const gathered = gatherMembers({ members, prefetchBytes: limits.prefetchBytes }, place, parsed);
+    const gathered = gatherMembers(members, limits.prefetchBytes, place, parsed);
     // With nothing held there is nothing to protect: the first client does not wait for all members, and what is missing is fetched at its request.
     const reason = generation === null ? await within(gathered, patienceUntil - now(), () => null, timer) : await gathered;
     const isLastUpstream = mirror.upstreams.at(-1)?.url === fetched.representation.upstream;
@@ -157,4 +146,16 @@ async function adopt(
   const validators = receivedValidators(fetched, fetched.file.object.storedAt);
   const adopted = { root, validators, companions: files, parsed, adoptedAt: now() };
   return { kind: "adopted", generation: mismatch === null ? adopted : { ...adopted, mismatched: true } };
+}
+
+/** Reads what a fetched root names; null where its kind names no files. A clearsigned root that does not match its own signature is malformed. */
+async function parseRoot(place: RepositoryPlace, fetched: FetchedFile): Promise<RootParse | null> {
+  const { bytes, file } = fetched;
+  if (place.kind === "pacman" || place.kind === "apk") return isLabelledHtml(fetched) ? { kind: "malformed", reason: "it is HTML" } : null;
+  if (bytes === null) return { kind: "malformed", reason: "it is too long" };
+  if (place.kind === "rpm-md") return parseRepomd(bytes, place.base);
+  if (file.path.endsWith("InRelease") && (await matchClearsigned(new TextDecoder().decode(bytes))) === "differs") {
+    return { kind: "malformed", reason: "it does not match its own signature" };
+  }
+  return parseRelease(bytes, place.root);
 }

@@ -3,7 +3,7 @@ import type { RepositoryPlace } from "../../route/place.ts";
 import { DAY_MS } from "../../http/units.ts";
 import { contentKey, parseStoredObject } from "../../store/keys.ts";
 import type { StoredObject } from "../../store/stored-object.ts";
-import { byHashFolder, type NamedDigest } from "../../verify/expectation.ts";
+import { byHashFolder, type Expectation, type NamedDigest } from "../../verify/expectation.ts";
 import type { Entry } from "../formats/parsed-root.ts";
 import type { EnsureStored, EnsureStoredAnswer } from "../ports/ensure-stored.ts";
 import type { KeptState } from "../ports/kept-state.ts";
@@ -13,32 +13,7 @@ const USED = "used:";
 /** A use is noted again after this long: one write a day for each file that clients keep asking for. */
 const RENEW_MS = DAY_MS;
 
-/** A member as its root names it. */
-export interface MemberFile extends NamedDigest {
-  /** Decoded canonical path below the mirror. */
-  readonly path: string;
-  /** Bytes, where the root says it. */
-  readonly size?: number;
-}
-
-/** The files that roots name: which of them lie in the store, and which of them clients asked for. */
-export interface Members {
-  /** The key of the content with this digest, for this mirror. */
-  keyOf(this: void, digest: NamedDigest): string;
-  /**
-   * Fetches a member into the store, verified by its digest; asks no upstream where it is known to be there. `candidates`: as `memberCandidates`
-   * gives them.
-   */
-  ensure(member: MemberFile, candidates: readonly string[]): Promise<EnsureStoredAnswer>;
-  /** Forgets that the store has the key: the store lost it, or nothing names it any more. */
-  forget(key: string): void;
-  /** Notes that clients use the member of this name (`usedName`). True where they did not before. */
-  markUsed(name: string): boolean;
-  /** Whether a client asked for it within `usedForMs`. */
-  isUsed(name: string): boolean;
-  /** Forgets all keys but these; the stored objects stay as long as retention keeps them. */
-  keepOnly(keys: ReadonlySet<string>): void;
-}
+export type Members = ReturnType<typeof createMembers>;
 
 export interface MembersDependencies {
   readonly mirror: Mirror;
@@ -49,45 +24,53 @@ export interface MembersDependencies {
   readonly usedForMs: number;
 }
 
-export function createMembers({ mirror, ensureStored, kept, now, usedForMs }: MembersDependencies): Members {
+/** The files that roots name: which of them lie in the store, and which of them clients asked for. */
+export function createMembers({ mirror, ensureStored, kept, now, usedForMs }: MembersDependencies) {
   const stored = new Map<string, StoredObject>();
   const keyOf = (digest: NamedDigest) => contentKey(mirror, digest);
   return {
+    /** The key of the content with this digest, for this mirror. */
     keyOf,
-    async ensure(member, candidates) {
+    /**
+     * Fetches a member into the store, verified by its digest; asks no upstream where it is known to be there. `candidates`: as `memberCandidates`
+     * gives them.
+     */
+    async ensure(member: Entry, candidates: readonly string[]): Promise<EnsureStoredAnswer> {
       const key = keyOf(member);
       const known = stored.get(key) ?? parseStoredObject(kept.load(OBJECT + key) ?? "");
       if (known !== null) {
         stored.set(key, known);
         return { kind: "stored", object: known };
       }
-      const { algorithm, digest, size } = member;
-      const expectation = { algorithm, digest, source: "index", ...(size === undefined ? {} : { size }) } as const;
-      const answer = await ensureStored({ mirror, candidates, key, expectation, class: "member" });
+      const answer = await ensureStored({ mirror, candidates, key, expectation: expectationOf(member) });
       if (answer.kind === "stored") {
         stored.set(key, answer.object);
         kept.save(OBJECT + key, JSON.stringify(answer.object));
       }
       return answer;
     },
-    forget(key) {
-      stored.delete(key);
-      kept.remove(OBJECT + key);
-    },
-    markUsed(name) {
+    forget,
+    /** Notes that clients use the member of this name (`usedName`). True where they did not before. */
+    markUsed(name: string): boolean {
       const isNew = !isUsed(name);
       if (isNew || now() - usedAt(name) >= RENEW_MS) kept.save(USED + name, String(now()));
       return isNew;
     },
     isUsed,
-    keepOnly(keys) {
-      for (const name of kept.keys()) {
-        if (!name.startsWith(OBJECT) || keys.has(name.slice(OBJECT.length))) continue;
-        this.forget(name.slice(OBJECT.length));
-      }
+    /** Forgets all keys but these; the stored objects stay as long as retention keeps them. */
+    keepOnly(keys: ReadonlySet<string>): void {
+      const known = kept.keys().flatMap((name) => (name.startsWith(OBJECT) ? [name.slice(OBJECT.length)] : []));
+      for (const key of known) if (!keys.has(key)) forget(key);
     },
   };
 
+  /** Forgets that the store has the key: the store lost it, or nothing names it any more. */
+  function forget(key: string): void {
+    stored.delete(key);
+    kept.remove(OBJECT + key);
+  }
+
+  /** Whether a client asked for it within `usedForMs`. */
   function isUsed(name: string): boolean {
     return now() - usedAt(name) < usedForMs;
   }
@@ -98,8 +81,13 @@ export function createMembers({ mirror, ensureStored, kept, now, usedForMs }: Me
   }
 }
 
+/** What its root says of a member's content. */
+export function expectationOf({ algorithm, digest, size }: Entry): Expectation {
+  return { algorithm, digest, source: "index", ...(size === undefined ? {} : { size }) };
+}
+
 /** The paths at which an upstream may have a member: first the by-hash one, at which the content never changes, then the member's own. */
-export function memberCandidates(member: MemberFile, byHash: boolean): readonly string[] {
+export function memberCandidates(member: Entry, byHash: boolean): readonly string[] {
   if (!byHash) return [member.path];
   const slash = member.path.lastIndexOf("/") + 1;
   return [`${member.path.slice(0, slash)}by-hash/${byHashFolder(member.algorithm)}/${member.digest}`, member.path];

@@ -1,4 +1,4 @@
-import type { Mirror, PathClass } from "../../config/config.ts";
+import type { Mirror } from "../../config/config.ts";
 import type { StoredObject } from "../../store/stored-object.ts";
 import type { UpstreamFailure } from "../../upstream/upstream.ts";
 import type { Expectation } from "../../verify/expectation.ts";
@@ -12,8 +12,6 @@ export interface EnsureStoredRequest {
   readonly key: string;
   /** The digest, and the size in bytes where the root says it. */
   readonly expectation: Expectation;
-  /** As in `UpstreamRequest`: what a response must look like. */
-  readonly class: PathClass;
 }
 
 /** Whether the file is in the store. */

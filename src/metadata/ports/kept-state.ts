@@ -9,3 +9,6 @@ export interface KeptState {
   /** All keys that have a text, in no order. */
   keys(): readonly string[];
 }
+
+/** Writes one line for the operator: a sentence without a line end. Never throws. */
+export type Log = (level: "info" | "warn" | "error", message: string) => void;

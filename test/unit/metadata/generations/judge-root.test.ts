@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { type HeldRoot, type Judgement, judgeRoot } from "../../../../src/metadata/generations/judge-root.ts";
+import { type Judgement, judgeRoot } from "../../../../src/metadata/generations/judge-root.ts";
 import type { ParsedRoot, RootParse } from "../../../../src/metadata/formats/parsed-root.ts";
 
 const NOW = Date.UTC(2026, 0, 10);
@@ -15,18 +15,19 @@ const root = (part: Partial<ParsedRoot>): ParsedRoot => ({
   entries: [],
   ...part,
 });
-const held = (part: Partial<ParsedRoot> = {}): HeldRoot => ({ kind: "parsed", root: root(part) });
+const held = (part: Partial<ParsedRoot> = {}): ParsedRoot => root(part);
 const shown = (part: Partial<ParsedRoot> = {}): RootParse => ({ kind: "parsed", root: root(part) });
 const malformed: RootParse = { kind: "malformed", reason: "cut" };
-const nothing: HeldRoot = { kind: "nothing" };
+const nothing = null;
+const opaque = null;
 const past = NOW - 1;
 const ahead = NOW + 1;
 
-test.each<[string, HeldRoot, RootParse, Judgement["kind"]]>([
+test.each<[string, ParsedRoot | null, RootParse, Judgement["kind"]]>([
   ["the first one that parses is adopted", nothing, shown(), "adopt"],
   ["the first one is adopted past its date too: archives are", nothing, shown({ validUntil: past }), "adopt"],
   ["what never parsed is opaque", nothing, malformed, "opaque"],
-  ["what did not parse before and does now is adopted", { kind: "opaque" }, shown(), "adopt"],
+  ["what did not parse before and does now is adopted", opaque, shown(), "adopt"],
   ["a malformed one never replaces a parsed one", held(), malformed, "refused"],
   ["a newer timestamp is adopted", held(), shown({ timestamp: T + 1 }), "adopt"],
   ["an older timestamp is refused", held(), shown({ timestamp: T - 1 }), "doubt"],
