@@ -31,7 +31,7 @@ export interface DeadVersion {
   /** How many slices, counted from 0, are still to be deleted. */
   readonly slices: number;
   readonly bytes: number;
-  /** When its head went, in milliseconds since the epoch. */
+  /** When its head went. */
   readonly at: number;
 }
 
@@ -82,7 +82,7 @@ const PUT = `INSERT INTO objects VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, 0, 0, ?3, ?
 /** 1 to 5: key, uses, bytes served, time of the last one, L. */
 const USE =
   "UPDATE objects SET uses = uses + ?2, served = served + ?3, lastUsedAt = max(lastUsedAt, ?4), priority = uses + ?2 + ?5 WHERE key = ?1";
-/** Whether a generation names the row. */
+/** Sets `held` by whether a generation names the row. */
 const FREE_OR_LIVE = "UPDATE objects SET held = EXISTS (SELECT 1 FROM named WHERE named.key = objects.key)";
 
 /** Opens the ledger in `sql`, and makes its tables at the first start. */

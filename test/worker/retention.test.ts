@@ -48,7 +48,7 @@ describe("a warm hit", () => {
     await waitOnExecutionContext(cold.context);
     calls.length = 0;
     for (let hits = 0; hits < 50; hits++) {
-      // oxlint-disable-next-line no-await-in-loop -- each hit's own calls
+      // Each hit's own calls.
       const { response } = await ask();
       expect(response.headers.get("cache-status")).toContain("hit");
       // None where the edge cache has it.
