@@ -4,17 +4,20 @@ import * as v from "valibot";
 import { done, refused, type Step } from "./step.ts";
 
 /** What the one-machine server needs of the project's own wrangler.toml besides `[vars]`: how to run the Worker. */
-export interface ProjectFile {
-  readonly compatibilityDate: string;
-  readonly compatibilityFlags: readonly string[];
-  readonly durableObjects: readonly { readonly name: string; readonly className: string }[];
-}
+export type ProjectFile = v.InferOutput<typeof ProjectSchema>;
 
-const ProjectSchema = v.object({
-  compatibility_date: v.string(),
-  compatibility_flags: v.optional(v.array(v.string()), []),
-  durable_objects: v.object({ bindings: v.array(v.object({ name: v.string(), class_name: v.string() })) }),
-});
+const ProjectSchema = v.pipe(
+  v.object({
+    compatibility_date: v.string(),
+    compatibility_flags: v.optional(v.array(v.string()), []),
+    durable_objects: v.object({ bindings: v.array(v.object({ name: v.string(), class_name: v.string() })) }),
+  }),
+  v.transform((file) => ({
+    compatibilityDate: file.compatibility_date,
+    compatibilityFlags: file.compatibility_flags,
+    durableObjects: file.durable_objects.bindings.map(({ name, class_name: className }) => ({ name, className })),
+  })),
+);
 
 /** A file without [vars] passes here: `parseConfig` then reports what is missing. */
 const VarsSchema = v.object({ vars: v.optional(v.record(v.string(), v.unknown()), {}) });
@@ -25,11 +28,7 @@ export function readProjectFile(path: string): Step<ProjectFile> {
   if (!table.ok) return table;
   const parsed = v.safeParse(ProjectSchema, table.value);
   if (!parsed.success) return refused(...parsed.issues.map((issue) => `Cannot use ${v.getDotPath(issue)} of "${path}": ${issue.message}.`));
-  return done({
-    compatibilityDate: parsed.output.compatibility_date,
-    compatibilityFlags: parsed.output.compatibility_flags,
-    durableObjects: parsed.output.durable_objects.bindings.map(({ name, class_name: className }) => ({ name, className })),
-  });
+  return done(parsed.output);
 }
 
 /** The `[vars]` table of a wrangler.toml, not yet validated. Refuses if the file is no TOML, or `vars` no table. */
@@ -54,10 +53,8 @@ export function readToml(path: string): Step<unknown> {
     return done(parse(text));
   } catch (error) {
     if (!(error instanceof TomlError)) throw error;
-    return refused(`Cannot read the configuration "${path}" at line ${error.line}, column ${error.column}: ${firstLine(error.message)}.`);
+    return refused(
+      `Cannot read the configuration "${path}" at line ${error.line}, column ${error.column}: ${error.message.replace(/\n.*/s, "")}.`,
+    );
   }
-}
-
-function firstLine(text: string): string {
-  return text.split("\n", 1)[0] ?? text;
 }

@@ -15,26 +15,6 @@ export interface Traffic {
   readonly cached: number;
 }
 
-/** One position of the bill. */
-export interface CostLine {
-  readonly what: string;
-  readonly amount: number;
-  readonly unit: string;
-  /** Units a month without extra charge. */
-  readonly included: number;
-  /** US dollars a month. */
-  readonly dollars: number;
-}
-
-/** The bill of a month. */
-export interface Cost {
-  readonly lines: readonly CostLine[];
-  /** US dollars a month, of all lines. */
-  readonly dollars: number;
-  /** One sentence for each limit of the plan that this traffic exceeds. */
-  readonly problems: readonly string[];
-}
-
 const SLICE_BYTES = 8 * 1024 * 1024;
 const DAYS = 30;
 
@@ -51,15 +31,7 @@ const FETCH_MB_PER_SECOND = 20;
 const OBJECT_GB = 0.128;
 const CALL_SECONDS = 0.01;
 
-interface Price {
-  readonly unit: string;
-  /** Dollars for `per` units beyond what is included in a month. */
-  readonly dollars: number;
-  readonly per: number;
-  readonly included: number;
-}
-
-/** Cloudflare's prices of November 2026, paid plan; R2's are the same on both. */
+/** Cloudflare's prices of November 2026, paid plan; R2's are the same on both: US dollars for `per` units beyond what is included in a month. */
 const PRICES = {
   "Workers requests": { unit: "requests", dollars: 0.3, per: 1e6, included: 10e6 },
   "Workers CPU": { unit: "ms", dollars: 0.02, per: 1e6, included: 30e6 },
@@ -69,7 +41,7 @@ const PRICES = {
   "Durable Object requests": { unit: "requests", dollars: 0.15, per: 1e6, included: 1e6 },
   "Durable Object duration": { unit: "GB-s", dollars: 12.5, per: 1e6, included: 400e3 },
   "Durable Object rows written": { unit: "rows", dollars: 1, per: 1e6, included: 50e6 },
-} as const satisfies Record<string, Price>;
+};
 
 type Item = keyof typeof PRICES;
 
@@ -83,18 +55,22 @@ const FREE_A_DAY: Partial<Record<Item, number>> = {
   "Durable Object rows written": 100e3,
 };
 
-/** Estimates the month's bill. It takes all package files for equally large: gb divided by the package requests. */
-export function estimateCost(traffic: Traffic): Cost {
+/**
+ * Estimates the month's bill: its lines, the total in US dollars, and one problem for each limit of the plan that this traffic exceeds. It takes all
+ * package files for equally large: gb divided by the package requests.
+ */
+export function estimateCost(traffic: Traffic) {
+  const isPaid = traffic.plan === "paid";
   const amounts = estimateAmounts(traffic);
-  const lines = Object.entries(PRICES).map(([what, { unit, dollars, per, included }]): CostLine => {
+  const usage = Object.entries(PRICES).map(([what, { unit, dollars, per, included }]) => {
     const amount = amounts[what as Item];
-    const free = traffic.plan === "free" ? FREE_A_DAY[what as Item] : undefined;
-    const billed = traffic.plan === "paid" || what.startsWith("R2") ? Math.max(0, amount - included) : 0;
+    const free = isPaid ? undefined : FREE_A_DAY[what as Item];
+    const billed = isPaid || what.startsWith("R2") ? Math.max(0, amount - included) : 0;
     return { what, amount, unit, included: free === undefined ? included : free * DAYS, dollars: (billed / per) * dollars };
   });
-  if (traffic.plan === "paid")
-    lines.unshift({ what: "Workers paid plan", amount: 1, unit: "month", included: 0, dollars: PAID_PLAN_DOLLARS });
-  return { lines, dollars: lines.reduce((sum, line) => sum + line.dollars, 0), problems: traffic.plan === "free" ? overFree(amounts) : [] };
+  const plan = { what: "Workers paid plan", amount: 1, unit: "month", included: 0, dollars: PAID_PLAN_DOLLARS };
+  const lines = isPaid ? [plan, ...usage] : usage;
+  return { lines, dollars: lines.reduce((sum, line) => sum + line.dollars, 0), problems: isPaid ? [] : overFree(amounts) };
 }
 
 function estimateAmounts({ requests, gb, storedGb, metadata, cold, cached }: Traffic): Record<Item, number> {
@@ -129,7 +105,7 @@ function overFree(amounts: Readonly<Record<Item, number>>): readonly string[] {
 }
 
 /** Formats the bill as a table, the total as its last line, and after it the problems. */
-export function formatCost({ lines, dollars, problems }: Cost): string {
+export function formatCost({ lines, dollars, problems }: ReturnType<typeof estimateCost>): string {
   const number = (value: number): string => value.toLocaleString("en", { maximumFractionDigits: value < 100 ? 1 : 0 });
   const rows = lines.map(
     (line) => [line.what, `${number(line.amount)} ${line.unit}`, number(line.included), `$${line.dollars.toFixed(2)}`] as const,

@@ -30,19 +30,19 @@ async function main(): Promise<number> {
   };
   const print = (line: string): void => void process.stdout.write(`${line}\n`);
   const plan = readDeployPlan(options.config);
-  if (!plan.ok) return refuse(plan.problems);
+  if (!plan.ok) return fail(plan.problems);
   if (flags.dryRun) {
     print(describePlan(plan.value, options));
     return 0;
   }
   const wrangler = createWrangler([process.execPath, flags.wrangler], ROOT);
   const urls = await deploy(plan.value, options, wrangler, print);
-  if (!urls.ok) return refuse(urls.problems);
+  if (!urls.ok) return fail(urls.problems);
   print(describeDeployed(plan.value, options, urls.value));
   return 0;
 }
 
-function refuse(problems: readonly string[]): number {
+function fail(problems: readonly string[]): number {
   for (const problem of problems) process.stderr.write(`${problem}\n`);
   return 1;
 }

@@ -7,39 +7,7 @@ import { readToml, readVars } from "../project-file.ts";
 import { done, refused, type Step } from "../step.ts";
 
 /** What `npm run deploy` will do, read from the wrangler.toml. */
-export interface DeployPlan {
-  /** Name of the Worker. */
-  readonly worker: string;
-  readonly bucket: Bucket;
-  readonly rules: readonly LifecycleRule[];
-  /** The mirrors' hosts that can be custom domains: exact public names. */
-  readonly domains: readonly string[];
-  /** The mirrors' hosts that cannot: labels such as `fedora.*`, addresses, names of a private network. */
-  readonly otherHosts: readonly string[];
-  /** Whether the file itself has routes, such as the wildcard route that labels need. */
-  readonly hasRoutes: boolean;
-  /** Whether the file names the account. */
-  readonly hasAccount: boolean;
-  /** The mirrors' names. */
-  readonly mirrors: readonly string[];
-  readonly plan: Config["plan"];
-}
-
-/** An R2 bucket. */
-export interface Bucket {
-  readonly name: string;
-  readonly jurisdiction: string | undefined;
-}
-
-/** A lifecycle rule of the bucket, for `wrangler r2 bucket lifecycle`. */
-export interface LifecycleRule {
-  readonly name: string;
-  /** The option of `wrangler r2 bucket lifecycle add`. */
-  readonly option: "--expire-days" | "--abort-multipart-days";
-  readonly days: number;
-  /** What `wrangler r2 bucket lifecycle list` prints as its action. */
-  readonly action: string;
-}
+export type DeployPlan = ReturnType<typeof createPlan>;
 
 /** The ledger deletes objects after RETENTION_DAYS. The rule is a backstop: if it came first, R2 would delete objects that the ledger counts as stored. */
 const EXPIRY_MARGIN_DAYS = 7;
@@ -96,18 +64,18 @@ export function oversizedVariables(vars: Readonly<Record<string, unknown>>): str
 
 type File = v.InferOutput<typeof FileSchema>;
 
-function createPlan({ name, account_id: account, route, routes }: File, bucket: File["r2_buckets"][number], config: Config): DeployPlan {
+function createPlan({ name, account_id: account, route, routes }: File, bucket: File["r2_buckets"][number], config: Config) {
   const hosts = [...config.mirrors.values()].flatMap((mirror) => mirror.hosts);
   const exact = hosts.flatMap((host) => (host.kind === "exact" ? [host.host] : []));
+  const labels = hosts.flatMap((host) => (host.kind === "label" ? [`${host.label}.*`] : []));
   return {
     worker: name,
     bucket: { name: bucket.bucket_name, jurisdiction: bucket.jurisdiction },
     rules: lifecycleRules(config),
+    /** The mirrors' hosts that can be custom domains. */
     domains: exact.filter(isPublicName),
-    otherHosts: [
-      ...exact.filter((host) => !isPublicName(host)),
-      ...hosts.flatMap((host) => (host.kind === "label" ? [`${host.label}.*`] : [])),
-    ],
+    otherHosts: [...exact.filter((host) => !isPublicName(host)), ...labels],
+    /** Whether the file itself has routes, such as the wildcard route that labels need. */
     hasRoutes: route !== undefined || routes.length > 0,
     hasAccount: account !== undefined,
     mirrors: [...config.mirrors.keys()],
@@ -115,16 +83,13 @@ function createPlan({ name, account_id: account, route, routes }: File, bucket: 
   };
 }
 
-function lifecycleRules({ retentionDays }: Config): readonly LifecycleRule[] {
+/** `option` is for `wrangler r2 bucket lifecycle add`, and `action` what `wrangler r2 bucket lifecycle list` prints. */
+function lifecycleRules({ retentionDays }: Config) {
   const days = Math.ceil(retentionDays) + EXPIRY_MARGIN_DAYS;
+  const abort = "Abort incomplete multipart uploads after 1 days";
   return [
     { name: "lazy-mirror-expire", option: "--expire-days", days, action: `Expire objects after ${days} days` },
-    {
-      name: "lazy-mirror-abort-multipart",
-      option: "--abort-multipart-days",
-      days: 1,
-      action: "Abort incomplete multipart uploads after 1 days",
-    },
+    { name: "lazy-mirror-abort-multipart", option: "--abort-multipart-days", days: 1, action: abort },
   ];
 }
 

@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import type { Bucket, DeployPlan, LifecycleRule } from "./deploy-plan.ts";
+import type { DeployPlan } from "./deploy-plan.ts";
 import { remedyFor } from "./deploy-remedy.ts";
 import type { RunWrangler, WranglerResult } from "./deploy-wrangler.ts";
 import { done, refused, type Step } from "../step.ts";
@@ -56,7 +56,7 @@ async function checkLogin(hasAccount: boolean, wrangler: RunWrangler): Promise<S
 }
 
 async function ensureBucket(
-  bucket: Bucket,
+  bucket: DeployPlan["bucket"],
   options: DeployOptions,
   wrangler: RunWrangler,
   print: (line: string) => void,
@@ -96,7 +96,7 @@ async function ensureRules({ bucket, rules }: DeployPlan, wrangler: RunWrangler,
 }
 
 /** Finds the rule in wrangler's list: blocks of `label: value` lines, with an empty line between them. */
-function stateOf(rule: LifecycleRule, listed: string): "absent" | "same" | "other" {
+function stateOf(rule: DeployPlan["rules"][number], listed: string): "absent" | "same" | "other" {
   const block = listed.split(/\n\s*\n/).find((part) => valueIn(part, "name") === rule.name);
   if (block === undefined) return "absent";
   const isSame =
@@ -108,7 +108,7 @@ function valueIn(block: string, label: string): string | undefined {
   return new RegExp(`^${label}:\\s*(.*?)\\s*$`, "m").exec(block)?.[1];
 }
 
-function inJurisdiction({ jurisdiction }: Bucket): readonly string[] {
+function inJurisdiction({ jurisdiction }: DeployPlan["bucket"]): readonly string[] {
   return jurisdiction === undefined ? [] : ["--jurisdiction", jurisdiction];
 }
 

@@ -1,5 +1,5 @@
 import { isIP } from "node:net";
-import { Command, CommanderError, InvalidArgumentError } from "commander";
+import { Command, InvalidArgumentError } from "commander";
 
 /** An address to listen on; port 0 lets the operating system choose. */
 export interface Endpoint {
@@ -18,59 +18,27 @@ export interface StartOptions {
   readonly graceMs: number;
 }
 
-/** `text` is what to print: the help (`exitCode` 0), or what is wrong with the command line. */
-export type CommandLine =
-  | { readonly ok: true; readonly options: StartOptions }
-  | { readonly ok: false; readonly exitCode: number; readonly text: string };
-
-interface Flags {
-  readonly config: string;
-  readonly ip: string;
-  readonly port: number;
-  readonly listen: readonly Endpoint[];
-  readonly state: string;
-  readonly grace: number;
-  readonly quiet?: boolean;
-}
-
-/** Parses the arguments after `npm start --`. If `--listen` is given, `--ip` and `--port` are ignored. */
-export function parseCommandLine(args: readonly string[]): CommandLine {
-  let text = "";
-  const write = (part: string): void => {
-    text += part;
-  };
-  const command = new Command("npm start --")
+/**
+ * Parses the arguments after `npm start --`. If `--listen` is given, `--ip` and `--port` are ignored. Where `args` ask for help or are wrong, `command`
+ * prints that and ends the process.
+ */
+export function parseCommandLine(args: readonly string[], command = new Command("npm start --")): StartOptions {
+  const { ip, port, listen, grace, quiet, ...paths } = command
     .description("Serve the configured mirrors from this machine, in the foreground, until SIGTERM.")
     .option("--config <file>", "configuration: its [vars] say what is mirrored", "wrangler.toml")
-    .option("--ip <address>", "address to listen on; 0.0.0.0 or :: for the whole network", parseHost, "127.0.0.1")
+    .option("--ip <address>", "address to listen on; 0.0.0.0 or :: for the whole network", parseIp, "127.0.0.1")
     .option("--port <number>", "port to listen on", parsePort, 8787)
     .option("--listen <address:port>", "listen here instead; may be given several times, IPv6 as [::1]:8787", collectEndpoints, [])
     .option("--state <folder>", "where the stored files and the ledger lie", ".lazy-mirror")
     .option("--grace <seconds>", "how long requests under way may go on after SIGTERM", parseSeconds, 8)
-    .option("--quiet", "print no line for each request")
+    .option("--quiet", "print no line for each request", false)
     .allowExcessArguments(false)
-    .exitOverride()
-    .configureOutput({ writeOut: write, writeErr: write });
-  try {
-    command.parse([...args], { from: "user" });
-  } catch (error) {
-    if (error instanceof CommanderError) return { ok: false, exitCode: error.exitCode, text };
-    throw error;
-  }
-  const flags = command.opts<Flags>();
-  return {
-    ok: true,
-    options: {
-      config: flags.config,
-      state: flags.state,
-      endpoints: flags.listen.length > 0 ? flags.listen : [{ host: flags.ip, port: flags.port }],
-      quiet: flags.quiet ?? false,
-      graceMs: flags.grace * 1000,
-    },
-  };
+    .parse(args, { from: "user" })
+    .opts<{ config: string; state: string; ip: string; port: number; listen: readonly Endpoint[]; grace: number; quiet: boolean }>();
+  return { ...paths, endpoints: listen.length > 0 ? listen : [{ host: ip, port }], quiet, graceMs: grace * 1000 };
 }
 
-function parseHost(text: string): string {
+function parseIp(text: string): string {
   const host = text.startsWith("[") && text.endsWith("]") ? text.slice(1, -1) : text;
   if (host === "localhost") return "127.0.0.1";
   if (isIP(host) === 0) throw new InvalidArgumentError("It must be an IPv4 or IPv6 address.");
@@ -92,5 +60,5 @@ function parseSeconds(text: string): number {
 function collectEndpoints(text: string, before: readonly Endpoint[]): readonly Endpoint[] {
   const [, host, port] = /^(\[[^\]]*\]|[^:[\]]*):(\d+)$/.exec(text) ?? [];
   if (host === undefined || port === undefined) throw new InvalidArgumentError("It must be address:port, such as 0.0.0.0:80 or [::]:80.");
-  return [...before, { host: parseHost(host), port: parsePort(port) }];
+  return [...before, { host: parseIp(host), port: parsePort(port) }];
 }

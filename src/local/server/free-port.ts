@@ -7,6 +7,12 @@ import { done, refused, type Step } from "../step.ts";
 const TRIES = 8;
 const RETRY_MS = 250;
 
+const REASONS: Readonly<Record<string, string>> = {
+  EADDRINUSE: "another program uses that port; stop it or choose another with --port.",
+  EACCES: "ports below 1024 need root (or CAP_NET_BIND_SERVICE); choose another with --port.",
+  EADDRNOTAVAIL: "this machine has no such address; choose one of its own with --ip.",
+};
+
 /** Checks that we can listen on the endpoint; port 0 becomes the free port that the operating system chose. Refuses with the reason. */
 export async function resolveEndpoint(endpoint: Endpoint): Promise<Step<Endpoint>> {
   for (let tries = 1; ; tries++) {
@@ -15,7 +21,7 @@ export async function resolveEndpoint(endpoint: Endpoint): Promise<Step<Endpoint
     } catch (error) {
       const { code, message } = error as NodeJS.ErrnoException;
       if (code === "EADDRINUSE" && tries < TRIES) await wait(RETRY_MS);
-      else return refused(`Cannot listen on ${formatEndpoint(endpoint)}: ${explain(code, message)}`);
+      else return refused(`Cannot listen on ${formatEndpoint(endpoint)}: ${REASONS[code ?? ""] ?? message}`);
     }
   }
 }
@@ -44,11 +50,4 @@ function tryToListen({ host, port }: Endpoint): Promise<number> {
       server.close(() => resolve(typeof address === "object" && address !== null ? address.port : port));
     });
   });
-}
-
-function explain(code: string | undefined, message: string): string {
-  if (code === "EADDRINUSE") return "another program uses that port; stop it or choose another with --port.";
-  if (code === "EACCES") return "ports below 1024 need root (or CAP_NET_BIND_SERVICE); choose another with --port.";
-  if (code === "EADDRNOTAVAIL") return "this machine has no such address; choose one of its own with --ip.";
-  return message;
 }

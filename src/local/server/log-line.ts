@@ -1,17 +1,21 @@
 import * as v from "valibot";
 
 /** One request in the Worker's log: a JSON object on one line. */
-const RequestLogSchema = v.object({
-  method: v.string(),
-  path: v.string(),
-  status: v.number(),
-  mirror: v.nullish(v.string()),
-  /** Bytes of the body that were sent; absent if it was still being sent. */
-  bytes: v.nullish(v.number()),
-  /** `hit`, `miss`, … as in Cache-Status. */
-  cache: v.nullish(v.string()),
-  ms: v.nullish(v.number()),
-});
+const RequestLogSchema = v.pipe(
+  v.string(),
+  v.parseJson(),
+  v.object({
+    method: v.string(),
+    path: v.string(),
+    status: v.number(),
+    mirror: v.nullish(v.string()),
+    /** Bytes of the body that were sent; absent if it was still being sent. */
+    bytes: v.nullish(v.number()),
+    /** `hit`, `miss`, … as in Cache-Status. */
+    cache: v.nullish(v.string()),
+    ms: v.nullish(v.number()),
+  }),
+);
 
 /** Messages of workerd that mean nothing to the operator. */
 const NOISE = [
@@ -31,9 +35,9 @@ const NOISE = [
  * `now` is in milliseconds since the epoch.
  */
 export function formatLogLine(message: string, now: number): string | null {
-  const request = message.startsWith("{") ? parseRequest(message) : null;
-  if (request === null) return NOISE.some((noise) => noise.test(message)) ? null : message;
-  const { cache, status, method, mirror, path, bytes, ms } = request;
+  const request = v.safeParse(RequestLogSchema, message);
+  if (!request.success) return NOISE.some((noise) => noise.test(message)) ? null : message;
+  const { cache, status, method, mirror, path, bytes, ms } = request.output;
   const columns = [
     new Date(now).toISOString().slice(0, 19) + "Z",
     (cache ?? "-").padEnd(4),
@@ -44,15 +48,6 @@ export function formatLogLine(message: string, now: number): string | null {
     ms == null ? "" : `${Math.round(ms)} ms`,
   ];
   return escapeControls(columns.filter((column) => column !== "").join("  "));
-}
-
-function parseRequest(message: string): v.InferOutput<typeof RequestLogSchema> | null {
-  try {
-    const parsed = v.safeParse(RequestLogSchema, JSON.parse(message));
-    return parsed.success ? parsed.output : null;
-  } catch {
-    return null;
-  }
 }
 
 /** Clients choose the path: a control character in it could move the cursor of the operator's terminal. */

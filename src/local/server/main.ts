@@ -18,12 +18,7 @@ process.stderr.on("error", () => {});
 process.exitCode = await main();
 
 async function main(): Promise<number> {
-  const commandLine = parseCommandLine(process.argv.slice(2));
-  if (!commandLine.ok) {
-    (commandLine.exitCode === 0 ? process.stdout : process.stderr).write(commandLine.text);
-    return commandLine.exitCode;
-  }
-  const { options } = commandLine;
+  const options = parseCommandLine(process.argv.slice(2));
   const project = { entry: join(ROOT, "src/worker.ts"), file: join(ROOT, "wrangler.toml") };
   const server = await startServer(options, project, (line) => process.stdout.write(`${line}\n`));
   if (!server.ok) {

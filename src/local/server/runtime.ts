@@ -91,13 +91,17 @@ function miniflareOptions({ script, project, bindings, state, endpoints, onLog }
         name: "lazy-mirror",
         modules: [{ type: "ESModule" as const, path: "worker.js", contents: script }],
         compatibilityDate: project.compatibilityDate,
-        compatibilityFlags: [...project.compatibilityFlags],
+        compatibilityFlags: project.compatibilityFlags,
         bindings: bindings as Record<string, never>,
         serviceBindings: {
           DISK: { disk: { path: state.store, writable: true } },
-          // Miniflare's default network goes through another Worker, which adds a header and 0.2 ms to each miss.
+          // Miniflare's default network goes through another Worker, which adds a header and 0.2 ms to each miss. The certificates are those of
+          // NODE_EXTRA_CA_CERTS: an organisation's upstreams may have certificates of its own authority.
           NETWORK: {
-            network: { allow: ["public", "private"], tlsOptions: { trustBrowserCas: true, trustedCertificates: extraAuthorities() } },
+            network: {
+              allow: ["public", "private"],
+              tlsOptions: { trustBrowserCas: true, trustedCertificates: getCACertificates("extra") },
+            },
           },
         },
         durableObjects: Object.fromEntries(project.durableObjects.map(({ name, className }) => [name, { className, useSQLite: true }])),
@@ -106,11 +110,6 @@ function miniflareOptions({ script, project, bindings, state, endpoints, onLog }
       },
     ],
   };
-}
-
-/** The certificates of NODE_EXTRA_CA_CERTS: an organisation's upstreams may have certificates of its own authority. */
-function extraAuthorities(): string[] {
-  return getCACertificates("extra");
 }
 
 /**

@@ -6,10 +6,9 @@ import { adminTokenPath, readAdminToken } from "../admin-token.ts";
 import type { Endpoint, StartOptions } from "./command-line.ts";
 import { dropCovered, formatEndpoint, resolveEndpoint } from "./free-port.ts";
 import { formatLogLine } from "./log-line.ts";
-import { describeFewFiles, readOwnLimits } from "./open-files.ts";
 import { readProjectFile, readVars } from "../project-file.ts";
 import { type Runtime, startRuntime } from "./runtime.ts";
-import { openStateFolder } from "./state-folder.ts";
+import { describeFewFiles, openStateFolder } from "./state-folder.ts";
 import { done, refused, type Step } from "../step.ts";
 
 /** The paths of the Worker's entry and of its own wrangler.toml. */
@@ -52,7 +51,7 @@ export async function startServer(options: StartOptions, project: Project, print
   if (!state.ok) return state;
   const endpoints = await resolveEndpoints(dropCovered(options.endpoints));
   if (!endpoints.ok) return endpoints;
-  const fewFiles = describeFewFiles(readOwnLimits());
+  const fewFiles = describeFewFiles();
   if (fewFiles !== null) print(fewFiles);
   const { budgetBytes } = parsed.config;
   const { room } = state.value;

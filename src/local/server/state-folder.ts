@@ -1,4 +1,4 @@
-import { accessSync, constants, mkdirSync } from "node:fs";
+import { accessSync, constants, mkdirSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { done, refused, type Step } from "../step.ts";
@@ -31,20 +31,22 @@ export function openStateFolder(path: string): Step<StateFolder> {
       accessSync(part, constants.R_OK | constants.W_OK | constants.X_OK);
     }
   } catch (error) {
-    return refused(`Cannot keep state in "${folder}": ${explain(error)}; choose a folder that can be written with --state.`);
+    return refused(`Cannot keep state in "${folder}": ${reasonOf(error)}; choose a folder that can be written with --state.`);
   }
   let lock: DatabaseSync;
   try {
     lock = new DatabaseSync(join(folder, "lock"), { timeout: LOCK_WAIT_MS });
   } catch (error) {
-    return refused(`Cannot open the lock of the state folder "${folder}": ${explain(error)}.`);
+    return refused(`Cannot open the lock of the state folder "${folder}": ${reasonOf(error)}.`);
   }
   try {
     lock.exec("BEGIN EXCLUSIVE");
   } catch (error) {
     lock.close();
     if ((error as { errcode?: number }).errcode !== SQLITE_BUSY) {
-      return refused(`Cannot lock the state folder "${folder}": ${explain(error)}; remove the file "lock" in it or choose another folder.`);
+      return refused(
+        `Cannot lock the state folder "${folder}": ${reasonOf(error)}; remove the file "lock" in it or choose another folder.`,
+      );
     }
     return refused(`Cannot use the state folder "${folder}": another server runs on it; stop it or choose another folder with --state.`);
   }
@@ -52,7 +54,7 @@ export function openStateFolder(path: string): Step<StateFolder> {
     return done({ store, objects, room: roomFor(store, sweepStore(store)), release: () => lock.close() });
   } catch (error) {
     lock.close();
-    return refused(`Cannot read all of "${store}": ${explain(error)}; it must belong to the user who runs the server.`);
+    return refused(`Cannot read all of "${store}": ${reasonOf(error)}; it must belong to the user who runs the server.`);
   }
 }
 
@@ -62,11 +64,26 @@ const LOCK_WAIT_MS = 1000;
 /** https://sqlite.org/rescode.html#busy */
 const SQLITE_BUSY = 5;
 
-function explain(error: unknown): string {
-  const { code, message } = error as NodeJS.ErrnoException;
-  if (code === "EACCES" || code === "EPERM") return "permission denied";
-  if (code === "EROFS") return "the file system is read-only";
-  if (code === "ENOTDIR" || code === "EEXIST") return "there is a file of that name";
-  if (code === "ENOSPC") return "the disk is full";
-  return message;
+const REASONS: Readonly<Record<string, string>> = {
+  EACCES: "permission denied",
+  EPERM: "permission denied",
+  EROFS: "the file system is read-only",
+  ENOTDIR: "there is a file of that name",
+  EEXIST: "there is a file of that name",
+  ENOSPC: "the disk is full",
+};
+
+function reasonOf(error: unknown): string {
+  const { code = "", message } = error as NodeJS.ErrnoException;
+  return REASONS[code] ?? message;
+}
+
+/** With fewer, a busy hour may reach the limit: each download takes two descriptors, and workerd ends when it cannot accept a connection. */
+const ENOUGH_FILES = 4_096;
+
+/** A warning if the hard limit on open files, which workerd inherits, is too low; null if it is high enough. `limits` is in the format of proc_pid_limits(5). */
+export function describeFewFiles(limits = readFileSync("/proc/self/limits", "utf8")): string | null {
+  const [, hard = "unlimited"] = /^Max open files +\S+ +(\S+)/m.exec(limits) ?? [];
+  if (hard === "unlimited" || Number(hard) >= ENOUGH_FILES) return null;
+  return `Only ${hard} files may be open at once, enough for about ${Math.floor(Number(hard) / 3)} clients, and more end the server: raise the hard limit (ulimit -Hn, or LimitNOFILE= in a systemd unit).`;
 }

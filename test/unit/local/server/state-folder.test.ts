@@ -1,9 +1,9 @@
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, rmSync, statfsSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statfsSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { openStateFolder } from "../../../../src/local/server/state-folder.ts";
+import { describeFewFiles, openStateFolder } from "../../../../src/local/server/state-folder.ts";
 
 let folder: string;
 beforeEach(() => {
@@ -84,5 +84,21 @@ describe("the state folder", () => {
     expect(before.value.room).toBeGreaterThan(free * 0.8);
     expect(before.value.room).toBeLessThan(free * 0.95);
     before.value.release();
+  });
+});
+
+describe("the limit on open files", () => {
+  const limits = (soft: string, hard: string): string =>
+    `Limit                     Soft Limit           Hard Limit           Units\nMax processes             1                    2                    processes\nMax open files            ${soft.padEnd(20)} ${hard.padEnd(20)} files\n`;
+
+  test("is reported with what to do where the hard one is low; a low soft one is not, as it is raised by itself", () => {
+    expect(describeFewFiles(limits("256", "1024"))).toMatch(/^Only 1024 files .* 341 clients.*LimitNOFILE=/);
+    expect(describeFewFiles(limits("1024", "524288"))).toBeNull();
+    expect(describeFewFiles(limits("1024", "unlimited"))).toBeNull();
+  });
+
+  test("of this process can be read", () => {
+    expect(readFileSync("/proc/self/limits", "utf8")).toMatch(/^Max open files/m);
+    expect(describeFewFiles() ?? "Only 1 files").toMatch(/^Only \d+ files/);
   });
 });
