@@ -216,7 +216,6 @@ function buildRepositories({ config, store, now }: Core, env: Env): HandlerDepen
   });
 }
 
-/** The sources of the operator's pages. */
 function buildPages({ upstreams, fills, retention }: Core, env: Env, serve: HandlerDependencies["serve"]): SiteDependencies["pages"] {
   const { config, store, repositories, confirmations, now } = serve;
   const book = () => ledgerStub(env, BOOK_SHARD);

@@ -15,10 +15,7 @@ export function parseEntityTag(text: string | null | undefined): EntityTag | nul
   return match === null ? null : tagFromMatch(match);
 }
 
-/**
- * Parses If-Match or If-None-Match (RFC 9110 §13.1.1, §13.1.2): `*` for any current representation, or a list of tags. A malformed list names no tag:
- * it is empty, and matches nothing.
- */
+/** Parses If-Match or If-None-Match (RFC 9110 §13.1.1, §13.1.2): `*`, or tags. A malformed list names no tag: it is empty, and matches nothing. */
 export function parseEntityTags(text: string): "*" | readonly EntityTag[] {
   if (text === "*") return "*";
   const element = new RegExp(LIST_ELEMENT, "y");
