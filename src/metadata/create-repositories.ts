@@ -1,15 +1,16 @@
+import { DAY_MS } from "../http/units.ts";
 import type { RepositoryPlace } from "../route/place.ts";
 import type { Target } from "../route/target.ts";
 import { contentKey } from "../store/keys.ts";
 import type { ObjectStore } from "../store/object-store.ts";
 import type { Expectation, Expected } from "../verify/expectation.ts";
 import type { PublishedDigests } from "./digests/published-digests.ts";
-import { formatMetalink, formatMirrorlist } from "./formats/metalink.ts";
+import { formatMetalink } from "./formats/metalink.ts";
 import type { Repository } from "./generations/repository.ts";
 import type { Repositories, Resolution } from "./ports/repositories.ts";
 
 /** A use is reported again after this long, or the repository would take it for ended. */
-const REPORT_AGAIN_MS = 24 * 60 * 60 * 1000;
+const REPORT_AGAIN_MS = DAY_MS;
 /** Keys whose reports are remembered. Beyond this all are forgotten, which costs one call each. */
 const MAX_REPORTED = 10_000;
 
@@ -40,30 +41,20 @@ export function createRepositories({ store, now, repository, publishedDigests }:
   const reported = new Map<string, number>();
 
   return {
-    async resolve(target, lost) {
-      try {
-        return await resolve(target, lost);
-      } catch (error) {
+    resolve: (target, lost) =>
+      resolve(target, lost).catch((error: unknown) => {
         // A Durable Object that restarts or is overloaded answers again soon, as an upstream does: the client may retry.
         const detail = `Cannot ask the repository of ${target.key}: ${error instanceof Error ? error.message : String(error)}`;
         return { kind: "failure", status: 503, detail, retryAfterSeconds: 1 };
-      }
-    },
+      }),
     noteUse,
-    async expected(target, waitMs = 0) {
-      try {
-        return await expected(target, waitMs);
-      } catch {
-        // The directory restarts, or its table cannot be read just now. The fill asks again at its end, and else stores the file as provisional.
-        return { kind: "building" };
-      }
-    },
+    // The directory restarts, or its table cannot be read just now. The fill asks again at its end, and else stores the file as provisional.
+    expected: (target, waitMs = 0) => expected(target, waitMs).catch(() => ({ kind: "building" })),
     async metalink({ mirror, path, repository: place }, url) {
       if (place?.kind !== "rpm-md" || place.role !== "root") return null;
       const digest = await repository(mirror.name, place.base).rootDigest(mirror.name, path, place);
       return digest === null ? null : formatMetalink({ url, ...digest });
     },
-    mirrorlist: (_target, url) => formatMirrorlist(url),
   };
 
   async function noteUse({ mirror, path, key, repository: place }: Target): Promise<void> {

@@ -106,7 +106,7 @@ export abstract class RepositoryObjectBase<Env> extends DurableObject<Env> {
       timer: systemTimer,
       limits: config,
       retentionDays: config.retentionDays,
-      tables: hasTables(config, mirror) ? createIndexTables({ ...shared, taint, directory: portOf(directory(name)) }) : null,
+      tables: hasTables(config, mirror) ? createIndexTables({ ...shared, taint, directory: directory(name) }) : null,
     });
     return this.#repository;
   }
@@ -114,14 +114,6 @@ export abstract class RepositoryObjectBase<Env> extends DurableObject<Env> {
 
 function hasTables({ verify }: Config, { distro }: Mirror): boolean {
   return verify === "index" && distributionOf(distro).indexesNamePackages !== false;
-}
-
-function portOf(directory: ReturnType<RepositoryObjectDependencies["directory"]>): DirectoryPort {
-  return {
-    building: (base) => directory.building(base),
-    publish: (base, table) => directory.publish(base, table),
-    settled: (base, paths) => directory.settled(base, paths),
-  };
 }
 
 function keptIn(storage: DurableObjectStorage): KeptState {

@@ -9,7 +9,7 @@ import { send, sendText, visitOf } from "./respond.ts";
 
 /** What metalinks and mirrorlists are made of. */
 export interface RepositoryLinksDependencies {
-  readonly repositories: Pick<Repositories, "metalink" | "mirrorlist" | "resolve">;
+  readonly repositories: Pick<Repositories, "metalink" | "resolve">;
   /** The refusal for a client that may not read the mirror, else null. */
   readonly refuseClient: (request: Request, mirror: Mirror) => Promise<Response | null>;
 }
@@ -33,7 +33,7 @@ export function createRepositoryLinks(own: OwnNames, { repositories, refuseClien
   });
   links.get("/mirrorlist/*", async (context) => {
     const wanted = await resolveRepomd(context, "/-/mirrorlist/");
-    return wanted instanceof Response ? wanted : sendText(context, repositories.mirrorlist(wanted.target, wanted.url) ?? "");
+    return wanted instanceof Response ? wanted : sendText(context, wanted.url.replace(/repodata\/repomd\.xml$/, "\n"));
   });
   return links;
 

@@ -31,12 +31,6 @@ export function formatMetalink({ url, size, sha256, timestamp }: MetalinkFile): 
 `;
 }
 
-/** A mirrorlist of one line, the URL of the folder above `repodata/`. Null where `url` is not that of a repomd.xml. */
-export function formatMirrorlist(url: string): string | null {
-  const match = /^(.*\/)repodata\/repomd\.xml$/.exec(url);
-  return match === null ? null : `${match[1]}\n`;
-}
-
 function escapeXml(text: string): string {
   return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;").replaceAll('"', "&quot;");
 }

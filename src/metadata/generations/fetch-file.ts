@@ -49,7 +49,8 @@ export interface FileFetcher {
  */
 export async function fetchFile(fetcher: FileFetcher, request: FetchFileRequest): Promise<FetchFileAnswer> {
   const { mirror, path, conditional, avoid, slicedUpTo } = request;
-  const answer = await fetcher.upstreams.open({ mirror, path, query: "", class: "root", avoid, conditional });
+  const { now, sliceBytes, store, upstreams } = fetcher;
+  const answer = await upstreams.open({ mirror, path, query: "", class: "root", avoid, conditional });
   if (answer.kind === "not-modified" || answer.kind === "absent" || answer.kind === "failure") return answer;
   if (answer.kind !== "body")
     return { kind: "failure", status: 502, detail: `Cannot fetch ${path}: the answer to a plain GET was "${answer.kind}"` };
@@ -59,22 +60,34 @@ export async function fetchFile(fetcher: FileFetcher, request: FetchFileRequest)
     source.cancel("encoded");
     return unfit(`came encoded (${representation.contentEncoding}) though identity was asked for`);
   }
-  const wholeLimit = Math.min(fetcher.sliceBytes, MAX_WHOLE_BYTES);
+  const wholeLimit = Math.min(sliceBytes, MAX_WHOLE_BYTES);
   try {
     const start = await readUpTo(source, wholeLimit + 1);
     if (start.length <= wholeLimit) {
-      return { kind: "fetched", representation, bytes: start, file: await storeWhole(fetcher, request, representation, start) };
+      const sha256 = toHex(new Uint8Array(await crypto.subtle.digest("SHA-256", start)));
+      const key = contentKey(mirror, { algorithm: "sha256", digest: sha256 });
+      return await put(key, { version: sha256.slice(0, 32), size: start.length, sha256 }, start);
     }
     if (slicedUpTo === undefined) return unfit(`is longer than ${wholeLimit} bytes`);
-    const file = await storeSliced(fetcher, path, representation, start, source, slicedUpTo);
-    return file === null ? unfit(`is longer than ${slicedUpTo} bytes`) : { kind: "fetched", representation, bytes: null, file };
+    const sliced = await storeSlices(fetcher, start, source, slicedUpTo);
+    return sliced === null ? unfit(`is longer than ${slicedUpTo} bytes`) : await put(`-/root/${sliced.version}`, sliced, null);
   } catch (error) {
     if (error instanceof SourceError) return error.failure;
     throw error;
   } finally {
     source.cancel("done");
   }
+
+  /** Stores the object; `bytes: null`: its slices are stored already. */
+  async function put(key: string, facts: Facts, bytes: Uint8Array | null): Promise<FetchedFile> {
+    const verified = representation.size === facts.size ? "length" : "none";
+    const object = describeObject(representation, { ...facts, storedAt: now(), verified });
+    await store.put(key, object, bytes ?? new Uint8Array());
+    return { kind: "fetched", representation, bytes, file: { path, key, object } };
+  }
 }
+
+type Facts = Pick<StoredObject, "version" | "size" | "sliceBytes" | "sha256">;
 
 /**
  * Whether the upstream labels the file as HTML, which no root or companion is: some servers answer 200 with a page that says "not found" or "busy".
@@ -83,29 +96,13 @@ export function isLabelledHtml({ representation }: FetchedFile): boolean {
   return representation.contentType?.toLowerCase().startsWith("text/html") === true;
 }
 
-async function storeWhole(
-  fetcher: FileFetcher,
-  { mirror, path }: FetchFileRequest,
-  representation: Representation,
-  bytes: Uint8Array,
-): Promise<StoredFile> {
-  const sha256 = toHex(new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)));
-  const object = asStoredObject(fetcher, representation, { size: bytes.length, version: sha256.slice(0, 32), sha256 });
-  const key = contentKey(mirror, { algorithm: "sha256", digest: sha256 });
-  await fetcher.store.put(key, object, bytes);
-  return { path, key, object };
-}
-
 /** Null where the file is longer than `limit` bytes. */
-async function storeSliced(
-  fetcher: FileFetcher,
-  path: string,
-  representation: Representation,
+async function storeSlices(
+  { sliceBytes, store }: FileFetcher,
   start: Uint8Array,
   source: ByteSource,
   limit: number,
-): Promise<StoredFile | null> {
-  const { sliceBytes, store } = fetcher;
+): Promise<Facts | null> {
   const version = newVersion();
   let [pending, total, index] = [start, start.length, 0];
   while (total <= limit) {
@@ -116,20 +113,7 @@ async function storeSliced(
     if (all.length < sliceBytes) break;
     pending = all.slice(sliceBytes);
   }
-  if (total > limit) return null;
-  const object = asStoredObject(fetcher, representation, { size: total, version, sliceBytes });
-  const key = `-/root/${version}`;
-  await store.put(key, object, new Uint8Array());
-  return { path, key, object };
-}
-
-function asStoredObject(
-  { now }: FileFetcher,
-  representation: Representation,
-  facts: Pick<StoredObject, "version" | "size" | "sliceBytes" | "sha256">,
-): StoredObject {
-  const verified = representation.size === facts.size ? "length" : "none";
-  return describeObject(representation, { ...facts, storedAt: now(), verified });
+  return total > limit ? null : { version, size: total, sliceBytes };
 }
 
 /** Reads from the source until there are `wanted` bytes, `have` of which the caller has already, or the source ends: the bytes that were read. */

@@ -1,4 +1,4 @@
-import type { Mirror } from "../../config/config.ts";
+import type { Config, Mirror } from "../../config/config.ts";
 import type { RepositoryPlace } from "../../route/place.ts";
 import { isBelieved } from "./judge-root.ts";
 import { type FetchedFile, fetchFile, type FileFetcher, isLabelledHtml } from "./fetch-file.ts";
@@ -20,34 +20,41 @@ export type Companions =
   /** A companion of the held generation is gone (`doubt`), belongs to another version (`mismatch`) or could not be fetched (`half-way`). */
   | { readonly kind: "doubt" | "mismatch" | "half-way"; readonly reason: string };
 
+export interface GatherDependencies extends FileFetcher {
+  readonly mirror: Mirror;
+  readonly place: RepositoryPlace;
+  readonly held: HeldGeneration;
+  readonly members: Members;
+  readonly limits: Pick<Config, "prefetchBytes">;
+}
+
 /**
  * Fetches the companions of a root into the store, from the upstream that gave the root, and checks that they belong to it. A companion that the
  * upstream does not have is left out, unless the held generation has it. `takesMismatch`: one that belongs to another version of the root is taken.
  * Throws StoreError.
  */
 export async function gatherCompanions(
-  fetcher: FileFetcher & { readonly mirror: Mirror },
-  place: RepositoryPlace,
+  deps: GatherDependencies,
   root: FetchedFile,
   parsed: ParsedRoot | null,
-  { generation, standing }: HeldGeneration,
   takesMismatch: boolean,
 ): Promise<Companions> {
-  const avoid = fetcher.mirror.upstreams.map(({ url }) => url).filter((url) => url !== root.representation.upstream);
+  const { held, mirror, now, place } = deps;
+  const avoid = mirror.upstreams.map(({ url }) => url).filter((url) => url !== root.representation.upstream);
   const documents = new Map([[root.file.path, root.bytes]]);
   const files: StoredFile[] = [];
   let mismatch: string | null = null;
   // In order: Release before the Release.gpg that signs it.
   for (const path of companionFiles(place.kind, root.file.path)) {
-    const answer = await fetchFile(fetcher, { mirror: fetcher.mirror, path, avoid });
+    const answer = await fetchFile(deps, { mirror, path, avoid });
     if (answer.kind === "failure") return { kind: "half-way", reason: answer.detail };
     if (answer.kind !== "fetched" || isLabelledHtml(answer)) {
-      const isHeld = generation?.companions.some((file) => file.path === path) === true;
-      if (!isHeld || isBelieved(fetcher.now(), standing.doubtSince)) continue;
+      const isHeld = held.generation?.companions.some((file) => file.path === path) === true;
+      if (!isHeld || isBelieved(now(), held.standing.doubtSince)) continue;
       return { kind: "doubt", reason: `${path} is gone` };
     }
     const reason = await findMismatch(path, answer, documents, parsed);
-    if (reason !== null && !takesMismatch && !isBelieved(fetcher.now(), standing.doubtSince)) return { kind: "mismatch", reason };
+    if (reason !== null && !takesMismatch && !isBelieved(now(), held.standing.doubtSince)) return { kind: "mismatch", reason };
     mismatch ??= reason;
     documents.set(path, answer.bytes);
     files.push(answer.file);
@@ -76,13 +83,8 @@ async function findMismatch(
  * Fetches into the store what clients are sure to ask for. Longer files than `prefetchBytes` come when a client asks for them. Resolves with null once
  * all is there, else with the reason why not, a sentence for the log.
  */
-export async function gatherMembers(
-  members: Members,
-  prefetchBytes: number,
-  place: RepositoryPlace,
-  root: ParsedRoot,
-): Promise<string | null> {
-  const wanted = root.entries.filter((entry) => isWanted(members, place, entry) && (entry.size ?? 0) <= prefetchBytes);
+export async function gatherMembers({ members, place, limits }: GatherDependencies, root: ParsedRoot): Promise<string | null> {
+  const wanted = root.entries.filter((entry) => isWanted(members, place, entry) && (entry.size ?? 0) <= limits.prefetchBytes);
   let reason: string | null = null;
   const next = wanted.values();
   const work = async (): Promise<void> => {

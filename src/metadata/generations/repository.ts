@@ -9,7 +9,7 @@ import { matchSignature } from "../formats/match-signature.ts";
 import type { IndexTables } from "../digests/index-tables.ts";
 import { createMembers, expectationOf, memberCandidates, usedName } from "../members/members.ts";
 import type { Entry } from "../formats/parsed-root.ts";
-import type { EnsureStored, EnsureStoredAnswer } from "../ports/ensure-stored.ts";
+import type { EnsureStored } from "../ports/ensure-stored.ts";
 import type { Resolution } from "../ports/repositories.ts";
 import { companionFiles, rootFiles } from "./root-files.ts";
 import { createRootKeeper, type Current, type KeeperDependencies, type RootKeeper } from "./root-keeper.ts";
@@ -52,7 +52,10 @@ export function createRepository(deps: RepositoryDependencies) {
       const current = await keeperOf(place).current(lost);
       if (current.kind === "absent") keepers.delete(place.root);
       if (current.kind !== "held") return current;
-      return place.role === "member" ? resolveMember(path, place, current) : resolveFile(path, place, current, lost);
+      if (place.role !== "member") return resolveFile(path, place, current, lost);
+      const { generation } = current;
+      const candidates = (entry: Entry) => memberCandidates(entry, generation.parsed?.byHash ?? false);
+      return resolveMember(place, entryAt(generation, path), candidates, current);
     },
     /** What the published root says of a member; asks no upstream. */
     expectation(path: string, guess: RepositoryPlace): Expectation | null {
@@ -84,15 +87,15 @@ export function createRepository(deps: RepositoryDependencies) {
       {
         ...deps,
         members,
-        beforeSwap: async (at, next, held) => {
-          await (held === null ? deps.tables?.announce(at, next, members) : deps.tables?.prepare(at, next, members));
+        beforeSwap: async (next, held) => {
+          await (held === null ? deps.tables?.announce(place, next, members) : deps.tables?.prepare(place, next, members));
         },
-        afterSwap: (at, next) => {
-          kept.save(`place:${at.root}`, JSON.stringify(at));
+        afterSwap: () => {
+          kept.save(`place:${place.root}`, JSON.stringify(place));
           const generations = [...keepers.values()].flatMap((one) => one.held() ?? []);
           const live = new Set(generations.flatMap(({ parsed }) => parsed?.entries ?? []).map(members.keyOf));
           members.keepOnly(live);
-          followIndexes(at, next);
+          followIndexes(place, keeper.held());
           const published = generations.flatMap(({ root, companions }) => [root, ...companions].map(({ key }) => key));
           deps.onPublished([...live, ...published]);
         },
@@ -116,24 +119,21 @@ export function createRepository(deps: RepositoryDependencies) {
     // Empty indexes of many architectures have one digest: the client means the one beside its by-hash folder.
     const folder = path.replace(/by-hash\/[^/]+\/[^/]+$/, "");
     const entry = same.find((one) => one.path.startsWith(folder)) ?? same[0];
+    const candidates = (named: Entry) => (named.path === path ? [path] : [path, named.path]);
+    return resolveMember(place, entry, candidates, { state: "fresh", confirmedAt: now() });
+  }
+
+  async function resolveMember(
+    place: RepositoryPlace,
+    entry: Entry | undefined,
+    candidates: (entry: Entry) => readonly string[],
+    freshness: Freshness,
+  ): Promise<Resolution> {
     // A file of another generation, or a long one, is filled by its own name.
     if (entry === undefined || (entry.size ?? 0) > deps.limits.prefetchBytes) return { kind: "opaque" };
     await noteUse(place, entry);
-    const candidates = entry.path === path ? [path] : [path, entry.path];
-    return answerMember(await members.ensure(entry, candidates), members.keyOf(place.digest), { state: "fresh", confirmedAt: now() });
-  }
-
-  async function resolveMember(path: string, place: RepositoryPlace, current: Held): Promise<Resolution> {
-    const { generation } = current;
-    const entry = entryAt(generation, path);
-    if (entry === undefined || (entry.size ?? 0) > deps.limits.prefetchBytes) return { kind: "opaque" };
-    await noteUse(place, entry);
-    const candidates = memberCandidates(entry, generation.parsed?.byHash ?? false);
-    return answerMember(await members.ensure(entry, candidates), members.keyOf(entry), current);
-  }
-
-  function answerMember(answer: EnsureStoredAnswer, key: string, freshness: Freshness): Resolution {
-    if (answer.kind === "stored") return answerFile({ key, object: answer.object }, freshness);
+    const answer = await members.ensure(entry, candidates(entry));
+    if (answer.kind === "stored") return answerFile({ key: members.keyOf(entry), object: answer.object }, freshness);
     if (answer.kind === "absent") return { kind: "absent", status: 404 };
     if (answer.kind === "failure") return answer;
     return halfWay("upstream has another file than the root names: it is half-way through a sync");

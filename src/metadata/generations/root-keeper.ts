@@ -13,10 +13,10 @@ const NEAR_EXPIRY_MS = DAY_MS;
 /** If nothing is published and the signature does not fit its root, try again after this: a sync replaces both files within it. */
 const MISMATCH_PAUSE_MS = 2_000;
 
-export interface KeeperDependencies extends TrialDependencies, HeldGenerationDependencies {
+export interface KeeperDependencies extends Omit<TrialDependencies, "place" | "held">, HeldGenerationDependencies {
   readonly limits: TrialDependencies["limits"] & Pick<Config, "metadataTtlSeconds" | "metadataWaitSeconds">;
   /** Called after a generation was published. */
-  readonly afterSwap: (place: RepositoryPlace, next: Generation) => void;
+  readonly afterSwap: () => void;
 }
 
 /** What a request may use of a root now. */
@@ -110,7 +110,7 @@ export function createRootKeeper(deps: KeeperDependencies, place: RepositoryPlac
     try {
       while (avoid.length < mirror.upstreams.length) {
         const takesMismatch = isSecondLook || held.generation?.mismatched === true;
-        const trial = await tryRoot(deps, place, held, { avoid, isLost, takesMismatch, patienceUntil });
+        const trial = await tryRoot({ ...deps, place, held }, { avoid, isLost, takesMismatch, patienceUntil });
         if (trial.kind === "confirmed" || trial.kind === "adopted") return settle(trial);
         if (trial.kind === "absent") {
           const isLastWord = held.generation === null || isBelieved(now(), held.standing.doubtSince);
@@ -144,7 +144,7 @@ export function createRootKeeper(deps: KeeperDependencies, place: RepositoryPlac
       opaqueAt = null;
       held.publish(trial.generation);
       log("info", `${mirror.name}: published a new generation of ${place.root} from ${trial.generation.root.object.upstream}`);
-      deps.afterSwap(place, trial.generation);
+      deps.afterSwap();
     }
     return { kind: "confirmed" };
   }

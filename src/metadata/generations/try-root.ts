@@ -1,5 +1,4 @@
 import { type Timer, within } from "../../clock/timer.ts";
-import type { Config, Mirror } from "../../config/config.ts";
 import type { RepositoryPlace } from "../../route/place.ts";
 import type { UpstreamFailure } from "../../upstream/upstream.ts";
 import type { Generation, RootContent } from "../members/generation.ts";
@@ -7,26 +6,21 @@ import { matchClearsigned } from "../formats/match-signature.ts";
 import { parseRelease } from "../formats/parse-release.ts";
 import { parseRepomd } from "../formats/parse-repomd.ts";
 import type { RootParse } from "../formats/parsed-root.ts";
-import type { Members } from "../members/members.ts";
 import type { Log } from "../ports/kept-state.ts";
 import { isBelieved, judgeRoot } from "./judge-root.ts";
-import { type FetchedFile, fetchFile, type FetchFileAnswer, type FileFetcher, isLabelledHtml } from "./fetch-file.ts";
-import { gatherCompanions, gatherMembers } from "./gather.ts";
-import type { HeldGeneration } from "./held-generation.ts";
+import { type FetchedFile, fetchFile, type FetchFileAnswer, isLabelledHtml } from "./fetch-file.ts";
+import { type GatherDependencies, gatherCompanions, gatherMembers } from "./gather.ts";
 import { rootFiles } from "./root-files.ts";
 import { conditions, receivedValidators, withOwnDate } from "./root-validators.ts";
 
-export interface TrialDependencies extends FileFetcher {
-  readonly mirror: Mirror;
-  readonly members: Members;
+export interface TrialDependencies extends GatherDependencies {
   readonly log: Log;
   readonly timer: Timer;
-  readonly limits: Pick<Config, "prefetchBytes">;
   /**
    * Awaited before a generation is published, so that a client that has the new root finds its packages judged by it: the heads of packages whose
    * digest changes are deleted; where nothing is held yet, packages are announced to wait for their first digest table.
    */
-  readonly beforeSwap: (place: RepositoryPlace, next: RootContent, held: Generation | null) => Promise<void>;
+  readonly beforeSwap: (next: RootContent, held: Generation | null) => Promise<void>;
 }
 
 export interface TrialOptions {
@@ -68,33 +62,24 @@ export type Trial =
   | UpstreamFailure;
 
 /** Fetches the root from the next upstream and, if it differs from the held one, judges it and gathers what belongs to it. Throws StoreError. */
-export async function tryRoot(
-  deps: TrialDependencies,
-  place: RepositoryPlace,
-  held: HeldGeneration,
-  options: TrialOptions,
-): Promise<Trial> {
-  const answer = await fetchRoot(deps, place, held.generation, options);
+export async function tryRoot(deps: TrialDependencies, options: TrialOptions): Promise<Trial> {
+  const answer = await fetchRoot(deps, options);
   if (answer.kind === "not-modified") return { kind: "confirmed" };
   if (answer.kind !== "fetched") return answer;
-  const { generation } = held;
+  const { generation } = deps.held;
   if (answer.file.key === generation?.root.key && generation.mismatched !== true) {
     return { kind: "confirmed", validators: receivedValidators(answer, deps.now()) };
   }
-  const result = await adopt(deps, place, answer, held, options);
+  const result = await adopt(deps, answer, options);
   if (result.kind === "adopted") return result;
   const { upstream } = answer.representation;
   return { kind: result.kind, reason: `${upstream}: ${result.reason}`, upstream };
 }
 
 /** The first root file of the repository that the next upstream has, conditionally where it is the held one. */
-async function fetchRoot(
-  deps: TrialDependencies,
-  place: RepositoryPlace,
-  generation: Generation | null,
-  { avoid, isLost }: TrialOptions,
-): Promise<FetchFileAnswer> {
-  const { limits, mirror } = deps;
+async function fetchRoot(deps: TrialDependencies, { avoid, isLost }: TrialOptions): Promise<FetchFileAnswer> {
+  const { held, limits, mirror, place } = deps;
+  const { generation } = held;
   const conditional = generation === null || isLost ? undefined : conditions(generation);
   // A root that names other files is parsed, so it must fit in memory.
   const canSlice = place.kind === "pacman" || place.kind === "apk";
@@ -110,12 +95,10 @@ async function fetchRoot(
 /** Judges a fetched root, gathers what belongs to it, and prepares its swap. */
 async function adopt(
   deps: TrialDependencies,
-  place: RepositoryPlace,
   fetched: FetchedFile,
-  held: HeldGeneration,
   { takesMismatch, patienceUntil }: TrialOptions,
 ): Promise<Extract<Trial, { kind: "adopted" }> | Rejection> {
-  const { limits, log, members, mirror, now, store, timer } = deps;
+  const { held, log, mirror, now, place, store, timer } = deps;
   const { generation } = held;
   const { doubtSince } = held.standing;
   const isPreferredGone = generation?.root.path === rootFiles(place)[0] && fetched.file.path !== generation?.root.path;
@@ -128,20 +111,20 @@ async function adopt(
   }
   const parsed = candidate?.kind === "parsed" ? candidate.root : null;
 
-  const companions = await gatherCompanions(deps, place, fetched, parsed, held, takesMismatch);
+  const companions = await gatherCompanions(deps, fetched, parsed, takesMismatch);
   if (companions.kind !== "whole") return companions;
   const { files, mismatch } = companions;
   if (mismatch !== null) log("warn", `${mirror.name}: published ${place.root} as the upstream has it: ${mismatch}`);
 
   if (parsed !== null) {
-    const gathered = gatherMembers(members, limits.prefetchBytes, place, parsed);
+    const gathered = gatherMembers(deps, parsed);
     // With nothing held there is nothing to protect: the first client does not wait for all members, and what is missing is fetched at its request.
     const reason = generation === null ? await within(gathered, patienceUntil - now(), () => null, timer) : await gathered;
     const isLastUpstream = mirror.upstreams.at(-1)?.url === fetched.representation.upstream;
     if (reason !== null && (generation !== null || !isLastUpstream)) return { kind: "half-way", reason };
   }
 
-  await deps.beforeSwap(place, { root: fetched.file, parsed }, generation);
+  await deps.beforeSwap({ root: fetched.file, parsed }, generation);
   const root = await withOwnDate(store, fetched, generation);
   const validators = receivedValidators(fetched, fetched.file.object.storedAt);
   const adopted = { root, validators, companions: files, parsed, adoptedAt: now() };

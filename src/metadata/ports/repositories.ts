@@ -50,6 +50,4 @@ export interface Repositories {
    * Rejects if the repository cannot be asked.
    */
   metalink(target: Target, url: string): Promise<string | null>;
-  /** A mirrorlist: the folder above `repodata/` of `url`, one line. Asks no upstream. Null where `url` is not that of a repomd.xml. */
-  mirrorlist(target: Target, url: string): string | null;
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { createApp } from "../../../src/app.ts";
-import { formatMetalink, formatMirrorlist } from "../../../src/metadata/formats/metalink.ts";
+import { formatMetalink } from "../../../src/metadata/formats/metalink.ts";
 import type { Resolution } from "../../../src/metadata/ports/repositories.ts";
 import { siteDependencies } from "./site.ts";
 
@@ -13,7 +13,6 @@ function openSite(resolution: Resolution = { kind: "absent", status: 404 }, refu
     links: {
       repositories: {
         metalink: async (target, url) => (target.key === "fedora/a+b/repodata/repomd.xml" ? formatMetalink({ url, ...DIGEST }) : null),
-        mirrorlist: (_target, url) => formatMirrorlist(url),
         resolve: async () => resolution,
       },
       refuseClient: async () => refusal,

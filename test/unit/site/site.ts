@@ -30,7 +30,7 @@ export function siteDependencies(vars: Record<string, unknown> = {}): SiteDepend
       why: {} as never,
     },
     links: {
-      repositories: { metalink: async () => null, mirrorlist: () => null, resolve: async () => ({ kind: "opaque" }) },
+      repositories: { metalink: async () => null, resolve: async () => ({ kind: "opaque" }) },
       refuseClient: async () => null,
     },
   };
