@@ -70,14 +70,11 @@ export function createFills(deps: PumpDependencies): Fills {
 
   return {
     async open(request) {
-      const { first, last, opened, expected, recheck } = request;
+      const { first, last, opened } = request;
       const fill = join(request);
-      const reading = new Reading(fill, deps, {
-        waitUntil: (work) => request.waitUntil(work.finally(() => leave(fill))),
-        expected,
-        recheck,
-        onClose: () => leave(fill),
-      });
+      const onClose = () => leave(fill);
+      const waitUntil = (work: Promise<unknown>) => request.waitUntil(work.finally(onClose));
+      const reading = new Reading(fill, deps, { ...request, waitUntil, onClose });
       try {
         const end = await reading.describe(first, last === undefined ? null : Math.floor(last / fill.sliceBytes), opened);
         // Where another request leads, this upstream's answer is one too many.

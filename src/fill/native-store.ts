@@ -3,6 +3,7 @@ import { describeObject } from "../store/stored-object.ts";
 import { newVersion } from "../store/keys.ts";
 import type { StoredObject } from "../store/stored-object.ts";
 import type { Representation } from "../upstream/upstream.ts";
+import type { PumpDependencies } from "./pump/dependencies.ts";
 
 /** Longer bodies are left to the runtime on the free plan: a MB through the pump takes about 1 ms of its 10 (docs/costs.md). */
 export const FREE_PUMP_BYTES = 4 * 1024 * 1024;
@@ -18,15 +19,9 @@ export interface NativeStore {
 /** Writes a body of known length; one that ends early stores nothing, and throws. */
 export type StreamPut = (key: string, object: StoredObject, body: ReadableStream<Uint8Array>) => Promise<void>;
 
-export interface NativeStoreDependencies {
-  readonly admit: NativeStore["admit"];
-  readonly put: StreamPut;
-  readonly now: () => number;
-  readonly onStored: (target: Target, object: StoredObject) => void;
-  readonly onUnstored: (key: string, reason: string) => void;
-}
+type Dependencies = Pick<PumpDependencies, "admit" | "now" | "onStored" | "onUnstored"> & { readonly put: StreamPut };
 
-export function createNativeStore({ admit, put, now, onStored, onUnstored }: NativeStoreDependencies): NativeStore {
+export function createNativeStore({ admit, put, now, onStored, onUnstored }: Dependencies): NativeStore {
   return {
     admit,
     async put(target, representation, body) {

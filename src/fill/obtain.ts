@@ -12,19 +12,15 @@ export interface ObtainOptions extends Pick<PumpOptions, "expected"> {
 }
 
 /** The slice wanted next, and the last one wanted after it; null: to the end. */
-export interface Wanted {
-  readonly slice: number;
-  readonly last: number | null;
-}
+export type Slices = Pick<Run, "slice" | "last">;
 
 /**
- * Asks the coordinator for `slice` and starts to fetch it and what follows (from the answer `opened`, where an upstream has given one), or waits while
- * another isolate fetches it. Returns after any change, for the caller to look again: the run that it started, "followed" where it waited for
- * another isolate, else null.
+ * One step towards `slice`, after which the caller looks again: starts a run that fetches it and what follows, if the coordinator agrees, or waits while
+ * another request fetches it. `opened`: an upstream's answer to begin with. Returns the run, "followed" after a wait for another isolate, else null.
  */
 export async function obtain(
   fill: Fill,
-  { slice, last }: Wanted,
+  { slice, last }: Slices,
   opened: UpstreamAnswer | undefined,
   { waitUntil, expected, recheck }: ObtainOptions,
   deps: PumpDependencies,
@@ -37,7 +33,7 @@ export async function obtain(
   try {
     const claim = await deps.leases.claim(fill.key, slice, {
       recheck: recheck && !fill.begun && fill.object === null && opened === undefined,
-      ...(fill.object === null ? {} : { version: fill.object.version }),
+      version: fill.object?.version,
     });
     switch (claim.kind) {
       case "stored":
@@ -81,7 +77,5 @@ async function follow(
 function adopt(fill: Fill, object: StoredObject): void {
   fill.object = object;
   fill.sliceBytes = object.sliceBytes ?? fill.sliceBytes;
-  fill.promised = true;
-  fill.begun = true;
-  fill.published = true;
+  fill.promised = fill.begun = fill.published = true;
 }

@@ -21,18 +21,12 @@ export function pieceInMemory({ buffers, sliceBytes }: Fill, object: StoredObjec
   return { position, length: bytes.length, bytes, stream: null };
 }
 
-/** The stored bytes from `position` to the end of their slice, or to `to`. Null where the store does not have them, or fails. */
-export async function pieceAtRest(
-  store: ObjectStore,
-  { key, sliceBytes }: Fill,
-  object: StoredObject,
-  position: number,
-  to: number,
-): Promise<Piece | null> {
-  const length = Math.min(to - position, sliceBytes - (position % sliceBytes));
+/** The stored bytes from `from` to the end of their slice, or to `to`. Null where the store does not have them, or fails. */
+export async function pieceAtRest(store: ObjectStore, fill: Fill, object: StoredObject, from: number, to: number): Promise<Piece | null> {
+  const length = Math.min(to - from, fill.sliceBytes - (from % fill.sliceBytes));
   try {
-    const stream = await openPart(store, key, object, position, length);
-    return stream === null ? null : { position, length, stream };
+    const stream = await openPart(store, fill.key, object, from, length);
+    return stream === null ? null : { position: from, length, stream };
   } catch {
     return null;
   }

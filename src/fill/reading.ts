@@ -1,6 +1,6 @@
 import type { StoredObject } from "../store/stored-object.ts";
 import type { UpstreamAnswer } from "../upstream/upstream.ts";
-import { obtain, type ObtainOptions, type Wanted } from "./obtain.ts";
+import { obtain, type ObtainOptions, type Slices } from "./obtain.ts";
 import { PIECE_BYTES, pieceAtRest, pieceInMemory, type Piece } from "./pieces.ts";
 import type { PumpDependencies } from "./pump/dependencies.ts";
 import { isComing, isDropped, lastSlice, STALLED_MS, type Fill, type FillEnd, type Reader, type Run } from "./shared/fill.ts";
@@ -36,7 +36,7 @@ export class Reading {
   readonly #runs: Run[] = [];
   #primed: Piece | null = null;
   /** What the request needs first: fetched where no request has described the object yet. */
-  #wanted: Wanted = { slice: 0, last: null };
+  #wanted: Slices = { slice: 0, last: null };
   /** True when the first bytes were already being fetched for another request. */
   collapsed = false;
 
@@ -70,7 +70,7 @@ export class Reading {
   }
 
   /** False where no (more) bytes of the fill are stored. */
-  get stored(): boolean {
+  get isStorable(): boolean {
     return this.#fill.storable;
   }
 
@@ -97,8 +97,8 @@ export class Reading {
   }
 
   /**
-   * Waits, at most `limitMs`, until the object is whole and judged, or has ended. Null: it is promised, in the same turn, so that no retry can exchange
-   * the version while the answer is being made.
+   * Waits, at most `limitMs`, until the object is whole and judged, or the fill has ended. Null: the object is promised, in the same turn, so that no retry
+   * can exchange the version while the answer is being made.
    */
   async hold(limitMs: number): Promise<FillEnd | null> {
     const fill = this.#fill;
@@ -192,11 +192,8 @@ export class Reading {
     );
   }
 
-  /**
-   * The one place that decides how a reading gets what it wants of a slice: from memory, by waiting for the run that fetches it, from the store, or by
-   * fetching it itself.
-   */
-  async #drive<T>(wanted: Wanted, inMemory: () => T | null, atRest: (() => Promise<T | null>) | null, opened?: UpstreamAnswer): Promise<T> {
+  /** Decides how to get a slice: from memory, by waiting for the run that fetches it, from the store, or by fetching it itself. */
+  async #drive<T>(wanted: Slices, inMemory: () => T | null, atRest: (() => Promise<T | null>) | null, opened?: UpstreamAnswer): Promise<T> {
     const fill = this.#fill;
     for (;;) {
       const ready = inMemory();
@@ -220,7 +217,7 @@ export class Reading {
     const { runs, claiming, object } = this.#fill;
     const now = this.#deps.now();
     if (object !== null) return isComing(this.#fill, slice, now) || this.#runs.some((run) => run.slice === slice && runs.has(run));
-    // Whichever slice the first request wants, it describes the object before another request could.
+    // Every run describes the object first, whichever slice it fetches.
     return claiming.size > 0 || [...runs].some((run) => this.#runs.includes(run) || now - run.progressAt < STALLED_MS);
   }
 }

@@ -40,12 +40,12 @@ export async function miss(client: Client, target: Target, deps: ServeDependenci
     return answerEnd(client, target, end, deps);
   }
   const source = readingSource(client, target, reading, deps);
-  const { stored, collapsed } = reading;
+  const { isStorable, collapsed } = reading;
   return answer(
     client,
     target,
     source,
-    { cacheStatus: { kind: "forwarded", reason: "miss", status: 200, stored, collapsed }, ageSeconds: 0 },
+    { cacheStatus: { kind: "forwarded", reason: "miss", status: 200, stored: isStorable, collapsed }, ageSeconds: 0 },
     deps,
   );
 }

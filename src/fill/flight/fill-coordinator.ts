@@ -76,14 +76,11 @@ function createLocalLeases(kept: () => DurableObjectStub<FillCoordinator>): Leas
   };
 }
 
-export interface LeasesOptions {
-  readonly onError: (error: unknown) => void;
-  /** Whether this isolate is the only one. */
-  readonly isLocal?: boolean;
-}
-
 /** The coordinators as fills call them. A call that fails goes to `onError`, and its caller goes on as if it were alone. */
-export function createLeases(namespace: DurableObjectNamespace<FillCoordinator>, { onError, isLocal = false }: LeasesOptions): Leases {
+export function createLeases(
+  namespace: DurableObjectNamespace<FillCoordinator>,
+  { onError, isLocal = false }: { readonly onError: (error: unknown) => void; readonly isLocal?: boolean },
+): Leases {
   const named = (name: string) => namespace.get(namespace.idFromName(name));
   const local = isLocal ? createLocalLeases(() => named("local")) : null;
   const coordinatorOf = (key: string): Leases => local ?? named(key);
@@ -102,11 +99,8 @@ export function createLeases(namespace: DurableObjectNamespace<FillCoordinator>,
       const claim = await orElse(UNCOORDINATED, () => coordinatorOf(key).claim(key, slice, options));
       if (claim.kind !== "lead") return claim;
       const { lease } = claim;
-      const quiet: SliceLease = {
-        tell: (event) => orElse(true, () => lease.tell(event)),
-        [Symbol.dispose]: () => lease[Symbol.dispose](),
-      };
-      return { ...claim, lease: quiet };
+      const tell: SliceLease["tell"] = (event) => orElse(true, () => lease.tell(event));
+      return { ...claim, lease: { tell, [Symbol.dispose]: () => lease[Symbol.dispose]() } };
     },
     follow: (key, slice, options) => orElse<Followed>({ kind: "free" }, () => coordinatorOf(key).follow(key, slice, options)),
     taint: (key, version) => orElse(undefined, () => coordinatorOf(key).taint(key, version)),

@@ -52,9 +52,8 @@ export function holds(state: LeaseState, holder: string, slice: number): boolean
 }
 
 /**
- * The state after an event of `holder` at `now` (ms). A claim is granted when no other request holds the slice; `holds` says whether it was.
- * Of a holder without a lease only the mark of a commit counts: after a restart two leaders may exist, and what both store is equal, or the
- * store refuses it.
+ * The state after an event of `holder` at `now` (ms). A claim is granted when no other request holds the slice; `holds` says whether it was. A holder
+ * without a lease changes nothing, except that its commit is noted.
  */
 export function reduceLeases(state: LeaseState, holder: string, event: LeaseEvent, now: number): LeaseState {
   switch (event.kind) {
@@ -73,9 +72,9 @@ export function reduceLeases(state: LeaseState, holder: string, event: LeaseEven
     }
     case "fail":
       if (!isHolder(state, holder)) return state;
-      return { ...release(state, holder), failure: event.failure, failures: state.failures + 1 };
+      return { ...releaseAll(state, holder), failure: event.failure, failures: state.failures + 1 };
     case "release":
-      return release(state, holder);
+      return releaseAll(state, holder);
   }
 }
 
@@ -83,7 +82,7 @@ function isHolder(state: LeaseState, holder: string): boolean {
   return [...state.leases.values()].some((lease) => lease.holder === holder);
 }
 
-function release(state: LeaseState, holder: string): LeaseState {
+function releaseAll(state: LeaseState, holder: string): LeaseState {
   const next = without(state, (_slice, lease) => lease.holder === holder);
   return next.leases.size === 0 ? { ...next, object: null } : next;
 }

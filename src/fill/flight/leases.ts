@@ -19,7 +19,7 @@ export interface ClaimOptions {
   /** The caller looked at the store before this claim and not since: the answer is `stored` if a slice was committed in the last seconds. */
   readonly recheck: boolean;
   /** The version that the caller sends to its client: the answer is `spoiled` if another isolate found that it went bad. */
-  readonly version?: string;
+  readonly version?: string | undefined;
 }
 
 /** The coordinator's answer to a claim. */
@@ -51,6 +51,5 @@ export interface FollowOptions {
 /** What happened to the slice: `free` means that its leader let go of it, or made no progress for ten seconds. */
 export type Followed =
   | { readonly kind: "described"; readonly object: StoredObject }
-  | { readonly kind: "committed" }
-  | { readonly kind: "free" }
+  | { readonly kind: "committed" | "free" }
   | { readonly kind: "failed"; readonly failure: UpstreamFailure };

@@ -1,7 +1,7 @@
 import { StoreError } from "../../store/object-store.ts";
 import { rewriteObject } from "../../store/rewrite-object.ts";
 import type { StoredObject } from "../../store/stored-object.ts";
-import type { Fill, SliceBuffer } from "../shared/fill.ts";
+import { lastSlice, type Fill, type SliceBuffer } from "../shared/fill.ts";
 import type { PumpDependencies } from "./dependencies.ts";
 
 export type RestDependencies = Pick<PumpDependencies, "store" | "sleep" | "onUnstored">;
@@ -11,34 +11,31 @@ const BUSY_RETRY_MS = [300, 1_100, 2_500] as const;
 const EMPTY = new Uint8Array(0);
 
 /**
- * Stores one slice of a sliced object. The head is stored with the first slice; if it replaces an older head, with the last slice (`isLast`), after the
- * verdict. Where the store refuses, the fill goes on unstored.
+ * Stores one slice. The head of a sliced object is stored with the first slice; if it replaces an older head, with the last slice, after the verdict. An
+ * object that fits in one slice is stored whole, judged. Where the store refuses, the fill goes on unstored.
  */
-export async function restSlice(
-  fill: Fill,
-  object: StoredObject,
-  buffer: SliceBuffer,
-  isLast: boolean,
-  deps: RestDependencies,
-): Promise<void> {
-  await attempt(fill, deps, async () => {
-    await retried(deps, () => deps.store.putSlice(object.version, buffer.index, buffer.bytes));
+export async function restSlice(fill: Fill, object: StoredObject, buffer: SliceBuffer, deps: RestDependencies): Promise<void> {
+  if (!fill.storable) return;
+  const { key, replaces } = fill;
+  const { store } = deps;
+  const { version, size, sliceBytes } = object;
+  try {
+    if (sliceBytes === undefined) {
+      await retried(deps, () => store.put(key, object, buffer.bytes));
+      buffer.atRest = fill.published = true;
+      return;
+    }
+    await retried(deps, () => store.putSlice(version, buffer.index, buffer.bytes));
     buffer.atRest = true;
-    if (fill.published || (fill.replaces && !isLast)) return;
+    if (fill.published || (replaces && buffer.index < lastSlice(size, sliceBytes))) return;
     fill.published = true;
-    const put = await retried(deps, () => deps.store.put(fill.key, object, EMPTY, { ifAbsent: !fill.replaces }));
+    const put = await retried(deps, () => store.put(key, object, EMPTY, { ifAbsent: !replaces }));
     // Another leader stored its own version first. Ours is whole for our readers, and the next reconciliation deletes its slices.
     if (put === "exists") fill.storable = false;
-  });
-}
-
-/** Stores an object that fits in one slice and is judged. */
-export async function restWhole(fill: Fill, object: StoredObject, buffer: SliceBuffer, deps: RestDependencies): Promise<void> {
-  await attempt(fill, deps, async () => {
-    await retried(deps, () => deps.store.put(fill.key, object, buffer.bytes));
-    buffer.atRest = true;
-    fill.published = true;
-  });
+  } catch (error) {
+    fill.storable = false;
+    deps.onUnstored(key, String(error));
+  }
 }
 
 /** Notes in the stored head how far the object was proven. A failure is only logged: the bytes are good, and can be judged again. */
@@ -48,16 +45,6 @@ export async function restVerdict(fill: Fill, object: StoredObject, deps: RestDe
     await retried(deps, () => rewriteObject(deps.store, fill.key, object.version, object.size, () => object));
   } catch (error) {
     deps.onUnstored(fill.key, `the verdict was not noted: ${String(error)}`);
-  }
-}
-
-async function attempt(fill: Fill, deps: RestDependencies, store: () => Promise<void>): Promise<void> {
-  if (!fill.storable) return;
-  try {
-    await store();
-  } catch (error) {
-    fill.storable = false;
-    deps.onUnstored(fill.key, String(error));
   }
 }
 

@@ -1,14 +1,12 @@
-import { describeObject } from "../../store/stored-object.ts";
 import { newVersion } from "../../store/keys.ts";
-import type { StoredObject } from "../../store/stored-object.ts";
+import { describeObject, type StoredObject } from "../../store/stored-object.ts";
 import type { Representation } from "../../upstream/upstream.ts";
-import type { Expected } from "../../verify/expectation.ts";
 import type { SliceLease } from "../flight/leases.ts";
 import { lastSlice, type Fill, type Run, type SliceBuffer } from "../shared/fill.ts";
 import { takeBuffer } from "../shared/slice-buffers.ts";
-import { restSlice, restVerdict, restWhole } from "./at-rest.ts";
+import { restSlice, restVerdict } from "./at-rest.ts";
 import { createCheck, type Check, type CheckResult } from "./check.ts";
-import type { PumpDependencies } from "./dependencies.ts";
+import type { AskExpected, PumpDependencies } from "./dependencies.ts";
 import { judgeAtRest, judgeByIndex } from "./index-verdict.ts";
 import type { SizedSource } from "./sized-source.ts";
 
@@ -16,11 +14,10 @@ const PROGRESS_REPORT_MS = 2_000;
 /** The last bytes wait this long for an index that is being read. */
 const INDEX_WAIT_MS = 5_000;
 
-/** What became of a body: all that was wanted is at rest (or passed on), it ended early, no memory was free, or its bytes are not the file's. */
+/** `done`: all that was wanted is at rest, or passed on; `broken`: the bytes are not the file's. */
 export type Cut =
-  | { readonly kind: "done" }
+  | { readonly kind: "done" | "no-memory" }
   | { readonly kind: "short"; readonly at: number }
-  | { readonly kind: "no-memory" }
   | { readonly kind: "broken"; readonly reason: string };
 
 export interface CutOptions {
@@ -31,28 +28,24 @@ export interface CutOptions {
   readonly body: SizedSource;
   /** The slice that was asked for: where the upstream ignores Range, the body begins before it. */
   readonly asked: number;
-  /**
-   * Asks what is known of the content, and waits up to `waitMs` for an index that is still being read. Never rejects. Asked before the first byte, and
-   * again at the end where the index was not ready.
-   */
-  readonly expected: (waitMs: number) => Promise<Expected>;
+  /** Called before the first byte, and again at the end where the index was not ready. */
+  readonly expected: AskExpected;
 }
 
 /** Cuts one body into slices: every byte of a miss goes through this loop. Throws `SourceError` where the body cannot be completed. */
 export async function cut(options: CutOptions, deps: PumpDependencies): Promise<Cut> {
   const { fill, run, lease, representation, body } = options;
-  const { sliceBytes } = fill;
   const { size } = body;
   // The first bytes come while the index is asked.
   let coming = body.source.read();
   coming.catch(() => {});
   const expected = run.slice === 0 ? await options.expected(0) : null;
-  const deep = deps.config.verify === "index";
   const { contentType } = representation;
-  const { createDigest } = deps;
-  const check = expected && createCheck({ target: fill.target, contentType, contentLength: size, expected, deep, createDigest });
-  const final = lastSlice(size, sliceBytes);
-  const room = () => takeBuffer(fill, deps, run, run.slice * sliceBytes, Math.min(sliceBytes, size - run.slice * sliceBytes));
+  const { config, createDigest } = deps;
+  const about = { target: fill.target, contentType, contentLength: size, deep: config.verify === "index" };
+  const check = expected && createCheck({ ...about, expected, createDigest });
+  const final = lastSlice(size, fill.sliceBytes);
+  const room = () => takeBuffer(fill, run, size, deps);
 
   if (fill.object === null && fill.storable) fill.storable = await deps.admit(fill.key, size);
   let buffer = await room();
@@ -60,8 +53,7 @@ export async function cut(options: CutOptions, deps: PumpDependencies): Promise<
   let position = buffer.start;
   let resting: Promise<void> = Promise.resolve();
   let reportedAt = deps.now();
-  const describe = () => fill.object ?? describeFill(options, deps.now());
-  if (check === null) describe();
+  if (check === null) describe(options, deps);
 
   for (;;) {
     const chunk = await coming;
@@ -77,25 +69,21 @@ export async function cut(options: CutOptions, deps: PumpDependencies): Promise<
       position += part.length;
       rest = rest.subarray(part.length);
       if (buffer.index === final || buffer.filled < buffer.bytes.length) continue;
-      const object = describe();
+      const object = describe(options, deps);
       fill.changed.notify();
       await resting;
       const full = buffer;
-      resting = restSlice(fill, object, full, false, deps).then(() => commit(lease, full));
+      resting = restSlice(fill, object, full, deps).then(() => commit(lease, full));
       const next = await nextSlice(options, full, deps);
-      if (next === null) {
-        await resting;
-        return { kind: "done" };
-      }
-      run.slice = next;
-      const taken = await room();
+      if (next !== null) run.slice = next;
+      const taken = next === null ? null : await room();
       if (taken === null) {
         await resting;
-        return { kind: "no-memory" };
+        return { kind: next === null ? "done" : "no-memory" };
       }
       buffer = taken;
     }
-    if (fill.object === null && check?.declared().kind !== "pending") describe();
+    if (fill.object === null && check?.declared().kind !== "pending") describe(options, deps);
     run.progressAt = deps.now();
     if (run.progressAt - reportedAt >= PROGRESS_REPORT_MS) {
       void lease.tell({ kind: "progress" });
@@ -106,17 +94,18 @@ export async function cut(options: CutOptions, deps: PumpDependencies): Promise<
   }
   await resting;
   if (position < size) return { kind: "short", at: position };
-  return finish(options, buffer, check, expected?.kind === "building", describe(), deps);
+  return finish(options, buffer, check, expected?.kind === "building", deps);
 }
 
 /** From here on requests can be answered with what the upstream says of the object. */
-function describeFill({ fill, lease, representation, body: { size } }: CutOptions, now: number): StoredObject {
+function describe({ fill, lease, representation, body: { size } }: CutOptions, { now }: PumpDependencies): StoredObject {
+  if (fill.object !== null) return fill.object;
   const { sliceBytes } = fill;
   const object = describeObject(representation, {
     version: newVersion(),
     size,
     ...(size > sliceBytes ? { sliceBytes } : {}),
-    storedAt: now,
+    storedAt: now(),
     verified: "none",
     ...(fill.tainted ? { tainted: true } : {}),
   });
@@ -126,19 +115,13 @@ function describeFill({ fill, lease, representation, body: { size } }: CutOption
   return object;
 }
 
-/** The last byte has come: the verdict, the last write, and the release of the bytes held back. */
-async function finish(
-  options: CutOptions,
-  buffer: SliceBuffer,
-  check: Check | null,
-  wasBuilding: boolean,
-  described: StoredObject,
-  deps: PumpDependencies,
-): Promise<Cut> {
+/** The last byte has come: the verdict (`pending`: the index was still being read), the last write, and the release of the bytes held back. */
+async function finish(options: CutOptions, last: SliceBuffer, check: Check | null, pending: boolean, deps: PumpDependencies): Promise<Cut> {
   const { fill, lease, body, run, expected } = options;
+  const described = describe(options, deps);
   const verdict: CheckResult = check === null ? { ok: true, verified: "none" } : await check.finish();
   if (!verdict.ok) return { kind: "broken", reason: verdict.reason };
-  const judged = wasBuilding ? judgeByIndex(await expected(INDEX_WAIT_MS), verdict) : verdict;
+  const judged = pending ? judgeByIndex(await expected(INDEX_WAIT_MS), verdict) : verdict;
   if (judged?.ok === false) return { kind: "broken", reason: judged.reason };
   const object: StoredObject = {
     ...described,
@@ -152,15 +135,14 @@ async function finish(
   // Clients that wait for the whole get it as soon as it is judged. Where a client gets it already, its last byte means that it is stored; and
   // where an older version is stored, no client may meet that again.
   const isHeld = object.sliceBytes === undefined && object.size <= deps.config.holdBytes && !fill.promised;
-  if (isHeld && !fill.replaces) releaseBuffer(fill, buffer);
-  if (object.sliceBytes === undefined) await restWhole(fill, object, buffer, deps);
-  else await restSlice(fill, object, buffer, true, deps);
+  if (isHeld && !fill.replaces) releaseBuffer(fill, last);
+  await restSlice(fill, object, last, deps);
   const refused = judged === null ? await judgeAtRest(fill, verdict, expected, deps) : null;
   if (refused !== null) return { kind: "broken", reason: refused };
-  releaseBuffer(fill, buffer);
+  releaseBuffer(fill, last);
   if (fill.storable) deps.onStored(fill.target, fill.object);
   if (object.sliceBytes !== undefined && check !== null && judged !== null) await restVerdict(fill, object, deps);
-  commit(lease, buffer);
+  commit(lease, last);
   return { kind: "done" };
 }
 

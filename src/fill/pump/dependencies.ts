@@ -4,8 +4,12 @@ import type { ObjectStore } from "../../store/object-store.ts";
 import type { StoredObject } from "../../store/stored-object.ts";
 import type { Upstreams } from "../../upstream/upstream.ts";
 import type { CreateDigest } from "../../verify/digest-ranges.ts";
+import type { Expected } from "../../verify/expectation.ts";
 import type { Leases } from "../flight/leases.ts";
 import type { Memory } from "../shared/memory.ts";
+
+/** Asks what is known of the content of a file, and waits up to `waitMs` for an index that is still being read. Never rejects. */
+export type AskExpected = (waitMs: number) => Promise<Expected>;
 
 export interface PumpDependencies {
   readonly config: Config;

@@ -3,7 +3,7 @@ import type { Expected } from "../../verify/expectation.ts";
 import type { Fill } from "../shared/fill.ts";
 import { restVerdict } from "./at-rest.ts";
 import type { CheckResult, Passed } from "./check.ts";
-import type { PumpDependencies } from "./dependencies.ts";
+import type { AskExpected, PumpDependencies } from "./dependencies.ts";
 
 /** What an index that was still being read when the first bytes came says of a whole body. Null: it is still being read. */
 export function judgeByIndex(expected: Expected, verdict: Passed): CheckResult | null {
@@ -19,12 +19,7 @@ export function judgeByIndex(expected: Expected, verdict: Passed): CheckResult |
  * look-up and before our write, so that the repository did not see the mark. Returns why the bytes are not the file's, else null; where the index is
  * still being read, the mark stays for the repository.
  */
-export async function judgeAtRest(
-  fill: Fill,
-  verdict: Passed,
-  expected: (waitMs: number) => Promise<Expected>,
-  deps: PumpDependencies,
-): Promise<string | null> {
+export async function judgeAtRest(fill: Fill, verdict: Passed, expected: AskExpected, deps: PumpDependencies): Promise<string | null> {
   const { object } = fill;
   if (object?.provisional !== true || !fill.storable) return null;
   // The head of a sliced object was stored with its first slice, without the mark.

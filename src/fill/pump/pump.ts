@@ -1,8 +1,11 @@
 import { isImmutable, type PathClass } from "../../config/config.ts";
 import { deleteVersion } from "../../store/delete-version.ts";
+import type { ObjectStore } from "../../store/object-store.ts";
+import { readPart } from "../../store/read-object.ts";
 import type { StoredObject } from "../../store/stored-object.ts";
 import {
   SourceError,
+  type KnownBytes,
   type Representation,
   type UpstreamAnswer,
   type UpstreamFailure,
@@ -12,7 +15,6 @@ import { endFill, type Fill, type Run } from "../shared/fill.ts";
 import { dropBuffers } from "../shared/slice-buffers.ts";
 import { cut, type CutOptions } from "./cut.ts";
 import type { PumpDependencies } from "./dependencies.ts";
-import { createKnownBytes } from "./known-bytes.ts";
 import { sizeSource } from "./sized-source.ts";
 
 /** How often one file is begun (on another upstream, if there is one) while no client has seen a byte of it. */
@@ -37,14 +39,14 @@ export async function pump(fill: Fill, options: PumpOptions, deps: PumpDependenc
   let { opened } = options;
   try {
     for (let tries = 1; ; tries++) {
-      const failed = await tryOnce(fill, options, opened, avoid, deps);
-      if (failed === null) return;
-      if (failed.again === null || firstSlice > 0 || fill.promised || tries === MAX_TRIES) {
-        if (failed.spoils && fill.promised) await spoil(fill, deps);
-        await settle(failed.failure);
-        return;
+      const tried = await tryOnce(fill, options, opened, avoid, deps);
+      if (tried === null) return;
+      const { failure, again } = tried;
+      if (again === undefined || firstSlice > 0 || fill.promised || tries === MAX_TRIES) {
+        if (failure.isRefused && fill.promised) await spoil(fill, deps);
+        return await settle(failure);
       }
-      avoid.push(failed.again);
+      avoid.push(again);
       opened = undefined;
       const { object } = fill;
       fill.object = null;
@@ -53,7 +55,7 @@ export async function pump(fill: Fill, options: PumpOptions, deps: PumpDependenc
       run.slice = firstSlice;
     }
   } catch (error) {
-    await settle({ kind: "failure", status: 502, detail: `Cannot fetch ${fill.key}: ${String(error)}` });
+    await settle(failed(502, `Cannot fetch ${fill.key}: ${String(error)}`));
   } finally {
     fill.runs.delete(run);
     fill.begun = true;
@@ -69,10 +71,8 @@ export async function pump(fill: Fill, options: PumpOptions, deps: PumpDependenc
 
 interface Failed {
   readonly failure: UpstreamFailure;
-  /** The upstream to avoid on the next try; null where another try is of no use. */
-  readonly again: string | null;
-  /** Bytes of this version are bad, not only missing. */
-  readonly spoils: boolean;
+  /** The upstream to avoid on the next try; undefined where another try is of no use. */
+  readonly again?: string;
 }
 
 async function tryOnce(
@@ -84,13 +84,11 @@ async function tryOnce(
 ): Promise<Failed | null> {
   const { sliceBytes, key } = fill;
   const answer = opened ?? (await deps.upstreams.open(requestFor(fill, run, avoid, deps)));
-  if (answer.kind === "failure") return { failure: answer, again: null, spoils: false };
-  if (answer.kind === "not-modified" || answer.kind === "head") {
+  if (answer.kind === "failure") return { failure: answer };
+  if (answer.kind === "not-modified" || answer.kind === "head")
     throw new Error(`the upstream's answer to a plain GET was "${answer.kind}"`);
-  }
-  if (answer.kind === "absent" && avoid.length > 0) {
-    return fail(502, `Cannot fetch ${key}: ${avoid.join(", ")} sent a broken one, and no other upstream has it`);
-  }
+  if (answer.kind === "absent" && avoid.length > 0)
+    return { failure: failed(502, `Cannot fetch ${key}: ${avoid.join(", ")} sent a broken one, and no other upstream has it`) };
   if (answer.kind === "changed") await abandonVersion(fill, deps);
   if (answer.kind !== "body") {
     endFill(fill, answer);
@@ -113,24 +111,22 @@ async function tryOnce(
       case "done":
         return null;
       case "no-memory":
-        return fail(503, "Too many files are being fetched at once", { retryAfterSeconds: 5 });
+        return { failure: { ...failed(503, "Too many files are being fetched at once"), retryAfterSeconds: 5 } };
       case "short":
-        return { ...fail(502, `${upstream} ended ${key} after ${result.at} of ${body.size} bytes`), again: upstream };
+        return { failure: failed(502, `${upstream} ended ${key} after ${result.at} of ${body.size} bytes`), again: upstream };
       case "broken":
         deps.onBroken(fill.target, upstream, result.reason);
-        return { ...fail(502, `Refused ${key} from ${upstream}: ${result.reason}`, { isRefused: true }), again: upstream, spoils: true };
+        return { failure: { ...failed(502, `Refused ${key} from ${upstream}: ${result.reason}`), isRefused: true }, again: upstream };
     }
   } catch (error) {
-    if (error instanceof SourceError) return { failure: error.failure, again: upstream, spoils: false };
-    throw error;
+    if (!(error instanceof SourceError)) throw error;
+    return { failure: error.failure, again: upstream };
   } finally {
     source.cancel("this fetch has ended");
   }
 }
 
-function fail(status: 502 | 503, detail: string, rest: Pick<UpstreamFailure, "retryAfterSeconds" | "isRefused"> = {}): Failed {
-  return { failure: { kind: "failure", status, detail, ...rest }, again: null, spoils: false };
-}
+const failed = (status: 502 | 503, detail: string): UpstreamFailure => ({ kind: "failure", status, detail });
 
 /** Bytes that went out, or were stored, turned out bad: no client may resume onto them. */
 async function spoil(fill: Fill, deps: PumpDependencies): Promise<void> {
@@ -160,17 +156,14 @@ async function unpublish(fill: Fill, object: StoredObject | null, { store, onUns
 }
 
 function requestFor(fill: Fill, run: Run, avoid: readonly string[], { store }: PumpDependencies): UpstreamRequest {
-  const { sliceBytes, object } = fill;
-  const { mirror, path, query, class: pathClass } = fill.target;
-  const isRanged = run.slice > 0 || run.last !== null;
-  const range = { first: run.slice * sliceBytes, last: run.last === null ? undefined : (run.last + 1) * sliceBytes - 1 };
+  const { sliceBytes, object, target } = fill;
   return {
-    mirror,
-    path,
-    query,
-    class: pathClass,
+    mirror: target.mirror,
+    path: target.path,
+    query: target.query,
+    class: target.class,
     avoid,
-    range: isRanged ? range : undefined,
+    range: { first: run.slice * sliceBytes, last: run.last === null ? undefined : (run.last + 1) * sliceBytes - 1 },
     sameAs: object === null ? undefined : representationOf(object),
     known: createKnownBytes(fill, store),
   };
@@ -178,4 +171,26 @@ function requestFor(fill: Fill, run: Run, avoid: readonly string[], { store }: P
 
 function representationOf({ size, etag, lastModified, contentType, upstream }: StoredObject): Representation {
   return { size, etag, lastModified, contentType, contentEncoding: undefined, upstream };
+}
+
+/** Bytes of the fill's version, from memory or the store: another upstream's copy is compared with them. */
+function createKnownBytes(fill: Fill, store: ObjectStore): KnownBytes {
+  return async (from, to) => {
+    const { object, sliceBytes, key } = fill;
+    if (object === null) return null;
+    const bytes = new Uint8Array(to - from);
+    for (let position = from; position < to;) {
+      const index = Math.floor(position / sliceBytes);
+      const end = Math.min(to, (index + 1) * sliceBytes);
+      const buffer = fill.buffers.get(index);
+      const isInMemory = buffer !== undefined && buffer.start + buffer.filled >= end;
+      const part = isInMemory
+        ? buffer.bytes.subarray(position - buffer.start, end - buffer.start)
+        : await readPart(store, key, object, position, end - position);
+      if (part === null) return null;
+      bytes.set(part, position - from);
+      position = end;
+    }
+    return bytes;
+  };
 }

@@ -8,9 +8,10 @@ export const HELD_BACK_BYTES = 16 * 1024;
 /** A run that brought no byte for this long does not keep another from starting. */
 export const STALLED_MS = 10_000;
 
-/** workerd may drop a request without running `finally`; a run that is silent for 45 s, longer than any store write, is treated as dropped. */
+/** A run that is silent for longer than any store write takes. */
 const DROPPED_MS = 45_000;
 
+/** workerd may drop a request without running `finally`. */
 export function isDropped(run: Run, now: number): boolean {
   return now - run.progressAt >= DROPPED_MS;
 }
@@ -21,7 +22,6 @@ export function isDropped(run: Run, now: number): boolean {
  */
 export interface Fill {
   readonly target: Target;
-  /** Key in the store. */
   readonly key: string;
   /** Length of its slices: that of the stored object, which may be older than the configuration. */
   sliceBytes: number;
@@ -41,7 +41,7 @@ export interface Fill {
   storable: boolean;
   /** Its head takes the place of an older version's. */
   readonly replaces: boolean;
-  /** A head was found, or another run came first: later slices may be at rest already. */
+  /** Slices of this version may already be stored: look in the store before fetching the next one. */
   begun: boolean;
   /** A head of this version is in the store. */
   published: boolean;
@@ -69,18 +69,16 @@ export interface SliceBuffer {
   readonly start: number;
   readonly bytes: Uint8Array<ArrayBuffer>;
   filled: number;
-  /** The store has it. */
   atRest: boolean;
   /** Its last bytes may go out: they are judged as far as they can be, and at rest or not to be stored. */
   released: boolean;
   readonly free: (reusable: boolean) => void;
 }
 
-/** One upstream body being cut into slices, in order. */
+/** One upstream body being cut into slices, in order; `slice` is the one being fetched. */
 export interface Run {
   /** It began at the first byte, so the bytes are judged as they come. */
   readonly isFromStart: boolean;
-  /** The slice being fetched. */
   slice: number;
   /** The last slice wanted; null: to the end. */
   readonly last: number | null;
@@ -91,7 +89,7 @@ export interface Run {
 }
 
 export interface Reader {
-  /** It held up an unstored fill for too long, which now goes on without it. */
+  /** It held up an unstored fill for too long. */
   isDropped: boolean;
   /** Next byte wanted; bytes before it may be dropped. */
   position: number;

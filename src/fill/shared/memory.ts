@@ -1,21 +1,4 @@
-/** Room for bytes of a fill. */
-export interface Room {
-  readonly bytes: Uint8Array<ArrayBuffer>;
-  /** Gives the room back; only the first call counts. `reusable`: no reader and no store write uses the bytes any more. */
-  free(reusable: boolean): void;
-}
-
-/**
- * Bytes that the fills of this isolate may hold at once. A caller that waited too long is refused: an isolate that runs out of memory ends every
- * request in it, so one more fill is worth less than the others.
- */
-export interface Memory {
-  /** Room for `length` bytes, not zeroed; null when none became free within `MEMORY_WAIT_MS`. */
-  take(length: number): Promise<Room | null>;
-  /** Has `reclaim` called whenever room is short: it frees bytes that are only kept for speed. */
-  onShortage(reclaim: () => void): void;
-  readonly used: number;
-}
+export type Memory = ReturnType<typeof createMemory>;
 
 /** @internal */
 export const MEMORY_WAIT_MS = 15_000;
@@ -25,7 +8,11 @@ const SPARES = 3;
 /** Smaller buffers are not kept. */
 const SPARE_BYTES = 1024 * 1024;
 
-export function createMemory(limitBytes: number, sleep: (ms: number) => Promise<void>): Memory {
+/**
+ * Bytes that the fills of this isolate may hold at once. A caller that waited too long is refused: an isolate that runs out of memory ends every
+ * request in it, so one more fill is worth less than the others.
+ */
+export function createMemory(limitBytes: number, sleep: (ms: number) => Promise<void>) {
   const spares: Uint8Array<ArrayBuffer>[] = [];
   const reclaimers: (() => void)[] = [];
   let used = 0;
@@ -33,8 +20,10 @@ export function createMemory(limitBytes: number, sleep: (ms: number) => Promise<
     get used() {
       return used;
     },
-    onShortage: (reclaim) => void reclaimers.push(reclaim),
-    async take(length) {
+    /** Has `reclaim` called whenever room is short: it frees bytes that are only kept for speed. */
+    onShortage: (reclaim: () => void): void => void reclaimers.push(reclaim),
+    /** Room for `length` bytes, not zeroed; null when none became free within `MEMORY_WAIT_MS`. */
+    async take(length: number) {
       // Polling, not a queue: each request must wait on a timer of its own (see signal.ts), and waits are rare.
       for (let waited = 0; used > 0 && used + length > limitBytes; waited += POLL_MS) {
         for (const reclaim of reclaimers) reclaim();
@@ -48,7 +37,8 @@ export function createMemory(limitBytes: number, sleep: (ms: number) => Promise<
       let held = true;
       return {
         bytes,
-        free(reusable) {
+        /** Gives the room back; only the first call counts. `reusable`: no reader and no store write uses the bytes any more. */
+        free(reusable: boolean): void {
           if (!held) return;
           held = false;
           used -= length;

@@ -6,16 +6,16 @@ const MAX_BUFFERS = 3;
 /** A fill that cannot be stored goes at the pace of its slowest reader, and drops a reader that read nothing for this long. */
 const READER_STALL_MS = 60_000;
 
-/** Room for the next slice of `run`; null when the isolate's memory is taken, or an unstored fill has no reader left. */
+/** Room for the next slice of `run`, of an object of `size` bytes; null when the isolate's memory is taken, or an unstored fill has no reader left. */
 export async function takeBuffer(
   fill: Fill,
-  { memory, now }: { readonly memory: Memory; readonly now: () => number },
   run: Run,
-  start: number,
-  length: number,
+  size: number,
+  { memory, now }: { readonly memory: Memory; readonly now: () => number },
 ): Promise<SliceBuffer | null> {
+  const start = run.slice * fill.sliceBytes;
   if (!(await makeRoom(fill, now))) return null;
-  const room = await memory.take(length);
+  const room = await memory.take(Math.min(fill.sliceBytes, size - start));
   if (room === null) return null;
   // A second run may have taken over this slice from a stalled one; both bring the same bytes.
   dropBuffer(fill, run.slice);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { restSlice, restVerdict, restWhole, type RestDependencies } from "../../../../src/fill/pump/at-rest.ts";
+import { restSlice, restVerdict, type RestDependencies } from "../../../../src/fill/pump/at-rest.ts";
 import { createFill, type Fill, type SliceBuffer } from "../../../../src/fill/shared/fill.ts";
 import type { Target } from "../../../../src/route/target.ts";
 import { StoreError, type ObjectStore, type StoreErrorKind } from "../../../../src/store/object-store.ts";
@@ -62,15 +62,15 @@ function createWorld({ errors = [], taken }: { errors?: StoreErrorKind[]; taken?
 describe("storing a slice", () => {
   it("publishes the head once, behind the first slice", async () => {
     const { fill, buffer, deps, calls } = createWorld();
-    await restSlice(fill, OBJECT, buffer, false, deps);
-    await restSlice(fill, OBJECT, { ...buffer, index: 1 }, false, deps);
+    await restSlice(fill, OBJECT, buffer, deps);
+    await restSlice(fill, OBJECT, { ...buffer, index: 1 }, deps);
     expect(calls).toEqual(["slice-0", "put-if-absent", "slice-1"]);
     expect(buffer.atRest).toBe(true);
   });
 
   it("tries again while the store is busy, with longer and longer waits", async () => {
     const { fill, buffer, deps, calls, slept } = createWorld({ errors: ["busy", "busy"] });
-    await restSlice(fill, OBJECT, buffer, false, deps);
+    await restSlice(fill, OBJECT, buffer, deps);
     expect(calls).toEqual(["slice-0", "slice-0", "slice-0", "put-if-absent"]);
     expect(slept).toEqual(slept.toSorted((a, b) => a - b));
     expect(fill.storable).toBe(true);
@@ -80,24 +80,24 @@ describe("storing a slice", () => {
     "passes the fill on unstored when the store is %s, without another try",
     async (kind) => {
       const { fill, buffer, deps, calls, unstored } = createWorld({ errors: [kind] });
-      await restSlice(fill, OBJECT, buffer, false, deps);
+      await restSlice(fill, OBJECT, buffer, deps);
       expect(fill.storable).toBe(false);
       expect(buffer.atRest).toBe(false);
       expect(unstored).toHaveLength(1);
-      await restSlice(fill, OBJECT, { ...buffer, index: 1 }, false, deps);
+      await restSlice(fill, OBJECT, { ...buffer, index: 1 }, deps);
       expect(calls).toEqual(["slice-0"]);
     },
   );
 
   it("gives up on a store that stays busy", async () => {
     const { fill, buffer, deps } = createWorld({ errors: ["busy", "busy", "busy", "busy"] });
-    await restSlice(fill, OBJECT, buffer, false, deps);
+    await restSlice(fill, OBJECT, buffer, deps);
     expect(fill.storable).toBe(false);
   });
 
   it("leaves the head of a quicker leader alone", async () => {
     const { fill, buffer, deps } = createWorld({ taken: { ...OBJECT, version: "b".repeat(32) } });
-    await restSlice(fill, OBJECT, buffer, false, deps);
+    await restSlice(fill, OBJECT, buffer, deps);
     expect(fill.storable).toBe(false);
     expect(buffer.atRest).toBe(true);
   });
@@ -106,7 +106,8 @@ describe("storing a slice", () => {
 describe("storing a whole object", () => {
   it("replaces what is there", async () => {
     const { fill, buffer, deps, calls } = createWorld({ taken: OBJECT });
-    await restWhole(fill, { ...OBJECT, verified: "structure" }, buffer, deps);
+    const { sliceBytes: _sliced, ...whole } = OBJECT;
+    await restSlice(fill, { ...whole, verified: "structure" }, buffer, deps);
     expect(calls).toEqual(["put-structure"]);
     expect(fill.published).toBe(true);
   });

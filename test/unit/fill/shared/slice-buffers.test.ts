@@ -9,7 +9,7 @@ const clock = { now: 0 };
 
 function fillOf(): Fill {
   const target = { key: "any/a.rpm", path: "a.rpm", class: "package" } as unknown as Target;
-  return createFill(target, null, false, 8 * 1024 * 1024);
+  return createFill(target, null, false, LENGTH);
 }
 
 function runAt(slice: number): Run {
@@ -19,7 +19,7 @@ function runAt(slice: number): Run {
 describe("the buffers of a fill", () => {
   const memory = () => createMemory(100 * LENGTH, async () => {});
   async function take(fill: Fill, room: ReturnType<typeof memory>, slice: number): Promise<SliceBuffer> {
-    const buffer = await takeBuffer(fill, { memory: room, now: () => clock.now }, runAt(slice), slice * LENGTH, LENGTH);
+    const buffer = await takeBuffer(fill, runAt(slice), 100 * LENGTH, { memory: room, now: () => clock.now });
     if (buffer === null) throw new Error("Cannot take a buffer");
     return buffer;
   }
@@ -94,6 +94,6 @@ describe("the buffers of a fill", () => {
   it("are refused where memory is taken by others", async () => {
     const room = createMemory(LENGTH, async () => {});
     await take(fillOf(), room, 0);
-    expect(await takeBuffer(fillOf(), { memory: room, now: () => clock.now }, runAt(0), 0, LENGTH)).toBeNull();
+    expect(await takeBuffer(fillOf(), runAt(0), LENGTH, { memory: room, now: () => clock.now })).toBeNull();
   });
 });
