@@ -1,7 +1,6 @@
 import type { Target } from "../route/target.ts";
-import { describeObject } from "../store/stored-object.ts";
 import { newVersion } from "../store/keys.ts";
-import type { StoredObject } from "../store/stored-object.ts";
+import { describeObject, type StoredObject } from "../store/stored-object.ts";
 import type { Representation } from "../upstream/upstream.ts";
 import type { PumpDependencies } from "./pump/dependencies.ts";
 
