@@ -31,7 +31,7 @@ export async function obtain(
   }
   fill.claiming.add(slice);
   try {
-    const claim = await deps.leases.claim(fill.key, slice, {
+    const claim = await deps.leases.claimSlice(fill.key, slice, {
       recheck: recheck && !fill.begun && fill.object === null && opened === undefined,
       version: fill.object?.version,
     });

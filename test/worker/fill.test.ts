@@ -255,14 +255,14 @@ describe("two isolates over one store and one coordinator", () => {
 describe("the coordinator", () => {
   it("ends a lease with its stub, and lets the next one lead at once", async () => {
     const leases = createLeases(FLIGHTS, { onError: () => {} });
-    const first = await leases.claim("any/lease", 0, { recheck: true });
+    const first = await leases.claimSlice("any/lease", 0, { recheck: true });
     expect(first.kind).toBe("lead");
-    const second = await leases.claim("any/lease", 0, { recheck: true });
+    const second = await leases.claimSlice("any/lease", 0, { recheck: true });
     if (first.kind !== "lead" || second.kind !== "follow") throw new Error(`Cannot go on with ${first.kind} and ${second.kind}`);
     const waiting = leases.follow("any/lease", 0, { seen: second.seen, wantObject: true });
     first.lease[Symbol.dispose]();
     expect(await waiting).toEqual({ kind: "free" });
-    expect((await leases.claim("any/lease", 0, { recheck: true })).kind).toBe("lead");
+    expect((await leases.claimSlice("any/lease", 0, { recheck: true })).kind).toBe("lead");
   });
 
   it("remembers over a restart that a version went bad", async () => {
@@ -270,7 +270,7 @@ describe("the coordinator", () => {
     await leases.taint("any/tainted", "0".repeat(32));
     const stub = FLIGHTS.get(FLIGHTS.idFromName("any/tainted"));
     await evictDurableObject(stub);
-    expect(await leases.claim("any/tainted", 0, { recheck: true })).toMatchObject({ kind: "lead", tainted: true });
+    expect(await leases.claimSlice("any/tainted", 0, { recheck: true })).toMatchObject({ kind: "lead", tainted: true });
     await runInDurableObject(stub, async (_instance, state) => expect(await state.storage.get("tainted:any/tainted")).toBe(true));
   });
 
@@ -278,30 +278,33 @@ describe("the coordinator", () => {
     const leases = createLeases(FLIGHTS, { onError: () => {} });
     const [bad, good] = ["b".repeat(32), "a".repeat(32)];
     await leases.taint("any/spoiled", bad);
-    expect(await leases.claim("any/spoiled", 3, { recheck: false, version: bad })).toEqual({ kind: "spoiled" });
-    expect((await leases.claim("any/spoiled", 3, { recheck: false, version: good })).kind).toBe("lead");
+    expect(await leases.claimSlice("any/spoiled", 3, { recheck: false, version: bad })).toEqual({ kind: "spoiled" });
+    expect((await leases.claimSlice("any/spoiled", 3, { recheck: false, version: good })).kind).toBe("lead");
   });
 
   it("is the isolate itself where there is only one, and remembers over a restart what went bad", async () => {
     const leases = createLeases(FLIGHTS, { onError: () => {}, isLocal: true });
-    const [one, other] = [await leases.claim("any/one", 0, { recheck: true }), await leases.claim("any/other", 0, { recheck: true })];
+    const [one, other] = [
+      await leases.claimSlice("any/one", 0, { recheck: true }),
+      await leases.claimSlice("any/other", 0, { recheck: true }),
+    ];
     expect([one.kind, other.kind]).toEqual(["lead", "lead"]);
     await leases.taint("any/one", "c".repeat(32));
-    expect((await leases.claim("any/one", 0, { recheck: true })).kind).toBe("follow");
+    expect((await leases.claimSlice("any/one", 0, { recheck: true })).kind).toBe("follow");
     for (const claim of [one, other]) if (claim.kind === "lead") claim.lease[Symbol.dispose]();
-    expect(await leases.claim("any/one", 0, { recheck: true })).toMatchObject({ kind: "lead", tainted: true });
-    expect(await leases.claim("any/other", 0, { recheck: true })).toMatchObject({ kind: "lead", tainted: false });
+    expect(await leases.claimSlice("any/one", 0, { recheck: true })).toMatchObject({ kind: "lead", tainted: true });
+    expect(await leases.claimSlice("any/other", 0, { recheck: true })).toMatchObject({ kind: "lead", tainted: false });
     await evictDurableObject(FLIGHTS.get(FLIGHTS.idFromName("local")));
     const restarted = createLeases(FLIGHTS, { onError: () => {}, isLocal: true });
-    expect(await restarted.claim("any/one", 0, { recheck: true })).toMatchObject({ kind: "lead", tainted: true });
-    expect(await restarted.claim("any/other", 0, { recheck: true })).toMatchObject({ kind: "lead", tainted: false });
+    expect(await restarted.claimSlice("any/one", 0, { recheck: true })).toMatchObject({ kind: "lead", tainted: true });
+    expect(await restarted.claimSlice("any/other", 0, { recheck: true })).toMatchObject({ kind: "lead", tainted: false });
   });
 
   it("that cannot be reached makes every caller a leader", async () => {
     const errors: unknown[] = [];
-    const broken = { idFromName: () => "x", get: () => ({ claim: () => Promise.reject(new Error("overloaded")) }) };
+    const broken = { idFromName: () => "x", get: () => ({ claimSlice: () => Promise.reject(new Error("overloaded")) }) };
     const leases = createLeases(broken as unknown as DurableObjectNamespace<FillCoordinator>, { onError: (error) => errors.push(error) });
-    const claim = await leases.claim("any/x", 0, { recheck: true });
+    const claim = await leases.claimSlice("any/x", 0, { recheck: true });
     expect(claim.kind).toBe("lead");
     expect(errors).toHaveLength(1);
   });

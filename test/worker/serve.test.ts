@@ -39,7 +39,7 @@ function createRig({ open, repositories, leases }: Rig) {
   const log: string[] = [];
   const works: Promise<unknown>[] = [];
   const flight: Leases = {
-    claim: async () => ({ kind: "lead", lease: { tell: () => true, [Symbol.dispose]() {} }, tainted: false }),
+    claimSlice: async () => ({ kind: "lead", lease: { tell: () => true, [Symbol.dispose]() {} }, tainted: false }),
     follow: async () => ({ kind: "free" }),
     taint: async (key) => void log.push(`taint ${key}`),
     ...leases,
@@ -137,7 +137,7 @@ function hashed(text: string) {
 /** The coordinator of a world in which another isolate fetches what this one asks for, and stores it. */
 function ledByAnother(stored: () => Promise<unknown>): Partial<Leases> {
   return {
-    claim: async (_key, _slice, { version }) =>
+    claimSlice: async (_key, _slice, { version }) =>
       version === undefined
         ? { kind: "follow", object: null, seen: 0 }
         : { kind: "lead", lease: { tell: () => true, [Symbol.dispose]() {} }, tainted: false },
@@ -233,8 +233,7 @@ describe("a package that was stored while its index could not be asked", () => {
   async function stored(content: string, named: string | null) {
     const digest = named === null ? null : sha256(named);
     const rig = createRig({
-      open: async ({ conditional }) =>
-        conditional === undefined ? bodyOf("right", MODIFIED) : { kind: "not-modified" },
+      open: async ({ conditional }) => (conditional === undefined ? bodyOf("right", MODIFIED) : { kind: "not-modified" }),
       repositories: {
         expected: async () =>
           digest === null ? { kind: "none" } : { kind: "known", expectation: { algorithm: "sha256", digest, size: 5, source: "index" } },

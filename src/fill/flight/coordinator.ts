@@ -20,7 +20,7 @@ export class Coordinator {
   /** Keys that ever had a version that went bad. */
   readonly tainted = new Set<string>();
 
-  claim(key: string, slice: number, { recheck, version }: ClaimOptions): Claim {
+  claimSlice(key: string, slice: number, { recheck, version }: ClaimOptions): Claim {
     const object = this.#objectOf(key);
     if (version !== undefined && object.spoiled.has(version)) return { kind: "spoiled" };
     if (recheck && isRecent(object.state, Date.now())) return { kind: "stored" };

@@ -17,8 +17,9 @@ export class FillCoordinator extends DurableObject<unknown> {
     });
   }
 
-  claim(key: string, slice: number, options: ClaimOptions) {
-    const claim = this.#coordinator.claim(key, slice, options);
+  /** Named apart from the call of version 0.1, which had other parameters: while a deployment rolls out, a call that does not fit is to fail. */
+  claimSlice(key: string, slice: number, options: ClaimOptions) {
+    const claim = this.#coordinator.claimSlice(key, slice, options);
     return claim.kind === "lead" ? { ...claim, lease: new LeaseTarget(claim.lease) } : claim;
   }
 
@@ -63,10 +64,10 @@ function createLocalLeases(kept: () => DurableObjectStub<FillCoordinator>): Leas
   const coordinator = new Coordinator();
   let isLoaded = false;
   return {
-    async claim(key, slice, options) {
+    async claimSlice(key, slice, options) {
       if (!isLoaded) for (const tainted of await kept().tainted()) coordinator.tainted.add(tainted);
       isLoaded = true;
-      return coordinator.claim(key, slice, options);
+      return coordinator.claimSlice(key, slice, options);
     },
     follow: (key, slice, options) => coordinator.follow(key, slice, options),
     async taint(key, version) {
@@ -95,8 +96,8 @@ export function createLeases(
   }
 
   return {
-    async claim(key, slice, options) {
-      const claim = await orElse(UNCOORDINATED, () => coordinatorOf(key).claim(key, slice, options));
+    async claimSlice(key, slice, options) {
+      const claim = await orElse(UNCOORDINATED, () => coordinatorOf(key).claimSlice(key, slice, options));
       if (claim.kind !== "lead") return claim;
       const { lease } = claim;
       const tell: SliceLease["tell"] = (event) => orElse(true, () => lease.tell(event));

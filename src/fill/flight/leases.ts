@@ -8,7 +8,7 @@ import type { LeaseEvent } from "./lease-state.ts";
  */
 export interface Leases {
   /** Asks for the right to fetch `slice` of the object under `key`. */
-  claim(key: string, slice: number, options: ClaimOptions): Promise<Claim>;
+  claimSlice(key: string, slice: number, options: ClaimOptions): Promise<Claim>;
   /** Waits until something happens to a slice that another request leads. */
   follow(key: string, slice: number, options: FollowOptions): Promise<Followed>;
   /** Remembers, over restarts, that `version` of this key went bad. */

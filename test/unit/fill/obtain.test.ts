@@ -21,7 +21,7 @@ async function claimed(change: (fill: ReturnType<typeof createFill>) => void): P
   const fill = createFill({ key: "m/x", class: "package" } as Target, null, false, 100);
   change(fill);
   let asked: ClaimOptions | undefined;
-  const leases = { claim: async (_key: string, _slice: number, options: ClaimOptions) => ((asked = options), { kind: "stored" }) };
+  const leases = { claimSlice: async (_key: string, _slice: number, options: ClaimOptions) => ((asked = options), { kind: "stored" }) };
   const options = { waitUntil: () => {}, expected: async () => ({ kind: "none" }) as const, recheck: true };
   await obtain(fill, { slice: 2, last: null }, undefined, options, { leases } as unknown as PumpDependencies);
   return asked;
