@@ -1,6 +1,6 @@
 import { DurableObject } from "cloudflare:workers";
 import { systemTimer } from "../clock/timer.ts";
-import type { Config, Mirror } from "../config/config.ts";
+import type { Config } from "../config/config.ts";
 import { distributionOf } from "../config/distributions.ts";
 import type { ObjectStore } from "../store/object-store.ts";
 import type { RootStanding } from "../watch/history.ts";
@@ -35,9 +35,6 @@ export interface RepositoryObjectDependencies {
 
 /** A text is kept in parts of this length: SQLite takes 2 MB a value, and a character is up to 3 bytes of UTF-8. */
 const PART_CHARACTERS = 500_000;
-
-const CREATE_TABLE =
-  "CREATE TABLE IF NOT EXISTS kept (key TEXT NOT NULL, part INTEGER NOT NULL, value TEXT NOT NULL, PRIMARY KEY (key, part)) WITHOUT ROWID";
 
 /**
  * The Durable Object of a repository, named `<mirror>/<base>`; the one named `<mirror>` is the directory of that mirror's digest tables. It only
@@ -96,6 +93,7 @@ export abstract class RepositoryObjectBase<Env> extends DurableObject<Env> {
     const { config, store, upstreams, ensureStored, log, directory, taint, onPublished, onStanding } = this.dependencies();
     const mirror = config.mirrors.get(name);
     if (mirror === undefined) throw new Error(`Cannot open a repository of "${name}": no mirror has that name`);
+    const hasTables = config.verify === "index" && distributionOf(mirror.distro).indexesNamePackages !== false;
     const shared = { mirror, store, kept: this.#kept, sliceBytes: config.sliceBytes, now: Date.now, log };
     this.#repository = createRepository({
       ...shared,
@@ -106,14 +104,10 @@ export abstract class RepositoryObjectBase<Env> extends DurableObject<Env> {
       timer: systemTimer,
       limits: config,
       retentionDays: config.retentionDays,
-      tables: hasTables(config, mirror) ? createIndexTables({ ...shared, taint, directory: directory(name) }) : null,
+      tables: hasTables ? createIndexTables({ ...shared, taint, directory: directory(name) }) : null,
     });
     return this.#repository;
   }
-}
-
-function hasTables({ verify }: Config, { distro }: Mirror): boolean {
-  return verify === "index" && distributionOf(distro).indexesNamePackages !== false;
 }
 
 function keptIn(storage: DurableObjectStorage): KeptState {
@@ -130,7 +124,8 @@ function keptIn(storage: DurableObjectStorage): KeptState {
       return parts.length === 0 ? null : parts.map(({ value }) => value).join("");
     },
     save(key, value) {
-      if (!exists) sql.exec(CREATE_TABLE);
+      const columns = "key TEXT NOT NULL, part INTEGER NOT NULL, value TEXT NOT NULL, PRIMARY KEY (key, part)";
+      if (!exists) sql.exec(`CREATE TABLE IF NOT EXISTS kept (${columns}) WITHOUT ROWID`);
       exists = true;
       storage.transactionSync(() => {
         remove(key);

@@ -16,15 +16,7 @@ const MAX_KEYS_PER_PAGE = 1000;
 /** Shared by all stores of the isolate, those of Durable Objects included. */
 const ISOLATE_MEMORY = createDiskMemory();
 
-/** Where the parts of an object lie in the state folder. */
-interface DiskPaths {
-  readonly key: string;
-  readonly meta: string;
-  readonly body: string;
-  /** The name for `DiskMemory`: equal for keys that would share a file on a file system that ignores case. */
-  readonly name: string;
-}
-
+type DiskPaths = ReturnType<typeof pathsOf>;
 type FoundObject = Known & { readonly object: StoredObject };
 
 /**
@@ -212,7 +204,8 @@ export function createDiskStore(disk: Fetcher, { memory = ISOLATE_MEMORY }: { re
   };
 }
 
-function pathsOf(key: string): DiskPaths {
+/** Where the parts of an object lie; `name`, for the memory, is equal for keys that would share a file on a file system that ignores case. */
+function pathsOf(key: string) {
   const body = bodyPath(key);
   return { key, meta: metaPath(key), body, name: body.toLowerCase() };
 }

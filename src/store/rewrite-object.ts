@@ -1,5 +1,6 @@
+import { bodySize } from "./keys.ts";
 import type { ObjectStore } from "./object-store.ts";
-import { readStream } from "./read-object.ts";
+import { readPart } from "./read-object.ts";
 import type { StoredObject } from "./stored-object.ts";
 
 const EMPTY = new Uint8Array(0);
@@ -10,7 +11,7 @@ const EMPTY = new Uint8Array(0);
  * Throws StoreError.
  */
 export async function rewriteObject(
-  store: Pick<ObjectStore, "head" | "get" | "put">,
+  store: Pick<ObjectStore, "head" | "get" | "getSlice" | "put">,
   key: string,
   version: string,
   maxBytes: number,
@@ -20,15 +21,7 @@ export async function rewriteObject(
   const head = await store.head(key);
   const changed = head?.version === version ? change(head) : null;
   if (head === null || changed === null) return;
-  if (head.sliceBytes !== undefined) {
-    await store.put(key, changed, EMPTY);
-    return;
-  }
-  if (head.size > maxBytes) return;
-  const current = await store.get(key);
-  if (current?.object.version !== version) {
-    await current?.body?.cancel();
-    return;
-  }
-  await store.put(key, changed, current.body === null ? EMPTY : await readStream(current.body));
+  if (head.sliceBytes === undefined && head.size > maxBytes) return;
+  const bytes = bodySize(head) === 0 ? EMPTY : await readPart(store, key, head, 0, head.size);
+  if (bytes !== null) await store.put(key, changed, bytes);
 }

@@ -12,8 +12,6 @@ export function rowsOf<T>(sql: Sql, query: string, ...bindings: SqlValue[]): rea
   return sql.exec(query, ...bindings).toArray() as T[];
 }
 
-export type Notes = ReturnType<typeof createNotes>;
-
 /** Small values that survive restarts, by name, in a table of their own, `notes`, which is created where it is absent. */
 export function createNotes(sql: Sql) {
   sql.exec("CREATE TABLE IF NOT EXISTS notes (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID");

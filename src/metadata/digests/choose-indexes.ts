@@ -25,13 +25,10 @@ export function chooseIndexes(place: RepositoryPlace, { root, parsed }: RootCont
     const { sha256, version } = root.object;
     return root.path.endsWith(".db") ? [{ path: root.path, key: root.key, id: sha256 ?? version, entry: null }] : [];
   }
-  const entries =
-    parsed === null ? [] : place.kind === "rpm-md" ? parsed.entries.filter(isPrimary) : chooseDeb(place, parsed.entries, members);
+  const named = parsed?.entries ?? [];
+  const isPrimary = ({ type, path }: Entry) => type === "primary" && isReadable(path);
+  const entries = place.kind === "rpm-md" ? named.filter(isPrimary) : chooseDeb(place, named, members);
   return entries.map((entry) => ({ path: entry.path, key: members.keyOf(entry), id: entry.digest, entry }));
-}
-
-function isPrimary({ type, path }: Entry): boolean {
-  return type === "primary" && isReadable(path);
 }
 
 function chooseDeb(place: RepositoryPlace, entries: readonly Entry[], members: Members): readonly Entry[] {

@@ -130,12 +130,7 @@ function word(bytes: Uint8Array, at: number): number {
 function sortRecords(records: Uint8Array, count: number): Uint32Array {
   const order = Uint32Array.from({ length: count }, (_, index) => index * RECORD_BYTES);
   order.sort((a, b) => compare(records, a, b));
-  let kept = 0;
-  for (const [index, at] of order.entries()) {
-    if (index > 0 && compare(records, at, order[kept - 1] ?? 0) === 0) continue;
-    order[kept++] = at;
-  }
-  return order.subarray(0, kept);
+  return order.filter((at, index) => index === 0 || compare(records, at, order[index - 1] ?? 0) !== 0);
 }
 
 function compare(records: Uint8Array, a: number, b: number): number {

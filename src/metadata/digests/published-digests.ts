@@ -4,7 +4,7 @@ import type { ObjectStore } from "../../store/object-store.ts";
 import { readPart } from "../../store/read-object.ts";
 import type { Expected } from "../../verify/expectation.ts";
 import { findInPage, PAGE_BYTES, pageOffset } from "./digest-table.ts";
-import { type Lookup, tableKey, type TableRef } from "./table-directory.ts";
+import { type Lookup, type LookUpTable, tableKey, type TableRef } from "./table-directory.ts";
 
 /** Pages of digest tables that are kept in memory: 4 MiB. */
 const MAX_PAGES = 1024;
@@ -14,8 +14,7 @@ export type PublishedDigests = (target: Target, waitMs: number) => Promise<Expec
 
 export interface PublishedDigestsDependencies {
   readonly store: Pick<ObjectStore, "get" | "getSlice">;
-  /** Asks the directory of a mirror's digest tables which one covers a path; waits up to `waitMs` where one is being built. */
-  readonly lookUp: (mirror: string, path: string, waitMs: number) => Promise<Lookup>;
+  readonly lookUp: LookUpTable;
 }
 
 /** Looks packages up in the digest tables: one page of 4 KiB for each, from memory where it was read before. */

@@ -1,13 +1,10 @@
 import { foldersAbove } from "../formats/repository-path.ts";
-import type { Listed, Lookup } from "./table-directory.ts";
+import type { Listed, LookUpTable } from "./table-directory.ts";
 
 /** A listing is remembered for METADATA_TTL, but never longer than this. */
 const MAX_REMEMBERED_MS = 60_000;
 /** Paths that were asked for since a listing came. Beyond this the listing is forgotten, which costs a call. */
 const MAX_ASKED = 10_000;
-
-/** Which digest table covers a path of a mirror (`TableDirectory.lookUp`). Rejects if the directory cannot be reached. */
-export type LookUpTable = (mirror: string, path: string, waitMs: number) => Promise<Lookup>;
 
 export interface RememberDependencies {
   /** Asks the directory of one mirror for its listing of all folders; null: it is too long to send. */

@@ -36,6 +36,9 @@ export interface Lookup {
   readonly remembered?: true;
 }
 
+/** Looks up which table of a mirror covers a path, as `lookUp` of its directory does. Rejects if that cannot be reached. */
+export type LookUpTable = (mirror: string, path: string, waitMs: number) => Promise<Lookup>;
+
 /** What the directory says of one folder. */
 export type Listed = Lookup & { readonly base: string };
 

@@ -4,14 +4,14 @@ import { isZstdMagic } from "../../verify/zstd.ts";
 import { concatBytes } from "./concat-bytes.ts";
 import { MalformedError } from "./parsed-root.ts";
 
-/** Endings of the compressed indexes that can be read. Not xz: its decoder is WASM that is compiled from bytes, which the edge forbids. */
-const READABLE = [".gz", ".zst"] as const;
-
 const MAGIC_BYTES = 4;
 
-/** Whether an index of this name can be read: gzip, zstd or not compressed. */
+/**
+ * Whether an index of this name can be read: gzip, zstd or not compressed. Not xz: its decoder is WASM that is compiled from bytes, which the edge
+ * forbids.
+ */
 export function isReadable(path: string): boolean {
-  return READABLE.some((ending) => path.endsWith(ending)) || /(^|\/)[^/.]+$|\.xml$/.test(path);
+  return /\.(gz|zst|xml)$|(^|\/)[^/.]+$/.test(path);
 }
 
 /**

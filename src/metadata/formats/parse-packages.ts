@@ -45,16 +45,10 @@ export async function parsePackages(chunks: AsyncIterable<Uint8Array>, found: (n
   reportStanza(stanza, found);
 }
 
-interface Stanza {
-  path: string | undefined;
-  size: string;
-  sha256: string;
-  folder: string | undefined;
-  sources: string[];
-}
+type Stanza = ReturnType<typeof emptyStanza>;
 
-function emptyStanza(): Stanza {
-  return { path: undefined, size: "", sha256: "", folder: undefined, sources: [] };
+function emptyStanza(): { path?: string; folder?: string; size: string; sha256: string; readonly sources: string[] } {
+  return { size: "", sha256: "", sources: [] };
 }
 
 function reportStanza(stanza: Stanza, found: (named: NamedPackage) => void): void {

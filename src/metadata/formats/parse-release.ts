@@ -20,7 +20,7 @@ const SIGNATURE_END = "-----END PGP SIGNATURE-----";
  */
 export function parseRelease(bytes: Uint8Array, folder: string): Promise<RootParse> {
   const decode = createUtf8Decoder();
-  return parsing(() => ({ kind: "parsed", root: readRelease(unsign(decode(bytes) + decode()), folder) }));
+  return parsing(() => readRelease(unsign(decode(bytes) + decode()), folder));
 }
 
 /** The signed text of a clearsigned message (RFC 9580 §7); any other text unchanged. */

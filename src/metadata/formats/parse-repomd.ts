@@ -5,6 +5,9 @@ import { join, requireContained } from "./repository-path.ts";
 
 const FIELDS: ReadonlySet<string> = new Set(["checksum", "size", "open-size", "timestamp", "revision"]);
 
+/** The attributes of a `<data>` and of what it holds. */
+type Data = { type: string; href?: string; algorithm?: string };
+
 /** Limit for the text of a field: the longest real one is a SHA-512 in hex. */
 const MAX_FIELD_CHARACTERS = 1024;
 
@@ -17,7 +20,7 @@ export function parseRepomd(bytes: Uint8Array, base: string): Promise<RootParse>
     const entries: Entry[] = [];
     const times: number[] = [];
     let revision: number | undefined;
-    let data: { type: string; href?: string; algorithm?: string } | null = null;
+    let data: Data | null = null;
     let values = new Map<string, string>();
     let field: string | null = null;
     await readXml([bytes], "repomd", {
@@ -47,15 +50,11 @@ export function parseRepomd(bytes: Uint8Array, base: string): Promise<RootParse>
       },
     });
     const timestamp = times.length === 0 ? undefined : Math.max(...times);
-    return { kind: "parsed", root: { revision, timestamp, validUntil: undefined, byHash: false, entries } };
+    return { revision, timestamp, validUntil: undefined, byHash: false, entries };
   });
 }
 
-function readEntry(
-  base: string,
-  data: { type: string; href?: string; algorithm?: string },
-  values: ReadonlyMap<string, string>,
-): Entry | null {
+function readEntry(base: string, data: Data, values: ReadonlyMap<string, string>): Entry | null {
   if (data.href === undefined) return null;
   const path = join(base, requireContained(data.href, "href"));
   const digest = parseDigest(data.algorithm ?? "", (values.get("checksum") ?? "").trim());

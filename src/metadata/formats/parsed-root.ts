@@ -25,13 +25,8 @@ export interface ParsedRoot {
   readonly entries: readonly Entry[];
 }
 
-export type RootParse = { readonly kind: "parsed"; readonly root: ParsedRoot } | Malformed;
-
-export interface Malformed {
-  readonly kind: "malformed";
-  /** What is wrong with the input, as a sentence for the log. */
-  readonly reason: string;
-}
+/** `reason`: what is wrong with the input, as a sentence for the log. */
+export type RootParse = { readonly kind: "parsed"; readonly root: ParsedRoot } | { readonly kind: "malformed"; readonly reason: string };
 
 /** Limit for the files that a root names. Debian sid's Release names about 4,000, a repomd.xml about 30. */
 export const MAX_ROOT_ENTRIES = 20_000;
@@ -54,9 +49,9 @@ export function createUtf8Decoder(): (chunk?: Uint8Array) => string {
 }
 
 /** Runs a parser of roots and turns its MalformedError into a value. */
-export async function parsing<T>(parse: () => Promise<T> | T): Promise<T | Malformed> {
+export async function parsing(parse: () => Promise<ParsedRoot> | ParsedRoot): Promise<RootParse> {
   try {
-    return await parse();
+    return { kind: "parsed", root: await parse() };
   } catch (error) {
     if (error instanceof MalformedError) return { kind: "malformed", reason: error.message };
     throw error;

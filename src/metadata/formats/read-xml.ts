@@ -25,6 +25,7 @@ export async function readXml(chunks: AsyncIterable<Uint8Array> | Iterable<Uint8
   let ending = false;
   let sinceEvent = 0;
   let attributes = 0;
+  const seen = (): void => void (sinceEvent = 0);
   const parser = new Parser(
     {
       onopentagname(): void {
@@ -50,12 +51,8 @@ export async function readXml(chunks: AsyncIterable<Uint8Array> | Iterable<Uint8
         handler.close(name, depth);
         ended = --depth === 0;
       },
-      oncomment(): void {
-        sinceEvent = 0;
-      },
-      onprocessinginstruction(): void {
-        sinceEvent = 0;
-      },
+      oncomment: seen,
+      onprocessinginstruction: seen,
     },
     { xmlMode: true, decodeEntities: true },
   );

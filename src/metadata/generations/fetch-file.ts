@@ -89,9 +89,7 @@ export async function fetchFile(fetcher: FileFetcher, request: FetchFileRequest)
 
 type Facts = Pick<StoredObject, "version" | "size" | "sliceBytes" | "sha256">;
 
-/**
- * Whether the upstream labels the file as HTML, which no root or companion is: some servers answer 200 with a page that says "not found" or "busy".
- */
+/** Whether the upstream calls the file HTML, which no root or companion is: some servers answer 200 with a page that says "not found". */
 export function isLabelledHtml({ representation }: FetchedFile): boolean {
   return representation.contentType?.toLowerCase().startsWith("text/html") === true;
 }

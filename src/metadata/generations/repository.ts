@@ -12,7 +12,7 @@ import type { Entry } from "../formats/parsed-root.ts";
 import type { EnsureStored } from "../ports/ensure-stored.ts";
 import type { Resolution } from "../ports/repositories.ts";
 import { companionFiles, rootFiles } from "./root-files.ts";
-import { createRootKeeper, type Current, type KeeperDependencies, type RootKeeper } from "./root-keeper.ts";
+import { createRootKeeper, type Held, type KeeperDependencies, type RootKeeper } from "./root-keeper.ts";
 
 /** A companion that was absent is asked for again after this long, or after the TTL if that is shorter: the upstream may publish it late. */
 const MAX_ABSENT_MS = 10_000;
@@ -194,7 +194,6 @@ export function createRepository(deps: RepositoryDependencies) {
   }
 }
 
-type Held = Extract<Current, { kind: "held" }>;
 type Freshness = Pick<Held, "state" | "confirmedAt" | "detail">;
 
 /** The upstream has another file than the generation: a sync is under way, and the client may come again soon. */

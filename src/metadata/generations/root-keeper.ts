@@ -3,6 +3,7 @@ import type { Config } from "../../config/config.ts";
 import { DAY_MS } from "../../http/units.ts";
 import type { RepositoryPlace } from "../../route/place.ts";
 import type { UpstreamFailure } from "../../upstream/upstream.ts";
+import type { Resolution } from "../ports/repositories.ts";
 import type { Generation } from "../members/generation.ts";
 import { createHeldGeneration, type HeldGenerationDependencies } from "./held-generation.ts";
 import { isBelieved } from "./judge-root.ts";
@@ -19,21 +20,16 @@ export interface KeeperDependencies extends Omit<TrialDependencies, "place" | "h
   readonly afterSwap: () => void;
 }
 
-/** What a request may use of a root now. */
-export type Current =
-  | {
-      readonly kind: "held";
-      readonly generation: Generation;
-      /** As in `Resolution` (ports/repositories.ts). */
-      readonly state: "fresh" | "revalidated" | "stale";
-      /** When an upstream last confirmed the generation, in milliseconds since the epoch. */
-      readonly confirmedAt: number;
-      /** Why the generation is stale. */
-      readonly detail?: string;
-    }
-  | NoGeneration;
+type ObjectResolution = Extract<Resolution, { kind: "object" }>;
+type NoGeneration = Exclude<Resolution, ObjectResolution>;
 
-type NoGeneration = { readonly kind: "absent"; readonly status: 404 | 410 } | { readonly kind: "opaque" } | UpstreamFailure;
+/** The held generation, as a request may use it now. */
+export interface Held extends Pick<ObjectResolution, "state" | "detail"> {
+  readonly kind: "held";
+  readonly generation: Generation;
+  /** When an upstream last confirmed the generation, in milliseconds since the epoch. */
+  readonly confirmedAt: number;
+}
 
 /** How the revalidation of a root ended: the published generation is current, or not, or there is none. */
 type Revalidation = { readonly kind: "confirmed" } | { readonly kind: "trouble" } | NoGeneration;
@@ -60,7 +56,7 @@ export function createRootKeeper(deps: KeeperDependencies, place: RepositoryPlac
   };
 
   /** The published generation, once it is fresh or was revalidated. `lost`: a key that the store no longer has. */
-  async function current(lost?: string): Promise<Current> {
+  async function current(lost?: string): Promise<Held | NoGeneration> {
     const isLost = lost !== undefined && lost === held.generation?.root.key;
     const known = isLost ? null : withinTtl();
     if (known !== null) return known;
@@ -82,7 +78,7 @@ export function createRootKeeper(deps: KeeperDependencies, place: RepositoryPlac
   }
 
   /** What the last try came to, if that is less than a TTL ago. */
-  function withinTtl(): Current | null {
+  function withinTtl(): Held | NoGeneration | null {
     const { generation, standing } = held;
     const isRecent = (at: number): boolean => now() - at < ttlMs;
     if (generation === null) return opaqueAt !== null && isRecent(opaqueAt) ? { kind: "opaque" } : null;
@@ -90,7 +86,7 @@ export function createRootKeeper(deps: KeeperDependencies, place: RepositoryPlac
     return isRecent(standing.triedAt) ? answerHeld("stale", standing.trouble) : null;
   }
 
-  function answerHeld(state: "fresh" | "revalidated" | "stale", detail?: string): Current {
+  function answerHeld(state: Held["state"], detail?: string): Held {
     const { generation, standing } = held;
     if (generation === null) throw new Error(`Cannot answer with the generation of ${place.root}: none is held`);
     return { kind: "held", generation, state, confirmedAt: standing.confirmedAt, ...(detail === undefined ? {} : { detail }) };

@@ -1,6 +1,5 @@
 import { type Timer, within } from "../../clock/timer.ts";
 import type { RepositoryPlace } from "../../route/place.ts";
-import type { UpstreamFailure } from "../../upstream/upstream.ts";
 import type { Generation, RootContent } from "../members/generation.ts";
 import { matchClearsigned } from "../formats/match-signature.ts";
 import { parseRelease } from "../formats/parse-release.ts";
@@ -56,10 +55,8 @@ export type Trial =
   | { readonly kind: "adopted"; readonly generation: Generation }
   /** `upstream`: its configured URL. */
   | (Rejection & { readonly upstream: string })
-  /** No upstream that is left has the root. */
-  | { readonly kind: "absent"; readonly status: 404 | 410 }
-  /** No upstream that is left gave a usable answer. */
-  | UpstreamFailure;
+  /** No upstream that is left has the root, or none of them gave a usable answer. */
+  | Extract<FetchFileAnswer, { kind: "absent" | "failure" }>;
 
 /** Fetches the root from the next upstream and, if it differs from the held one, judges it and gathers what belongs to it. Throws StoreError. */
 export async function tryRoot(deps: TrialDependencies, options: TrialOptions): Promise<Trial> {
