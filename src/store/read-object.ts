@@ -18,11 +18,11 @@ export function openPart(
   offset: number,
   length: number,
 ): Promise<ReadableStream<Uint8Array> | null> {
-  if (sliceBytes === undefined) return openInline(store, key, version, { first: offset, last: offset + length - 1 });
+  if (sliceBytes === undefined) return openUnsliced(store, key, version, { first: offset, last: offset + length - 1 });
   return store.getSlice(version, Math.floor(offset / sliceBytes), offset % sliceBytes, length);
 }
 
-async function openInline(store: Reads, key: string, version: string, wanted: ByteRange): Promise<ReadableStream<Uint8Array> | null> {
+async function openUnsliced(store: Reads, key: string, version: string, wanted: ByteRange): Promise<ReadableStream<Uint8Array> | null> {
   const found = await store.get(key, wanted);
   if (found?.object.version === version) return found.body;
   await found?.body?.cancel();

@@ -46,7 +46,7 @@ async function findRpms(base: string, read: ReadFile): Promise<Iterable<Found> |
   const repomd = await read(`${base}/repodata/repomd.xml`);
   const href = repomd === null ? undefined : /<data type="primary">.*?<location [^>]*href="([^"]+)"/s.exec(textOf(repomd))?.[1];
   const primary = href === undefined ? null : await read(`${base}/${href}`);
-  return primary && parsePrimary(textOf(decompress(href ?? "", primary)), base);
+  return primary && parsePrimary(textOf(unpack(href ?? "", primary)), base);
 }
 
 function* parsePrimary(xml: string, base: string): Iterable<Found> {
@@ -62,7 +62,7 @@ function* parsePrimary(xml: string, base: string): Iterable<Found> {
 async function findDebs(base: string, read: ReadFile): Promise<Iterable<Found> | null> {
   for (const name of ["Packages.gz", "Packages"]) {
     const index = await read(`${base}/${name}`);
-    if (index !== null) return parsePackages(textOf(decompress(name, index)), base.slice(0, base.indexOf("/dists/")));
+    if (index !== null) return parsePackages(textOf(unpack(name, index)), base.slice(0, base.indexOf("/dists/")));
   }
   return null;
 }
@@ -78,7 +78,7 @@ function* parsePackages(text: string, archive: string): Iterable<Found> {
   }
 }
 
-function decompress(name: string, bytes: Uint8Array): Uint8Array {
+function unpack(name: string, bytes: Uint8Array): Uint8Array {
   if (name.endsWith(".gz")) return gunzipSync(bytes);
   if (name.endsWith(".zst")) return zstdDecompressSync(bytes);
   if (/\.(xz|bz2|lzma)$/.test(name))
