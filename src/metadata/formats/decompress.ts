@@ -1,6 +1,6 @@
 // workerd has zstd in node:zlib alone (nodejs_compat): its DecompressionStream takes gzip and deflate.
 import { createZstdDecompress } from "node:zlib";
-import { isZstdMagic } from "../../verify/zstd.ts";
+import { ZSTD_MAGIC } from "../../verify/zstd.ts";
 import { concatBytes } from "./concat-bytes.ts";
 import { MalformedError } from "./parsed-root.ts";
 
@@ -28,7 +28,9 @@ export async function* decompress(chunks: AsyncIterable<Uint8Array>, maxBytes: n
   }
   const rest = resume(first, iterator);
   const isGzip = first[0] === 0x1f && first[1] === 0x8b;
-  const flow = isGzip ? gunzip(rest) : isZstdMagic(first) ? unzstd(rest) : rest;
+  // A skippable frame is not taken for zstd: the decoder ends behind it, as if the file were empty.
+  const isZstd = ZSTD_MAGIC.every((byte, at) => byte === first[at]);
+  const flow = isGzip ? gunzip(rest) : isZstd ? unzstd(rest) : rest;
   let total = 0;
   try {
     for await (const chunk of flow) {

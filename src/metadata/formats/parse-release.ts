@@ -58,11 +58,10 @@ function readRelease(text: string, folder: string): ParsedRoot {
     throw new MalformedError("it lists no files by digest (MD5Sum, SHA1, SHA256 or SHA512)");
   }
   const date = time(fields, "date");
-  const validUntil = time(fields, "valid-until");
   return {
     revision: undefined,
     timestamp: date === undefined ? undefined : date / 1000,
-    validUntil,
+    validUntil: time(fields, "valid-until"),
     byHash: fields.get("acquire-by-hash") === "yes",
     entries: [...entries.values()],
   };
