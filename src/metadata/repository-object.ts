@@ -12,7 +12,14 @@ import type { EnsureStored } from "./ports/ensure-stored.ts";
 import type { KeptState, Log } from "./ports/kept-state.ts";
 import type { Resolution } from "./ports/repositories.ts";
 import { createRepository, type Repository } from "./generations/repository.ts";
-import { createTableDirectory, type Listed, type Lookup, type TableDirectory, type TableRef } from "./digests/table-directory.ts";
+import {
+  createTableDirectory,
+  type Listed,
+  type Lookup,
+  type TableDirectory,
+  type TableRef,
+  type Unsettled,
+} from "./digests/table-directory.ts";
 
 /** What worker.ts gives each of these Durable Objects. */
 export interface RepositoryObjectDependencies {
@@ -51,6 +58,8 @@ export abstract class RepositoryObjectBase<Env> extends DurableObject<Env> {
 
   // A repository's calls (generations/repository.ts). They throw where no mirror has the name `mirror`.
   resolve(mirror: string, path: string, place: RepositoryPlace, lost?: string): Promise<Resolution> {
+    // Version 0.1 called with `lost` in its place: while a deployment rolls out, a call that does not fit is to fail.
+    if (typeof place !== "object") throw new TypeError(`Cannot resolve ${mirror}/${path}: the call does not say where the path stands`);
     return this.#openRepository(mirror).resolve(path, place, lost);
   }
 
@@ -67,8 +76,12 @@ export abstract class RepositoryObjectBase<Env> extends DurableObject<Env> {
     this.#openDirectory().building(base);
   }
 
-  publish(base: string, table: TableRef | null): readonly string[] {
-    return this.#openDirectory().publish(base, table);
+  publish(base: string, table: TableRef | null): void {
+    this.#openDirectory().publish(base, table);
+  }
+
+  unsettled(base: string): Unsettled {
+    return this.#openDirectory().unsettled(base);
   }
 
   settled(base: string, paths: readonly string[]): void {

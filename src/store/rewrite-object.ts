@@ -23,5 +23,7 @@ export async function rewriteObject(
   if (head === null || changed === null) return;
   if (head.sliceBytes === undefined && head.size > maxBytes) return;
   const bytes = bodySize(head) === 0 ? EMPTY : await readPart(store, key, head, 0, head.size);
-  if (bytes !== null) await store.put(key, changed, bytes);
+  // The read took its time: another version may have come, or the head gone.
+  const isStill = bytes === EMPTY || (await store.head(key))?.version === version;
+  if (bytes !== null && isStill) await store.put(key, changed, bytes);
 }

@@ -13,7 +13,7 @@ import type { NamedPackage } from "../formats/named-package.ts";
 import { parsePrimary } from "../formats/parse-primary.ts";
 import type { KeptState } from "../ports/kept-state.ts";
 import { type SettleDependencies, settleProvisional } from "./settle-provisional.ts";
-import { tableKey, type TableRef } from "./table-directory.ts";
+import { tableKey, type TableRef, type Unsettled } from "./table-directory.ts";
 
 /** The largest index in the wild (a primary.xml of all of Fedora) is below 300 MB. */
 const MAX_INDEX_BYTES = 1024 ** 3;
@@ -23,7 +23,8 @@ const DELETE_AT_ONCE = 1000;
 /** The directory of a mirror's digest tables (table-directory.ts), called from another Durable Object. Calls reject if it cannot be reached. */
 export interface DirectoryPort {
   building(base: string): Promise<void>;
-  publish(base: string, table: TableRef | null): Promise<readonly string[]>;
+  publish(base: string, table: TableRef | null): Promise<void>;
+  unsettled(base: string): Promise<Unsettled>;
   settled(base: string, paths: readonly string[]): Promise<void>;
 }
 
@@ -77,22 +78,26 @@ export function createIndexTables(deps: IndexTablesDependencies) {
     const own = loadOwn(place.root);
     if (own === null && indexes.length === 0) return;
     const isUnchanged = own !== null && digests.join() === own.digests.join();
-    if (isUnchanged && (await isStored(own.table))) return;
+    if (isUnchanged && (await isStored(own.table))) return settle(place.base);
     // Otherwise the published table stays right: no client can know the new packages before the swap.
     if (isLarger(indexes, own)) await directory.building(place.base);
     const built = await build(place, next, indexes, members, own?.table ?? null);
     if (built === null) kept.remove(`table:${place.root}`);
     else kept.save(`table:${place.root}`, JSON.stringify({ table: built.table, digests } satisfies OwnTable));
     const merged = await merge(place);
-    const asked = await directory.publish(place.base, merged);
+    await directory.publish(place.base, merged);
     const changed = built === null ? [] : await stillChanged(built.changed, merged, built.table);
     await deleteHeads(changed, place.base);
-    if (merged !== null && asked.length > 0) {
-      const below = asked.map((path) => (place.base === "" ? path : path.slice(place.base.length + 1)));
-      await settleProvisional(below, place.base, await loadTable(merged), deps);
-      await directory.settled(place.base, asked);
-    }
     if (own !== null) await store.delete([tableKey(own.table)]);
+    await settle(place.base);
+  }
+
+  /** Compares what was stored while a table was being built. Also where the table is the same: an earlier comparison may have been broken off. */
+  async function settle(base: string): Promise<void> {
+    const { table, paths } = await directory.unsettled(base);
+    if (table === null || paths.length === 0) return;
+    const compared = await settleProvisional(paths, base, await loadTable(table), deps);
+    if (compared.length > 0) await directory.settled(base, compared);
   }
 
   interface Changed {

@@ -2,7 +2,6 @@ import type { Mirror } from "../../config/config.ts";
 import type { ObjectStore } from "../../store/object-store.ts";
 import { rewriteObject } from "../../store/rewrite-object.ts";
 import type { StoredObject } from "../../store/stored-object.ts";
-import { join } from "../formats/repository-path.ts";
 import type { Log } from "../ports/kept-state.ts";
 import type { Digest } from "./digest-table.ts";
 
@@ -18,30 +17,47 @@ export interface SettleDependencies {
 }
 
 /**
- * Compares objects that were stored while their table was being built (`provisional`) with the table, now that it is there. One that is not the
- * published file is deleted; any other loses the mark. `paths` are relative to the table's folder `base`. Throws StoreError, and what `taint` throws.
+ * Compares what is stored under `paths` (below the mirror) since before the table of the folder `base` was there with that table: a file that is not the
+ * published one is deleted, another loses the mark `provisional`. Returns the paths that were compared; the rest is named by no index of this table, or the
+ * store could not be asked just now.
  */
 export async function settleProvisional(
   paths: readonly string[],
   base: string,
   digestsOf: (path: string) => readonly Digest[],
+  deps: SettleDependencies,
+): Promise<readonly string[]> {
+  const compared: string[] = [];
+  for (const path of paths) {
+    const digests = digestsOf(base === "" ? path : path.slice(base.length + 1));
+    if (digests.length === 0) continue;
+    try {
+      await settleOne(path, digests, deps);
+      compared.push(path);
+    } catch (error) {
+      deps.log("warn", `${deps.mirror.name}: cannot compare ${path} with its index yet: ${String(error)}`);
+    }
+  }
+  return compared;
+}
+
+async function settleOne(
+  path: string,
+  digests: readonly Digest[],
   { mirror, store, taint, sliceBytes, log }: SettleDependencies,
 ): Promise<void> {
-  for (const path of paths) {
-    const key = `${mirror.name}/${join(base, path)}`;
-    const object = await store.head(key);
-    if (object?.provisional !== true) continue;
-    const digests = digestsOf(path);
-    if (digests.length === 0 || digests.some((digest) => isPublishedFile(object, digest))) {
-      const verified = digests.some(({ sha256 }) => sha256 === object.sha256) ? "digest" : object.verified;
-      await rewriteObject(store, key, object.version, sliceBytes, ({ provisional: _settled, ...rest }) => ({ ...rest, verified }));
-      continue;
-    }
-    log("warn", `${mirror.name}: ${join(base, path)} was stored before its digest was known and is not the published file: deleted`);
-    // Before the delete: a client must not resume the bad bytes by their date.
-    await taint(key, object.version);
-    await store.delete([key]);
+  const key = `${mirror.name}/${path}`;
+  const object = await store.head(key);
+  if (object?.provisional !== true) return;
+  if (digests.some((digest) => isPublishedFile(object, digest))) {
+    const verified = digests.some(({ sha256 }) => sha256 === object.sha256) ? "digest" : object.verified;
+    await rewriteObject(store, key, object.version, sliceBytes, ({ provisional: _settled, ...rest }) => ({ ...rest, verified }));
+    return;
   }
+  log("warn", `${mirror.name}: ${path} was stored before its digest was known and is not the published file: deleted`);
+  // Before the delete: a client must not resume the bad bytes by their date.
+  await taint(key, object.version);
+  await store.delete([key]);
 }
 
 function isPublishedFile({ size, sha256 }: StoredObject, named: Digest): boolean {

@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import type { Timer } from "../../clock/timer.ts";
+import { DAY_MS } from "../../http/units.ts";
 import { foldersAbove } from "../formats/repository-path.ts";
 import type { KeptState } from "../ports/kept-state.ts";
 
@@ -17,8 +18,9 @@ type Listing = v.InferOutput<typeof LISTING>;
 
 /** A build that takes longer has ended with its Durable Object: requests do not wait for it any more. */
 const MAX_BUILD_MS = 10 * 60 * 1000;
-/** Paths that are noted for one folder; files beyond these keep the mark `provisional`. */
+/** Paths that are noted for one folder, and for how long: the tables of its other suites may be the ones that name them. Later a day's revalidation compares. */
 const MAX_ASKED = 10_000;
+const ASKED_MS = DAY_MS;
 /** Begins the keys under which folders are kept. */
 const LISTING_KEY = "listing:";
 /** Begins the keys that note which paths wait for a table: `asked:<base>\n<path>`, as no path holds a line end. */
@@ -34,6 +36,12 @@ export interface Lookup {
   readonly building: boolean;
   /** The answer is from memory (remember-tables.ts): the directory may say something else by now. */
   readonly remembered?: true;
+}
+
+/** What waits to be compared with a folder's table. */
+export interface Unsettled {
+  readonly table: TableRef | null;
+  readonly paths: readonly string[];
 }
 
 /** Looks up which table of a mirror covers a path, as `lookUp` of its directory does. Rejects if that cannot be reached. */
@@ -65,22 +73,21 @@ export function createTableDirectory({
     building(base: string): void {
       save(base, { table: load(base)?.table ?? null, buildingSince: now() });
     },
-    /**
-     * Sets the table for packages below `base` (null: none) and ends its building. Returns the paths that were looked up in vain while it was built:
-     * they stay noted until `settled`, so that a build that fails, or a restart, leaves none out.
-     */
-    publish(base: string, table: TableRef | null): readonly string[] {
+    /** Sets the table for packages below `base` (null: none) and ends its building. */
+    publish(base: string, table: TableRef | null): void {
       save(base, { table, buildingSince: null });
       for (const wake of waiting.get(base) ?? []) wake();
       waiting.delete(base);
-      return [...(asked.get(base) ?? [])];
     },
-    /** Forgets these paths: what was stored under them has been compared with the published table. */
+    /** The published table, and the paths that were looked up in vain while one was built: noted until `settled`, whatever fails or restarts meanwhile. */
+    unsettled(base: string): Unsettled {
+      const paths = asked.get(base) ?? new Map<string, number>();
+      for (const [path, at] of paths) if (now() - at >= ASKED_MS) forget(base, path);
+      return { table: load(base)?.table ?? null, paths: [...paths.keys()] };
+    },
+    /** Forgets these paths: what was stored under them has been compared. Not while another table is built, since when they may have been noted anew. */
     settled(base: string, paths: readonly string[]): void {
-      for (const path of paths) {
-        asked.get(base)?.delete(path);
-        kept.remove(askedKey(base, path));
-      }
+      if (!isBuilding(base)) for (const path of paths) forget(base, path);
     },
     /** The table that covers a path. While one is being built, waits up to `waitMs` for it, and notes the path where that is not enough. */
     async lookUp(path: string, waitMs: number): Promise<Lookup> {
@@ -117,10 +124,16 @@ export function createTableDirectory({
   }
 
   function note(base: string, path: string): void {
-    const paths = asked.get(base) ?? new Set();
-    if (paths.size >= MAX_ASKED || paths.has(path)) return;
-    kept.save(askedKey(base, path), "");
-    asked.set(base, paths.add(path));
+    const paths = asked.get(base) ?? new Map<string, number>();
+    const [oldest] = paths.size >= MAX_ASKED && !paths.has(path) ? paths.keys() : [];
+    if (oldest !== undefined) forget(base, oldest);
+    kept.save(askedKey(base, path), String(now()));
+    asked.set(base, paths.set(path, now()));
+  }
+
+  function forget(base: string, path: string): void {
+    asked.get(base)?.delete(path);
+    kept.remove(askedKey(base, path));
   }
 
   function landed(base: string, waitMs: number): Promise<void> {
@@ -141,13 +154,13 @@ function askedKey(base: string, path: string): string {
   return `${ASKED_KEY}${base}\n${path}`;
 }
 
-/** The noted paths by folder, as an earlier run of this object kept them: what was stored meanwhile is compared after a restart too. */
-function keptAsked(kept: KeptState): Map<string, Set<string>> {
-  const asked = new Map<string, Set<string>>();
+/** When which path was noted, by folder, as an earlier run of this object kept it. */
+function keptAsked(kept: KeptState): Map<string, Map<string, number>> {
+  const asked = new Map<string, Map<string, number>>();
   for (const key of kept.keys()) {
     if (!key.startsWith(ASKED_KEY)) continue;
     const [base = "", path = ""] = key.slice(ASKED_KEY.length).split("\n", 2);
-    asked.set(base, (asked.get(base) ?? new Set()).add(path));
+    asked.set(base, (asked.get(base) ?? new Map<string, number>()).set(path, Number(kept.load(key))));
   }
   return asked;
 }

@@ -26,7 +26,10 @@ test("what `late` throws rejects the answer, and a later failure is not unhandle
   const answer = within(running, 100, () => {
     throw new Error("no answer within 100 ms");
   });
-  const settled = expect(answer).rejects.toThrow("no answer within 100 ms");
+  const refused = answer.then(
+    () => "answered",
+    (error: unknown) => String(error),
+  );
   await vi.advanceTimersByTimeAsync(300);
-  await settled;
+  expect(await refused).toContain("no answer within 100 ms");
 });

@@ -186,6 +186,7 @@ export function portOf(directory: () => TableDirectory): DirectoryPort {
   return {
     building: async (base) => directory().building(base),
     publish: async (base, table) => directory().publish(base, table),
+    unsettled: async (base) => directory().unsettled(base),
     settled: async (base, paths) => directory().settled(base, paths),
   };
 }

@@ -215,7 +215,12 @@ test("no client has a pacman database before its table is announced", async () =
   const tables = createIndexTables({
     ...sharedOf(world),
     log: () => {},
-    directory: { building: (base) => (announced.push(base), allowed), publish: async () => [], settled: async () => {} },
+    directory: {
+      building: (base) => (announced.push(base), allowed),
+      publish: async () => {},
+      unsettled: async () => ({ table: null, paths: [] }),
+      settled: async () => {},
+    },
   });
   let isAnswered = false;
   const answer = world
@@ -238,7 +243,8 @@ test("a directory that does not hear of a table is a line in the log; the root i
       building: async () => {
         throw new Error("gone");
       },
-      publish: async () => [],
+      publish: async () => {},
+      unsettled: async () => ({ table: null, paths: [] }),
       settled: async () => {},
     },
   });
@@ -290,7 +296,8 @@ test("while the first table is being built a fill waits for it, at most as long 
   expect(await waiting).toEqual({ kind: "building" });
   const lucky = repositories.expected(target(world, "os/a.rpm"), 5000);
   await settle();
-  expect(directory.publish("os", null)).toEqual(["os/a.rpm"]);
+  directory.publish("os", null);
+  expect(directory.unsettled("os")).toEqual({ table: null, paths: ["os/a.rpm"] });
   expect(await lucky).toEqual({ kind: "none" });
 });
 
@@ -365,6 +372,7 @@ test("a table that the store lost is built again when the repository starts anew
   const port = {
     building: async (base: string) => directory.building(base),
     publish: async (base: string, table: Parameters<TableDirectory["publish"]>[1]) => directory.publish(base, table),
+    unsettled: async () => ({ table: null, paths: [] }),
     settled: async () => {},
   };
   world.repository({ tables: createIndexTables({ ...sharedOf(world), log: () => {}, directory: port }) });

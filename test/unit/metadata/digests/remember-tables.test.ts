@@ -63,7 +63,8 @@ test("a folder without a table is always asked about: it may be getting one, and
   await lookUp("os/b.rpm");
   await lookUp("os/c.rpm");
   expect(asked).toEqual(["listings", "os/a.rpm", "os/b.rpm", "os/c.rpm"]);
-  expect(directory.publish("os", TABLE)).toEqual(["os/b.rpm", "os/c.rpm"]);
+  directory.publish("os", TABLE);
+  expect(directory.unsettled("os")).toEqual({ table: TABLE, paths: ["os/b.rpm", "os/c.rpm"] });
 });
 
 test("without a TTL, and where a fill waits for a table, nothing is remembered", async () => {

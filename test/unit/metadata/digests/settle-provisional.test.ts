@@ -5,8 +5,8 @@ import { createIndexTables } from "../../../../src/metadata/digests/index-tables
 import { settleProvisional } from "../../../../src/metadata/digests/settle-provisional.ts";
 import { createTableDirectory, type TableDirectory } from "../../../../src/metadata/digests/table-directory.ts";
 import type { StoredObject } from "../../../../src/store/stored-object.ts";
-import { primary, repomd, sha256 } from "../samples.ts";
-import { createWorld, HOUR, memoryState, ONE, settle, portOf, type World } from "../world.ts";
+import { clearsigned, packages, primary, release, repomd, sha256 } from "../samples.ts";
+import { createWorld, DAY, HOUR, memoryState, ONE, settle, portOf, type World } from "../world.ts";
 
 const KEY = "m/pool/a.deb";
 const SLICE_BYTES = 64;
@@ -32,17 +32,18 @@ async function setUp(digests: readonly Digest[], object: StoredObject = PROVISIO
   const calls: string[] = [];
   const watched = {
     ...store,
+    head: (key: string) => store.head(key),
     get: (key: string) => (calls.push("get"), store.get(key)),
     put: (...args: Parameters<typeof store.put>) => (calls.push(`put ${args[2].length} bytes`), store.put(...args)),
     delete: (keys: readonly string[]) => (calls.push(`delete ${keys.join()}`), store.delete(keys)),
   };
-  const ask = (path: string): readonly Digest[] => (calls.push(`look up ${path}`), digests);
   return {
     store,
     calls,
     logs: world.logs,
-    async settle(paths: readonly string[] = ["a.deb"]) {
-      await settleProvisional(paths, "pool", ask, {
+    /** The paths that were compared. */
+    settle(paths: readonly string[] = ["pool/a.deb"]) {
+      return settleProvisional(paths, "pool", (path) => (path === "unnamed.deb" ? [] : digests), {
         mirror: world.mirror,
         store: watched,
         taint: async (key, version) => void calls.push(`taint ${key} ${version}`),
@@ -66,7 +67,7 @@ test("an object that is what its index names stays, is known as verified by dige
   for (let n = 0; n < 4; n++) await run();
   expect(head()).toEqual({ ...JUDGED, verified: "digest" });
   expect(await content()).toBe("aaa");
-  expect(calls).toEqual(["look up a.deb", "get", "put 3 bytes"]);
+  expect(calls).toEqual(["get", "put 3 bytes"]);
   expect(logs).toEqual([]);
 });
 
@@ -78,15 +79,24 @@ test.each([
   await run();
   await run();
   expect(head()).toBeUndefined();
-  expect(calls).toEqual(["look up a.deb", `taint ${KEY} ${PROVISIONAL.version}`, `delete ${KEY}`]);
+  expect(calls).toEqual([`taint ${KEY} ${PROVISIONAL.version}`, `delete ${KEY}`]);
   expect(logs).toEqual(["warn: m: pool/a.deb was stored before its digest was known and is not the published file: deleted"]);
 });
 
-test("an object that no index names after all stays as its structure proved it, and loses the mark", async () => {
+test("an object that this table does not name stays as it is, and waits for the tables of other suites", async () => {
   const { settle: run, head, content } = await setUp([]);
-  await run();
-  expect(head()).toEqual(JUDGED);
+  expect(await run()).toEqual([]);
+  expect(head()).toEqual(PROVISIONAL);
   expect(await content()).toBe("aaa");
+});
+
+test("where the store fails for one path, it waits, and the others are compared", async () => {
+  const { settle: run, head, store, logs } = await setUp([named("aaa")]);
+  const { head: look } = store;
+  store.head = async (key) => (key === "m/pool/busy.deb" ? Promise.reject(new Error("busy")) : look(key));
+  expect(await run(["pool/busy.deb", "pool/a.deb"])).toEqual(["pool/a.deb"]);
+  expect(head()).toEqual({ ...JUDGED, verified: "digest" });
+  expect(logs).toEqual(["warn: m: cannot compare pool/busy.deb with its index yet: Error: busy"]);
 });
 
 test("an object that is one of the files that two suites name so is right", async () => {
@@ -104,17 +114,16 @@ test("an object that was judged when it came is left alone, whatever the index s
 
 test("a path that nothing is stored under is passed over, and the next one is compared", async () => {
   const { settle: run, head, calls } = await setUp([named("aaa")]);
-  await run(["gone.deb", "a.deb"]);
+  expect(await run(["pool/unnamed.deb", "pool/gone.deb", "pool/a.deb"])).toEqual(["pool/gone.deb", "pool/a.deb"]);
   expect(head()?.provisional).toBeUndefined();
-  expect(calls).toContain("look up a.deb");
-  expect(calls).not.toContain("look up gone.deb");
+  expect(calls).toEqual(["get", "put 3 bytes"]);
 });
 
 test("of a sliced object only the head is written, and its bytes are not read", async () => {
   const { settle: run, head, content, calls } = await setUp([named("aaa")], { ...PROVISIONAL, sliceBytes: SLICE_BYTES });
   await run();
   expect(head()).toEqual({ ...JUDGED, sliceBytes: SLICE_BYTES, verified: "digest" });
-  expect(calls).toEqual(["look up a.deb", "put 0 bytes"]);
+  expect(calls).toEqual(["put 0 bytes"]);
   expect(await content()).toBe("aaa");
 });
 
@@ -122,7 +131,7 @@ test("of a sliced object that is another file only the head goes: a reader under
   const { settle: run, head, store, calls } = await setUp([named("bbb")], { ...PROVISIONAL, sliceBytes: SLICE_BYTES });
   await run();
   expect(head()).toBeUndefined();
-  expect(calls).toEqual(["look up a.deb", `taint ${KEY} ${PROVISIONAL.version}`, `delete ${KEY}`]);
+  expect(calls).toEqual([`taint ${KEY} ${PROVISIONAL.version}`, `delete ${KEY}`]);
   expect(await store.getSlice(PROVISIONAL.version, 0)).not.toBeNull();
 });
 
@@ -209,13 +218,15 @@ test.each([
   expect(objectAt("os/good.rpm")).toMatchObject({ verified: "digest" });
   expect(objectAt("os/good.rpm")?.provisional).toBeUndefined();
   expect(objectAt("os/bad.rpm")).toBeUndefined();
-  expect(objectAt("os/other.rpm")).toMatchObject({ verified: "structure" });
-  expect(objectAt("os/other.rpm")?.provisional).toBeUndefined();
+  expect(objectAt("os/other.rpm")).toMatchObject({ verified: "structure", provisional: true });
   expect(tainted).toEqual(["m/os/bad.rpm"]);
   // Settled once: neither this directory nor the next one gives them out again.
-  expect(directory().publish("os", null)).toEqual([]);
+  expect(directory().unsettled("os").paths).toEqual(["os/other.rpm", "os/never-stored.rpm"]);
   restart();
-  expect(directory().publish("os", null)).toEqual([]);
+  expect(directory().unsettled("os").paths).toEqual(["os/other.rpm", "os/never-stored.rpm"]);
+  // What no table names within a day is left to the day's revalidation.
+  world.now += DAY;
+  expect(directory().unsettled("os").paths).toEqual([]);
 });
 
 test("what clients asked for while a build failed is settled by the next table that lands", async () => {
@@ -234,4 +245,61 @@ test("what clients asked for while a build failed is settled by the next table t
   await publish();
   expect(world.store.objects.get("m/os/bad.rpm")?.object).toBeUndefined();
   expect(tainted).toEqual(["m/os/bad.rpm"]);
+});
+
+test("a package of a suite whose table comes second is compared with that, though the first one does not name it", async () => {
+  const world = createWorld([ONE]);
+  const suite = (name: string, files: Readonly<Record<string, string>>) => {
+    const index = gzipSync(packages(files));
+    const listed = release({ date: 1_700_000_000, files: { "main/binary-amd64/Packages.gz": index } });
+    return { [`dists/${name}/InRelease`]: clearsigned(listed), [`dists/${name}/main/binary-amd64/Packages.gz`]: index };
+  };
+  world.origins[ONE] = { ...suite("stable", { "pool/a.deb": "aaa" }), ...suite("updates", { "pool/b.deb": "bbb" }) };
+  const directory = createTableDirectory({ kept: memoryState(), timer: world.timer, now: () => world.now });
+  const { promise: land, resolve: letLand } = Promise.withResolvers<void>();
+  const port = portOf(() => directory);
+  const tables = createIndexTables({
+    mirror: world.mirror,
+    store: world.store,
+    kept: world.kept,
+    sliceBytes: PAGE_BYTES,
+    now: () => world.now,
+    taint: async () => {},
+    log: (level, message) => world.logs.push(`${level}: ${message}`),
+    directory: { ...port, publish: (base, table) => land.then(() => port.publish(base, table)) },
+  });
+  const repository = world.repository({ tables });
+  for (const name of ["stable", "updates"]) {
+    await repository.resolve(`dists/${name}/InRelease`);
+    await repository.resolve(`dists/${name}/main/binary-amd64/Packages.gz`);
+  }
+  expect(await directory.lookUp("pool/b.deb", 0)).toMatchObject({ building: true });
+  await storeProvisional(world, "pool/b.deb", "evil");
+  letLand();
+  await expect.poll(() => directory.listings()).toMatchObject([{ base: "", building: false }]);
+  await expect.poll(() => world.store.objects.get("m/pool/b.deb")).toBeUndefined();
+});
+
+test("what a comparison that was broken off left is compared when the repository starts again, though no index changed", async () => {
+  const { world, directory, publish } = repositoryOf({ "bad.rpm": "fine" });
+  directory().building("os");
+  await directory().lookUp("os/bad.rpm", 0);
+  await storeProvisional(world, "os/bad.rpm", "evil");
+  const { head } = world.store;
+  world.store.head = async (key) => (key === "m/os/bad.rpm" ? Promise.reject(new Error("busy")) : head(key));
+  await publish();
+  expect(world.store.objects.get("m/os/bad.rpm")?.object).toMatchObject({ provisional: true });
+  world.store.head = head;
+  const tables = createIndexTables({
+    mirror: world.mirror,
+    store: world.store,
+    kept: world.kept,
+    sliceBytes: PAGE_BYTES,
+    now: () => world.now,
+    taint: async () => {},
+    log: () => {},
+    directory: portOf(directory),
+  });
+  world.repository({ tables });
+  await expect.poll(() => world.store.objects.get("m/os/bad.rpm")).toBeUndefined();
 });
