@@ -127,7 +127,7 @@ export function createRepository(deps: RepositoryDependencies) {
     place: RepositoryPlace,
     entry: Entry | undefined,
     candidates: (entry: Entry) => readonly string[],
-    freshness: Freshness,
+    freshness: HeldState,
   ): Promise<Resolution> {
     // A file of another generation, or a long one, is filled by its own name.
     if (entry === undefined || (entry.size ?? 0) > deps.limits.prefetchBytes) return { kind: "opaque" };
@@ -139,7 +139,7 @@ export function createRepository(deps: RepositoryDependencies) {
     return halfWay("upstream has another file than the root names: it is half-way through a sync");
   }
 
-  function answerFile({ key, object }: Pick<StoredFile, "key" | "object">, { state, confirmedAt, detail }: Freshness): Resolution {
+  function answerFile({ key, object }: Pick<StoredFile, "key" | "object">, { state, confirmedAt, detail }: HeldState): Resolution {
     const ageSeconds = Math.max(0, Math.floor((now() - confirmedAt) / 1000));
     return { kind: "object", key, object, state, ageSeconds, ...(detail === undefined ? {} : { detail }) };
   }
@@ -194,7 +194,7 @@ export function createRepository(deps: RepositoryDependencies) {
   }
 }
 
-type Freshness = Pick<Held, "state" | "confirmedAt" | "detail">;
+type HeldState = Pick<Held, "state" | "confirmedAt" | "detail">;
 
 /** The upstream has another file than the generation: a sync is under way, and the client may come again soon. */
 function halfWay(detail: string): UpstreamFailure {
