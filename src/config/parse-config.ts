@@ -42,7 +42,7 @@ const scalars = v.pipe(
   v.forward(
     v.partialCheck(
       [["UPSTREAM_FIRST_BYTE_SECONDS"], ["UPSTREAM_STALL_SECONDS"]],
-      (given) => (given.UPSTREAM_FIRST_BYTE_SECONDS ?? 0) <= given.UPSTREAM_STALL_SECONDS,
+      ({ UPSTREAM_FIRST_BYTE_SECONDS: first, UPSTREAM_STALL_SECONDS: stall }) => first === undefined || first <= stall,
       "use no more than UPSTREAM_STALL_SECONDS",
     ),
     ["UPSTREAM_FIRST_BYTE_SECONDS"],

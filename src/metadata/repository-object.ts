@@ -76,8 +76,8 @@ export abstract class RepositoryObjectBase<Env> extends DurableObject<Env> {
     this.#openDirectory().building(base);
   }
 
-  publish(base: string, table: TableRef | null): void {
-    this.#openDirectory().publish(base, table);
+  publish(base: string, table: TableRef | null, isMoreComing: boolean): void {
+    this.#openDirectory().publish(base, table, isMoreComing);
   }
 
   unsettled(base: string): Unsettled {

@@ -34,7 +34,7 @@ export interface MeteredWorker {
 
 export interface MeterOptions {
   readonly vars: Readonly<Record<string, unknown>>;
-  /** Called before each call of a Durable Object, as `FLIGHTS.claim`: may throw as one that restarts does. */
+  /** Called before each call of a Durable Object, as `FLIGHTS.claimSlice`: may throw as one that restarts does. */
   readonly beforeObject?: (call: string) => void;
   /** Called before each operation of R2: may throw as R2 does, or wait. */
   readonly beforeBucket?: (method: string, key: string) => Promise<void> | void;

@@ -29,7 +29,7 @@ describe("on the free plan a file that 10 ms cannot pump", () => {
     expect(cold.bytes).toEqual(contentOf(LARGE_BYTES));
     expect(cold.bill.classA).toEqual([`put ${path.slice(1)}`]);
     expect(cold.bill.classB).toHaveLength(1);
-    expect(cold.bill).toMatchObject({ objects: ["FLIGHTS.claim"], external: 2 });
+    expect(cold.bill).toMatchObject({ objects: ["FLIGHTS.claimSlice"], external: 2 });
     expect((await bucket.head(path.slice(1)))?.size).toBe(LARGE_BYTES);
   });
 

@@ -23,7 +23,7 @@ const DELETE_AT_ONCE = 1000;
 /** The directory of a mirror's digest tables (table-directory.ts), called from another Durable Object. Calls reject if it cannot be reached. */
 export interface DirectoryPort {
   building(base: string): Promise<void>;
-  publish(base: string, table: TableRef | null): Promise<void>;
+  publish(base: string, table: TableRef | null, isMoreComing: boolean): Promise<void>;
   unsettled(base: string): Promise<Unsettled>;
   settled(base: string, paths: readonly string[]): Promise<void>;
 }
@@ -49,6 +49,9 @@ export function createIndexTables(deps: IndexTablesDependencies) {
   const sliceBytes = Math.max(PAGE_BYTES, deps.sliceBytes - (deps.sliceBytes % PAGE_BYTES));
   const logError = (message: string) => log("error", `${mirror.name}: ${message}`);
   let queue = Promise.resolve();
+  /** Roots whose first or larger table is on its way: until the last one has landed, packages wait for a table. */
+  const coming = new Set<string>();
+  let isSettled = false;
 
   return {
     /**
@@ -56,10 +59,14 @@ export function createIndexTables(deps: IndexTablesDependencies) {
      * whose digest changed are deleted. Never rejects: where no table can be built the log says why, and packages are judged by their structure.
      */
     prepare(place: RepositoryPlace, next: RootContent, members: Members): Promise<void> {
-      queue = queue
+      const followed = queue
         .then(() => follow(place, next, members))
         .catch((error: unknown) => logError(`cannot build the digest table of ${place.root}: ${String(error)}`));
-      return queue;
+      // Behind the caller: no swap waits for comparisons.
+      queue = followed
+        .then(() => settle(place.base))
+        .catch((error: unknown) => logError(`cannot compare what was stored before the table of ${place.root}: ${String(error)}`));
+      return followed;
     },
 
     /**
@@ -67,6 +74,7 @@ export function createIndexTables(deps: IndexTablesDependencies) {
      */
     async announce(place: RepositoryPlace, next: RootContent, members: Members): Promise<void> {
       if (!isLarger(chooseIndexes(place, next, members), loadOwn(place.root))) return;
+      coming.add(place.root);
       const announced = directory.building(place.base);
       await announced.catch((error: unknown) => logError(`cannot announce the digest table of ${place.root}: ${String(error)}`));
     },
@@ -76,28 +84,33 @@ export function createIndexTables(deps: IndexTablesDependencies) {
     const indexes = chooseIndexes(place, next, members);
     const digests = indexes.map(({ id }) => id).toSorted();
     const own = loadOwn(place.root);
+    coming.delete(place.root);
     if (own === null && indexes.length === 0) return;
     const isUnchanged = own !== null && digests.join() === own.digests.join();
-    if (isUnchanged && (await isStored(own.table))) return settle(place.base);
+    if (isUnchanged && (await isStored(own.table))) return;
     // Otherwise the published table stays right: no client can know the new packages before the swap.
     if (isLarger(indexes, own)) await directory.building(place.base);
     const built = await build(place, next, indexes, members, own?.table ?? null);
     if (built === null) kept.remove(`table:${place.root}`);
     else kept.save(`table:${place.root}`, JSON.stringify({ table: built.table, digests } satisfies OwnTable));
     const merged = await merge(place);
-    await directory.publish(place.base, merged);
+    isSettled = false;
+    await directory.publish(place.base, merged, coming.size > 0);
     const changed = built === null ? [] : await stillChanged(built.changed, merged, built.table);
     await deleteHeads(changed, place.base);
     if (own !== null) await store.delete([tableKey(own.table)]);
-    await settle(place.base);
   }
 
-  /** Compares what was stored while a table was being built. Also where the table is the same: an earlier comparison may have been broken off. */
+  /** Compares what was stored while a table was being built: once a table, and once after a start, since an earlier comparison may have been broken off. */
   async function settle(base: string): Promise<void> {
+    if (isSettled) return;
     const { table, paths } = await directory.unsettled(base);
-    if (table === null || paths.length === 0) return;
-    const compared = await settleProvisional(paths, base, await loadTable(table), deps);
-    if (compared.length > 0) await directory.settled(base, compared);
+    if (table !== null && paths.length > 0) {
+      const { compared, failures } = await settleProvisional(paths, base, await loadTable(table), deps);
+      if (compared.length > 0) await directory.settled(base, compared);
+      if (failures > 0) return;
+    }
+    isSettled = true;
   }
 
   interface Changed {

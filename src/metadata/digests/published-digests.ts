@@ -33,7 +33,8 @@ export function createPublishedDigests({ store, lookUp }: PublishedDigestsDepend
     }
     if (found.kind !== "none" || !first.building) return found;
     const later = waitMs > 0 ? await lookUp(mirror.name, path, waitMs) : first;
-    return later.building ? { kind: "building" } : ask(later, path);
+    found = await ask(later, path);
+    return found.kind === "none" && later.building ? { kind: "building" } : found;
   };
 
   async function ask({ base, table }: Lookup, path: string): Promise<Expected> {

@@ -16,18 +16,21 @@ export interface SettleDependencies {
   readonly log: Log;
 }
 
+const MAX_FAILURES = 3;
+
 /**
  * Compares what is stored under `paths` (below the mirror) since before the table of the folder `base` was there with that table: a file that is not the
- * published one is deleted, another loses the mark `provisional`. Returns the paths that were compared; the rest is named by no index of this table, or the
- * store could not be asked just now.
+ * published one is deleted, another loses the mark `provisional`. Returns the paths that were compared. The rest is named by no index of this table, or the
+ * store could not be asked: after MAX_FAILURES it is left for later.
  */
 export async function settleProvisional(
   paths: readonly string[],
   base: string,
   digestsOf: (path: string) => readonly Digest[],
   deps: SettleDependencies,
-): Promise<readonly string[]> {
+): Promise<{ readonly compared: readonly string[]; readonly failures: number }> {
   const compared: string[] = [];
+  let failures = 0;
   for (const path of paths) {
     const digests = digestsOf(base === "" ? path : path.slice(base.length + 1));
     if (digests.length === 0) continue;
@@ -36,9 +39,10 @@ export async function settleProvisional(
       compared.push(path);
     } catch (error) {
       deps.log("warn", `${deps.mirror.name}: cannot compare ${path} with its index yet: ${String(error)}`);
+      if (++failures === MAX_FAILURES) break;
     }
   }
-  return compared;
+  return { compared, failures };
 }
 
 async function settleOne(

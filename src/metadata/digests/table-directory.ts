@@ -21,6 +21,8 @@ const MAX_BUILD_MS = 10 * 60 * 1000;
 /** Paths that are noted for one folder, and for how long: the tables of its other suites may be the ones that name them. Later a day's revalidation compares. */
 const MAX_ASKED = 10_000;
 const ASKED_MS = DAY_MS;
+/** A path that is asked for again is noted anew after this long. */
+const NOTE_AGAIN_MS = 60 * 60 * 1000;
 /** Begins the keys under which folders are kept. */
 const LISTING_KEY = "listing:";
 /** Begins the keys that note which paths wait for a table: `asked:<base>\n<path>`, as no path holds a line end. */
@@ -73,9 +75,9 @@ export function createTableDirectory({
     building(base: string): void {
       save(base, { table: load(base)?.table ?? null, buildingSince: now() });
     },
-    /** Sets the table for packages below `base` (null: none) and ends its building. */
-    publish(base: string, table: TableRef | null): void {
-      save(base, { table, buildingSince: null });
+    /** Sets the table for packages below `base` (null: none), and ends its building unless the tables of other roots are still to come into it. */
+    publish(base: string, table: TableRef | null, isMoreComing = false): void {
+      save(base, { table, buildingSince: isMoreComing ? (load(base)?.buildingSince ?? now()) : null });
       for (const wake of waiting.get(base) ?? []) wake();
       waiting.delete(base);
     },
@@ -125,7 +127,9 @@ export function createTableDirectory({
 
   function note(base: string, path: string): void {
     const paths = asked.get(base) ?? new Map<string, number>();
-    const [oldest] = paths.size >= MAX_ASKED && !paths.has(path) ? paths.keys() : [];
+    if (now() - (paths.get(path) ?? -Infinity) < NOTE_AGAIN_MS) return;
+    paths.delete(path);
+    const [oldest] = paths.size >= MAX_ASKED ? paths.keys() : [];
     if (oldest !== undefined) forget(base, oldest);
     kept.save(askedKey(base, path), String(now()));
     asked.set(base, paths.set(path, now()));

@@ -16,5 +16,5 @@ export interface NamedPackage {
  */
 export function reportPackage(written: string, size: string, sha256: string, found: (named: NamedPackage) => void): void {
   const path = requireContained(written.replace(/^(\.\/)+/, ""), "path");
-  if (/^\d{1,15}$/.test(size) && /^[0-9a-fA-F]{64}$/.test(sha256)) found({ path, size: Number(size), sha256: sha256.toLowerCase() });
+  if (/^\s*\d{1,15}\s*$/.test(size) && /^[0-9a-fA-F]{64}$/.test(sha256)) found({ path, size: Number(size), sha256: sha256.toLowerCase() });
 }

@@ -65,6 +65,10 @@ describe("scalars", () => {
       "Cannot use UPSTREAM_FIRST_BYTE_SECONDS 21: use no more than UPSTREAM_STALL_SECONDS",
     ]);
     expect(accept({ MIRRORS, UPSTREAM_STALL_SECONDS: 2 }).upstreamFirstByteSeconds).toBe(2);
+    // A key that was not written is no problem of its own.
+    expect(refuse({ MIRRORS, UPSTREAM_STALL_SECONDS: -1 })).toEqual([
+      "Cannot use UPSTREAM_STALL_SECONDS -1: use a number of seconds from 0.1 to 600",
+    ]);
   });
 
   it("take a contact that fits into a User-Agent only", () => {

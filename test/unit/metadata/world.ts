@@ -185,7 +185,7 @@ function byPath(deps: Parameters<typeof createRepository>[0]): PathRepository {
 export function portOf(directory: () => TableDirectory): DirectoryPort {
   return {
     building: async (base) => directory().building(base),
-    publish: async (base, table) => directory().publish(base, table),
+    publish: async (base, table, isMoreComing) => directory().publish(base, table, isMoreComing),
     unsettled: async (base) => directory().unsettled(base),
     settled: async (base, paths) => directory().settled(base, paths),
   };
