@@ -20,10 +20,6 @@ import { storedSource } from "./stored-source.ts";
 export async function revalidate(client: Client, target: Target, found: StoredBody, deps: ServeDependencies): Promise<Outcome> {
   const { key } = target;
   const { object } = found;
-  if (object.provisional === true && !(await isPublished(target, object, deps))) {
-    await found.body?.cancel();
-    return { kind: "look-again" };
-  }
   const limitMs = deps.config.upstreamFirstByteSeconds * 1_000 * (target.mirror.upstreams.length + 1);
   const validated = await deps.confirmations.once(key, limitMs, () => validate(target, object, deps));
   if (validated === null) {
@@ -32,6 +28,9 @@ export async function revalidate(client: Client, target: Target, found: StoredBo
     return { kind: "look-again", settled: { kind: "hit", detail: "just revalidated" } };
   }
   switch (validated.kind) {
+    case "not-published":
+      await found.body?.cancel();
+      return { kind: "look-again" };
     case "same":
       return answerFound({ kind: "forwarded", reason: "stale", status: 304 });
     case "failed":
@@ -58,6 +57,8 @@ export async function revalidate(client: Client, target: Target, found: StoredBo
 }
 
 type Validated =
+  /** It is not the file that its index names, and is gone. */
+  | { readonly kind: "not-published" }
   | { readonly kind: "same" }
   | { readonly kind: "changed"; readonly answer: UpstreamAnswer }
   | { readonly kind: "absent"; readonly status: 404 | 410 }
@@ -66,9 +67,9 @@ type Validated =
 async function validate(target: Target, object: StoredObject, deps: ServeDependencies): Promise<Validated> {
   const { mirror, path, query, key } = target;
   const { confirmations, now } = deps;
+  if (object.provisional === true && !(await isPublished(target, object, deps))) return { kind: "not-published" };
   // Validators of a file that may change, and had just done so when it was fetched, prove nothing: it is fetched again.
   const isComparable = isImmutable(target.class) || !isUnsettled(object.lastModified, object.storedAt);
-  // An entity tag belongs to the upstream that gave it; the date is the mirrors' common one.
   const conditional = {
     ...(object.etag === undefined ? {} : { etag: object.etag }),
     ...(object.lastModified === undefined ? {} : { lastModified: object.lastModified }),

@@ -258,6 +258,12 @@ describe("a package that was stored while its index could not be asked", () => {
     expect(log).toContain(`taint ${key}`);
   });
 
+  it("and that two clients ask for at once is compared once", async () => {
+    const { fetch, key, log } = await stored("wrong", "right");
+    expect((await Promise.all([fetch(), fetch()])).map(({ text }) => text)).toEqual(["right", "right"]);
+    expect(log.filter((line) => line === `taint ${key}`)).toHaveLength(1);
+  });
+
   it("and that no index names stays, as its length proved it", async () => {
     const { fetch, key } = await stored("right", null);
     expect(await fetch()).toMatchObject({ status: 200, text: "right" });

@@ -51,7 +51,10 @@ export function createIndexTables(deps: IndexTablesDependencies) {
   let queue = Promise.resolve();
   /** Roots whose first or larger table is on its way: until the last one has landed, packages wait for a table. */
   const coming = new Set<string>();
-  let isSettled = false;
+  let settling = Promise.resolve();
+  /** Tables that were published since the start, and how many there were at the last complete comparison. */
+  let published = 0;
+  let settled = -1;
 
   return {
     /**
@@ -59,14 +62,16 @@ export function createIndexTables(deps: IndexTablesDependencies) {
      * whose digest changed are deleted. Never rejects: where no table can be built the log says why, and packages are judged by their structure.
      */
     prepare(place: RepositoryPlace, next: RootContent, members: Members): Promise<void> {
-      const followed = queue
+      queue = queue
         .then(() => follow(place, next, members))
         .catch((error: unknown) => logError(`cannot build the digest table of ${place.root}: ${String(error)}`));
-      // Behind the caller: no swap waits for comparisons.
-      queue = followed
+      // A queue of its own: no swap waits for comparisons, not even for one that never ends.
+      const isBuilt = queue;
+      settling = settling
+        .then(() => isBuilt)
         .then(() => settle(place.base))
         .catch((error: unknown) => logError(`cannot compare what was stored before the table of ${place.root}: ${String(error)}`));
-      return followed;
+      return queue;
     },
 
     /**
@@ -94,7 +99,7 @@ export function createIndexTables(deps: IndexTablesDependencies) {
     if (built === null) kept.remove(`table:${place.root}`);
     else kept.save(`table:${place.root}`, JSON.stringify({ table: built.table, digests } satisfies OwnTable));
     const merged = await merge(place);
-    isSettled = false;
+    published++;
     await directory.publish(place.base, merged, coming.size > 0);
     const changed = built === null ? [] : await stillChanged(built.changed, merged, built.table);
     await deleteHeads(changed, place.base);
@@ -103,14 +108,15 @@ export function createIndexTables(deps: IndexTablesDependencies) {
 
   /** Compares what was stored while a table was being built: once a table, and once after a start, since an earlier comparison may have been broken off. */
   async function settle(base: string): Promise<void> {
-    if (isSettled) return;
+    const upTo = published;
+    if (settled === upTo) return;
     const { table, paths } = await directory.unsettled(base);
     if (table !== null && paths.length > 0) {
       const { compared, failures } = await settleProvisional(paths, base, await loadTable(table), deps);
       if (compared.length > 0) await directory.settled(base, compared);
       if (failures > 0) return;
     }
-    isSettled = true;
+    settled = upTo;
   }
 
   interface Changed {

@@ -1,7 +1,7 @@
 import { gzipSync } from "node:zlib";
 import { expect, test } from "vitest";
 import { type Digest, PAGE_BYTES } from "../../../../src/metadata/digests/digest-table.ts";
-import { createIndexTables } from "../../../../src/metadata/digests/index-tables.ts";
+import { createIndexTables, type DirectoryPort } from "../../../../src/metadata/digests/index-tables.ts";
 import { settleProvisional } from "../../../../src/metadata/digests/settle-provisional.ts";
 import { createTableDirectory, type TableDirectory } from "../../../../src/metadata/digests/table-directory.ts";
 import type { StoredObject } from "../../../../src/store/stored-object.ts";
@@ -162,6 +162,20 @@ test("a newer version that comes between the comparison and the write is not ove
 
 const ROOT = "os/repodata/repomd.xml";
 
+/** Tables of a world's repository, as it makes them after each start. */
+function tablesOf(world: World, directory: DirectoryPort, taint: (key: string) => Promise<void> = async () => {}) {
+  return createIndexTables({
+    mirror: world.mirror,
+    store: world.store,
+    kept: world.kept,
+    sliceBytes: PAGE_BYTES,
+    now: () => world.now,
+    taint,
+    log: (level, message) => world.logs.push(`${level}: ${message}`),
+    directory,
+  });
+}
+
 /** A repository whose primary names `files`; its directory can be restarted: what it kept stays, what it had in memory is gone. */
 function repositoryOf(files: Readonly<Record<string, string>>) {
   const world = createWorld([ONE]);
@@ -172,16 +186,11 @@ function repositoryOf(files: Readonly<Record<string, string>>) {
   const open = (): TableDirectory => createTableDirectory({ kept, timer: world.timer, now: () => world.now });
   let directory = open();
   const tainted: string[] = [];
-  const tables = createIndexTables({
-    mirror: world.mirror,
-    store: world.store,
-    kept: world.kept,
-    sliceBytes: PAGE_BYTES,
-    now: () => world.now,
-    taint: async (key) => void tainted.push(key),
-    log: (level, message) => world.logs.push(`${level}: ${message}`),
-    directory: portOf(() => directory),
-  });
+  const tables = tablesOf(
+    world,
+    portOf(() => directory),
+    async (key) => void tainted.push(key),
+  );
   const repository = world.repository({ tables });
   return {
     world,
@@ -260,16 +269,7 @@ test("a package of a suite whose table comes second is compared with that, thoug
   const [first, second] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
   const gates = [first.promise, second.promise];
   const port = portOf(() => directory);
-  const tables = createIndexTables({
-    mirror: world.mirror,
-    store: world.store,
-    kept: world.kept,
-    sliceBytes: PAGE_BYTES,
-    now: () => world.now,
-    taint: async () => {},
-    log: (level, message) => world.logs.push(`${level}: ${message}`),
-    directory: { ...port, publish: async (...given) => (await gates.shift(), port.publish(...given)) },
-  });
+  const tables = tablesOf(world, { ...port, publish: async (...given) => (await gates.shift(), port.publish(...given)) });
   const repository = world.repository({ tables });
   for (const name of ["stable", "updates"]) {
     await repository.resolve(`dists/${name}/InRelease`);
@@ -295,16 +295,7 @@ test("what a comparison that was broken off left is compared when the repository
   await publish();
   expect(world.store.objects.get("m/os/bad.rpm")?.object).toMatchObject({ provisional: true });
   world.store.head = head;
-  const tables = createIndexTables({
-    mirror: world.mirror,
-    store: world.store,
-    kept: world.kept,
-    sliceBytes: PAGE_BYTES,
-    now: () => world.now,
-    taint: async () => {},
-    log: () => {},
-    directory: portOf(directory),
-  });
+  const tables = tablesOf(world, portOf(directory));
   world.repository({ tables });
   await expect.poll(() => world.store.objects.get("m/os/bad.rpm")).toBeUndefined();
 });
