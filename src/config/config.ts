@@ -8,6 +8,8 @@ export interface Config {
   readonly metadataTtlSeconds: number;
   /** How long a request waits for a new generation before it gets the previous one. */
   readonly metadataWaitSeconds: number;
+  /** How long a sync that seems to be under way upstream holds a new generation back; then it is taken as the upstream has it. */
+  readonly doubtSeconds: number;
   /** How long an object is kept after an upstream gave or confirmed it. */
   readonly retentionDays: number;
   /** How much is stored at most. */

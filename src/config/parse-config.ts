@@ -25,6 +25,7 @@ const scalars = v.pipe(
   table({
     METADATA_TTL_SECONDS: v.optional(number("seconds", 0, 7 * DAY_SECONDS), 60),
     METADATA_WAIT_SECONDS: v.optional(number("seconds", 0, 600), 10),
+    DOUBT_SECONDS: v.optional(number("seconds", 0, 7 * DAY_SECONDS), 600),
     RETENTION_DAYS: v.optional(number("days", 0.001, 36_500), 90),
     BUDGET_GB: v.optional(number("GB", 0.001, 1_000_000), 9),
     SLICE_MIB: v.optional(number("MiB", 0.0625, 32), 8),
@@ -50,6 +51,7 @@ const scalars = v.pipe(
   v.transform((given): Omit<Config, "mirrors"> => ({
     metadataTtlSeconds: given.METADATA_TTL_SECONDS,
     metadataWaitSeconds: given.METADATA_WAIT_SECONDS,
+    doubtSeconds: given.DOUBT_SECONDS,
     retentionDays: given.RETENTION_DAYS,
     budgetBytes: Math.round(given.BUDGET_GB * GB),
     sliceBytes: Math.round(given.SLICE_MIB * MIB),

@@ -8,11 +8,12 @@ import type { RootParse } from "../formats/parsed-root.ts";
 import type { Log } from "../ports/kept-state.ts";
 import { isBelieved, judgeRoot } from "./judge-root.ts";
 import { type FetchedFile, fetchFile, type FetchFileAnswer, isLabelledHtml } from "./fetch-file.ts";
-import { type GatherDependencies, gatherCompanions, gatherMembers } from "./gather.ts";
+import { type CompanionDependencies, gatherCompanions } from "./gather-companions.ts";
+import { gatherMembers, type MemberDependencies } from "./gather-members.ts";
 import { rootFiles } from "./root-files.ts";
 import { conditions, receivedValidators, withOwnDate } from "./root-validators.ts";
 
-export interface TrialDependencies extends GatherDependencies {
+export interface TrialDependencies extends CompanionDependencies, MemberDependencies {
   readonly log: Log;
   readonly timer: Timer;
   /**

@@ -29,6 +29,7 @@ describe("scalars", () => {
     expect(scalars).toEqual({
       metadataTtlSeconds: 60,
       metadataWaitSeconds: 10,
+      doubtSeconds: 600,
       retentionDays: 90,
       budgetBytes: 9_000_000_000,
       sliceBytes: 8 * 1024 * 1024,
@@ -46,6 +47,11 @@ describe("scalars", () => {
   it("may be numbers or, from the dashboard, texts of digits", () => {
     const config = accept({ MIRRORS, METADATA_TTL_SECONDS: "0", BUDGET_GB: "0.5", SLICE_MIB: 0.25 });
     expect([config.metadataTtlSeconds, config.budgetBytes, config.sliceBytes]).toEqual([0, 500_000_000, 262_144]);
+  });
+
+  it("take the time that a sync upstream may hold a generation back", () => {
+    expect(accept({ MIRRORS, DOUBT_SECONDS: "30" }).doubtSeconds).toBe(30);
+    expect(refuse({ MIRRORS, DOUBT_SECONDS: -1 })).toEqual([expect.stringContaining("DOUBT_SECONDS")]);
   });
 
   it.each([-1, "-1", "", "ten", "1e3", Number.NaN, Infinity, true, null, {}, 1e12])("refuse %o as a number", (value) => {

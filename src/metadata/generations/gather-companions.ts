@@ -1,16 +1,14 @@
-import type { Config, Mirror } from "../../config/config.ts";
+import type { Mirror } from "../../config/config.ts";
 import type { RepositoryPlace } from "../../route/place.ts";
 import { isBelieved } from "./judge-root.ts";
 import { type FetchedFile, fetchFile, type FileFetcher, isLabelledHtml } from "./fetch-file.ts";
 import type { StoredFile } from "../members/generation.ts";
 import type { HeldGeneration } from "./held-generation.ts";
 import { matchSignature } from "../formats/match-signature.ts";
-import { memberCandidates, type Members, usedName } from "../members/members.ts";
 import { parseRelease } from "../formats/parse-release.ts";
-import type { Entry, ParsedRoot } from "../formats/parsed-root.ts";
+import type { ParsedRoot } from "../formats/parsed-root.ts";
 import { companionFiles } from "./root-files.ts";
 
-const PARALLEL_FETCHES = 4;
 /** Ends the name of a detached signature; it signs the file of the same name without this end. */
 const SIGNATURE_END = /\.(asc|gpg|sig)$/;
 
@@ -20,12 +18,10 @@ export type Companions =
   /** A companion of the held generation is gone (`doubt`), belongs to another version (`mismatch`) or could not be fetched (`half-way`). */
   | { readonly kind: "doubt" | "mismatch" | "half-way"; readonly reason: string };
 
-export interface GatherDependencies extends FileFetcher {
+export interface CompanionDependencies extends FileFetcher {
   readonly mirror: Mirror;
   readonly place: RepositoryPlace;
   readonly held: HeldGeneration;
-  readonly members: Members;
-  readonly limits: Pick<Config, "prefetchBytes">;
 }
 
 /**
@@ -34,7 +30,7 @@ export interface GatherDependencies extends FileFetcher {
  * Throws StoreError.
  */
 export async function gatherCompanions(
-  deps: GatherDependencies,
+  deps: CompanionDependencies,
   root: FetchedFile,
   parsed: ParsedRoot | null,
   takesMismatch: boolean,
@@ -77,30 +73,4 @@ async function findMismatch(
   if (!path.endsWith("Release")) return null;
   const twin = await parseRelease(bytes, "");
   return twin.kind === "parsed" && twin.root.timestamp === parsed?.timestamp ? null : `${path} is of another date than InRelease`;
-}
-
-/**
- * Fetches into the store what clients are sure to ask for. Longer files than `prefetchBytes` come when a client asks for them. Resolves with null once
- * all is there, else with the reason why not, a sentence for the log.
- */
-export async function gatherMembers({ members, place, limits }: GatherDependencies, root: ParsedRoot): Promise<string | null> {
-  const wanted = root.entries.filter((entry) => isWanted(members, place, entry) && (entry.size ?? 0) <= limits.prefetchBytes);
-  let reason: string | null = null;
-  const next = wanted.values();
-  const work = async (): Promise<void> => {
-    for (const entry of next) {
-      if (reason !== null) return;
-      const answer = await members.ensure(entry, memberCandidates(entry, root.byHash));
-      if (answer.kind === "absent") reason ??= `${entry.path} is named but not there`;
-      if (answer.kind === "mismatch") reason ??= `${entry.path} is not the file that is named`;
-      if (answer.kind === "failure") reason ??= answer.detail;
-    }
-  };
-  await Promise.all(Array.from({ length: PARALLEL_FETCHES }, work));
-  return reason;
-}
-
-function isWanted(members: Members, place: RepositoryPlace, entry: Entry): boolean {
-  if (place.kind === "deb" || entry.path.endsWith(".zck")) return members.isUsed(usedName(place, entry));
-  return entry.type?.endsWith("_db") !== true && !/\.sqlite(\.\w+)?$/.test(entry.path);
 }
