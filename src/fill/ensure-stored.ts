@@ -12,7 +12,7 @@ export function createEnsureStored(fills: Fills, store: ObjectStore, waitUntil: 
       const stored = await store.head(key);
       if (stored?.verified === "digest") return { kind: "stored", object: stored };
       const target = { mirror, path, query: "", key, class: "member", rule: "generation", repository: null } as const;
-      const expected = async () => ({ kind: "known", expectation }) as const;
+      const expected = async () => ({ kind: "known", expectations: [expectation] }) as const;
       const opened = await fills.open({ target, first: 0, recheck: false, waitUntil, expected, head: stored });
       const end = opened.kind === "reading" ? await readThrough(opened.reading) : opened;
       if (end === null) {

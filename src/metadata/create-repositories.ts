@@ -85,10 +85,10 @@ export function createRepositories({ store, now, repository, publishedDigests }:
 
   async function expected(target: Target, waitMs: number): Promise<Expected> {
     const { mirror, path, repository: place } = target;
-    if (place?.digest !== undefined) return { kind: "known", expectation: { ...place.digest, source: "name" } };
+    if (place?.digest !== undefined) return { kind: "known", expectations: [{ ...place.digest, source: "name" }] };
     if (place?.role === "member") {
       const expectation = await repository(mirror.name, place.base).expectation(mirror.name, path, place);
-      return expectation === null ? { kind: "none" } : { kind: "known", expectation };
+      return expectation === null ? { kind: "none" } : { kind: "known", expectations: [expectation] };
     }
     const isPackage = target.class === "package" || target.class === "unstable-package";
     return isPackage && publishedDigests !== null ? publishedDigests(target, waitMs) : { kind: "none" };

@@ -58,16 +58,16 @@ export function WhyPage({ why, now }: { readonly why: Why; readonly now: number 
           </Fact>
         )}
         <Fact name="Must be">
-          {expected.kind === "known" ? (
-            <>
-              {expected.expectation.algorithm} <code>{expected.expectation.digest}</code>, by{" "}
-              {expected.expectation.source === "name" ? "its name" : "the index"}
-            </>
-          ) : expected.kind === "building" ? (
-            "not known yet: the index is being read"
-          ) : (
-            "no known index names it"
-          )}
+          {expected.kind === "known"
+            ? expected.expectations.map(({ algorithm, digest, source }, index) => (
+                <>
+                  {index > 0 && ", or "}
+                  {algorithm} <code>{digest}</code>, by {source === "name" ? "its name" : "the index"}
+                </>
+              ))
+            : expected.kind === "building"
+              ? "not known yet: the index is being read"
+              : "no known index names it"}
         </Fact>
         {why.uses !== null && <Fact name="Uses">{`${why.uses.count}, the last ${since(why.uses.lastUsedAt)}`}</Fact>}
         <Fact name="Eviction">{why.eviction}</Fact>

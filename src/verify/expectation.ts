@@ -12,10 +12,17 @@ export interface Expectation {
   readonly source: "name" | "index";
 }
 
+/** What a name, a root or indexes state of a file. */
+export interface Known {
+  readonly kind: "known";
+  readonly expectations: readonly [Expectation, ...Expectation[]];
+}
+
 /** What is known of a file's content before it is fetched. */
 export type Expected =
-  | { readonly kind: "known"; readonly expectation: Expectation }
-  /** Neither an index nor a root nor the file's own name says anything of it, or two indexes contradict each other. */
+  /** The bytes must match one of these, its digest and its size together: two live suites may name one path with different bytes. */
+  | Known
+  /** Neither an index nor a root nor the file's own name says anything of it. */
   | { readonly kind: "none" }
   /**
    * The index that may name the file is still being read. The caller stores the file as `provisional` (store/stored-object.ts). When the digest table

@@ -456,7 +456,7 @@ describe("a file that came while the index that may name it was being read", () 
 
   async function namedAs(bytes: Uint8Array): Promise<Expected> {
     const digest = toHex(new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)));
-    return { kind: "known", expectation: { algorithm: "sha256", digest, source: "index" } };
+    return { kind: "known", expectations: [{ algorithm: "sha256", digest, source: "index" }] };
   }
 
   /** Fetches `bytes`; the index lands between the last question before the write and the one after it, and says `landed`. */

@@ -236,7 +236,7 @@ describe("a package that was stored while its index could not be asked", () => {
       open: async ({ conditional }) => (conditional === undefined ? bodyOf("right", MODIFIED) : { kind: "not-modified" }),
       repositories: {
         expected: async () =>
-          digest === null ? { kind: "none" } : { kind: "known", expectation: { algorithm: "sha256", digest, size: 5, source: "index" } },
+          digest === null ? { kind: "none" } : { kind: "known", expectations: [{ algorithm: "sha256", digest, size: 5, source: "index" }] },
       },
     });
     const key = `${rig.name}/pool/a_1.tar.gz`;

@@ -3,7 +3,7 @@ import type { Target } from "../../route/target.ts";
 import type { Verified } from "../../store/stored-object.ts";
 import { createVerifier } from "../../verify/create-verifier.ts";
 import type { CreateDigest } from "../../verify/digest-ranges.ts";
-import { toHex, type Expected } from "../../verify/expectation.ts";
+import { toHex, type Expected, type Known } from "../../verify/expectation.ts";
 import { HTML_SNIFF_BYTES, isHtmlBody } from "../../verify/html.ts";
 import type { DeclaredLength } from "../../verify/walk.ts";
 
@@ -20,9 +20,8 @@ export interface CheckOptions {
   readonly target: Pick<Target, "path" | "class">;
   readonly contentType: string | undefined;
   readonly contentLength: number | undefined;
-  /** Where the index that will name the file is `building`, its SHA-256 is computed for a later comparison. */
   readonly expected: Expected;
-  /** Whether to compare the digests inside an rpm, which costs CPU. */
+  /** Whether to compare the digests inside an rpm, and to compute the SHA-256 of each file for a later comparison, which costs CPU. */
   readonly deep: boolean;
   readonly createDigest: CreateDigest;
 }
@@ -32,12 +31,14 @@ const PACKAGE_CLASSES: ReadonlySet<PathClass> = new Set(["package", "unstable-pa
 
 /** Judges the bytes of one file from the first to the last, in constant memory. */
 export function createCheck({ target, contentType, contentLength, expected, deep, createDigest }: CheckOptions) {
-  const named = expected.kind === "known" ? expected.expectation : null;
+  const named = expected.kind === "known" ? expected.expectations : null;
   const isPackage = PACKAGE_CLASSES.has(target.class);
   const digests = deep && named === null ? createDigest : undefined;
   const verifier = isPackage ? createVerifier(target.path, { contentLength, createDigest: digests }) : null;
-  const algorithm = named?.algorithm ?? (expected.kind === "building" ? "sha256" : undefined);
-  const digest = algorithm === undefined ? null : createDigest(WEBCRYPTO_NAME[algorithm]);
+  const algorithms = new Set(named?.map(({ algorithm }) => algorithm));
+  // An index that lands later is compared with it.
+  if (deep || expected.kind === "building") algorithms.add("sha256");
+  const running = [...algorithms].map((algorithm) => ({ algorithm, digest: createDigest(WEBCRYPTO_NAME[algorithm]) }));
   /** The first bytes, until there are enough to recognise an HTML page. */
   const head = new Uint8Array(isPackage ? HTML_SNIFF_BYTES : 0);
   let html: string | null = null;
@@ -57,7 +58,7 @@ export function createCheck({ target, contentType, contentLength, expected, deep
       }
       seen += chunk.length;
       await verifier?.feed(chunk);
-      await digest?.update(chunk);
+      for (const { digest } of running) await digest.update(chunk);
     },
     /** The length that the file itself declares, settled within the first MiB. */
     declared: (): DeclaredLength => (seen < head.length ? { kind: "pending" } : (verifier?.declared() ?? { kind: "unknown" })),
@@ -69,13 +70,22 @@ export function createCheck({ target, contentType, contentLength, expected, deep
       if (reason != null) return { ok: false, reason };
       const verdict = (await verifier?.finish()) ?? { kind: "unknown" };
       if (verdict.kind === "broken") return { ok: false, reason: verdict.reason };
-      const hex = digest === null ? undefined : toHex(await digest.digest());
-      const sha256 = algorithm === "sha256" && hex !== undefined ? { sha256: hex } : {};
+      const computed = new Map<string, string>();
+      for (const { algorithm, digest } of running) computed.set(algorithm, toHex(await digest.digest()));
+      const hex = computed.get("sha256");
+      const sha256 = hex === undefined ? {} : { sha256: hex };
       if (named === null) return { ok: true, verified: verdict.kind === "whole" ? "structure" : "length", ...sha256 };
-      if (named.digest === hex && (named.size ?? seen) === seen) return { ok: true, verified: "digest", ...sha256 };
-      return { ok: false, reason: `its ${algorithm} is ${hex} at ${seen} bytes, not the ${named.digest} that its ${named.source} names` };
+      if (named.some(({ algorithm, digest, size }) => digest === computed.get(algorithm) && (size ?? seen) === seen))
+        return { ok: true, verified: "digest", ...sha256 };
+      return { ok: false, reason: describeMismatch(named, computed, seen) };
     },
   };
+}
+
+function describeMismatch([first, ...others]: Known["expectations"], computed: ReadonlyMap<string, string>, size: number): string {
+  const { algorithm, digest, source } = first;
+  const more = others.length === 0 ? "" : ` (or one of ${others.length} others)`;
+  return `its ${algorithm} is ${computed.get(algorithm)} at ${size} bytes, not the ${digest}${more} that its ${source} names`;
 }
 
 /** Incremental digests by workerd's `crypto.DigestStream`, which Node lacks. */

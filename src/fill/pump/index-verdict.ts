@@ -8,10 +8,9 @@ import type { AskExpected, PumpDependencies } from "./dependencies.ts";
 /** What an index that was still being read when the first bytes came says of a whole body. Null: it is still being read. */
 export function judgeByIndex(expected: Expected, verdict: Passed): CheckResult | null {
   if (expected.kind === "building") return null;
-  if (expected.kind === "none" || expected.expectation.algorithm !== "sha256") return verdict;
-  const { digest } = expected.expectation;
-  if (digest === verdict.sha256) return { ...verdict, verified: "digest" };
-  return { ok: false, reason: `its sha256 is ${verdict.sha256}, not the ${digest} that its index names` };
+  if (expected.kind === "none" || expected.expectations.some(({ algorithm }) => algorithm !== "sha256")) return verdict;
+  if (expected.expectations.some(({ digest }) => digest === verdict.sha256)) return { ...verdict, verified: "digest" };
+  return { ok: false, reason: `its sha256 is ${verdict.sha256}, not the ${expected.expectations[0].digest} that its index names` };
 }
 
 /**

@@ -2,8 +2,8 @@ import { distributionOf } from "../../config/distributions.ts";
 import type { Target } from "../../route/target.ts";
 import type { ObjectStore } from "../../store/object-store.ts";
 import { readPart } from "../../store/read-object.ts";
-import type { Expected } from "../../verify/expectation.ts";
-import { findInPage, PAGE_BYTES, pageOffset } from "./digest-table.ts";
+import type { Expectation, Expected } from "../../verify/expectation.ts";
+import { type Digest, findInPage, PAGE_BYTES, pageOffset } from "./digest-table.ts";
 import { type Lookup, type LookUpTable, tableKey, type TableRef } from "./table-directory.ts";
 
 /** Pages of digest tables that are kept in memory: 4 MiB. */
@@ -41,10 +41,8 @@ export function createPublishedDigests({ store, lookUp }: PublishedDigestsDepend
     if (table === null) return { kind: "none" };
     const relative = base === null || base === "" ? path : path.slice(base.length + 1);
     const page = await readPage(table, relative);
-    const [first, second] = page === null ? [] : findInPage(page, relative);
-    // Two live suites name one path with different bytes: a package must not be judged by the wrong one.
-    if (first === undefined || second !== undefined) return { kind: "none" };
-    return { kind: "known", expectation: { algorithm: "sha256", digest: first.sha256, size: first.size, source: "index" } };
+    const [first, ...others] = page === null ? [] : findInPage(page, relative);
+    return first === undefined ? { kind: "none" } : { kind: "known", expectations: [expect(first), ...others.map(expect)] };
   }
 
   /** Reads a page once: pages never change under their version. A small repository's pages are soon all in memory. Null: the store lost it. */
@@ -59,4 +57,8 @@ export function createPublishedDigests({ store, lookUp }: PublishedDigestsDepend
     pagesRead.set(name, page);
     return page;
   }
+}
+
+function expect({ sha256, size }: Digest): Expectation {
+  return { algorithm: "sha256", digest: sha256, size, source: "index" };
 }

@@ -14,14 +14,14 @@ export async function isPublished(target: Target, object: StoredObject, deps: Se
   const { store, config, repositories, log } = deps;
   const expected = await repositories.expected(target);
   if (expected.kind === "building") return true;
-  const named = expected.kind === "known" ? expected.expectation : null;
-  if (named !== null && isOther(object, named)) {
+  const named = expected.kind === "known" ? expected.expectations : [];
+  if (named.length > 0 && named.every((one) => isOther(object, one))) {
     log(`Refused ${key}, stored before its index was known: it is not the file that the index names`);
     await deps.taint(key, object.version);
     await deleteVersion(store, key, object.version).catch((error: unknown) => log(`Cannot delete ${key}: ${String(error)}`));
     return false;
   }
-  const verified = named !== null && named.digest === object.sha256 ? "digest" : object.verified;
+  const verified = named.some(({ digest }) => digest === object.sha256) ? "digest" : object.verified;
   try {
     await rewriteObject(store, key, object.version, config.sliceBytes, ({ provisional: _mark, ...rest }) => ({ ...rest, verified }));
   } catch (error) {

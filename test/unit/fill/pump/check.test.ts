@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { createCheck, type Check, type CheckOptions } from "../../../../src/fill/pump/check.ts";
 import type { CreateDigest } from "../../../../src/verify/digest-ranges.ts";
+import type { Known } from "../../../../src/verify/expectation.ts";
 import { HTML_SNIFF_BYTES } from "../../../../src/verify/html.ts";
 import { craftRpm } from "../../../support/crafted-rpm.ts";
 import { makeNoise } from "../../../support/fixture.ts";
@@ -22,6 +23,7 @@ const OPTIONS: CheckOptions = {
   createDigest,
 };
 const RPM = craftRpm({ payload: makeNoise("check", 20_000), format: "v4" }).bytes;
+const sha256Of = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
 const PAGE = Buffer.from(`<!-- ${"x".repeat(300)} -->\n<!DOCTYPE html><html><body>${"Please log in. ".repeat(500)}</body></html>\n`);
 
 async function feed(check: Check, bytes: Uint8Array, cuts: readonly number[]): Promise<void> {
@@ -62,7 +64,7 @@ describe("the check of a body", () => {
   it("takes a page for what it is where pages are expected", async () => {
     const check = createCheck({ ...OPTIONS, target: { path: "dists/", class: "volatile" } });
     await feed(check, PAGE, [3]);
-    expect(await check.finish()).toEqual({ ok: true, verified: "length" });
+    expect(await check.finish()).toEqual({ ok: true, verified: "length", sha256: sha256Of(PAGE) });
   });
 
   it("finds whole packages whole, and cut ones broken, however they were cut into chunks", async () => {
@@ -70,7 +72,7 @@ describe("the check of a body", () => {
       fc.asyncProperty(cuts, fc.nat(), async (at, end) => {
         const whole = createCheck(OPTIONS);
         await feed(whole, RPM, at);
-        expect(await whole.finish()).toEqual({ ok: true, verified: "structure" });
+        expect(await whole.finish()).toEqual({ ok: true, verified: "structure", sha256: sha256Of(RPM) });
         const cut = createCheck(OPTIONS);
         await feed(cut, RPM.subarray(0, end % RPM.length), at);
         expect(await cut.finish()).toMatchObject({ ok: false });
@@ -104,7 +106,7 @@ describe("the check of a body", () => {
     const expectation = { algorithm: "sha256", digest, size: bytes.length, source: "index" } as const;
     const verdict = async (of: Uint8Array, named = expectation): Promise<unknown> => {
       const target = { path: "pool/a.deb", class: "package" } as const;
-      const check = createCheck({ ...OPTIONS, target, expected: { kind: "known", expectation: named } });
+      const check = createCheck({ ...OPTIONS, target, expected: { kind: "known", expectations: [named] } });
       await feed(check, of, [10]);
       return check.finish();
     };
@@ -114,9 +116,36 @@ describe("the check of a body", () => {
     expect(await verdict(bytes, { ...expectation, size: bytes.length + 1 })).toMatchObject({ ok: false });
   });
 
-  it("tells the SHA-256 of what an index will name", async () => {
-    const check = createCheck({ ...OPTIONS, expected: { kind: "building" } });
-    await check.feed(RPM);
-    expect(await check.finish()).toEqual({ ok: true, verified: "structure", sha256: createHash("sha256").update(RPM).digest("hex") });
+  it("accepts any of several files that indexes name, each by its own algorithm, size and digest together", async () => {
+    const [one, other] = [makeDeb("one", 4_000), makeDeb("other", 5_000)];
+    const nameBy = (algorithm: "sha256" | "sha512" | "md5", bytes: Uint8Array, size = bytes.length) =>
+      ({ algorithm, digest: createHash(algorithm).update(bytes).digest("hex"), size, source: "index" }) as const;
+    const verdict = async (of: Uint8Array, ...expectations: Known["expectations"]): Promise<unknown> => {
+      const check = createCheck({
+        ...OPTIONS,
+        target: { path: "pool/a.deb", class: "package" },
+        expected: { kind: "known", expectations },
+      });
+      await feed(check, of, [10]);
+      return check.finish();
+    };
+    for (const bytes of [one, other]) {
+      expect(await verdict(bytes, nameBy("sha512", one), nameBy("sha256", other))).toMatchObject({ ok: true, verified: "digest" });
+      expect(await verdict(bytes, nameBy("md5", other), nameBy("md5", one))).toMatchObject({ ok: true, verified: "digest" });
+    }
+    expect(await verdict(one, nameBy("sha256", one, other.length), nameBy("sha256", other, one.length))).toMatchObject({ ok: false });
+    expect(await verdict(makeDeb("third", 4_000), nameBy("sha256", one), nameBy("sha256", other))).toMatchObject({ ok: false });
+  });
+
+  it("tells the SHA-256 of each file, except where that is too dear, and there too if an index is about to name it", async () => {
+    const verdict = async (options: Partial<CheckOptions>): Promise<unknown> => {
+      const check = createCheck({ ...OPTIONS, ...options });
+      await check.feed(RPM);
+      return check.finish();
+    };
+    const proven = { ok: true, verified: "structure" };
+    expect(await verdict({})).toEqual({ ...proven, sha256: sha256Of(RPM) });
+    expect(await verdict({ deep: false })).toEqual(proven);
+    expect(await verdict({ deep: false, expected: { kind: "building" } })).toEqual({ ...proven, sha256: sha256Of(RPM) });
   });
 });
