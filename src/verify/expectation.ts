@@ -1,9 +1,15 @@
 /** Strongest first: of several digests of one file, apt checks and asks by-hash for the strongest. */
 export const ALGORITHMS = ["sha512", "sha384", "sha256", "sha1", "md5"] as const;
 
+/**
+ * The SHA-1 of an apk's control segment (the `C:` of an APKINDEX). It binds the whole package but for its signature, since the segment's .PKGINFO has
+ * the SHA-256 of the data segment (apk.ts).
+ */
+export const APK_CONTROL_SHA1 = "apk-control-sha1";
+
 /** The digest that a file must have, known before it is fetched. */
 export interface Expectation {
-  readonly algorithm: (typeof ALGORITHMS)[number];
+  readonly algorithm: (typeof ALGORITHMS)[number] | typeof APK_CONTROL_SHA1;
   /** Lower-case hex. */
   readonly digest: string;
   /** Bytes of the file, where the index states them. */
@@ -30,13 +36,20 @@ export type Expected =
    */
   | { readonly kind: "building" };
 
-/** A digest as a name or an index writes it. */
-export type NamedDigest = Pick<Expectation, "algorithm" | "digest">;
+/** A digest of a whole file, as a name or an index writes it. */
+export interface NamedDigest {
+  readonly algorithm: (typeof ALGORITHMS)[number];
+  /** Lower-case hex. */
+  readonly digest: string;
+}
 
-const HEX_DIGITS: Readonly<Record<Expectation["algorithm"], number>> = { sha512: 128, sha384: 96, sha256: 64, sha1: 40, md5: 32 };
+/** A digest by which an index of packages names one: of the whole file, or of what binds it. */
+export type PackageDigest = Pick<Expectation, "algorithm" | "digest">;
+
+const HEX_DIGITS: Readonly<Record<NamedDigest["algorithm"], number>> = { sha512: 128, sha384: 96, sha256: 64, sha1: 40, md5: 32 };
 
 /** The folder below `by-hash/`, as https://wiki.debian.org/DebianRepository/Format (Acquire-By-Hash) writes it. */
-export function byHashFolder(algorithm: Expectation["algorithm"]): string {
+export function byHashFolder(algorithm: NamedDigest["algorithm"]): string {
   return algorithm === "md5" ? "MD5Sum" : algorithm.toUpperCase();
 }
 

@@ -5,17 +5,16 @@ import { createTableBuilder, createTableIndex } from "../../src/metadata/digests
 import { decompress } from "../../src/metadata/formats/decompress.ts";
 import { parsePackages } from "../../src/metadata/formats/parse-packages.ts";
 import { parsePacmanDatabase } from "../../src/metadata/formats/parse-pacman-database.ts";
-import type { NamedPackage } from "../../src/metadata/formats/named-package.ts";
 import { parsePrimary } from "../../src/metadata/formats/parse-primary.ts";
 import { MalformedError } from "../../src/metadata/formats/parsed-root.ts";
 import { createIndexTables } from "../../src/metadata/digests/index-tables.ts";
 import { createTableDirectory } from "../../src/metadata/digests/table-directory.ts";
 import { createR2Store } from "../../src/store/r2-store.ts";
-import { chunked, packages, pacmanDatabase, primary, repomd, sha256 } from "../unit/metadata/samples.ts";
+import { brief, type Brief, chunked, packages, pacmanDatabase, primary, repomd, sha256 } from "../unit/metadata/samples.ts";
 import { createWorld, memoryState, ONE, portOf } from "../unit/metadata/world.ts";
 
 const FILES = Object.fromEntries(Array.from({ length: 2000 }, (_, n) => [`Packages/p-${n}.rpm`, `content ${n}`]));
-const named = Object.entries(FILES).map(([path, content]): NamedPackage => ({ path, size: content.length, sha256: sha256(content) }));
+const named = Object.entries(FILES).map(([path, content]): Brief => ({ path, size: content.length, sha256: sha256(content) }));
 
 /** A primary.xml of 20,000 packages, `p-0.rpm` to `p-2.rpm` in turn, made with `zstd -19`: workerd cannot be trusted to make one itself. */
 const ZSTD_PRIMARY =
@@ -24,8 +23,8 @@ const ZSTD_PRIMARY =
 test("zstd is read in workerd, however its bytes arrive", async () => {
   for (const size of [1, 100, 100_000]) {
     let count = 0;
-    await parsePrimary(decompress(chunked(Buffer.from(ZSTD_PRIMARY, "base64"), size), 1e8), ({ path }) => {
-      expect(path).toBe(`p-${count++ % 3}.rpm`);
+    await parsePrimary(decompress(chunked(Buffer.from(ZSTD_PRIMARY, "base64"), size), 1e8), ({ location }) => {
+      expect(location).toBe(`p-${count++ % 3}.rpm`);
     });
     expect(count).toBe(20_000);
   }
@@ -36,8 +35,8 @@ test.each([
   ["Packages", parsePackages, packages(FILES)],
 ])("%s is read in workerd: plain and gzip", async (_name, parse, text) => {
   for (const content of [text, gzipSync(text)]) {
-    const found: NamedPackage[] = [];
-    await parse(decompress(chunked(content, 65_536), 1e8), (one) => found.push(one));
+    const found: Brief[] = [];
+    await parse(decompress(chunked(content, 65_536), 1e8), (one) => found.push(brief(one)));
     expect(found).toEqual(named);
   }
 });
@@ -46,8 +45,8 @@ test("a pacman database is read in workerd: plain and gzip, and a cut one is mal
   const files = Object.fromEntries(Array.from({ length: 2000 }, (_, n) => [`p${n}-1:1.0+1-1-any.pkg.tar.zst`, `content ${n}`]));
   const archive = await pacmanDatabase(files);
   for (const content of [archive, gzipSync(archive)]) {
-    const found: NamedPackage[] = [];
-    await parsePacmanDatabase(decompress(chunked(content, 65_536), 1e8), (one) => found.push(one));
+    const found: Brief[] = [];
+    await parsePacmanDatabase(decompress(chunked(content, 65_536), 1e8), (one) => found.push(brief(one)));
     expect(found).toEqual(Object.entries(files).map(([path, text]) => ({ path, size: text.length, sha256: sha256(text) })));
     const cut = content.subarray(0, content.length - 2000);
     await expect(parsePacmanDatabase(decompress(chunked(cut, 4096), 1e8), () => {})).rejects.toBeInstanceOf(MalformedError);

@@ -1,5 +1,4 @@
 import { toHex } from "../../verify/expectation.ts";
-import type { NamedPackage } from "../formats/named-package.ts";
 
 /**
  * A compact table path → (size, SHA-256) that one ranged read answers. It is a row of pages of PAGE_BYTES; a path's fingerprint picks the page.
@@ -20,7 +19,17 @@ const FIRST_RECORDS = 1024;
 export const MAX_RECORDS = 750_000;
 
 /** What a table says of a path. */
-export type Digest = Omit<NamedPackage, "path">;
+export interface Digest {
+  /** Bytes. */
+  readonly size: number;
+  /** Lower-case hex. */
+  readonly sha256: string;
+}
+
+/** A package and its path, relative to the folder that the table is for. */
+export interface TableEntry extends Digest {
+  readonly path: string;
+}
 
 export type TableBuilder = ReturnType<typeof createTableBuilder>;
 
@@ -39,7 +48,7 @@ export function createTableBuilder() {
   };
   return {
     /** False: the table is full, and the record is not in it. */
-    add({ path, size, sha256 }: NamedPackage): boolean {
+    add({ path, size, sha256 }: TableEntry): boolean {
       const record = room();
       if (record === null) return false;
       writeRecord(record, fingerprint(path), { size, sha256 });

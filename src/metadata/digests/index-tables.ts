@@ -3,13 +3,22 @@ import { newVersion } from "../../store/keys.ts";
 import { readObject, readPart } from "../../store/read-object.ts";
 import { chooseIndexes, type Index } from "./choose-indexes.ts";
 import { decompress } from "../formats/decompress.ts";
-import { createTableBuilder, createTableIndex, type Digest, MAX_RECORDS, PAGE_BYTES, type TableBuilder } from "./digest-table.ts";
+import {
+  createTableBuilder,
+  createTableIndex,
+  type Digest,
+  MAX_RECORDS,
+  PAGE_BYTES,
+  type TableBuilder,
+  type TableEntry,
+} from "./digest-table.ts";
 import type { RootContent } from "../members/generation.ts";
 import { memberCandidates, type Members } from "../members/members.ts";
 import { parsePackages } from "../formats/parse-packages.ts";
 import { join } from "../formats/repository-path.ts";
 import { parsePacmanDatabase } from "../formats/parse-pacman-database.ts";
-import type { NamedPackage } from "../formats/named-package.ts";
+import type { NamedPackage, ParseIndex } from "../formats/named-package.ts";
+import { resolveLocation } from "../formats/resolve-location.ts";
 import { parsePrimary } from "../formats/parse-primary.ts";
 import type { KeptState } from "../ports/kept-state.ts";
 import { type SettleDependencies, settleProvisional } from "./settle-provisional.ts";
@@ -130,7 +139,9 @@ export function createIndexTables(deps: IndexTablesDependencies) {
     const changed: Changed[] = [];
     const lookUpOld = old === null ? null : await loadTable(old);
     let isFull = false;
-    const add = (named: NamedPackage): void => {
+    const add = (package_: NamedPackage): void => {
+      const named = entryOf(place.base, package_);
+      if (named === null) return;
       isFull ||= !builder.add(named);
       const before = lookUpOld?.(named.path) ?? [];
       const isChanged = before.length > 0 && !before.some(({ sha256 }) => sha256 === named.sha256);
@@ -252,6 +263,15 @@ function isLarger(indexes: readonly Index[], own: OwnTable | null): boolean {
   return indexes.length > (own?.digests.length ?? 0);
 }
 
-function parserOf(kind: RepositoryKind): typeof parsePackages {
+/** The record of a package; null where the table has no room for what its index says: another digest than SHA-256, no size, a path outside the base. */
+function entryOf(base: string, { location, base: xmlBase, size, digests }: NamedPackage): TableEntry | null {
+  const path = resolveLocation(base, location, xmlBase);
+  const sha256 = digests.find(({ algorithm }) => algorithm === "sha256")?.digest;
+  if (path === null || size === undefined || sha256 === undefined) return null;
+  if (base === "") return { path, size, sha256 };
+  return path.startsWith(`${base}/`) ? { path: path.slice(base.length + 1), size, sha256 } : null;
+}
+
+function parserOf(kind: RepositoryKind): ParseIndex {
   return kind === "rpm-md" ? parsePrimary : kind === "pacman" ? parsePacmanDatabase : parsePackages;
 }

@@ -1,4 +1,4 @@
-import { type NamedPackage, reportPackage } from "./named-package.ts";
+import { createReporter, type IndexReport, type NamedPackage, type Reporter } from "./named-package.ts";
 import { MalformedError } from "./parsed-root.ts";
 
 /** The longest real line (a Depends or Built-Using) is some 50 KB. */
@@ -8,12 +8,13 @@ const MAX_LINE_CHARACTERS = 1024 * 1024;
  * Reads a deb Packages or Sources file as it flows (https://wiki.debian.org/DebianRepository/Format); a source package names its files in `Directory`
  * and `Checksums-Sha256`. Files without SHA-256 are left out. Throws MalformedError.
  */
-export async function parsePackages(chunks: AsyncIterable<Uint8Array>, found: (named: NamedPackage) => void): Promise<void> {
+export async function parsePackages(chunks: AsyncIterable<Uint8Array>, found: (named: NamedPackage) => void): Promise<IndexReport> {
+  const reporter = createReporter(found);
   let stanza = emptyStanza();
   let inChecksums = false;
   const readLine = (line: string): void => {
     if (line === "" || line === "\r") {
-      reportStanza(stanza, found);
+      reportStanza(stanza, reporter);
       [stanza, inChecksums] = [emptyStanza(), false];
     } else if (line.startsWith(" ")) {
       if (inChecksums) stanza.sources.push(line);
@@ -42,7 +43,8 @@ export async function parsePackages(chunks: AsyncIterable<Uint8Array>, found: (n
     if (rest.length > MAX_LINE_CHARACTERS) throw new MalformedError(`a line is longer than ${MAX_LINE_CHARACTERS} characters`);
   }
   if (rest !== "") readLine(rest);
-  reportStanza(stanza, found);
+  reportStanza(stanza, reporter);
+  return reporter.report();
 }
 
 type Stanza = ReturnType<typeof emptyStanza>;
@@ -51,11 +53,11 @@ function emptyStanza(): { path?: string; folder?: string; size: string; sha256: 
   return { size: "", sha256: "", sources: [] };
 }
 
-function reportStanza(stanza: Stanza, found: (named: NamedPackage) => void): void {
-  if (stanza.path !== undefined) reportPackage(stanza.path, stanza.size, stanza.sha256, found);
+function reportStanza(stanza: Stanza, reporter: Reporter): void {
+  reporter.add({ location: stanza.path, size: stanza.size, digests: [["sha256", stanza.sha256]] });
   if (stanza.folder === undefined) return;
   for (const line of stanza.sources) {
     const [sha256 = "", size = "", name = ""] = line.trim().split(/\s+/);
-    reportPackage(stanza.folder === "." ? name : `${stanza.folder}/${name}`, size, sha256, found);
+    reporter.add({ location: `${stanza.folder}/${name}`, size, digests: [["sha256", sha256]] });
   }
 }

@@ -1,4 +1,4 @@
-import { type NamedPackage, reportPackage } from "./named-package.ts";
+import { createReporter, type IndexReport, type NamedPackage } from "./named-package.ts";
 import { MalformedError } from "./parsed-root.ts";
 import { readXml } from "./read-xml.ts";
 
@@ -8,7 +8,8 @@ const MAX_CHECKSUM_CHARACTERS = 256;
  * Reads a primary.xml (https://github.com/rpm-software-management/createrepo_c) as it flows. Left out are packages that lie elsewhere (xml:base),
  * that have no SHA-256, or whose path the mirror rewrites (koji's `toplink/`). Throws MalformedError.
  */
-export async function parsePrimary(chunks: AsyncIterable<Uint8Array>, found: (named: NamedPackage) => void): Promise<void> {
+export async function parsePrimary(chunks: AsyncIterable<Uint8Array>, found: (named: NamedPackage) => void): Promise<IndexReport> {
+  const reporter = createReporter(found);
   let href: string | undefined;
   let [size, sha256, inChecksum] = ["", "", false];
   await readXml(chunks, "metadata", {
@@ -28,7 +29,8 @@ export async function parsePrimary(chunks: AsyncIterable<Uint8Array>, found: (na
     close(name, depth) {
       inChecksum = false;
       const isHere = name === "package" && href?.startsWith("toplink/") === false;
-      if (depth === 2 && isHere) reportPackage(href ?? "", size, sha256.trim(), found);
+      if (depth === 2 && isHere) reporter.add({ location: href, size, digests: [["sha256", sha256.trim()]] });
     },
   });
+  return reporter.report();
 }

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { packTar } from "modern-tar";
+import type { NamedPackage } from "../../../src/metadata/formats/named-package.ts";
 
 /** Makers of small repositories for the tests of src/metadata. */
 export function sha256(content: string | Uint8Array): string {
@@ -81,6 +82,17 @@ export function pacmanDesc(name: string, fields: Readonly<Record<string, string>
     .map(([field, value]) => `%${field}%\n${value}\n\n`)
     .join("");
   return { header: { name, size: new TextEncoder().encode(body).length }, body };
+}
+
+/** What most tests compare of a package. */
+export interface Brief {
+  readonly path: string;
+  readonly size: number | undefined;
+  readonly sha256: string | undefined;
+}
+
+export function brief({ location, size, digests }: NamedPackage): Brief {
+  return { path: location, size, sha256: digests.find(({ algorithm }) => algorithm === "sha256")?.digest };
 }
 
 export async function* chunked(content: string | Uint8Array, size = 64): AsyncGenerator<Uint8Array> {

@@ -7,11 +7,11 @@ import {
   MAX_RECORDS,
   PAGE_BYTES,
   pageOffset,
+  type TableEntry,
 } from "../../../../src/metadata/digests/digest-table.ts";
-import type { NamedPackage } from "../../../../src/metadata/formats/named-package.ts";
 import { sha256 } from "../samples.ts";
 
-function build(packages: Iterable<NamedPackage>, maxBytes = 1 << 20): { bytes: Uint8Array; pages: number; parts: Uint8Array[] } {
+function build(packages: Iterable<TableEntry>, maxBytes = 1 << 20): { bytes: Uint8Array; pages: number; parts: Uint8Array[] } {
   const builder = createTableBuilder();
   for (const named of packages) builder.add(named);
   const { pages, parts } = builder.finish(maxBytes);

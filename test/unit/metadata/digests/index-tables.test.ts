@@ -269,15 +269,12 @@ test("a pacman package that is rebuilt under its name loses its stored head befo
   expect(await repositories.expected(target(world, "core/os/x86_64/a.pkg.tar.zst"))).toEqual(known("new"));
 });
 
-test.each<[string, () => Promise<Uint8Array>, string]>([
-  ["names a path that leads out", () => pacmanDatabase({ "../../etc/passwd": "x" }), "leads out"],
-  ["is no archive", async () => new TextEncoder().encode("no archive ".repeat(100)), "cannot be read as a tar archive"],
-])("a pacman database that %s is handed out all the same, as its clients judge it, and makes no table", async (_name, make, says) => {
+test("a pacman database that is no archive is handed out all the same, as its clients judge it, and makes no table", async () => {
   const { world, repository, repositories, idle } = setUp();
-  world.origins[ONE] = { [DB]: gzipSync(await make()) };
+  world.origins[ONE] = { [DB]: gzipSync("no archive ".repeat(100)) };
   expect(await repository.resolve(DB)).toMatchObject({ kind: "object" });
   await idle();
-  expect(world.logs.join("\n")).toContain(says);
+  expect(world.logs.join("\n")).toContain("cannot be read as a tar archive");
   expect(await repositories.expected(target(world, "core/os/x86_64/a.pkg.tar.zst"))).toEqual({ kind: "none" });
 });
 
@@ -345,8 +342,15 @@ test("objects stored while the table was being built are checked when it lands",
   expect(world.logs.join("\n")).toContain("os/bad.rpm was stored before its digest was known");
 });
 
+test("an entry whose path leads out of the mirror leaves the others bound", async () => {
+  const { world, repository, repositories, idle } = setUp();
+  world.origins[ONE] = rpm(T, { "../../etc/passwd": "x", "a.rpm": "aaa" });
+  await repository.resolve(ROOT);
+  await idle();
+  expect(await repositories.expected(target(world, "os/a.rpm"))).toEqual(known("aaa"));
+});
+
 test.each<[string, Readonly<Record<string, string>> | Uint8Array, string]>([
-  ["a path that leads out", { "../../etc/passwd": "x" }, "leads out"],
   ["a bomb", gzipSync(`<metadata>${" ".repeat(3_000_000)}</metadata>`), "more than 1000 bytes once decompressed"],
 ])("an index with %s leaves the packages unknown and says so; the repository goes on", async (_name, content, says) => {
   const { world, repository, repositories, idle } = setUp();

@@ -3,15 +3,14 @@ import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import { decompress } from "../../../../src/metadata/formats/decompress.ts";
 import { parsePackages } from "../../../../src/metadata/formats/parse-packages.ts";
-import type { NamedPackage } from "../../../../src/metadata/formats/named-package.ts";
 import { parsePrimary } from "../../../../src/metadata/formats/parse-primary.ts";
 import { MalformedError } from "../../../../src/metadata/formats/parsed-root.ts";
-import { chunked, packages, primary, sha256 } from "../samples.ts";
+import { brief, type Brief, chunked, packages, primary, sha256 } from "../samples.ts";
 
 type Parse = typeof parsePrimary;
-async function all(parse: Parse, chunks: AsyncIterable<Uint8Array>): Promise<NamedPackage[]> {
-  const found: NamedPackage[] = [];
-  await parse(chunks, (named) => found.push(named));
+async function all(parse: Parse, chunks: AsyncIterable<Uint8Array>): Promise<Brief[]> {
+  const found: Brief[] = [];
+  await parse(chunks, (named) => found.push(brief(named)));
   return found;
 }
 const EXPECTED = [
@@ -48,8 +47,6 @@ test("packages that lie elsewhere, have no SHA-256 or are reached through koji's
 
 test.each<[string, Parse, string]>([
   ["a primary.xml that is cut", parsePrimary, primary(FILES).slice(0, -20)],
-  ["a primary.xml with a path that leads out", parsePrimary, primary({ "../../x.rpm": "x" })],
-  ["a Packages with a path that leads out", parsePackages, packages({ "pool/../../x.deb": "x" })],
   ["a Packages with a line that never ends", parsePackages, `Package: ${"x".repeat(3_000_000)}`],
   ["an HTML page", parsePackages, "<html>\n"],
 ])("%s is malformed", async (_name, parse, text) => {
