@@ -1,7 +1,7 @@
 import type { Resolution } from "../metadata/ports/repositories.ts";
 import type { Target } from "../route/target.ts";
 import { contentKey } from "../store/keys.ts";
-import type { UpstreamFailure } from "../upstream/upstream.ts";
+import type { AbsentStatus, UpstreamFailure } from "../upstream/upstream.ts";
 import type { LookAgain, ServeDependencies } from "./shared/dependencies.ts";
 
 /** Where the bytes of a target lie, or would lie. */
@@ -12,7 +12,7 @@ export type Where =
   | (Pick<Extract<Resolution, { kind: "object" }>, "key" | "state" | "ageSeconds" | "detail"> & { readonly kind: "generation" })
   /** The repository has no answer; a copy under the target's own path, if there is one, is better than that. */
   | { readonly kind: "failure"; readonly key: string; readonly failure: UpstreamFailure }
-  | { readonly kind: "absent"; readonly status: 404 | 410 };
+  | { readonly kind: "absent"; readonly status: AbsentStatus };
 
 /** Roots, their companions and members ask their repository; a file that carries its digest goes by that; all others are their own key. */
 export async function locate(target: Target, before: LookAgain | null, { repositories }: ServeDependencies): Promise<Where> {

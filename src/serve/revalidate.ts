@@ -5,7 +5,7 @@ import type { Target } from "../route/target.ts";
 import type { StoredBody } from "../store/object-store.ts";
 import { rewriteObject } from "../store/rewrite-object.ts";
 import type { StoredObject } from "../store/stored-object.ts";
-import type { Representation, UpstreamAnswer } from "../upstream/upstream.ts";
+import type { Absent, Representation, UpstreamAnswer } from "../upstream/upstream.ts";
 import { answer } from "./answer/answer.ts";
 import { refuseAbsent } from "./answer/failure.ts";
 import type { Client } from "./shared/client.ts";
@@ -61,7 +61,7 @@ type Validated =
   | { readonly kind: "not-published" }
   | { readonly kind: "same" }
   | { readonly kind: "changed"; readonly answer: UpstreamAnswer }
-  | { readonly kind: "absent"; readonly status: 404 | 410 }
+  | Absent
   | { readonly kind: "failed"; readonly detail: string };
 
 async function validate(target: Target, object: StoredObject, deps: ServeDependencies): Promise<Validated> {
@@ -87,6 +87,10 @@ async function validate(target: Target, object: StoredObject, deps: ServeDepende
       confirmations.noteFailure(key, now());
       return { kind: "changed", answer: answered };
     case "absent":
+      if (target.class === "volatile" && !isGone(answered)) {
+        confirmations.noteFailure(key, now());
+        return { kind: "failed", detail: explainDoubt(answered) };
+      }
       confirmations.note(key, now());
       // Before the requests that wait for this one look at the store.
       if (target.class === "volatile")
@@ -104,6 +108,16 @@ async function validate(target: Target, object: StoredObject, deps: ServeDepende
     await renew(key, object, deps);
     return { kind: "same" };
   }
+}
+
+/** Whether every upstream said 404 or 410. Less is not enough to delete a copy: one that cannot be reached may have the file. */
+function isGone({ status, unsure = [] }: Absent): boolean {
+  return status !== 403 && unsure.length === 0;
+}
+
+function explainDoubt({ status, unsure = [] }: Absent): string {
+  if (unsure.length === 0) return `the upstream answered ${status}`;
+  return `an upstream answered ${status}, but ${unsure.join(" and ")} may have it`;
 }
 
 /** An upstream that ignores conditions: equal validators and size say as much as its 304 would. Without validators nothing does. */

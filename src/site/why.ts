@@ -128,7 +128,7 @@ function describeNext(
       ? "It is answered from the last good generation; an upstream is asked again once METADATA_TTL_SECONDS have passed."
       : "It is answered from the published generation; no upstream is asked until METADATA_TTL_SECONDS have passed.";
   }
-  if (resolution?.kind === "absent") return "It is answered by 404, as the upstream does not have it.";
+  if (resolution?.kind === "absent") return `It is answered by ${resolution.status}, as no upstream has it.`;
   if (resolution?.kind === "failure") return `An upstream is asked again; if it still fails, the answer is ${resolution.status}.`;
   if (stored === null) return "It is fetched once for all clients, from the first upstream that has it, checked, and stored.";
   if (isExpired) return "It is too old: an upstream is asked whether its file is still the same; if not, the new one is fetched.";

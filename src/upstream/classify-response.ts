@@ -17,9 +17,11 @@ export type ClassifiedResponse =
   | { readonly kind: "not-modified" }
   | { readonly kind: "unsatisfiable"; readonly size: number | undefined }
   | { readonly kind: "absent"; readonly status: 404 | 410 }
+  /** 401 or 403: also the word of object stores for what is not there. */
+  | { readonly kind: "forbidden"; readonly detail: string }
   /** 429 or 503; `retryAfterSeconds` is undefined where Retry-After is absent or malformed (RFC 9110 §10.2.3). */
   | { readonly kind: "busy"; readonly detail: string; readonly retryAfterSeconds: number | undefined }
-  /** The upstream works, but does not serve this path: 403 and the other 4xx, and 508. */
+  /** The upstream works, but does not serve this path: the other 4xx, and 508. */
   | { readonly kind: "refused"; readonly detail: string }
   /** The response breaks HTTP, or is an error of the server (5xx): it counts as a failure of the upstream. */
   | { readonly kind: "wrong"; readonly detail: string };
@@ -39,6 +41,9 @@ export function classifyResponse({ status, headers }: Response, sent: SentReques
     case 404:
     case 410:
       return { kind: "absent", status };
+    case 401:
+    case 403:
+      return { kind: "forbidden", detail: `answered ${status}` };
     case 416:
       return classifyUnsatisfiable(headers, sent);
     case 429:

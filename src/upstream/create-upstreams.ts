@@ -1,5 +1,6 @@
 import { sleep } from "../clock/timer.ts";
 import { isImmutable, type Upstream } from "../config/config.ts";
+import { mayStillHave } from "./absence.ts";
 import { createByteSource } from "./byte-source.ts";
 import { headSize } from "./evidence.ts";
 import { askUpstream, type Exchange, type ExchangeDependencies, type ExchangeRequest, type ExchangeResult } from "./exchange.ts";
@@ -8,8 +9,8 @@ import { joinAt, strongTag, type Joined } from "./join.ts";
 import { createSlots } from "./slots.ts";
 import type { UpstreamAnswer, UpstreamEvent, UpstreamFailure, UpstreamRequest, UpstreamStatus } from "./upstream.ts";
 
-/** Upstreams asked for one `open` before it fails. */
-const MAX_UPSTREAMS_ASKED = 3;
+/** Upstreams that may fail for one `open`, each after a wait: then no other is asked. One that has no such file says so at once, and does not count. */
+const MAX_FAULTS = 3;
 /** Sent to the client where an upstream's 503 came without a Retry-After. */
 const RETRY_AFTER_SECONDS = 10;
 
@@ -41,11 +42,15 @@ export function createUpstreams(deps: UpstreamsDependencies) {
     if (before.openUntil !== 0 && after.openUntil === 0) onEvent({ kind: "breaker", upstream, state: "closed", openMs: 0 });
   }
 
-  /** The upstreams to ask, best first. One with all its slots taken comes last; one in `avoid` is left out unless all are. */
+  /** The mirror's upstreams in the order of the configuration, without those in `avoid` unless all are. */
+  function candidates({ mirror, avoid }: UpstreamRequest): readonly Upstream[] {
+    const wanted = mirror.upstreams.filter((upstream) => !avoid?.includes(upstream.url));
+    return wanted.length === 0 ? mirror.upstreams : wanted;
+  }
+
+  /** The upstreams to ask, best first. One with all its slots taken comes last; those that ask to wait are left out. */
   function order(request: UpstreamRequest): readonly Upstream[] {
-    const all = request.mirror.upstreams;
-    const wanted = all.filter((upstream) => !request.avoid?.includes(upstream.url));
-    const ordered = orderUpstreams(wanted.length === 0 ? all : wanted, (upstream) => healthOf(upstream.url), now());
+    const ordered = orderUpstreams(candidates(request), (upstream) => healthOf(upstream.url), now());
     const hasNoSlot = (upstream: Upstream): boolean =>
       slots.isFull(upstream.url) && availability(healthOf(upstream.url), now()) === "ready";
     return [...ordered.filter((upstream) => !hasNoSlot(upstream)), ...ordered.filter(hasNoSlot)];
@@ -76,14 +81,22 @@ export function createUpstreams(deps: UpstreamsDependencies) {
 
   async function open(request: UpstreamRequest): Promise<UpstreamAnswer> {
     await outwaitHold(request);
-    const tries = order(request).slice(0, MAX_UPSTREAMS_ASKED);
+    const asked = candidates(request);
+    const tries = order(request);
     const faults: Fault[] = [];
-    let answer: UpstreamAnswer | undefined;
+    const absent: Upstream[] = [];
+    const forbidden: Upstream[] = [];
+    let status: 404 | 410 | undefined;
+    let isChanged = false;
     for (const upstream of tries) {
+      if (faults.length === MAX_FAULTS) break;
+      const isDown = availability(healthOf(upstream.url), now()) === "open";
+      if (isDown && absent.length > 0 && !mayHave(upstream)) continue;
       const exchangeRequest = exchangeRequestFor(request, upstream);
       let result = await askOnce(request, exchangeRequest);
       // The server restarted, or closed a connection that the runtime had kept open. With no other upstream to ask, try this one once more.
-      if (result.kind === "connection" && tries.length === 1) result = await askOnce(request, exchangeRequest);
+      const isLastHope = tries.length === 1 || (absent.length > 0 && healthOf(upstream.url).failures === 1);
+      if (result.kind === "connection" && isLastHope) result = await askOnce(request, exchangeRequest);
       switch (result.kind) {
         case "body": {
           const source = createByteSource(request, exchangeRequest, result, { ask, order, record, onEvent, random });
@@ -94,35 +107,41 @@ export function createUpstreams(deps: UpstreamsDependencies) {
         case "unsatisfiable":
           return result;
         case "absent":
-          if (!isImmutable(request.class)) return result;
-          answer ??= result;
+          absent.push(upstream);
+          status ??= result.status;
+          continue;
+        case "forbidden":
+          if (isImmutable(request.class)) break;
+          forbidden.push(upstream);
           continue;
         case "differs":
-          answer = { kind: "changed" };
-          break;
-        case "busy":
-        case "refused":
-        case "wrong":
-        case "timeout":
-        case "connection":
-          faults.push({ ...result, upstream: upstream.url });
+          isChanged = true;
       }
+      if (result.kind !== "differs") faults.push({ ...result, upstream: upstream.url });
       onEvent({ kind: "fault", upstream: upstream.url, path: request.path, detail: result.detail });
     }
-    if (answer?.kind === "changed") return answer;
-    const held = request.mirror.upstreams.filter((upstream) => availability(healthOf(upstream.url), now()) === "held");
-    // 404 only when no other upstream may have the file: a client takes a 404 for final.
-    if (answer !== undefined && faults.length === 0 && held.length === 0) return answer;
-    return conclude(request, faults, held, answer !== undefined);
+    if (isChanged) return { kind: "changed" };
+    const answered = [...absent, ...forbidden];
+    const silent = asked.filter((upstream) => !answered.includes(upstream));
+    if (answered.length === 0 || silent.some(mayHave)) return conclude(request, faults, answered.length > 0);
+    if (status === undefined) return { kind: "absent", status: 403 };
+    const unsure = [...forbidden, ...silent].map(({ url }) => url);
+    return { kind: "absent", status, ...(unsure.length === 0 ? {} : { unsure }) };
+
+    function mayHave(upstream: Upstream): boolean {
+      const firstWord = asked.findIndex((one) => absent.includes(one) || forbidden.includes(one));
+      const fault = faults.find(({ upstream: url }) => url === upstream.url)?.kind;
+      return mayStillHave(
+        request.class,
+        { health: healthOf(upstream.url), fault, isPreferred: asked.indexOf(upstream) < firstWord },
+        now(),
+      );
+    }
   }
 
   /** No upstream could answer: 503 when all are busy, 504 when all timed out, else 502. */
-  function conclude(
-    request: UpstreamRequest,
-    faults: readonly Fault[],
-    held: readonly Upstream[],
-    isAbsentSomewhere: boolean,
-  ): UpstreamFailure {
+  function conclude(request: UpstreamRequest, faults: readonly Fault[], isAbsentSomewhere: boolean): UpstreamFailure {
+    const held = request.mirror.upstreams.filter((upstream) => availability(healthOf(upstream.url), now()) === "held");
     const waits = [
       ...faults.map((fault) => (fault.kind === "busy" ? (fault.retryAfterSeconds ?? RETRY_AFTER_SECONDS) : Infinity)),
       ...held.map((upstream) => Math.ceil((healthOf(upstream.url).heldUntil - now()) / 1000)),

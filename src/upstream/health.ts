@@ -5,6 +5,10 @@
 export interface Health {
   /** Failures in a row. */
   readonly failures: number;
+  /** When it first failed, or asked to wait, since its last success; 0: it has not. */
+  readonly failingSince: number;
+  /** It has answered this isolate, with whatever usable headers. */
+  readonly isKnown: boolean;
   /** The last results, newest last: true for a failure. */
   readonly recent: readonly boolean[];
   /** The breaker is open until this time; 0: closed. */
@@ -65,6 +69,8 @@ const SAMPLE_BYTES = 1_048_576;
 
 export const NEW_HEALTH: Health = {
   failures: 0,
+  failingSince: 0,
+  isKnown: false,
   recent: [],
   openUntil: 0,
   probing: false,
@@ -79,13 +85,22 @@ export const NEW_HEALTH: Health = {
 export function updateHealth(health: Health, event: HealthEvent, now: number): Health {
   switch (event.kind) {
     case "answered":
-      return { ...measure(health, now, "firstByteMs", event.firstByteMs), openUntil: 0, probing: false };
+      return { ...measure(health, now, "firstByteMs", event.firstByteMs), isKnown: true, openUntil: 0, probing: false };
     case "success":
-      return { ...health, failures: 0, trips: 0, openUntil: 0, probing: false, recent: remember(health, false) };
+      return { ...health, failures: 0, failingSince: 0, trips: 0, openUntil: 0, probing: false, recent: remember(health, false) };
     case "failure":
-      return trip({ ...health, failures: health.failures + 1, recent: remember(health, true) }, event.random, now);
+      return trip(
+        { ...health, failures: health.failures + 1, failingSince: health.failingSince || now, recent: remember(health, true) },
+        event.random,
+        now,
+      );
     case "retry-after":
-      return { ...health, probing: false, heldUntil: now + Math.min(event.seconds, HELD_MAX_SECONDS) * 1000 };
+      return {
+        ...health,
+        failingSince: health.failingSince || now,
+        probing: false,
+        heldUntil: now + Math.min(event.seconds, HELD_MAX_SECONDS) * 1000,
+      };
     case "probe":
       return { ...health, probing: true, openUntil: now + event.limitMs };
     case "flow": {

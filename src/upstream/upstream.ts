@@ -8,7 +8,7 @@ export interface UpstreamRequest {
   readonly path: string;
   /** The query that the mirror allows, with its `?`, or empty. */
   readonly query: string;
-  /** Decides what a response must look like, and whether the next upstream is asked after a 404. */
+  /** Decides what a response must look like, and how long one that fails keeps the others' 404 back. */
   readonly class: PathClass;
   /** Default: GET. */
   readonly method?: "GET" | "HEAD" | undefined;
@@ -56,11 +56,24 @@ export type UpstreamAnswer =
   | { readonly kind: "not-modified" }
   /** The range begins behind the end of the `size` bytes (RFC 9110 §15.5.17); undefined: the upstream did not say how many. */
   | { readonly kind: "unsatisfiable"; readonly size: number | undefined }
-  /** Of an immutable file (package, hashed): every upstream asked said so. Of any other: the first one that answered did. */
-  | { readonly kind: "absent"; readonly status: 404 | 410 }
+  | Absent
   /** An upstream answered, and none of the answers could be proven to be the version `sameAs`. */
   | { readonly kind: "changed" }
   | UpstreamFailure;
+
+/**
+ * Every upstream that could be asked said that it has no such file (`absence.ts` says when one that could not be asked counts).
+ * 404 or 410: at least one used that word. 403: all that answered said 401 or 403, which is what object stores without the right to list say of a file
+ * that is not there; of a package or a file named by its digest a 403 is a failure.
+ */
+export interface Absent {
+  readonly kind: "absent";
+  readonly status: AbsentStatus;
+  /** Configured URLs of the upstreams that did not say 404 or 410 and may have it. Where any are left, no stored copy goes for this answer. */
+  readonly unsure?: readonly string[];
+}
+
+export type AbsentStatus = 403 | 404 | 410;
 
 /** No upstream gave a usable response. As status for the client: 503 when all are busy, 504 when all timed out, else 502 (RFC 9110 §15.6). */
 export interface UpstreamFailure {
@@ -105,7 +118,7 @@ export class SourceError extends Error {
 
 /** The upstreams of all mirrors, with retries, redirects and resumes behind one call. */
 export interface Upstreams {
-  /** Sends the request to the mirror's upstreams in turn, at most three, until one answers. Failures are answers; it never throws. */
+  /** Sends the request to the mirror's upstreams in turn, until one has the file or three have failed. Failures are answers; it never throws. */
   open(request: UpstreamRequest): Promise<UpstreamAnswer>;
 }
 

@@ -227,6 +227,23 @@ describe("an answer that falls through", () => {
   });
 });
 
+describe("a stored file that may change, and that an upstream has no more,", () => {
+  it.each([
+    ["is kept where another upstream cannot be asked", { kind: "absent", status: 404, unsure: ["http://two.example"] }],
+    ["is kept where the word is 403", { kind: "absent", status: 403 }],
+    ["goes where every upstream said so", { kind: "absent", status: 410 }],
+  ] as const)("%s", async (_, answered) => {
+    const rig = createRig({ open: async () => answered });
+    const key = `${rig.name}/some/log.txt`;
+    await put(key, "old", { storedAt: Date.now() - DAY_MS });
+    const isGone = answered.status === 410;
+    for (let asked = 0; asked < 2; asked++) {
+      expect(await rig.get("some/log.txt")).toMatchObject(isGone ? { status: 410 } : { status: 200, text: "old" });
+    }
+    expect((await store.head(key)) === null).toBe(isGone);
+  });
+});
+
 describe("a package that was stored while its index could not be asked", () => {
   const MODIFIED = "Mon, 01 Jan 2024 00:00:00 GMT";
 

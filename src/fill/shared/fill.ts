@@ -1,6 +1,6 @@
 import type { Target } from "../../route/target.ts";
 import type { StoredObject } from "../../store/stored-object.ts";
-import type { UpstreamFailure } from "../../upstream/upstream.ts";
+import type { AbsentStatus, UpstreamFailure } from "../../upstream/upstream.ts";
 import { createSignal, type Signal } from "./signal.ts";
 
 /** No client gets these last bytes of an object before the verdict: without them it knows that it does not have the file. */
@@ -54,7 +54,7 @@ export interface Fill {
 
 export type FillEnd =
   | UpstreamFailure
-  | { readonly kind: "absent"; readonly status: 404 | 410 }
+  | { readonly kind: "absent"; readonly status: AbsentStatus }
   | { readonly kind: "unsatisfiable"; readonly size: number | undefined }
   /** Another isolate stored it in the meantime: look at the store again. */
   | { readonly kind: "stored" }

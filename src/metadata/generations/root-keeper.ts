@@ -109,6 +109,10 @@ export function createRootKeeper(deps: KeeperDependencies, place: RepositoryPlac
         const trial = await tryRoot({ ...deps, place, held }, { avoid, isLost, takesMismatch, patienceUntil });
         if (trial.kind === "confirmed" || trial.kind === "adopted") return settle(trial);
         if (trial.kind === "absent") {
+          if (trial.status === 403 && held.generation !== null) {
+            setbacks.push({ kind: "failed", reason: `the upstreams answer 403 for ${place.root}` });
+            break;
+          }
           const isLastWord = held.generation === null || isBelieved(now(), held.standing.doubtSince);
           if (isLastWord) return setbacks.length === 0 ? drop(trial) : noteTrouble(setbacks, avoid.length);
           setbacks.push({ kind: "doubt", reason: `no upstream has ${place.root} any more` });

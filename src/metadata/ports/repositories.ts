@@ -1,6 +1,6 @@
 import type { Target } from "../../route/target.ts";
 import type { StoredObject } from "../../store/stored-object.ts";
-import type { UpstreamFailure } from "../../upstream/upstream.ts";
+import type { AbsentStatus, UpstreamFailure } from "../../upstream/upstream.ts";
 import type { Expected } from "../../verify/expectation.ts";
 
 /** How a repository answers for one of its files. */
@@ -21,7 +21,7 @@ export type Resolution =
       readonly detail?: string;
     }
   /** An upstream said that there is no such file, or the generation has none. */
-  | { readonly kind: "absent"; readonly status: 404 | 410 }
+  | { readonly kind: "absent"; readonly status: AbsentStatus }
   /** No generation covers the path: it is fetched and revalidated by itself, and verified by what `expected` says of it. */
   | { readonly kind: "opaque" }
   /** No upstream gave a usable answer and no generation is held, or the upstream is half-way through a sync, or the repository cannot be asked. */

@@ -1,7 +1,7 @@
 import { formatCacheStatus } from "../../http/cache-status.ts";
 import { formatUnsatisfiedRange } from "../../http/content-range.ts";
 import type { Target } from "../../route/target.ts";
-import type { UpstreamFailure } from "../../upstream/upstream.ts";
+import type { AbsentStatus, UpstreamFailure } from "../../upstream/upstream.ts";
 
 /** A refusal as text. It always has a body: apt does not retry a 502 without one. */
 export function refuse(status: number, detail: string, headers: Readonly<Record<string, string>> = {}): Response {
@@ -23,9 +23,10 @@ export function refuseFailure({ status, detail, retryAfterSeconds }: UpstreamFai
   });
 }
 
-/** Names the path as the upstream was asked for it: without the mirror's name. */
-export function refuseAbsent(status: 404 | 410, { path, query }: Pick<Target, "path" | "query">): Response {
-  return refuse(status, `The upstream has no /${path}${query}`, {
+/** Names the path as the upstream was asked for it: without the mirror's name. A 403 goes out as it is: a client that asks directly gets the same. */
+export function refuseAbsent(status: AbsentStatus, { path, query }: Pick<Target, "path" | "query">): Response {
+  const what = status === 403 ? "does not give out" : "has no";
+  return refuse(status, `The upstream ${what} /${path}${query}`, {
     "Cache-Status": formatCacheStatus({ kind: "forwarded", reason: "miss", status }),
   });
 }

@@ -176,16 +176,25 @@ describe("the next upstream is asked", () => {
     expect(asked[0]!.signal.aborted).toBe(true);
   });
 
-  test("not after 404 of anything else: the first answer counts", async () => {
-    const { open, asked } = bench({ [A]: reply(404), [B]: whole });
-    expect(await open([A, B], { class: "root" })).toEqual({ kind: "absent", status: 404 });
-    expect(asked).toHaveLength(1);
+  test.each([
+    ["root", 404],
+    ["member", 410],
+    ["volatile", 403],
+    ["pass", 401],
+  ] as const)("after %s is answered by %d", async (pathClass, status) => {
+    const { open } = bench({ [A]: reply(status), [B]: whole });
+    expect(await open([A, B], { class: pathClass })).toMatchObject({ kind: "body", representation: { upstream: B } });
   });
 
-  test("but no more than three a request", async () => {
+  test("until three have failed", async () => {
     const { open, asked } = bench({ "http://": reply(500) });
     expect(await open([A, B, C, D])).toMatchObject({ kind: "failure", status: 502 });
     expect(asked).toHaveLength(3);
+  });
+
+  test("down to the last one, where the others have no such file", async () => {
+    const { open } = bench({ [A]: reply(404), [B]: reply(404), [C]: reply(404), [D]: whole });
+    expect(await open([A, B, C, D])).toMatchObject({ kind: "body", representation: { upstream: D } });
   });
 
   test("first, where the caller avoids one; not where it is the only one", async () => {
@@ -241,6 +250,87 @@ describe("when no upstream has an answer, the client gets", () => {
     const answer = await bench({ [A]: hidden }).open([A], { path: "", query: "?a=1" });
     const why = "could not be reached (its name could not be looked up, or the connection failed)";
     expect(answer).toHaveProperty("detail", `Cannot fetch /?a=1: ${A} ${why}`);
+  });
+});
+
+describe("that there is no such file", () => {
+  const MINUTE_MS = 60_000;
+  const small = (): Response => new Response(null, { status: 200, headers: { "content-length": "0" } });
+
+  /** Both upstreams have answered before. */
+  async function known(replies: Parameters<typeof bench>[0]) {
+    const made = bench({ [`${A}/known`]: small, [`${B}/known`]: small, ...replies });
+    for (const upstream of [A, B]) await readAll(sourceOf(await made.open([upstream], { path: "known" })));
+    return made;
+  }
+
+  test("is 403 where no upstream says more than that, except of a package", async () => {
+    expect(await bench({ "http://": reply(403) }).open([A, B], { class: "root" })).toEqual({ kind: "absent", status: 403 });
+    expect(await bench({ "http://": reply(401) }).open([A], { class: "volatile" })).toEqual({ kind: "absent", status: 403 });
+    expect(await bench({ "http://": reply(403) }).open([A], { class: "hashed" })).toMatchObject({ kind: "failure", status: 502 });
+  });
+
+  test("is 404 where one says so, and not sure where another says 403", async () => {
+    const { open } = bench({ [A]: reply(403), [B]: reply(404) });
+    expect(await open([A, B], { class: "volatile" })).toEqual({ kind: "absent", status: 404, unsure: [A] });
+  });
+
+  test("is the preferred upstream's word, where a client that asks it directly gets the same, though a second one has never answered", async () => {
+    const { open } = bench({ [A]: reply(404), [B]: lost });
+    expect(await open([A, B], { class: "root" })).toEqual({ kind: "absent", status: 404, unsure: [B] });
+  });
+
+  test("is not said while a second upstream, which answered before, is down for less than a minute", async () => {
+    const { open, clock } = await known({ [A]: reply(404), [B]: lost });
+    expect(await open([A, B], { class: "volatile" })).toMatchObject({ kind: "failure", status: 502 });
+    clock.now += MINUTE_MS;
+    expect(await open([A, B], { class: "volatile" })).toEqual({ kind: "absent", status: 404, unsure: [B] });
+  });
+
+  test("is not said by the second while the preferred one is down for less than a minute", async () => {
+    const { open, clock } = bench({ [A]: lost, [B]: reply(404) });
+    expect(await open([A, B], { class: "volatile" })).toMatchObject({ kind: "failure", status: 502 });
+    clock.now += MINUTE_MS;
+    expect(await open([A, B], { class: "volatile" })).toEqual({ kind: "absent", status: 404, unsure: [A] });
+  });
+
+  test("is said of a package only once the one that is down has been so for ten minutes", async () => {
+    const { open, clock } = bench({ [A]: reply(404), [B]: lost });
+    await open([A, B]);
+    clock.now += 9 * MINUTE_MS;
+    expect(await open([A, B])).toMatchObject({ kind: "failure", status: 502 });
+    clock.now += MINUTE_MS;
+    expect(await open([A, B])).toEqual({ kind: "absent", status: 404, unsure: [B] });
+  });
+
+  test("is said though a second upstream answers 500, or refuses the path, for ever: it can be reached", async () => {
+    for (const status of [500, 400]) {
+      const { open } = await known({ [A]: reply(404), [B]: reply(status) });
+      expect(await open([A, B], { class: "volatile" })).toEqual({ kind: "absent", status: 404, unsure: [B] });
+    }
+  });
+
+  test("does not wait again for one that is known to be down for long", async () => {
+    const { open, asked, clock } = bench({ [A]: reply(404), [B]: lost });
+    for (let request = 0; request < 3; request++) await open([A, B], { class: "root" });
+    clock.now += MINUTE_MS;
+    // The request that probes it.
+    await open([A, B], { class: "root" });
+    asked.length = 0;
+    await open([A, B], { class: "root" });
+    expect(asked.map(({ url }) => new URL(url).host)).toEqual(["a.example"]);
+  });
+
+  test("counts one that asks to wait, for a minute", async () => {
+    const { open, clock } = await known({ [A]: reply(404), [B]: reply(503, { "retry-after": "600" }) });
+    expect(await open([A, B], { class: "volatile" })).toMatchObject({ kind: "failure" });
+    clock.now += MINUTE_MS;
+    expect(await open([A, B], { class: "volatile" })).toEqual({ kind: "absent", status: 404, unsure: [B] });
+  });
+
+  test("is asked twice of one that lost the connection just now", async () => {
+    const { open } = await known({ [A]: reply(404), [B]: [lost, whole] });
+    expect(await open([A, B], { class: "volatile" })).toMatchObject({ kind: "body", representation: { upstream: B } });
   });
 });
 
