@@ -1,6 +1,5 @@
 import type { Mirror } from "../../config/config.ts";
 import type { RepositoryPlace } from "../../route/place.ts";
-import { isBelieved } from "./judge-root.ts";
 import { type FetchedFile, fetchFile, type FileFetcher, isLabelledHtml } from "./fetch-file.ts";
 import type { StoredFile } from "../members/generation.ts";
 import type { HeldGeneration } from "./held-generation.ts";
@@ -24,18 +23,25 @@ export interface CompanionDependencies extends FileFetcher {
   readonly held: HeldGeneration;
 }
 
+/** What is taken as the upstream has it, since it has held the generation back for long enough (root-keeper.ts decides). */
+export interface Takes {
+  /** A companion that belongs to another version of the root, or could not be fetched. */
+  readonly mismatched: boolean;
+  /** A root without a companion that the held generation has. */
+  readonly unsigned: boolean;
+}
+
 /**
  * Fetches the companions of a root into the store, from the upstream that gave the root, and checks that they belong to it. A companion that the
- * upstream does not have is left out, unless the held generation has it. `takesMismatch`: one that belongs to another version of the root is taken.
- * Throws StoreError.
+ * upstream does not have is left out, unless the held generation has it. Throws StoreError.
  */
 export async function gatherCompanions(
   deps: CompanionDependencies,
   root: FetchedFile,
   parsed: ParsedRoot | null,
-  takesMismatch: boolean,
+  takes: Takes,
 ): Promise<Companions> {
-  const { held, mirror, now, place } = deps;
+  const { held, mirror, place } = deps;
   const avoid = mirror.upstreams.map(({ url }) => url).filter((url) => url !== root.representation.upstream);
   const documents = new Map([[root.file.path, root.bytes]]);
   const files: StoredFile[] = [];
@@ -46,11 +52,11 @@ export async function gatherCompanions(
     if (answer.kind === "failure") return { kind: "half-way", reason: answer.detail };
     if (answer.kind !== "fetched" || isLabelledHtml(answer)) {
       const isHeld = held.generation?.companions.some((file) => file.path === path) === true;
-      if (!isHeld || isBelieved(now(), held.standing.doubtSince)) continue;
+      if (!isHeld || takes.unsigned) continue;
       return { kind: "doubt", reason: `${path} is gone` };
     }
     const reason = await findMismatch(path, answer, documents, parsed);
-    if (reason !== null && !takesMismatch && !isBelieved(now(), held.standing.doubtSince)) return { kind: "mismatch", reason };
+    if (reason !== null && !takes.mismatched) return { kind: "mismatch", reason };
     mismatch ??= reason;
     documents.set(path, answer.bytes);
     files.push(answer.file);

@@ -109,7 +109,9 @@ async function adopt(
   }
   const parsed = candidate?.kind === "parsed" ? candidate.root : null;
 
-  const companions = await gatherCompanions(deps, fetched, parsed, takesMismatch);
+  const isDoubtOver = isBelieved(now(), doubtSince);
+  const takes = { mismatched: takesMismatch || isDoubtOver, unsigned: isDoubtOver };
+  const companions = await gatherCompanions(deps, fetched, parsed, takes);
   if (companions.kind !== "whole") return companions;
   const { files, mismatch } = companions;
   if (mismatch !== null) log("warn", `${mirror.name}: published ${place.root} as the upstream has it: ${mismatch}`);
