@@ -111,13 +111,22 @@ export function createUpstreams(deps: UpstreamsDependencies) {
           status ??= result.status;
           continue;
         case "forbidden":
-          if (isImmutable(request.class)) break;
-          forbidden.push(upstream);
-          continue;
+          if (!isImmutable(request.class)) {
+            forbidden.push(upstream);
+            continue;
+          }
+          faults.push({ ...result, upstream: upstream.url });
+          break;
         case "differs":
           isChanged = true;
+          break;
+        case "busy":
+        case "refused":
+        case "wrong":
+        case "timeout":
+        case "connection":
+          faults.push({ ...result, upstream: upstream.url });
       }
-      if (result.kind !== "differs") faults.push({ ...result, upstream: upstream.url });
       onEvent({ kind: "fault", upstream: upstream.url, path: request.path, detail: result.detail });
     }
     if (isChanged) return { kind: "changed" };
