@@ -100,6 +100,11 @@ export interface ByteSource {
   /** Closes the connection. May be called at any time, also during a `read` and more than once; `reason` goes into the failure's detail. */
   cancel(reason?: string): void;
   /**
+   * After the end: whether it was seen to be the end of the body. False where the body ended with the connection, as one that was cut off does too
+   * (RFC 9112 §6.3). Absent: it was.
+   */
+  isEndProven?(): boolean;
+  /**
    * The body as the platform's own stream, which the caller must read or cancel: the source neither resumes it nor watches its pace any more. Null
    * once `read` was called or the body has ended. Absent where the source has no such stream.
    */
