@@ -1,6 +1,7 @@
 import type { PathClass } from "../../config/config.ts";
 import type { Target } from "../../route/target.ts";
 import type { Verified } from "../../store/stored-object.ts";
+import { createApkDigest } from "../../verify/apk.ts";
 import { createVerifier } from "../../verify/create-verifier.ts";
 import type { CreateDigest } from "../../verify/digest-ranges.ts";
 import { APK_CONTROL_SHA1, toHex, type Expected, type Known } from "../../verify/expectation.ts";
@@ -38,10 +39,10 @@ export function createCheck({ target, contentType, contentLength, expected, deep
   const algorithms = new Set(named?.map(({ algorithm }) => algorithm));
   // An index that lands later is compared with it.
   if (deep || expected.kind === "building") algorithms.add("sha256");
-  const running = [...algorithms].map((algorithm) => {
-    if (algorithm === APK_CONTROL_SHA1) throw new Error(`No table names a file by its ${algorithm} yet`);
-    return { algorithm, digest: createDigest(WEBCRYPTO_NAME[algorithm]) };
-  });
+  const running = [...algorithms].map((algorithm) => ({
+    algorithm,
+    digest: algorithm === APK_CONTROL_SHA1 ? createApkDigest(createDigest) : createDigest(WEBCRYPTO_NAME[algorithm]),
+  }));
   /** The first bytes, until there are enough to recognise an HTML page. */
   const head = new Uint8Array(isPackage ? HTML_SNIFF_BYTES : 0);
   let html: string | null = null;

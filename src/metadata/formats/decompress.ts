@@ -1,7 +1,7 @@
 // workerd has zstd in node:zlib alone (nodejs_compat): its DecompressionStream takes gzip and deflate.
 import { createZstdDecompress } from "node:zlib";
 import { ZSTD_MAGIC } from "../../verify/zstd.ts";
-import { concatBytes } from "./concat-bytes.ts";
+import { concatBytes } from "../../verify/concat-bytes.ts";
 import { MalformedError } from "./parsed-root.ts";
 
 const MAGIC_BYTES = 4;

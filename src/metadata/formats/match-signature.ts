@@ -1,4 +1,4 @@
-import { concatBytes } from "./concat-bytes.ts";
+import { concatBytes } from "../../verify/concat-bytes.ts";
 
 /**
  * Whether an OpenPGP signature was made over these bytes, as far as can be seen without keys: a signature packet carries the first two bytes of the

@@ -10,7 +10,7 @@ import {
   type Upstreams,
 } from "../../upstream/upstream.ts";
 import { toHex } from "../../verify/expectation.ts";
-import { concatBytes } from "../formats/concat-bytes.ts";
+import { concatBytes } from "../../verify/concat-bytes.ts";
 import type { StoredFile } from "../members/generation.ts";
 
 /** Roots that are parsed, and signatures, are held whole in memory. Debian sid's InRelease has 400 KB. */

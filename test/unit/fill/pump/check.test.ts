@@ -5,6 +5,7 @@ import { createCheck, type Check, type CheckOptions } from "../../../../src/fill
 import type { CreateDigest } from "../../../../src/verify/digest-ranges.ts";
 import type { Known } from "../../../../src/verify/expectation.ts";
 import { HTML_SNIFF_BYTES } from "../../../../src/verify/html.ts";
+import { makeApk } from "../../../support/apk-package.ts";
 import { craftRpm } from "../../../support/crafted-rpm.ts";
 import { makeNoise } from "../../../support/fixture.ts";
 import { makeDeb } from "../../../support/large-files.ts";
@@ -59,6 +60,26 @@ describe("the check of a body", () => {
     expect(check.declared().kind).toBe("pending");
     await check.feed(makeNoise("tar", 200_000));
     expect(check.declared().kind).toBe("unknown");
+  });
+
+  it("compares an apk with what the index says of its control segment, and refuses one with a flipped byte", async () => {
+    const { bytes, control } = await makeApk("content");
+    const expectations = [{ algorithm: "apk-control-sha1", digest: control, size: bytes.length, source: "index" }] as const;
+    const options: CheckOptions = {
+      ...OPTIONS,
+      target: { path: "x86_64/a-1-r0.apk", class: "package" },
+      expected: { kind: "known", expectations },
+    };
+    const good = createCheck(options);
+    await feed(good, bytes, [100, 300]);
+    expect(await good.finish()).toMatchObject({ ok: true, verified: "digest", sha256: sha256Of(bytes) });
+    const bad = createCheck(options);
+    await feed(
+      bad,
+      bytes.map((byte, at) => (at === bytes.length - 20 ? byte ^ 1 : byte)),
+      [100, 300],
+    );
+    expect(await bad.finish()).toMatchObject({ ok: false });
   });
 
   it("takes a page for what it is where pages are expected", async () => {
