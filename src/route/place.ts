@@ -13,7 +13,8 @@ export interface Place {
   readonly repository: RepositoryPlace | null;
 }
 
-export type RepositoryKind = "rpm-md" | "deb" | "pacman" | "apk";
+/** `pair`: a file that stands alone and what signs it, of no package manager's format (checksums, ostree's `summary`). */
+export type RepositoryKind = "rpm-md" | "deb" | "pacman" | "apk" | "pair";
 
 /** Where a metadata path stands: in which repository, under which root, in what role. */
 export interface RepositoryPlace {
@@ -26,6 +27,11 @@ export interface RepositoryPlace {
    */
   readonly root: string;
   readonly role: "root" | "companion" | "member" | "hashed";
+  /**
+   * Set where an index stands in for a root, since there is no Release: the path of the one of its forms (`Packages`, `Packages.gz`, …) that was asked for
+   * first. `root` is then the path without compression. Never set by `placeOf`: the repository learns it from the upstreams.
+   */
+  readonly form?: string;
   /** The digest that the path itself carries (`hashed`). */
   readonly digest?: NamedDigest;
 }
@@ -43,6 +49,8 @@ type Role = RepositoryPlace["role"];
 
 /** What signs a root, or is the key of what signs it. */
 const SIGNATURE_END = /\.(?:asc|gpg|key|sig)$/;
+/** What signs any other file. */
+const DETACHED_END = /\.(?:asc|gpg|sig|sign|minisig)$/;
 const REPODATA_FOLDER = /^(?:(.*)\/)?repodata$/;
 /** A name is taken for a digest only in `repodata/` and `by-hash/`: elsewhere it may be a commit. */
 const HASHED_NAME = /^([0-9a-f]+)-./;
@@ -52,10 +60,16 @@ const SUITE_FOLDER = /^(?:(.*?)\/)?dists\/([^/]+)/;
 /** Some of these names mean an index only in a suite's folder. */
 const APT_INDEX =
   /(?:^|\/)(?:(?:Packages|Sources|Contents|Translation)(?:-[^/.]+)?|dists\/.+\/(?:Index|Components-[^/.]+\.yml|Commands-[^/.]+|icons-[^/.]+\.tar))(?:\.(?:gz|bz2|xz|lzma|lz4|zst))?$/;
+/** opkg's `Packages.sig`, and what signs an index of a repository without a Release. */
+const INDEX_SIGNATURE = /(?:^|\/)(?:Packages|Sources)(?:\.(?:gz|bz2|xz|lzma|lz4|zst))?\.(?:asc|gpg|sig|sign|minisig)$/;
 /** Beside one architecture's Packages: the suite's Release names it, so that it is no root. */
 const ARCHITECTURE_RELEASE = /(?:^|\/)dists\/.+\/(?:binary-[^/]+|source)\/(?:InRelease|Release)(?:\.(?:asc|gpg|key|sig))?$/;
 /** `core.db.tar.sig` signs `core.db.tar`: `sig` is no compression. */
 const PACMAN_DATABASE = /.\.(?:db|files)(?:\.tar(?:\.(?!(?:asc|gpg|key|sig)$)[a-z0-9]+)?)?$/;
+
+/** Short files that name the others of their folder, and that clients check by a signature beside them: checksums, ostree's `summary`. */
+const SIGNED_LIST =
+  /^(?:summary|(?:.*[-_.])?(?:MD5|SHA1|SHA224|SHA256|SHA384|SHA512|B2|BLAKE2)SUMS?(?:\.txt)?|(?:.*-)?CHECKSUMS?(?:\.txt)?)$/i;
 
 /** A whole word of a name or folder: not `concurrent`, not `libcurrent1_1.deb`. */
 const MOVING_WORD = /(?:^|[/._~+-])(?:latest|current)(?:$|[/._~+-])/i;
@@ -93,6 +107,8 @@ const ROWS: readonly {
   { rule: "pacman-database", class: "root", test: (parts) => standingAlone("pacman", PACMAN_DATABASE, parts) },
   { rule: "apkindex", class: "root", test: (parts) => standingAlone("apk", /^APKINDEX\.tar\.gz$/, parts) },
   { rule: "apt-index", class: "member", test: ({ path, folder }) => APT_INDEX.test(path) && inDeb(folder, "member") },
+  { rule: "apt-index-signature", class: "member", test: ({ path, folder }) => INDEX_SIGNATURE.test(path) && inDeb(folder, "member") },
+  { rule: "signed-list", class: "root", test: (parts) => standingAlone("pair", SIGNED_LIST, parts, DETACHED_END) },
 
   { rule: "moving-name", class: "volatile", test: ({ path }) => MOVING_WORD.test(path) },
   { rule: "moving-folder", class: "volatile", test: ({ path }) => MOVING_FOLDER.test(path) || RELEASE_LINK.test(path) },
@@ -156,10 +172,10 @@ function inByHash({ folder, name }: Parts): RepositoryPlace | null {
 }
 
 /** A database that is its own root, and its detached signature. */
-function standingAlone(kind: RepositoryKind, file: RegExp, { path, folder, name }: Parts): RepositoryPlace | null {
+function standingAlone(kind: RepositoryKind, file: RegExp, { path, folder, name }: Parts, end = SIGNATURE_END): RepositoryPlace | null {
   if (file.test(name)) return { kind, base: folder, root: path, role: "root" };
-  const signed = name.replace(SIGNATURE_END, "");
-  return signed !== name && file.test(signed) ? { kind, base: folder, root: path.replace(SIGNATURE_END, ""), role: "companion" } : null;
+  const signed = name.replace(end, "");
+  return signed !== name && file.test(signed) ? { kind, base: folder, root: path.replace(end, ""), role: "companion" } : null;
 }
 
 /** A detached signature lives as long as what it signs. */

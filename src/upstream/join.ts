@@ -36,8 +36,7 @@ type BodyResult = Extract<ExchangeResult, { kind: "body" }>;
 export async function joinAt(offset: number, request: ExchangeRequest, version: Version, ask: Exchange): Promise<Joined> {
   const { trustedTag, representation } = version;
   if (trustedTag === undefined && version.known !== null) return proveAt(offset, request, version, ask);
-  const knownSize = representation.size;
-  const result = await ask({ ...request, range: rangeFrom(offset, request.range?.last), ifRange: trustedTag, knownSize });
+  const result = await ask({ ...request, range: rangeFrom(offset, request.range?.last), ifRange: trustedTag });
   if (result.kind !== "body") return checkRefusal(result, representation);
   const isTrusted = version.known === null || isSameTag(result.representation.etag, trustedTag);
   // Where the first upstream stated no size, only the tag proves that the sizes are equal.
@@ -64,8 +63,7 @@ async function proveAt(offset: number, request: ExchangeRequest, version: Versio
     return { kind: "differs", detail: "cannot be compared: neither memory nor the store has bytes of this version" };
 
   const start = offset <= COMPARED_HEAD_BYTES + COMPARED_TAIL_BYTES ? 0 : offset - COMPARED_TAIL_BYTES;
-  const knownSize = representation.size;
-  const body = await ask({ ...request, range: rangeFrom(start, request.range?.last), ifRange: undefined, knownSize });
+  const body = await ask({ ...request, range: rangeFrom(start, request.range?.last), ifRange: undefined });
   if (body.kind !== "body") return checkRefusal(body, representation);
   if (!haveSameSize(body.representation, representation)) return closeAsDifferent(body, "has another size");
   if (!isComplete && !haveSameDate(body.representation, representation))
@@ -84,7 +82,7 @@ async function proveAt(offset: number, request: ExchangeRequest, version: Versio
 
 /** Fetches the head by itself, where the body to continue with does not contain it. Undefined: it is equal. */
 async function compareHead(request: ExchangeRequest, of: Representation, head: Region, ask: Exchange): Promise<Joined | undefined> {
-  const result = await ask({ ...request, range: { first: 0, last: head.bytes.length - 1 }, ifRange: undefined, knownSize: of.size });
+  const result = await ask({ ...request, range: { first: 0, last: head.bytes.length - 1 }, ifRange: undefined });
   if (result.kind !== "body") return checkRefusal(result, of);
   const { representation } = result;
   if (

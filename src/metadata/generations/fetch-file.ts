@@ -9,8 +9,10 @@ import {
   type UpstreamRequest,
   type Upstreams,
 } from "../../upstream/upstream.ts";
+import { identityBody } from "../../upstream/identity-body.ts";
 import { toHex } from "../../verify/expectation.ts";
 import { concatBytes } from "../../verify/concat-bytes.ts";
+import { HTML_SNIFF_BYTES, isHtmlBody } from "../../verify/html.ts";
 import type { StoredFile } from "../members/generation.ts";
 
 /** Roots that are parsed, and signatures, are held whole in memory. Debian sid's InRelease has 400 KB. */
@@ -33,8 +35,8 @@ export interface FetchedFile {
 export type FetchFileAnswer =
   | FetchedFile
   | Extract<UpstreamAnswer, { kind: "not-modified" | "absent" | "failure" }>
-  /** Longer than the limit, or encoded: no generation can hold it. `upstream`: the configured URL of the one that sent it. */
-  | { readonly kind: "unfit"; readonly reason: string; readonly upstream: string };
+  /** Longer than the limit, or (`isPage`) an HTML page: no generation can hold it. `upstream`: the configured URL of the one that sent it. */
+  | { readonly kind: "unfit"; readonly reason: string; readonly upstream: string; readonly isPage: boolean };
 
 export interface FileFetcher {
   readonly upstreams: Upstreams;
@@ -54,15 +56,19 @@ export async function fetchFile(fetcher: FileFetcher, request: FetchFileRequest)
   if (answer.kind === "not-modified" || answer.kind === "absent" || answer.kind === "failure") return answer;
   if (answer.kind !== "body")
     return { kind: "failure", status: 502, detail: `Cannot fetch ${path}: the answer to a plain GET was "${answer.kind}"` };
-  const { representation, source } = answer;
-  const unfit = (reason: string): FetchFileAnswer => ({ kind: "unfit", reason: `${path} ${reason}`, upstream: representation.upstream });
-  if (representation.contentEncoding !== undefined) {
-    source.cancel("encoded");
-    return unfit(`came encoded (${representation.contentEncoding}) though identity was asked for`);
-  }
+  const { representation } = answer;
+  const unfit = (reason: string, isPage = false): FetchFileAnswer => {
+    return { kind: "unfit", reason: `${path} ${reason}`, upstream: representation.upstream, isPage };
+  };
   const wholeLimit = Math.min(sliceBytes, MAX_WHOLE_BYTES);
+  let { source } = answer;
+  let size: number | undefined;
   try {
+    // Some CDNs encode although identity was asked for, and some servers only say so: no client must get other bytes than the file's own.
+    ({ source, size } = await identityBody(source, { path, representation }));
     const start = await readUpTo(source, wholeLimit + 1);
+    // Some servers answer 200 with a page that says "not found". The body decides: others send their signatures as `text/html`.
+    if (isHtmlBody(start.subarray(0, HTML_SNIFF_BYTES), representation.contentType)) return unfit("is malformed: it is HTML", true);
     if (start.length <= wholeLimit) {
       const sha256 = toHex(new Uint8Array(await crypto.subtle.digest("SHA-256", start)));
       const key = contentKey(mirror, { algorithm: "sha256", digest: sha256 });
@@ -80,7 +86,7 @@ export async function fetchFile(fetcher: FileFetcher, request: FetchFileRequest)
 
   /** Stores the object; `bytes: null`: its slices are stored already. */
   async function put(key: string, facts: Facts, bytes: Uint8Array | null): Promise<FetchedFile> {
-    const verified = representation.size === facts.size ? "length" : "none";
+    const verified = size === facts.size ? "length" : "none";
     const object = describeObject(representation, { ...facts, storedAt: now(), verified });
     await store.put(key, object, bytes ?? new Uint8Array());
     return { kind: "fetched", representation, bytes, file: { path, key, object } };
@@ -88,11 +94,6 @@ export async function fetchFile(fetcher: FileFetcher, request: FetchFileRequest)
 }
 
 type Facts = Pick<StoredObject, "version" | "size" | "sliceBytes" | "sha256">;
-
-/** Whether the upstream calls the file HTML, which no root or companion is: some servers answer 200 with a page that says "not found". */
-export function isLabelledHtml({ representation }: FetchedFile): boolean {
-  return representation.contentType?.toLowerCase().startsWith("text/html") === true;
-}
 
 /** Null where the file is longer than `limit` bytes. */
 async function storeSlices(

@@ -1,26 +1,29 @@
 import type { Mirror } from "../../config/config.ts";
 import type { RepositoryPlace } from "../../route/place.ts";
-import { type FetchedFile, fetchFile, type FileFetcher, isLabelledHtml } from "./fetch-file.ts";
+import { type FetchedFile, fetchFile, type FetchFileAnswer, type FileFetcher } from "./fetch-file.ts";
 import type { StoredFile } from "../members/generation.ts";
 import type { HeldGeneration } from "./held-generation.ts";
 import { matchSignature } from "../formats/match-signature.ts";
-import { parseRelease } from "../formats/parse-release.ts";
 import type { ParsedRoot } from "../formats/parsed-root.ts";
-import { companionFiles } from "./root-files.ts";
-
-/** Ends the name of a detached signature; it signs the file of the same name without this end. */
-const SIGNATURE_END = /\.(asc|gpg|sig)$/;
+import { type Document, findMismatch } from "./match-companion.ts";
+import { companionFiles, isInRelease, isNeededSignature, likelyCompanions, signedFile } from "./root-files.ts";
 
 export type Companions =
   /** `mismatch`: why a companion does not belong to the root, where it was taken all the same; null: all belong to it. */
   | { readonly kind: "whole"; readonly files: readonly StoredFile[]; readonly mismatch: string | null }
-  /** A companion of the held generation is gone (`doubt`), belongs to another version (`mismatch`) or could not be fetched (`half-way`). */
+  /** A signature of the held generation is gone (`doubt`), belongs to another version (`mismatch`) or could not be fetched (`half-way`). */
   | { readonly kind: "doubt" | "mismatch" | "half-way"; readonly reason: string };
 
-export interface CompanionDependencies extends FileFetcher {
+export interface CompanionFetcher extends FileFetcher {
   readonly mirror: Mirror;
   readonly place: RepositoryPlace;
+  readonly limits: { readonly prefetchBytes: number };
+}
+
+export interface CompanionDependencies extends CompanionFetcher {
   readonly held: HeldGeneration;
+  /** The upstreams have said that there is no such companion. */
+  readonly onAbsent: (path: string) => void;
 }
 
 /** What is taken as the upstream has it, since it has held the generation back for long enough (root-keeper.ts decides). */
@@ -32,8 +35,9 @@ export interface Takes {
 }
 
 /**
- * Fetches the companions of a root into the store, from the upstream that gave the root, and checks that they belong to it. A companion that the
- * upstream does not have is left out, unless the held generation has it. Throws StoreError.
+ * Fetches the companions of a new root into the store and checks that they belong to it: the likely ones, and those that the held generation has. One that
+ * cannot be had, or belongs beside an InRelease to another version, is left out: clients may do without it, and late-companions.ts asks again when one
+ * asks for it. Only a signature that clients verify, and that was there, holds a root back. Throws StoreError.
  */
 export async function gatherCompanions(
   deps: CompanionDependencies,
@@ -41,42 +45,56 @@ export async function gatherCompanions(
   parsed: ParsedRoot | null,
   takes: Takes,
 ): Promise<Companions> {
-  const { held, mirror, place } = deps;
-  const avoid = mirror.upstreams.map(({ url }) => url).filter((url) => url !== root.representation.upstream);
-  const documents = new Map([[root.file.path, root.bytes]]);
+  const { held, place } = deps;
+  const rootFile = root.file.path;
+  const content = new Map<string, Uint8Array | null>([[rootFile, root.bytes]]);
+  const document: Document = async (path) => content.get(path) ?? null;
+  const before = new Set(held.generation?.companions.map(({ path }) => path));
+  const likely = likelyCompanions(place, rootFile);
   const files: StoredFile[] = [];
   let mismatch: string | null = null;
-  // In order: Release before the Release.gpg that signs it.
-  for (const path of companionFiles(place.kind, root.file.path)) {
-    const answer = await fetchFile(deps, { mirror, path, avoid });
-    if (answer.kind === "failure") return { kind: "half-way", reason: answer.detail };
-    if (answer.kind !== "fetched" || isLabelledHtml(answer)) {
-      const isHeld = held.generation?.companions.some((file) => file.path === path) === true;
-      if (!isHeld || takes.unsigned) continue;
-      return { kind: "doubt", reason: `${path} is gone` };
+  // In order: what is signed before its signature.
+  for (const path of companionFiles(place, rootFile)) {
+    if (!likely.includes(path) && !before.has(path)) continue;
+    const answer = await fetchCompanion(deps, { path, upstream: root.representation.upstream, document });
+    if (answer.kind !== "fetched") {
+      if (answer.kind === "absent") deps.onAbsent(path);
+      if (!before.has(path) || !isNeededSignature(place, rootFile, path)) continue;
+      if (answer.kind === "failure" && !takes.mismatched) return { kind: "half-way", reason: answer.detail };
+      if (answer.kind !== "failure" && !takes.unsigned) return { kind: "doubt", reason: `${path} is gone` };
+      continue;
     }
-    const reason = await findMismatch(path, answer, documents, parsed);
+    const reason = await findMismatch(answer.file.path, answer.bytes, document, parsed);
+    if (reason !== null && isInRelease(rootFile)) continue;
     if (reason !== null && !takes.mismatched) return { kind: "mismatch", reason };
     mismatch ??= reason;
-    documents.set(path, answer.bytes);
+    content.set(path, answer.bytes);
     files.push(answer.file);
   }
   return { kind: "whole", files, mismatch };
 }
 
-/** Why a companion belongs to another version of the root; null: it belongs to this one, or that cannot be seen without keys. */
-async function findMismatch(
-  path: string,
-  companion: FetchedFile,
-  documents: ReadonlyMap<string, Uint8Array | null>,
-  parsed: ParsedRoot | null,
-): Promise<string | null> {
-  const bytes = companion.bytes ?? new Uint8Array();
-  const document = SIGNATURE_END.test(path) ? documents.get(path.replace(SIGNATURE_END, "")) : undefined;
-  if (document !== undefined && document !== null) {
-    return (await matchSignature(document, bytes)) === "differs" ? `${path} signs another version of its file` : null;
-  }
-  if (!path.endsWith("Release")) return null;
-  const twin = await parseRelease(bytes, "");
-  return twin.kind === "parsed" && twin.root.timestamp === parsed?.timestamp ? null : `${path} is of another date than InRelease`;
+interface CompanionRequest {
+  readonly path: string;
+  /** Configured URL of the upstream that gave the root. */
+  readonly upstream: string;
+  readonly document: Document;
+}
+
+/**
+ * Fetches a companion of a root from the root's upstream. A signature that is not there is taken from another one, if it certainly belongs to the root: an
+ * upstream may lack files that others have, and of anything else nothing shows which version it belongs to.
+ */
+export async function fetchCompanion(deps: CompanionFetcher, { path, upstream, document }: CompanionRequest): Promise<FetchFileAnswer> {
+  const { mirror, limits, place } = deps;
+  const urls = mirror.upstreams.map(({ url }) => url);
+  const others = urls.filter((url) => url !== upstream);
+  const slicedUpTo = place.form === undefined ? undefined : limits.prefetchBytes;
+  const own = await fetchFile(deps, { mirror, path, avoid: others, slicedUpTo });
+  const signed = signedFile(path);
+  if (own.kind === "fetched" || others.length === 0 || others.length === urls.length || signed === null) return own;
+  const elsewhere = await fetchFile(deps, { mirror, path, avoid: [upstream] });
+  const content = elsewhere.kind === "fetched" && elsewhere.bytes !== null ? await document(signed) : null;
+  if (elsewhere.kind !== "fetched" || elsewhere.bytes === null || content === null) return own;
+  return (await matchSignature(content, elsewhere.bytes)) === "matches" ? elsewhere : own;
 }

@@ -1,5 +1,5 @@
 import type { RootStanding } from "../../watch/history.ts";
-import { type Generation, NEVER_TRIED, type Standing } from "../members/generation.ts";
+import { type Generation, NEVER_TRIED, type Standing, type StoredFile } from "../members/generation.ts";
 import type { KeptState } from "../ports/kept-state.ts";
 
 export interface HeldGenerationDependencies {
@@ -41,6 +41,10 @@ export function createHeldGeneration({ kept, now, onStanding }: HeldGenerationDe
     confirm(validators?: Generation["validators"]): void {
       if (generation !== null && validators !== undefined) saveGeneration({ ...generation, validators });
       setConfirmed();
+    },
+    /** Replaces the companions, which belong to the held root: that its upstream has it still is another question. */
+    setCompanions(companions: readonly StoredFile[]): void {
+      if (generation !== null) saveGeneration({ ...generation, companions });
     },
     noteFailedTry(failed: FailedTry): void {
       setStanding({ ...standing, ...failed, triedAt: now() });

@@ -1,23 +1,22 @@
 import { DAY_MS } from "../../http/units.ts";
 import type { RepositoryPlace } from "../../route/place.ts";
-import { readStream } from "../../store/read-object.ts";
-import type { UpstreamFailure } from "../../upstream/upstream.ts";
+import type { Config } from "../../config/config.ts";
 import type { Expectation } from "../../verify/expectation.ts";
-import { fetchFile } from "./fetch-file.ts";
 import type { Generation, RootContent, StoredFile } from "../members/generation.ts";
-import { matchSignature } from "../formats/match-signature.ts";
 import type { IndexTables } from "../digests/index-tables.ts";
 import { createMembers, expectationOf, memberCandidates, usedName } from "../members/members.ts";
 import type { Entry } from "../formats/parsed-root.ts";
 import type { EnsureStored } from "../ports/ensure-stored.ts";
 import type { Resolution } from "../ports/repositories.ts";
-import { companionFiles, rootFiles } from "./root-files.ts";
+import { companionAt, createLateCompanions, halfWay } from "./late-companions.ts";
+import { companionFiles, indexWithoutForm, rootFiles, signedFile } from "./root-files.ts";
 import { createRootKeeper, type Held, type KeeperDependencies, type RootKeeper } from "./root-keeper.ts";
 
-/** A companion that was absent is asked for again after this long, or after the TTL if that is shorter: the upstream may publish it late. */
-const MAX_ABSENT_MS = 10_000;
+/** Roots that are remembered as absent. Beyond this all are forgotten, which costs two requests each. */
+const MAX_ABSENT_ROOTS = 1_000;
 
-export interface RepositoryDependencies extends Omit<KeeperDependencies, "members" | "beforeSwap" | "afterSwap"> {
+export interface RepositoryDependencies extends Omit<KeeperDependencies, "members" | "beforeSwap" | "afterSwap" | "onAbsent"> {
+  readonly limits: KeeperDependencies["limits"] & Pick<Config, "doubtSeconds">;
   /** A file that no client asked for within this many days is not fetched ahead any more. */
   readonly retentionDays: number;
   readonly ensureStored: EnsureStored;
@@ -31,10 +30,12 @@ export type Repository = ReturnType<typeof createRepository>;
 
 /** All roots below one base: the suites of a deb archive, elsewhere mostly one. One Durable Object runs them. */
 export function createRepository(deps: RepositoryDependencies) {
-  const { kept, mirror, now } = deps;
+  const { kept, now } = deps;
   const members = createMembers({ ...deps, usedForMs: deps.retentionDays * DAY_MS });
   const keepers = new Map<string, RootKeeper>();
-  const absentSince = new Map<string, number>();
+  const late = createLateCompanions(deps);
+  /** When the upstreams last had no root here. In memory only: nothing is kept for what does not exist. */
+  const rootlessSince = new Map<string, number>();
   for (const key of kept.keys()) {
     if (!key.startsWith("place:")) continue;
     const place = JSON.parse(kept.load(key) ?? "{}") as RepositoryPlace;
@@ -49,9 +50,16 @@ export function createRepository(deps: RepositoryDependencies) {
       if (lost !== undefined) members.forget(lost);
       if (place.role === "hashed") return resolveHashed(path, place);
       if (place.role === "companion" && !filesOf(place).includes(path)) return { kind: "opaque" };
+      const isRootFile = rootFiles(place).includes(path);
+      if (!isRootFile && isRootless(place.root)) return resolveRootless(path, place, lost);
       const current = await keeperOf(place).current(lost);
-      if (current.kind === "absent") keepers.delete(place.root);
-      if (current.kind !== "held") return current;
+      if (current.kind === "absent") forgetRoot(place.root);
+      if (current.kind !== "held") {
+        // A client without a mirror gets what stands below a folder, whatever becomes of the root there.
+        if (isRootFile) return current;
+        return current.kind === "absent" ? resolveRootless(path, place, lost) : { kind: "opaque" };
+      }
+      rootlessSince.delete(place.root);
       if (place.role !== "member") return resolveFile(path, place, current, lost);
       const { generation } = current;
       const candidates = (entry: Entry) => memberCandidates(entry, generation.parsed?.byHash ?? false);
@@ -80,6 +88,48 @@ export function createRepository(deps: RepositoryDependencies) {
     return known === undefined ? place : { ...place, root: known };
   }
 
+  /** Whether the upstreams had no root here a moment ago: otherwise each request for a file below it would ask for the root as well. */
+  function isRootless(root: string): boolean {
+    const since = rootlessSince.get(root);
+    return since !== undefined && now() - since < deps.limits.metadataTtlSeconds * 1000;
+  }
+
+  /** The upstreams have no root here, or no longer. */
+  function forgetRoot(root: string): void {
+    keepers.delete(root);
+    kept.remove(`place:${root}`);
+    if (rootlessSince.size >= MAX_ABSENT_ROOTS) rootlessSince.clear();
+    rootlessSince.set(root, now());
+  }
+
+  /**
+   * A file below a folder that has no root. An index of packages stands in for one: its forms and signatures are a generation of their own. Anything else
+   * goes by its own name.
+   */
+  async function resolveRootless(path: string, place: RepositoryPlace, lost: string | undefined): Promise<Resolution> {
+    const root = place.kind === "deb" && place.role === "member" ? indexWithoutForm(path) : null;
+    if (root === null) return { kind: "opaque" };
+    const form = keepers.get(root)?.place.form ?? path;
+    // A signature whose index no client has asked for yet.
+    if (signedFile(form) !== null) return { kind: "opaque" };
+    const index: RepositoryPlace = { kind: "deb", base: place.base, root, role: form === path ? "root" : "companion", form };
+    const current = await keeperOf(index).current(lost);
+    if (current.kind === "held") return resolveFile(path, index, current, lost);
+    if (current.kind === "absent") forgetRoot(root);
+    return form === path ? current : { kind: "opaque" };
+  }
+
+  /** A Release that has appeared names the indexes that stood in for it. */
+  function dropIndexesBelow({ root, form, kind }: RepositoryPlace): void {
+    if (kind !== "deb" || form !== undefined) return;
+    for (const [index, keeper] of keepers) {
+      if (keeper.place.form === undefined || !(root === "" || index.startsWith(`${root}/`))) continue;
+      keeper.drop();
+      keepers.delete(index);
+      kept.remove(`place:${index}`);
+    }
+  }
+
   function keeperOf(place: RepositoryPlace): RootKeeper {
     const existing = keepers.get(place.root);
     if (existing !== undefined) return existing;
@@ -87,11 +137,13 @@ export function createRepository(deps: RepositoryDependencies) {
       {
         ...deps,
         members,
+        onAbsent: late.noteAbsent,
         beforeSwap: async (next, held) => {
           await (held === null ? deps.tables?.announce(place, next, members) : deps.tables?.prepare(place, next, members));
         },
         afterSwap: () => {
           kept.save(`place:${place.root}`, JSON.stringify(place));
+          dropIndexesBelow(place);
           const generations = [...keepers.values()].flatMap((one) => one.held() ?? []);
           const live = new Set(generations.flatMap(({ parsed }) => parsed?.entries ?? []).map(members.keyOf));
           members.keepOnly(live);
@@ -159,51 +211,28 @@ export function createRepository(deps: RepositoryDependencies) {
   async function resolveFile(path: string, place: RepositoryPlace, current: Held, lost: string | undefined): Promise<Resolution> {
     const { generation } = current;
     if (path === generation.root.path) return answerFile(generation.root, current);
-    const companion = generation.companions.find((file) => file.path === path);
-    if (companion !== undefined && companion.key !== lost) return answerFile(companion, current);
-    if (!companionFiles(place.kind, generation.root.path).includes(path)) return { kind: "absent", status: 404 };
-    return fetchLateCompanion(path, current, companion);
-  }
-
-  /**
-   * Asks the upstream once more for a companion that the generation lacks (`had` undefined) or that the store lost. One that has come since answers
-   * this request; the next generation adopts it. A deb companion comes only with a new generation, since the companions sign each other. One that the
-   * store lost must be the same file again.
-   */
-  async function fetchLateCompanion(path: string, current: Held, had: StoredFile | undefined): Promise<Resolution> {
-    const { generation } = current;
-    const askedAt = Math.max(absentSince.get(path) ?? 0, generation.adoptedAt);
-    const restMs = Math.min(deps.limits.metadataTtlSeconds * 1000, MAX_ABSENT_MS);
-    const mayCome = had !== undefined || !/(^|\/)Release(\.gpg)?$/.test(path);
-    if (!mayCome || (had === undefined && now() - askedAt < restMs)) return { kind: "absent", status: 404 };
-    absentSince.set(path, now());
-    const others = mirror.upstreams.map(({ url }) => url).filter((url) => url !== generation.root.object.upstream);
-    const answer = await fetchFile(deps, { mirror, path, avoid: others });
-    if (answer.kind === "failure" || answer.kind === "absent") return answer;
-    if (answer.kind !== "fetched") return { kind: "absent", status: 404 };
-    absentSince.delete(path);
-    if (had !== undefined && answer.file.object.sha256 !== had.object.sha256) return halfWay(`the upstream has another ${path} by now`);
-    const isOthers = /\.(asc|sig)$/.test(path) && (await signsOtherRoot(answer.bytes, generation.root.key));
-    return isOthers ? halfWay(`${path} signs another version of its file`) : answerFile(answer.file, current);
-  }
-
-  /** Whether a signature certainly belongs to another root than the stored one. A root in slices is not compared: it is too long for memory. */
-  async function signsOtherRoot(signature: Uint8Array | null, rootKey: string): Promise<boolean> {
-    const body = (await deps.store.get(rootKey))?.body ?? null;
-    return body !== null && (await matchSignature(await readStream(body), signature ?? new Uint8Array())) === "differs";
+    const had = companionAt(generation, path);
+    if (had !== undefined && had.key !== lost) return answerFile(had, current);
+    if (!companionFiles(place, generation.root.path).includes(path)) return { kind: "absent", status: 404 };
+    const keeper = keeperOf(place);
+    const asked = await late.ask({ path, place, keeper, current, had });
+    if (asked.kind === "here") return answerFile(asked.file, { ...current, state: "fetched", confirmedAt: now() });
+    if (asked.kind === "absent") return { kind: "absent", status: 404 };
+    if (asked.kind !== "superseded") return asked;
+    const next = await keeper.current();
+    if (next.kind !== "held") return next;
+    const file = [next.generation.root, ...next.generation.companions].find((one) => one.path === path);
+    return file === undefined
+      ? halfWay(`${path} belongs to another version of its root than the one just published`)
+      : answerFile(file, next);
   }
 }
 
 type HeldState = Pick<Held, "state" | "confirmedAt" | "detail">;
 
-/** The upstream has another file than the generation: a sync is under way, and the client may come again soon. */
-function halfWay(detail: string): UpstreamFailure {
-  return { kind: "failure", status: 503, detail, retryAfterSeconds: 10 };
-}
-
 /** The roots and companions that a generation may hold. Other signatures (`Release.key`) are cached like any other file. */
-function filesOf({ kind, root }: RepositoryPlace): readonly string[] {
-  return rootFiles({ kind, root }).flatMap((file) => [file, ...companionFiles(kind, file)]);
+function filesOf(place: RepositoryPlace): readonly string[] {
+  return rootFiles(place).flatMap((file) => [file, ...companionFiles(place, file)]);
 }
 
 function entryAt(generation: Generation | null, path: string): Entry | undefined {

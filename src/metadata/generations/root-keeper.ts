@@ -4,7 +4,7 @@ import { DAY_MS } from "../../http/units.ts";
 import type { RepositoryPlace } from "../../route/place.ts";
 import type { UpstreamFailure } from "../../upstream/upstream.ts";
 import type { Resolution } from "../ports/repositories.ts";
-import type { Generation } from "../members/generation.ts";
+import type { Generation, StoredFile } from "../members/generation.ts";
 import { createHeldGeneration, type HeldGenerationDependencies } from "./held-generation.ts";
 import { isBelieved } from "./judge-root.ts";
 import { type Rejection, type Trial, type TrialDependencies, tryRoot } from "./try-root.ts";
@@ -52,12 +52,33 @@ export function createRootKeeper(deps: KeeperDependencies, place: RepositoryPlac
   return {
     /** The published generation as it is; null: none is. Asks no upstream. */
     held: (): Generation | null => held.generation,
+    place,
     current,
+    /** Forgets the generation, as if its root had never been there. */
+    drop: (): void => held.drop(),
+    askAgain,
+    addCompanion,
   };
+
+  /** Asks the upstreams for the root although it is fresh: something else says that it changed. Waits for the outcome as `current` does. */
+  async function askAgain(): Promise<void> {
+    flight ??= revalidate(false).finally(() => (flight = null));
+    await within(flight, waitMs, () => null, timer);
+  }
+
+  /** Publishes a companion that came later than its root, the one with the key `rootKey`. Does nothing where another root is published by now. */
+  function addCompanion(file: StoredFile, rootKey: string): void {
+    const { generation } = held;
+    if (generation?.root.key !== rootKey) return;
+    held.setCompanions([...generation.companions.filter(({ path }) => path !== file.path), file]);
+    log("info", `${mirror.name}: published ${file.path}, which came later than its root, from ${file.object.upstream}`);
+    deps.afterSwap();
+  }
 
   /** The published generation, once it is fresh or was revalidated. `lost`: a key that the store no longer has. */
   async function current(lost?: string): Promise<Held | NoGeneration> {
     const isLost = lost !== undefined && lost === held.generation?.root.key;
+    const had = held.generation !== null;
     const known = isLost ? null : withinTtl();
     if (known !== null) return known;
     flight ??= revalidate(isLost).finally(() => (flight = null));
@@ -71,7 +92,7 @@ export function createRootKeeper(deps: KeeperDependencies, place: RepositoryPlac
       return held.generation === null ? { kind: "failure", status: 504, detail } : answerHeld("stale", detail);
     }
     if (held.generation !== null) {
-      if (revalidation.kind === "confirmed") return answerHeld("revalidated");
+      if (revalidation.kind === "confirmed") return answerHeld(had ? "revalidated" : "fetched");
       return answerHeld("stale", held.standing.trouble ?? "upstream could not confirm it");
     }
     return revalidation.kind === "confirmed" || revalidation.kind === "trouble" ? halfWayFailure() : revalidation;

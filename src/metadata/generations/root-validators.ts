@@ -1,29 +1,37 @@
 import { isUnsettled, parseHttpDate } from "../../http/http-date.ts";
 import type { ObjectStore } from "../../store/object-store.ts";
 import type { FetchedFile } from "./fetch-file.ts";
-import type { UpstreamRequest } from "../../upstream/upstream.ts";
-import type { Generation } from "../members/generation.ts";
+import type { Generation, StoredFile } from "../members/generation.ts";
 
 /** The validators that came with a fetched root, verbatim; `receivedAt` in milliseconds since the epoch. */
-export function receivedValidators({ representation }: FetchedFile, receivedAt: number): Generation["validators"] {
-  const { etag, lastModified, upstream } = representation;
-  return { ...(etag === undefined ? {} : { etag }), ...(lastModified === undefined ? {} : { lastModified }), receivedAt, upstream };
+export function receivedValidators({ representation: { etag, lastModified } }: FetchedFile, receivedAt: number): Generation["validators"] {
+  return { ...(etag === undefined ? {} : { etag }), ...(lastModified === undefined ? {} : { lastModified }), receivedAt };
 }
 
 /**
  * The validators that make the next request for the held root conditional. Undefined where equal validators would not prove an equal root: it is then
  * fetched whole and compared by its digest.
  */
-export function conditions(generation: Generation): UpstreamRequest["conditional"] {
+export function conditions(generation: Generation): Conditions | undefined {
   if (generation.mismatched === true) return undefined;
-  const { object } = generation.root;
-  const { etag, lastModified, receivedAt = object.storedAt, upstream = object.upstream } = generation.validators;
-  // A root in slices has no digest, so that its entity tag is the only way to recognise it.
-  const needsTag = object.sliceBytes !== undefined && etag !== undefined;
+  const { receivedAt = generation.root.object.storedAt, ...validators } = generation.validators;
+  return provingConditions(validators, receivedAt, generation.root.object.sliceBytes !== undefined);
+}
+
+/** The same for a companion. */
+export function companionConditions({ object }: StoredFile): Conditions | undefined {
+  return provingConditions(object, object.storedAt, object.sliceBytes !== undefined);
+}
+
+type Conditions = { readonly etag?: string; readonly lastModified?: string };
+
+function provingConditions({ etag, lastModified }: Conditions, receivedAt: number, isSliced: boolean): Conditions | undefined {
+  // A file in slices has no digest, so that its entity tag is the only way to recognise it.
+  const needsTag = isSliced && etag !== undefined;
   if (!needsTag && isUnsettled(lastModified, receivedAt)) return undefined;
-  if (etag !== undefined) return { etag, upstream };
-  // A date in the future (a wrong clock) would make every later root with the right date look unchanged.
-  return lastModified === undefined || (parseHttpDate(lastModified) ?? Infinity) > receivedAt ? undefined : { lastModified, upstream };
+  if (etag !== undefined) return { etag };
+  // A date in the future (a wrong clock) would make every later file with the right date look unchanged.
+  return lastModified === undefined || (parseHttpDate(lastModified) ?? Infinity) > receivedAt ? undefined : { lastModified };
 }
 
 /**

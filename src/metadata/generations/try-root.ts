@@ -7,7 +7,7 @@ import { parseRepomd } from "../formats/parse-repomd.ts";
 import type { RootParse } from "../formats/parsed-root.ts";
 import type { Log } from "../ports/kept-state.ts";
 import { isBelieved, judgeRoot } from "./judge-root.ts";
-import { type FetchedFile, fetchFile, type FetchFileAnswer, isLabelledHtml } from "./fetch-file.ts";
+import { type FetchedFile, fetchFile, type FetchFileAnswer } from "./fetch-file.ts";
 import { type CompanionDependencies, gatherCompanions } from "./gather-companions.ts";
 import { gatherMembers, type MemberDependencies } from "./gather-members.ts";
 import { rootFiles } from "./root-files.ts";
@@ -74,20 +74,34 @@ export async function tryRoot(deps: TrialDependencies, options: TrialOptions): P
   return { kind: result.kind, reason: `${upstream}: ${result.reason}`, upstream };
 }
 
-/** The first root file of the repository that the next upstream has, conditionally where it is the held one. */
+/**
+ * The first root file of the repository that the next upstream has, conditionally where it is the held one. A form that the upstream does not give out (an
+ * error, a page that says "not found") is passed over, as apt does, unless it is the held one.
+ */
 async function fetchRoot(deps: TrialDependencies, { avoid, isLost }: TrialOptions): Promise<FetchFileAnswer> {
   const { held, limits, mirror, place } = deps;
   const { generation } = held;
   const conditional = generation === null || isLost ? undefined : conditions(generation);
   // A root that names other files is parsed, so it must fit in memory.
-  const canSlice = place.kind === "pacman" || place.kind === "apk";
-  let answer: FetchFileAnswer = { kind: "absent", status: 404 };
+  const slicedUpTo = standsAlone(place) ? limits.prefetchBytes : undefined;
+  const refusals: Exclude<FetchFileAnswer, { kind: "fetched" | "not-modified" }>[] = [];
   for (const path of rootFiles(place)) {
     const own = path === generation?.root.path ? conditional : undefined;
-    answer = await fetchFile(deps, { mirror, path, avoid, conditional: own, slicedUpTo: canSlice ? limits.prefetchBytes : undefined });
-    if (answer.kind !== "absent") return answer;
+    const answer = await fetchFile(deps, { mirror, path, avoid, conditional: own, slicedUpTo });
+    if (answer.kind === "fetched" || answer.kind === "not-modified") return answer;
+    if (answer.kind !== "absent" && (path === generation?.root.path || (answer.kind === "unfit" && !answer.isPage))) return answer;
+    refusals.push(answer);
   }
-  return answer;
+  const absent = refusals.filter((answer) => answer.kind === "absent");
+  const isAbsent = absent.length === refusals.length;
+  // An object store says 403 for all that is not there: 404 is the clearer word.
+  const answer = isAbsent ? (absent.find(({ status }) => status !== 403) ?? absent[0]) : refusals.find(({ kind }) => kind !== "absent");
+  return answer ?? { kind: "absent", status: 404 };
+}
+
+/** Whether the root of such a place names no other files, so that it may be long. */
+function standsAlone({ kind, form }: RepositoryPlace): boolean {
+  return form !== undefined || (kind !== "rpm-md" && kind !== "deb");
 }
 
 /** Judges a fetched root, gathers what belongs to it, and prepares its swap. */
@@ -134,7 +148,7 @@ async function adopt(
 /** Reads what a fetched root names; null where its kind names no files. A clearsigned root that does not match its own signature is malformed. */
 async function parseRoot(place: RepositoryPlace, fetched: FetchedFile): Promise<RootParse | null> {
   const { bytes, file } = fetched;
-  if (place.kind === "pacman" || place.kind === "apk") return isLabelledHtml(fetched) ? { kind: "malformed", reason: "it is HTML" } : null;
+  if (standsAlone(place)) return null;
   if (bytes === null) return { kind: "malformed", reason: "it is too long" };
   if (place.kind === "rpm-md") return parseRepomd(bytes, place.base);
   if (file.path.endsWith("InRelease") && (await matchClearsigned(new TextDecoder().decode(bytes))) === "differs") {

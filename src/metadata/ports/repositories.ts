@@ -11,10 +11,10 @@ export type Resolution =
       readonly key: string;
       readonly object: StoredObject;
       /**
-       * `fresh`: an upstream confirmed the generation within METADATA_TTL_SECONDS. `revalidated`: one did for this request. `stale`: none could; this
-       * is the last good generation, and `detail` says why.
+       * `fresh`: an upstream confirmed the generation within METADATA_TTL_SECONDS. `revalidated`: one did for this request. `fetched`:
+       * nothing was held, and this request published it. `stale`: none could confirm it; this is the last good generation, and `detail` says why.
        */
-      readonly state: "fresh" | "revalidated" | "stale";
+      readonly state: "fresh" | "revalidated" | "fetched" | "stale";
       /** Whole seconds since an upstream last confirmed the generation; of a file that is named by its digest, since it was stored. */
       readonly ageSeconds: number;
       /** Why the generation is stale, as a sentence for the log and the status page. */

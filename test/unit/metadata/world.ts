@@ -140,7 +140,7 @@ export function createWorld(upstreamUrls: readonly string[] = [ONE, TWO]): World
         log: (level, message) => world.logs.push(`${level}: ${message}`),
         sliceBytes: 64 * 1024,
         retentionDays: 90,
-        limits: { metadataTtlSeconds: options.ttl ?? 60, metadataWaitSeconds: 10, prefetchBytes: 1_000_000 },
+        limits: { metadataTtlSeconds: options.ttl ?? 60, metadataWaitSeconds: 10, doubtSeconds: 600, prefetchBytes: 1_000_000 },
       }),
     async read(repository, path) {
       const resolution = await repository.resolve(path);

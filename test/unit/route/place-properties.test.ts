@@ -11,7 +11,9 @@ const FOLDERS =
   Packages.diff installer-amd64 pool os x86_64 latest current nightly release releases pxeboot repos repos-dist f43-build toplink work packages
   rawhide tumbleweed edge updates builds InRelease x.db`.split(/\s+/);
 const SIGNED =
-  `InRelease Release repomd.xml x.db x.files x.db.tar x.db.tar.gz APKINDEX.tar.gz Packages Packages.gz x-1.rpm x-1.tar.gz .db`.split(/\s+/);
+  `InRelease Release repomd.xml x.db x.files x.db.tar x.db.tar.gz APKINDEX.tar.gz Packages Packages.gz summary x-CHECKSUM x-1.rpm x-1.tar.gz .db`.split(
+    /\s+/,
+  );
 const OTHERS = `Sources.xz Contents-amd64.gz Translation-en.bz2 Index Components-amd64.yml.gz icons-64x64.tar.gz primary.xml.gz comps.xml
   x_1.deb x.apk README boot.iso latest x.html x.db.old RPM-GPG-KEY-x`.split(/\s+/);
 
@@ -56,7 +58,7 @@ test("the class says the role in a repository, and no other class has one", () =
     else expect(pathClass).toBe(classes[repository.role]);
   });
   const inFolders = ["deb", "rpm-md"].flatMap((kind) => ["companion", "hashed", "member", "root"].map((role) => `${kind} ${role}`));
-  const alone = ["apk companion", "apk root", "pacman companion", "pacman root"];
+  const alone = ["apk companion", "apk root", "pacman companion", "pacman root", "pair companion", "pair root"];
   expect([...seen].toSorted()).toEqual([...inFolders, ...alone, "package", "pass", "unstable-package", "volatile"].toSorted());
 });
 
@@ -90,7 +92,7 @@ test("the root files of a place, and what moves with them, stand in the same rep
     if (repository === null || distributionOf(distro).movingFolders?.test(path) === true) return;
     const { kind, base, root } = repository;
     for (const rootFile of rootFiles(repository)) {
-      for (const file of [rootFile, ...companionFiles(kind, rootFile)]) {
+      for (const file of [rootFile, ...companionFiles(repository, rootFile)]) {
         const isRoot = file === rootFiles(repository)[0];
         expect({ file, ...placeIn(file) }).toMatchObject({
           file,

@@ -24,6 +24,7 @@ const PATHS: readonly (readonly [Distro | undefined, Expected])[] = [
   [
     "fedora",
     {
+      "pair root": `releases/43/Server/x86_64/iso^/Fedora-Server-43-1.6-x86_64-CHECKSUM|`,
       "rpm-md root": `
         releases/43/Everything/x86_64/os^/repodata|/repomd.xml
         updates/43/Everything/aarch64^/repodata|/repomd.xml
@@ -74,7 +75,6 @@ const PATHS: readonly (readonly [Distro | undefined, Expected])[] = [
         releases/43/Everything/x86_64/os/EFI/BOOT/BOOTX64.EFI
         releases/41/Server/x86_64/os/isolinux/vmlinuz
         releases/43/Server/x86_64/os/LiveOS/squashfs.img
-        releases/43/Server/x86_64/iso/Fedora-Server-43-1.6-x86_64-CHECKSUM
         releases/43/Everything/x86_64/os/media.repo
         releases/43/Everything/x86_64/os/Packages/
         releases/43/COMPOSE_ID
@@ -108,6 +108,7 @@ const PATHS: readonly (readonly [Distro | undefined, Expected])[] = [
   [
     "centos-stream",
     {
+      "pair root": `9-stream/BaseOS/x86_64/iso^/CentOS-Stream-9-latest-x86_64-dvd1.iso.SHA256SUM|`,
       "rpm-md root": `9-stream/BaseOS/x86_64/os^/repodata|/repomd.xml`,
       "rpm-md companion": `SIGs/9-stream/virt/x86_64/ovirt-45^/repodata|/repomd.xml.asc`,
       "rpm-md hashed": `10-stream/AppStream/x86_64/os^/repodata|/${SHA256}-filelists.xml.gz`,
@@ -119,7 +120,6 @@ const PATHS: readonly (readonly [Distro | undefined, Expected])[] = [
         9-stream/x86_64/images/CentOS-Stream-GenericCloud-9-20251103.0.x86_64.qcow2`,
       volatile: `
         9-stream/BaseOS/x86_64/iso/CentOS-Stream-9-latest-x86_64-dvd1.iso
-        9-stream/BaseOS/x86_64/iso/CentOS-Stream-9-latest-x86_64-dvd1.iso.SHA256SUM
         9-stream/x86_64/images/CentOS-Stream-GenericCloud-9-latest.x86_64.qcow2
         9-stream/BaseOS/x86_64/os/images/pxeboot/vmlinuz
         9-stream/BaseOS/x86_64/os/.treeinfo
@@ -130,6 +130,8 @@ const PATHS: readonly (readonly [Distro | undefined, Expected])[] = [
   [
     "rocky",
     {
+      "pair root": `9/isos/x86_64^/CHECKSUM|`,
+      "pair companion": `9/isos/x86_64^/CHECKSUM|.asc`,
       "rpm-md root": `9/BaseOS/x86_64/os^/repodata|/repomd.xml`,
       "rpm-md companion": `9/BaseOS/x86_64/os^/repodata|/repomd.xml.asc`,
       "rpm-md hashed": `9/AppStream/x86_64/os^/repodata|/${SHA256}-primary.xml.gz`,
@@ -141,7 +143,6 @@ const PATHS: readonly (readonly [Distro | undefined, Expected])[] = [
       volatile: `
         9/isos/x86_64/Rocky-9-latest-x86_64-minimal.iso
         9/images/x86_64/Rocky-9-GenericCloud-Base.latest.x86_64.qcow2
-        9/isos/x86_64/CHECKSUM
         9/BaseOS/x86_64/os/images/install.img
         9/BaseOS/x86_64/kickstart/images/pxeboot/initrd.img`,
     },
@@ -220,6 +221,10 @@ const PATHS: readonly (readonly [Distro | undefined, Expected])[] = [
   [
     "debian",
     {
+      "pair root": `
+        dists/trixie/main/installer-amd64/current/images^/SHA256SUMS|
+        debian-cd/13.1.0/amd64/iso-cd^/SHA512SUMS|`,
+      "pair companion": `debian-cd/13.1.0/amd64/iso-cd^/SHA512SUMS|.sign`,
       "deb root": `
         ^dists/trixie|/InRelease
         ^dists/trixie-updates|/InRelease
@@ -269,7 +274,6 @@ const PATHS: readonly (readonly [Distro | undefined, Expected])[] = [
       volatile: `
         dists/trixie/main/installer-amd64/current/images/netboot/mini.iso
         dists/trixie/main/installer-amd64/current/images/netboot/debian-installer/amd64/initrd.gz
-        dists/trixie/main/installer-amd64/current/images/SHA256SUMS
         dists/trixie/main/installer-amd64/20250803/images/netboot/netboot.tar.gz
         dists/trixie/main/binary-amd64/by-hash/SHA256/${SHA256.slice(1)}
         dists/trixie/main/binary-amd64/by-hash/SHA256/${SHA1}
@@ -282,7 +286,6 @@ const PATHS: readonly (readonly [Distro | undefined, Expected])[] = [
         cdimage/daily-builds/daily/arch-latest/amd64/iso-cd/debian-testing-amd64-netinst.iso
         cloud/trixie/latest/debian-13-genericcloud-amd64.qcow2
         cloud/trixie/daily/20251106-2289/debian-13-generic-amd64-daily-20251106-2289.qcow2
-        debian-cd/13.1.0/amd64/iso-cd/SHA512SUMS
         debian-cd/13.1.0/amd64/jigdo-cd/debian-13.1.0-amd64-netinst.jigdo
         ls-lR.gz
         project/trace/master
@@ -314,6 +317,8 @@ const PATHS: readonly (readonly [Distro | undefined, Expected])[] = [
   [
     "ubuntu",
     {
+      "pair root": `releases/noble/release^/SHA256SUMS|`,
+      "pair companion": `releases/24.04.3^/SHA256SUMS|.gpg`,
       "deb root": `
         ^dists/noble|/InRelease
         ubuntu-ports^/dists/noble|/InRelease`,
@@ -343,13 +348,11 @@ const PATHS: readonly (readonly [Distro | undefined, Expected])[] = [
       volatile: `
         noble/current/noble-server-cloudimg-amd64.img
         releases/noble/release/ubuntu-24.04-server-cloudimg-amd64.img
-        releases/noble/release/SHA256SUMS
         daily/server/noble/20251026/noble-server-cloudimg-amd64.img
         cdimage/daily-live/20251101/resolute-desktop-amd64.iso
         cdimage/daily-live/current/resolute-desktop-amd64.iso
         dists/focal/main/installer-amd64/current/legacy-images/netboot/mini.iso
         dists/jammy/main/dist-upgrader-all/current/jammy.tar.gz
-        releases/24.04.3/SHA256SUMS.gpg
         noble/20251026/noble-server-cloudimg-amd64.manifest
         ls-lR.gz`,
     },
@@ -357,6 +360,7 @@ const PATHS: readonly (readonly [Distro | undefined, Expected])[] = [
   [
     "archlinux",
     {
+      "pair root": `iso/2025.11.01^/sha256sums.txt|`,
       "pacman root": `
         core/os/x86_64^/core.db|
         core/os/x86_64^/core.db.tar.gz|
@@ -385,7 +389,6 @@ const PATHS: readonly (readonly [Distro | undefined, Expected])[] = [
         extra/os/x86_64/extra.links.tar.gz
         iso/latest/archlinux-x86_64.iso
         iso/latest/archlinux-x86_64.iso.sig
-        iso/2025.11.01/sha256sums.txt
         lastupdate
         lastsync
         core/os/x86_64/`,
@@ -544,7 +547,19 @@ const PATHS: readonly (readonly [Distro | undefined, Expected])[] = [
         ^dists/bookworm|/main/binary-amd64/InRelease
         ^dists/bookworm|/main/source/Release
         obs/Debian_12^|/Packages.gz
+        obs/Debian_12^|/Packages.gz.asc
+        openwrt/packages/x86_64/base^|/Packages.sig
         dists^|/Packages.gz`,
+      "pair root": `
+        flatpak/repo^/summary|
+        images^/SHA512SUMS|
+        images^/b2sums.txt|
+        images^/Image-1.0-CHECKSUM|
+        images^/image.iso.sha256sum|`,
+      "pair companion": `
+        flatpak/repo^/summary|.sig
+        images^/SHA512SUMS|.gpg
+        images^/CHECKSUM|.minisig`,
       "deb hashed": `
         ^dists/bookworm|/main/binary-amd64/by-hash/SHA256/${SHA256}
         debian^/dists/stable|/main/binary-amd64/by-hash/MD5Sum/${MD5}
@@ -592,11 +607,12 @@ const PATHS: readonly (readonly [Distro | undefined, Expected])[] = [
         by-hash/constructor/${SHA256}
         by-hash/SHA256/${SHA256}/x
         not-by-hash/SHA256/${SHA256}
-        obs/Debian_12/Packages.gz.asc
         repomd.xml
         os/repomd.xml.asc
         core/os/x86_64/.db
-        core/os/x86_64/.files`,
+        core/os/x86_64/.files
+        docs/summary.html
+        images/image.iso.sha256`,
     },
   ],
 ];

@@ -1,0 +1,119 @@
+import type { Config } from "../../config/config.ts";
+import type { UpstreamFailure } from "../../upstream/upstream.ts";
+import { matchSignature } from "../formats/match-signature.ts";
+import type { Generation, StoredFile } from "../members/generation.ts";
+import type { KeptState, Log } from "../ports/kept-state.ts";
+import type { FetchedFile } from "./fetch-file.ts";
+import { type CompanionFetcher, fetchCompanion } from "./gather-companions.ts";
+import { type Document, findMismatch, storedDocuments } from "./match-companion.ts";
+import type { Held, RootKeeper } from "./root-keeper.ts";
+import { signedFile } from "./root-files.ts";
+
+/** A companion that was absent is asked for again after this long, or after the TTL if that is shorter: the upstream may publish it late. */
+const MAX_ABSENT_MS = 10_000;
+/** Paths that are remembered as absent. Beyond this all are forgotten, which costs one request each. */
+const MAX_REMEMBERED = 10_000;
+/** Begins the key under which it is kept since when a late companion has belonged to another version of its root. */
+const MISMATCHED = "late:";
+
+export interface LateCompanionsDependencies extends Omit<CompanionFetcher, "place" | "limits"> {
+  readonly kept: KeptState;
+  readonly log: Log;
+  readonly limits: Pick<Config, "metadataTtlSeconds" | "doubtSeconds" | "prefetchBytes">;
+}
+
+export interface LateRequest {
+  readonly path: string;
+  readonly place: CompanionFetcher["place"];
+  readonly keeper: RootKeeper;
+  readonly current: Held;
+  /** The companion as the generation has it, where the store lost it. */
+  readonly had: StoredFile | undefined;
+}
+
+/** What came of asking for a companion that the published generation lacks. */
+export type Late =
+  /** It is in the store, and part of the generation from now on. */
+  | { readonly kind: "here"; readonly file: StoredFile }
+  | { readonly kind: "absent" }
+  /** Longer than a generation holds: it goes by its own name. */
+  | { readonly kind: "opaque" }
+  /** Another generation was published meanwhile, which may have it. */
+  | { readonly kind: "superseded" }
+  | UpstreamFailure;
+
+/**
+ * Companions that a published generation lacks, because the upstream published them later than the root, because no client had asked for them yet, or
+ * because the store lost them. Each is asked for at a client's request, once for all clients that ask at the same time.
+ */
+export function createLateCompanions(deps: LateCompanionsDependencies) {
+  const { kept, limits, log, mirror, now, store } = deps;
+  const absentSince = new Map<string, number>();
+  const asking = new Map<string, Promise<Late>>();
+  const restMs = Math.min(limits.metadataTtlSeconds * 1000, MAX_ABSENT_MS);
+
+  return {
+    async ask(request: LateRequest): Promise<Late> {
+      const { path, had } = request;
+      if (had === undefined && now() - (absentSince.get(path) ?? -Infinity) < restMs) return { kind: "absent" };
+      const asked = asking.get(path) ?? fetchLate(request).finally(() => asking.delete(path));
+      asking.set(path, asked);
+      return asked;
+    },
+    noteAbsent,
+  };
+
+  /** The upstreams have just said that there is no such companion. */
+  function noteAbsent(path: string): void {
+    if (absentSince.size >= MAX_REMEMBERED) absentSince.clear();
+    absentSince.set(path, now());
+  }
+
+  async function fetchLate({ path, place, keeper, current, had }: LateRequest): Promise<Late> {
+    const { generation } = current;
+    const document = storedDocuments(store, generation);
+    const answer = await fetchCompanion({ ...deps, place }, { path, upstream: generation.root.object.upstream, document });
+    if (answer.kind === "failure") return answer;
+    if (answer.kind === "unfit" && !answer.isPage) return { kind: "opaque" };
+    if (answer.kind !== "fetched") {
+      noteAbsent(path);
+      return { kind: "absent" };
+    }
+    absentSince.delete(path);
+    if (had?.object.sha256 !== undefined && had.object.sha256 === answer.file.object.sha256) return { kind: "here", file: had };
+    const mismatch = await findMismatch(path, answer.bytes, document, generation.parsed);
+    // Nothing shows that it belongs to the root, which was fetched earlier: it does if the upstream has the same root after it.
+    if (mismatch !== null || !(await isProven(path, answer, document))) {
+      await keeper.askAgain();
+      if (keeper.held()?.root.key !== generation.root.key) return { kind: "superseded" };
+    }
+    if (mismatch !== null && !isOverdue(path)) return halfWay(mismatch);
+    if (mismatch !== null) log("warn", `${mirror.name}: published ${path} as the upstream has it: ${mismatch}`);
+    kept.remove(MISMATCHED + path);
+    keeper.addCompanion(answer.file, generation.root.key);
+    return { kind: "here", file: answer.file };
+  }
+
+  /** Whether the upstream has had a companion of another version for so long that it is no sync. The first call notes the time, across restarts. */
+  function isOverdue(path: string): boolean {
+    const since = kept.load(MISMATCHED + path);
+    if (since === null) kept.save(MISMATCHED + path, String(now()));
+    return since !== null && now() - Number(since) >= limits.doubtSeconds * 1000;
+  }
+}
+
+async function isProven(path: string, { bytes }: FetchedFile, document: Document): Promise<boolean> {
+  const signed = signedFile(path);
+  const content = signed === null || bytes === null ? null : await document(signed);
+  return content !== null && bytes !== null && (await matchSignature(content, bytes)) === "matches";
+}
+
+/** The upstream has another file than the generation: a sync is under way, and the client may come again soon. */
+export function halfWay(detail: string): UpstreamFailure {
+  return { kind: "failure", status: 503, detail, retryAfterSeconds: 10 };
+}
+
+/** The companion of the generation at this path. */
+export function companionAt({ companions }: Generation, path: string): StoredFile | undefined {
+  return companions.find((file) => file.path === path);
+}
