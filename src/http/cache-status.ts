@@ -1,11 +1,16 @@
+/**
+ * Why a request was forwarded (§2.2). `miss`: nothing was stored that could answer it, whether or not something was stored before. `stale`: a stored copy
+ * was there, and had to be compared with the upstream's; with the status 304 it was sent, with any other status what the upstream has now.
+ */
+export type ForwardReason = "miss" | "stale";
+
 /** How this cache handled a request: it answered from its store, or forwarded the request to an upstream (RFC 9211 §2). */
 export type CacheStatus =
   /** `ttlSeconds`: freshness left, negative once stale (§2.4). */
   | { readonly kind: "hit"; readonly ttlSeconds?: number | undefined; readonly detail?: string | undefined }
   | {
       readonly kind: "forwarded";
-      /** Why (§2.2): nothing was stored, or what was stored had to be compared with the upstream. */
-      readonly reason: "miss" | "stale";
+      readonly reason: ForwardReason;
       /** Status code of the upstream's response (§2.3). */
       readonly status?: number | undefined;
       /** The response was stored (§2.5). */

@@ -24,9 +24,12 @@ export function canonicalPath(raw: string): { readonly ok: true; readonly path: 
   return { ok: true, path: last === "" && path !== "" ? `${path}/` : path };
 }
 
-/** The path as it is sent upstream: `canonicalPath(encodePath(path))` is `path` again. `+` is sent as %2B, since some servers read it as a space. */
+/**
+ * The path as it is sent upstream: `canonicalPath(encodePath(path))` is `path` again. `+` is sent as %2B, since some servers read it as a space; the other
+ * characters that names hold and a path may hold as they are (RFC 3986 §3.3) go as clients send them, since some servers compare paths undecoded.
+ */
 export function encodePath(path: string): string {
-  return encodeURIComponent(path).replaceAll("%2F", "/").replaceAll("%3A", ":");
+  return encodeURIComponent(path).replaceAll(/%(?:2F|3A|40|3D|2C)/g, decodeURIComponent);
 }
 
 /** Decodes percent-encoding (RFC 3986 §2.1). Null for bad escapes, overlong or broken UTF-8, and raw bytes beyond ASCII, whose encoding is unknown. */

@@ -10,6 +10,8 @@ const VOLATILE_TTL_MS = 120_000;
 const UNSTABLE_TTL_MS = DAY_MS;
 /** A client that doubts a package has the upstream asked, once in this time; after a question that failed, none is asked for as long. */
 const SUSPICION_MS = 60_000;
+/** The same for a file that may change: an upstream that keeps silent is not to hold up each of its clients. */
+const RETRY_MS = 10_000;
 /** A date further ahead than this was written by a wrong clock, and says nothing of freshness. */
 const CLOCK_SKEW_MS = 60_000;
 
@@ -64,6 +66,12 @@ export function freshness(question: FreshnessQuestion, config: Pick<Config, "met
       break;
     }
     case "volatile":
+      if (ageMs >= VOLATILE_TTL_MS && now - failedAt < RETRY_MS) {
+        return use(
+          { kind: "hit", ttlSeconds: (VOLATILE_TTL_MS - ageMs) / 1_000, detail: "stale: a moment ago no upstream could confirm it" },
+          ageSeconds,
+        );
+      }
       return withinLife(VOLATILE_TTL_MS);
     // A root that no parser can read, and what no generation covers.
     case "root":

@@ -1,9 +1,10 @@
 import type { FillEnd } from "../fill/shared/fill.ts";
 import { parseRange } from "../http/byte-ranges.ts";
+import type { ForwardReason } from "../http/cache-status.ts";
 import type { Target } from "../route/target.ts";
 import type { UpstreamAnswer } from "../upstream/upstream.ts";
 import { answer } from "./answer/answer.ts";
-import { refuseAbsent, refuseFailure, refuseUnsatisfiable } from "./answer/failure.ts";
+import { redirectToFolder, refuseAbsent, refuseFailure, refuseUnsatisfiable } from "./answer/failure.ts";
 import type { Client } from "./shared/client.ts";
 import type { Outcome, ServeDependencies } from "./shared/dependencies.ts";
 import { passHead, sizeUpstream } from "./pass/head.ts";
@@ -20,6 +21,7 @@ export interface MissOptions {
 /** Not in the store: fetched once for all who ask, verified, and answered as it comes. */
 export async function miss(client: Client, target: Target, deps: ServeDependencies, options: MissOptions): Promise<Outcome> {
   const { opened, isFirstLook } = options;
+  const reason = opened === undefined ? "miss" : "stale";
   // HEAD fetches no body: the upstream is asked as the client asks.
   if (client.method === "HEAD" && opened === undefined) return passHead(client, target, deps);
   if (target.class === "hashed" && isFirstLook && opened === undefined) {
@@ -29,7 +31,7 @@ export async function miss(client: Client, target: Target, deps: ServeDependenci
   const span = opened === undefined ? await wantedSpan(client, target, deps) : { first: 0 };
   const request = { ...span, recheck: isFirstLook && opened === undefined, ...(opened === undefined ? {} : { opened }) };
   const fill = await deps.fills.open(fillRequest(client, target, deps, request));
-  if (fill.kind !== "reading") return answerEnd(client, target, fill, deps);
+  if (fill.kind !== "reading") return answerEnd(client, target, fill, reason, deps);
 
   const { reading } = fill;
   // Small bodies are answered only once whole: most failures then are tried again unseen, or are an answer that every client retries.
@@ -37,7 +39,7 @@ export async function miss(client: Client, target: Target, deps: ServeDependenci
   const end = await reading.hold(isHeld ? deps.config.holdMs : 0);
   if (end !== null && (end.kind === "failure" || reading.object === null)) {
     reading.close();
-    return answerEnd(client, target, end, deps);
+    return answerEnd(client, target, end, reason, deps);
   }
   const source = readingSource(client, target, reading, deps);
   const { isStorable, collapsed } = reading;
@@ -45,7 +47,7 @@ export async function miss(client: Client, target: Target, deps: ServeDependenci
     client,
     target,
     source,
-    { cacheStatus: { kind: "forwarded", reason: "miss", status: 200, stored: isStorable, collapsed }, ageSeconds: 0 },
+    { cacheStatus: { kind: "forwarded", reason, status: 200, stored: isStorable, collapsed }, ageSeconds: 0 },
     deps,
   );
 }
@@ -66,12 +68,14 @@ async function askRepository(target: Target, { repositories }: ServeDependencies
 }
 
 /** There is nothing (more) to read from the fill. */
-async function answerEnd(client: Client, target: Target, end: FillEnd, deps: ServeDependencies): Promise<Outcome> {
+async function answerEnd(client: Client, target: Target, end: FillEnd, reason: ForwardReason, deps: ServeDependencies): Promise<Outcome> {
   switch (end.kind) {
     case "stored":
-      return { kind: "look-again", settled: { kind: "forwarded", reason: "miss", collapsed: true, stored: true } };
+      return { kind: "look-again", settled: { kind: "forwarded", reason, collapsed: true, stored: true } };
     case "absent":
-      return refuseAbsent(end.status, target);
+      return refuseAbsent(end.status, target, reason);
+    case "folder":
+      return redirectToFolder(target, reason);
     case "failure":
       return refuseFailure(end);
     case "unsatisfiable":

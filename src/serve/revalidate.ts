@@ -1,13 +1,13 @@
 import { isImmutable } from "../config/config.ts";
 import type { CacheStatus } from "../http/cache-status.ts";
-import { isUnsettled } from "../http/http-date.ts";
+import { isUnsettled, parseHttpDate } from "../http/http-date.ts";
 import type { Target } from "../route/target.ts";
 import type { StoredBody } from "../store/object-store.ts";
 import { rewriteObject } from "../store/rewrite-object.ts";
 import type { StoredObject } from "../store/stored-object.ts";
 import type { Absent, Representation, UpstreamAnswer } from "../upstream/upstream.ts";
 import { answer } from "./answer/answer.ts";
-import { refuseAbsent } from "./answer/failure.ts";
+import { redirectToFolder, refuseAbsent } from "./answer/failure.ts";
 import type { Client } from "./shared/client.ts";
 import type { Outcome, ServeDependencies } from "./shared/dependencies.ts";
 import { ageSecondsOf, needsRenewal } from "./freshness.ts";
@@ -39,7 +39,10 @@ export async function revalidate(client: Client, target: Target, found: StoredBo
       // A package that the upstream has removed is still what the index named; a file that may change is gone.
       if (target.class !== "volatile") return answerFound({ kind: "hit", detail: "the upstream has removed it" });
       await found.body?.cancel();
-      return refuseAbsent(validated.status, target);
+      return refuseAbsent(validated.status, target, "stale");
+    case "folder":
+      await found.body?.cancel();
+      return redirectToFolder(target, "stale");
     case "changed": {
       const outcome = await miss(client, target, deps, { opened: validated.answer, isFirstLook: true });
       // Whatever the upstream has now (a web page, half a file) is no file: the stored one is.
@@ -62,6 +65,7 @@ type Validated =
   | { readonly kind: "same" }
   | { readonly kind: "changed"; readonly answer: UpstreamAnswer }
   | Absent
+  | { readonly kind: "folder" }
   | { readonly kind: "failed"; readonly detail: string };
 
 async function validate(target: Target, object: StoredObject, deps: ServeDependencies): Promise<Validated> {
@@ -73,6 +77,7 @@ async function validate(target: Target, object: StoredObject, deps: ServeDepende
   const conditional = {
     ...(object.etag === undefined ? {} : { etag: object.etag }),
     ...(object.lastModified === undefined ? {} : { lastModified: object.lastModified }),
+    upstream: object.upstream,
   };
   const answered = await deps.upstreams.open({ mirror, path, query, class: target.class, ...(isComparable ? { conditional } : {}) });
   switch (answered.kind) {
@@ -82,6 +87,11 @@ async function validate(target: Target, object: StoredObject, deps: ServeDepende
       if (isComparable && isSameVersion(object, answered.representation)) {
         answered.source.cancel("unchanged");
         return confirm();
+      }
+      if (isBehind(answered.representation, object, mirror)) {
+        answered.source.cancel("older than the stored copy");
+        confirmations.noteFailure(key, now());
+        return { kind: "failed", detail: `${answered.representation.upstream} has an older one than ${object.upstream} had` };
       }
       // What comes may be broken, so that nothing is confirmed yet. But until it is there, one fetch of it is enough.
       confirmations.noteFailure(key, now());
@@ -96,6 +106,10 @@ async function validate(target: Target, object: StoredObject, deps: ServeDepende
       if (target.class === "volatile")
         await deleteVersion(deps.store, key, object.version).catch((error: unknown) => deps.log(`Cannot delete ${key}: ${String(error)}`));
       return answered;
+    case "folder":
+      // Only a version that followed the redirect stored a listing here.
+      if (target.class === "volatile") return answered;
+      return { kind: "failed", detail: "the upstream has a folder of that name" };
     case "failure":
       confirmations.noteFailure(key, now());
       return { kind: "failed", detail: answered.detail };
@@ -125,6 +139,16 @@ function isSameVersion(object: StoredObject, now: Representation): boolean {
   if (now.size !== object.size) return false;
   if (now.upstream === object.upstream && (now.etag !== undefined || object.etag !== undefined)) return now.etag === object.etag;
   return now.lastModified !== undefined && now.lastModified === object.lastModified;
+}
+
+/**
+ * Whether another upstream than the one that gave the copy has an older file: it lags behind. An upstream that goes back to an older file itself is
+ * followed, and so is another once the mirror does not ask the first any more.
+ */
+function isBehind(now: Representation, object: StoredObject, mirror: Target["mirror"]): boolean {
+  const [sentAt, storedAt] = [parseHttpDate(now.lastModified), parseHttpDate(object.lastModified)];
+  if (now.upstream === object.upstream || sentAt === null || storedAt === null) return false;
+  return sentAt < storedAt && mirror.upstreams.some(({ url }) => url === object.upstream);
 }
 
 /** An object past its retention that the upstream still has starts a new life. */

@@ -1,12 +1,14 @@
 import { isImmutable, type PathClass, type Upstream } from "../config/config.ts";
 import { parseContentRange } from "../http/content-range.ts";
-import { parseRetryAfter } from "../http/http-date.ts";
+import { parseHttpDate, parseRetryAfter } from "../http/http-date.ts";
 import type { Representation, UpstreamRequest } from "./upstream.ts";
 
 /** The parts of a request to one upstream that decide which responses to it are valid; the first three as in `UpstreamRequest`. */
 export interface SentRequest extends Pick<UpstreamRequest, "class" | "range" | "conditional"> {
   readonly method: "GET" | "HEAD";
   readonly upstream: Upstream;
+  /** Bytes of the whole, where an earlier response has said so: a Content-Range may leave them open (RFC 9110 §14.4). */
+  readonly knownSize?: number | undefined;
 }
 
 /** What the status and headers of one final response mean for the request. Each `detail` continues a sentence that begins with the upstream. */
@@ -70,15 +72,16 @@ function classifyPart(headers: Headers, sent: SentRequest): ClassifiedResponse {
   const { first, last } = sent.range;
   const text = headers.get("content-range");
   const part = parseContentRange(text);
-  if (part?.kind !== "range" || part.size === undefined) return wrong(`answered 206 with Content-Range "${text ?? ""}"`);
-  if (part.first !== first || part.last !== Math.min(last ?? Infinity, part.size - 1)) {
+  const size = part?.kind === "range" ? (part.size ?? sent.knownSize) : undefined;
+  if (part?.kind !== "range" || size === undefined) return wrong(`answered 206 with Content-Range "${text ?? ""}"`);
+  if (part.first !== first || part.last !== Math.min(last ?? Infinity, size - 1)) {
     return wrong(`answered 206 with "${text}" where bytes ${first}-${last ?? ""} were asked`);
   }
   const length = parseLength(headers.get("content-length"));
   if (length === null || (length !== undefined && length !== part.last - part.first + 1)) {
     return wrong(`answered 206 with "${text}" and a Content-Length of ${headers.get("content-length")}`);
   }
-  return classifyBody(headers, sent, part.size, first, part.last + 1);
+  return classifyBody(headers, sent, size, first, part.last + 1);
 }
 
 function classifyUnsatisfiable(headers: Headers, sent: SentRequest): ClassifiedResponse {
@@ -96,11 +99,13 @@ function classifyBody(
   first: number,
   end: number | undefined,
 ): ClassifiedResponse {
+  // What is no date can be compared by no client and no server.
+  const lastModified = headers.get("last-modified")?.trim();
   const encoding = headers.get("content-encoding")?.trim().toLowerCase();
   const representation: Representation = {
     size,
     etag: headers.get("etag") ?? undefined,
-    lastModified: headers.get("last-modified") ?? undefined,
+    lastModified: parseHttpDate(lastModified) === null ? undefined : lastModified,
     contentType: headers.get("content-type") ?? undefined,
     contentEncoding: encoding === "" || encoding === "identity" ? undefined : encoding,
     upstream: sent.upstream.url,
@@ -118,11 +123,14 @@ function findDisguise(representation: Representation, path: PathClass): string |
   return isPage ? "sent a web page in place of a package" : undefined;
 }
 
-/** Content-Length in bytes; undefined: the header is absent, null: it is no whole number below 2^53. */
+/**
+ * Content-Length in bytes; undefined: the header is absent, null: it is no whole number below 2^53. Several equal ones are one (RFC 9110 §8.6): a proxy
+ * on the way has added its own.
+ */
 function parseLength(text: string | null): number | undefined | null {
   if (text === null) return undefined;
-  const length = /^\d+$/.test(text) ? Number(text) : Number.NaN;
-  return Number.isSafeInteger(length) ? length : null;
+  const [length = Number.NaN, ...others] = text.split(",").map((value) => (/^\d+$/.test(value.trim()) ? Number(value) : Number.NaN));
+  return Number.isSafeInteger(length) && others.every((other) => other === length) ? length : null;
 }
 
 function wrong(detail: string): ClassifiedResponse {

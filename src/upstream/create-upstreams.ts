@@ -105,6 +105,7 @@ export function createUpstreams(deps: UpstreamsDependencies) {
         case "not-modified":
         case "head":
         case "unsatisfiable":
+        case "folder":
           return result;
         case "absent":
           absent.push(upstream);
@@ -183,7 +184,8 @@ export function createUpstreams(deps: UpstreamsDependencies) {
 type Fault = Extract<ExchangeResult, { readonly detail: string }> & { readonly upstream: string };
 
 function exchangeRequestFor(request: UpstreamRequest, upstream: Upstream): ExchangeRequest {
-  const { mirror, path, query, range, conditional, method = "GET" } = request;
+  const { mirror, path, query, range, method = "GET" } = request;
+  const conditional = request.conditional?.upstream === upstream.url ? request.conditional : undefined;
   // RFC 9110 §14.2: Range is for GET only. A range from 0 to the end is no range.
   const isRanged = method === "GET" && range !== undefined && (range.first > 0 || range.last !== undefined);
   return { mirror, upstream, path, query, class: request.class, method, range: isRanged ? range : undefined, conditional };

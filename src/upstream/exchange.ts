@@ -4,7 +4,8 @@ import { encodePath } from "../route/canonical-path.ts";
 import { createBodyReader, messageOf, type BodyReader } from "./body-reader.ts";
 import { classifyResponse, type ClassifiedResponse, type SentRequest } from "./classify-response.ts";
 import type { HealthEvent } from "./health.ts";
-import { resolveRedirect } from "./redirect.ts";
+import { addsSlash, resolveRedirect } from "./redirect.ts";
+import { simplerRequest } from "./simpler-request.ts";
 import type { Slots } from "./slots.ts";
 import type { UpstreamRequest } from "./upstream.ts";
 import type { Via } from "./via.ts";
@@ -21,6 +22,8 @@ export interface ExchangeRequest extends SentRequest, Pick<UpstreamRequest, "mir
 export type ExchangeResult =
   | (Extract<ClassifiedResponse, { kind: "body" }> & { readonly body: BodyReader })
   | Exclude<ClassifiedResponse, { kind: "body" }>
+  /** A redirect that only adds a slash: the path names a folder. */
+  | { readonly kind: "folder" }
   /** No headers within the first-byte limit. */
   | { readonly kind: "timeout"; readonly detail: string }
   /** The connection failed before the headers were complete. */
@@ -46,10 +49,30 @@ export interface ExchangeDependencies {
 }
 
 /**
- * Sends one request and follows its redirects: connecting, headers and redirects together take at most the first-byte limit. Records the result in
- * the upstream's health. Never throws.
+ * Sends one request and follows its redirects: connecting, headers and redirects together take at most the first-byte limit. Where the upstream refuses
+ * the request as it is made, sends a simpler one, once. Records the result in the upstream's health. Never throws.
  */
 export async function askUpstream(request: ExchangeRequest, deps: ExchangeDependencies): Promise<ExchangeResult> {
+  let exchanged = await exchange(request, deps);
+  const simpler = simplerRequest(request, exchanged.result.kind, exchanged.status);
+  // Of both only the last result counts for the breaker: the server works.
+  if (simpler !== null) exchanged = await exchange(simpler, deps);
+  const { result, firstByteMs } = exchanged;
+  recordResult(result, request.upstream.url, firstByteMs, deps);
+  if (request.method === "GET" || result.kind !== "body") return result;
+  result.body.close("only the headers were asked for");
+  deps.record(request.upstream.url, { kind: "success" });
+  return { kind: "head", representation: result.representation };
+}
+
+interface Exchanged {
+  readonly result: ExchangeResult;
+  /** Of the final response; undefined: there is none. */
+  readonly status: number | undefined;
+  readonly firstByteMs: number;
+}
+
+async function exchange(request: ExchangeRequest, deps: ExchangeDependencies): Promise<Exchanged> {
   const { url } = request.upstream;
   const { config, now, after, record } = deps;
   const slot = await deps.slots.take(url);
@@ -65,16 +88,16 @@ export async function askUpstream(request: ExchangeRequest, deps: ExchangeDepend
     // The response may still come, and its unread body would hold the connection.
     void fetching.then((late) => (late.kind === "response" ? late.response.body?.cancel() : undefined)).catch(() => {});
     slot.release();
-    record(url, { kind: "failure", random: deps.random() });
-    return fetched;
+    return { result: fetched, status: undefined, firstByteMs: now() - startedAt };
   }
   const { response } = fetched;
+  const { status } = response;
+  const firstByteMs = now() - startedAt;
   const classified = classifyResponse(response, request, now());
-  recordResponse(classified, url, now() - startedAt, deps);
   if (classified.kind !== "body") {
     slot.release();
     void response.body?.cancel().catch(() => {});
-    return classified;
+    return { result: classified, status, firstByteMs };
   }
   const { first, end } = classified;
   const body = createBodyReader(response.body ?? emptyStream(), {
@@ -90,10 +113,12 @@ export async function askUpstream(request: ExchangeRequest, deps: ExchangeDepend
       record(url, { kind: "flow", bytes, waitedMs });
     },
   });
-  return { ...classified, body };
+  return { result: { ...classified, body }, status, firstByteMs };
 }
 
-type Fetched = Extract<ExchangeResult, { kind: "connection" | "wrong" }> | { readonly kind: "response"; readonly response: Response };
+type Fetched =
+  | Extract<ExchangeResult, { kind: "connection" | "wrong" | "folder" }>
+  | { readonly kind: "response"; readonly response: Response };
 
 async function followRedirects(request: ExchangeRequest, deps: ExchangeDependencies, signal: AbortSignal): Promise<Fetched> {
   const { mirror, upstream } = request;
@@ -115,7 +140,9 @@ async function followRedirects(request: ExchangeRequest, deps: ExchangeDependenc
     }
     if (![301, 302, 303, 307, 308].includes(response.status)) return { kind: "response", response };
     void response.body?.cancel().catch(() => {});
-    const next = resolveRedirect(response.headers.get("location"), url, mirror, upstream.url);
+    const location = response.headers.get("location");
+    if (addsSlash(location, url, request)) return { kind: "folder" };
+    const next = resolveRedirect(location, url, mirror, upstream.url);
     if (next.kind === "refused") return { kind: "wrong", detail: next.detail };
     url = next.url;
   }
@@ -154,14 +181,20 @@ function emptyStream(): ReadableStream<Uint8Array> {
   return new ReadableStream({ type: "bytes", start: (controller) => controller.close() });
 }
 
-/** Records the response in the upstream's health. A body is a success only when it ended whole: the byte source records that. */
-function recordResponse(classified: ClassifiedResponse, upstream: string, firstByteMs: number, deps: ExchangeDependencies): void {
-  if (classified.kind === "busy" && classified.retryAfterSeconds !== undefined) {
-    deps.record(upstream, { kind: "retry-after", seconds: classified.retryAfterSeconds });
-  } else if (classified.kind === "wrong" || classified.kind === "busy") {
-    deps.record(upstream, { kind: "failure", random: deps.random() });
-  } else {
-    deps.record(upstream, { kind: "answered", firstByteMs });
-    if (classified.kind !== "body") deps.record(upstream, { kind: "success" });
+/** Records the result in the upstream's health. A body is a success only when it ended whole: the byte source records that. */
+function recordResult(result: ExchangeResult, upstream: string, firstByteMs: number, deps: ExchangeDependencies): void {
+  switch (result.kind) {
+    case "busy":
+      if (result.retryAfterSeconds === undefined) deps.record(upstream, { kind: "failure", random: deps.random() });
+      else deps.record(upstream, { kind: "retry-after", seconds: result.retryAfterSeconds });
+      break;
+    case "wrong":
+    case "timeout":
+    case "connection":
+      deps.record(upstream, { kind: "failure", random: deps.random() });
+      break;
+    default:
+      deps.record(upstream, { kind: "answered", firstByteMs });
+      if (result.kind !== "body") deps.record(upstream, { kind: "success" });
   }
 }

@@ -36,7 +36,8 @@ type BodyResult = Extract<ExchangeResult, { kind: "body" }>;
 export async function joinAt(offset: number, request: ExchangeRequest, version: Version, ask: Exchange): Promise<Joined> {
   const { trustedTag, representation } = version;
   if (trustedTag === undefined && version.known !== null) return proveAt(offset, request, version, ask);
-  const result = await ask({ ...request, range: rangeFrom(offset, request.range?.last), ifRange: trustedTag });
+  const knownSize = representation.size;
+  const result = await ask({ ...request, range: rangeFrom(offset, request.range?.last), ifRange: trustedTag, knownSize });
   if (result.kind !== "body") return checkRefusal(result, representation);
   const isTrusted = version.known === null || isSameTag(result.representation.etag, trustedTag);
   // Where the first upstream stated no size, only the tag proves that the sizes are equal.
@@ -63,7 +64,8 @@ async function proveAt(offset: number, request: ExchangeRequest, version: Versio
     return { kind: "differs", detail: "cannot be compared: neither memory nor the store has bytes of this version" };
 
   const start = offset <= COMPARED_HEAD_BYTES + COMPARED_TAIL_BYTES ? 0 : offset - COMPARED_TAIL_BYTES;
-  const body = await ask({ ...request, range: rangeFrom(start, request.range?.last), ifRange: undefined });
+  const knownSize = representation.size;
+  const body = await ask({ ...request, range: rangeFrom(start, request.range?.last), ifRange: undefined, knownSize });
   if (body.kind !== "body") return checkRefusal(body, representation);
   if (!haveSameSize(body.representation, representation)) return closeAsDifferent(body, "has another size");
   if (!isComplete && !haveSameDate(body.representation, representation))
@@ -82,7 +84,7 @@ async function proveAt(offset: number, request: ExchangeRequest, version: Versio
 
 /** Fetches the head by itself, where the body to continue with does not contain it. Undefined: it is equal. */
 async function compareHead(request: ExchangeRequest, of: Representation, head: Region, ask: Exchange): Promise<Joined | undefined> {
-  const result = await ask({ ...request, range: { first: 0, last: head.bytes.length - 1 }, ifRange: undefined });
+  const result = await ask({ ...request, range: { first: 0, last: head.bytes.length - 1 }, ifRange: undefined, knownSize: of.size });
   if (result.kind !== "body") return checkRefusal(result, of);
   const { representation } = result;
   if (

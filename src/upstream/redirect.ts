@@ -1,4 +1,5 @@
 import type { Mirror } from "../config/config.ts";
+import { encodePath } from "../route/canonical-path.ts";
 
 /** The URL to ask next, or why the redirect is not followed; `detail` continues a sentence that begins with the upstream. */
 export type Redirected = { readonly kind: "to"; readonly url: URL } | { readonly kind: "refused"; readonly detail: string };
@@ -24,6 +25,33 @@ export function resolveRedirect(location: string | null, from: URL, mirror: Mirr
   }
   url.hash = "";
   return { kind: "to", url };
+}
+
+/**
+ * Whether a redirect only adds a slash to the path: of the URL that answered, or of a configured upstream's. The client must follow it itself, since the
+ * relative links of a listing mean other files without the slash. Nothing is fetched from the Location, so that its host and scheme do not matter.
+ * @param path asked for, as in `UpstreamRequest`.
+ */
+export function addsSlash(
+  location: string | null,
+  from: URL,
+  { mirror, path }: { readonly mirror: Mirror; readonly path: string },
+): boolean {
+  if (path === "" || path.endsWith("/") || location === null || !URL.canParse(location, from)) return false;
+  const to = new URL(location, from);
+  if (!/^https?:$/.test(to.protocol) || (to.search !== "" && to.search !== from.search)) return false;
+  const wanted = decoded(to.pathname);
+  const places = [from.href, ...mirror.upstreams.map(({ url }) => `${url}/${encodePath(path)}`)];
+  return places.some((place) => wanted === `${decoded(new URL(place).pathname)}/`);
+}
+
+/** Servers spell a path in their own way in Location. */
+function decoded(pathname: string): string {
+  try {
+    return decodeURIComponent(pathname);
+  } catch {
+    return pathname;
+  }
 }
 
 function refusedRedirect(what: string): Redirected {

@@ -16,9 +16,10 @@ export interface UpstreamRequest {
   readonly range?: { readonly first: number; readonly last?: number | undefined } | undefined;
   /**
    * Validators of a stored copy, verbatim, which make the request conditional (RFC 9110 §13.1.2, §13.1.3); never together with `range`. The date is
-   * sent only where there is no entity tag.
+   * sent only where there is no entity tag, and both only to `upstream` (its configured URL), which sent them: an equal tag of another server proves
+   * nothing, and one that lags behind would confirm by the date that it has nothing newer.
    */
-  readonly conditional?: { readonly etag?: string; readonly lastModified?: string } | undefined;
+  readonly conditional?: { readonly etag?: string; readonly lastModified?: string; readonly upstream: string } | undefined;
   /** The version of which bytes are stored or delivered already. A body must be proven to be of it; where none is, the answer is `changed`. */
   readonly sameAs?: Representation | undefined;
   /**
@@ -52,11 +53,13 @@ export type UpstreamAnswer =
   | { readonly kind: "body"; readonly representation: Representation; readonly first: number; readonly source: ByteSource }
   /** To a HEAD. */
   | { readonly kind: "head"; readonly representation: Representation }
-  /** To a conditional request: the stored copy is this upstream's current one (RFC 9110 §15.4.5). */
+  /** To a conditional request: the stored copy is still the current one of the upstream that gave it (RFC 9110 §15.4.5). */
   | { readonly kind: "not-modified" }
   /** The range begins behind the end of the `size` bytes (RFC 9110 §15.5.17); undefined: the upstream did not say how many. */
   | { readonly kind: "unsatisfiable"; readonly size: number | undefined }
   | Absent
+  /** The path names a folder: the upstream redirects to the same path with a slash at its end. */
+  | { readonly kind: "folder" }
   /** An upstream answered, and none of the answers could be proven to be the version `sameAs`. */
   | { readonly kind: "changed" }
   | UpstreamFailure;

@@ -82,14 +82,20 @@ function createRig({ open, repositories, leases }: Rig) {
   return {
     name,
     log,
-    async get(path: string, headers: Record<string, string> = {}) {
+    async get(path: string, headers: Record<string, string> = {}, method = "GET") {
       const routed = routeRequest(config.mirrors, { url: `/${name}/${path}` });
       if (routed.kind !== "mirror") throw new Error(JSON.stringify(routed));
       const waitUntil = (work: Promise<unknown>) => void works.push(work);
-      const response = await serve({ method: "GET", headers: new Headers(headers), waitUntil, onBody: () => {} }, routed.target, deps);
+      const response = await serve({ method, headers: new Headers(headers), waitUntil, onBody: () => {} }, routed.target, deps);
       const text = new TextDecoder().decode(await response.arrayBuffer());
       await Promise.all(works);
-      return { status: response.status, text, cache: response.headers.get("cache-status") ?? "" };
+      const location = response.headers.get("location");
+      return {
+        status: response.status,
+        text,
+        cache: response.headers.get("cache-status") ?? "",
+        ...(location === null ? {} : { location }),
+      };
     },
   };
 }
@@ -241,6 +247,76 @@ describe("a stored file that may change, and that an upstream has no more,", () 
       expect(await rig.get("some/log.txt")).toMatchObject(isGone ? { status: 410 } : { status: 200, text: "old" });
     }
     expect((await store.head(key)) === null).toBe(isGone);
+  });
+});
+
+describe("a stored file that may change", () => {
+  const OLD = "Mon, 01 Jan 2024 00:00:00 GMT";
+  const ONE = "http://one.test";
+  const OLDER = "Sun, 31 Dec 2023 00:00:00 GMT";
+  const long = { storedAt: Date.now() - DAY_MS };
+  const from = (upstream: string, answered: UpstreamAnswer): UpstreamAnswer =>
+    answered.kind === "body" ? { ...answered, representation: { ...answered.representation, upstream } } : answered;
+
+  it("is compared by the validators of the upstream that gave it", async () => {
+    const asked: UpstreamRequest["conditional"][] = [];
+    const rig = createRig({
+      async open({ conditional }) {
+        asked.push(conditional);
+        return { kind: "not-modified" };
+      },
+    });
+    await put(`${rig.name}/some/log.txt`, "old", { ...long, etag: '"x"', lastModified: OLD, upstream: "http://two.test" });
+    expect((await rig.get("some/log.txt")).cache).toBe("lazy-mirror; fwd=stale; fwd-status=304");
+    expect(asked).toEqual([{ etag: '"x"', lastModified: OLD, upstream: "http://two.test" }]);
+  });
+
+  it("is no miss when the upstream has a new one", async () => {
+    const rig = createRig({ open: async () => bodyOf("new") });
+    expect((await rig.get("some/log.txt")).cache).toBe("lazy-mirror; fwd=miss; fwd-status=200; stored");
+    await put(`${rig.name}/other/log.txt`, "old", long);
+    expect(await rig.get("other/log.txt")).toMatchObject({ text: "new", cache: "lazy-mirror; fwd=stale; fwd-status=200; stored" });
+  });
+
+  it.each([
+    ["stays where another upstream lags behind", ONE, "http://two.test", "old"],
+    ["goes where its own upstream goes back", ONE, ONE, "older"],
+    ["goes where its own upstream is no longer asked", "http://gone.test", ONE, "older"],
+  ])("%s", async (_, upstream, answers, text) => {
+    const rig = createRig({ open: async () => from(answers, bodyOf("older", OLDER)) });
+    await put(`${rig.name}/some/log.txt`, "old", { ...long, lastModified: OLD, upstream });
+    expect(await rig.get("some/log.txt")).toMatchObject({ status: 200, text });
+  });
+});
+
+describe("a folder without its slash", () => {
+  const moved = (location: string) => ({ status: 301, location, cache: "lazy-mirror; fwd=miss; fwd-status=301" });
+
+  it.each(["GET", "HEAD"])("is a redirect to %s, relative to the request, with the query that the mirror allows", async (method) => {
+    const rig = createRig({ open: async () => ({ kind: "folder" }) });
+    expect(await rig.get("pool/a+b:c?x=1", {}, method)).toMatchObject(moved("./a%2Bb%3Ac/"));
+    expect(await rig.get("pool/x.iso", {}, method)).toMatchObject(moved("./x.iso/"));
+  });
+
+  it("is the same for all clients that ask at once, and nothing is stored", async () => {
+    let asked = 0;
+    const rig = createRig({
+      async open() {
+        asked++;
+        await new Promise((resolve) => setTimeout(resolve, 20));
+        return { kind: "folder" };
+      },
+    });
+    const answers = await Promise.all([rig.get("pool"), rig.get("pool"), rig.get("pool")]);
+    for (const answer of answers) expect(answer).toMatchObject(moved("./pool/"));
+    expect(asked).toBe(1);
+    expect(await store.head(`${rig.name}/pool`)).toBeNull();
+  });
+
+  it("is so too where an earlier version stored the listing there", async () => {
+    const rig = createRig({ open: async () => ({ kind: "folder" }) });
+    await put(`${rig.name}/pool`, "<a href=x>", { storedAt: Date.now() - DAY_MS });
+    expect(await rig.get("pool")).toMatchObject({ status: 301, location: "./pool/" });
   });
 });
 

@@ -55,6 +55,8 @@ export interface Fill {
 export type FillEnd =
   | UpstreamFailure
   | { readonly kind: "absent"; readonly status: AbsentStatus }
+  /** The upstream redirects to the same path with a slash at its end. */
+  | { readonly kind: "folder" }
   | { readonly kind: "unsatisfiable"; readonly size: number | undefined }
   /** Another isolate stored it in the meantime: look at the store again. */
   | { readonly kind: "stored" }

@@ -1,37 +1,42 @@
 import { isUnsettled, parseHttpDate } from "../../http/http-date.ts";
 import type { ObjectStore } from "../../store/object-store.ts";
+import type { StoredObject } from "../../store/stored-object.ts";
 import type { FetchedFile } from "./fetch-file.ts";
+import type { UpstreamRequest } from "../../upstream/upstream.ts";
 import type { Generation, StoredFile } from "../members/generation.ts";
 
 /** The validators that came with a fetched root, verbatim; `receivedAt` in milliseconds since the epoch. */
-export function receivedValidators({ representation: { etag, lastModified } }: FetchedFile, receivedAt: number): Generation["validators"] {
-  return { ...(etag === undefined ? {} : { etag }), ...(lastModified === undefined ? {} : { lastModified }), receivedAt };
+export function receivedValidators({ representation }: FetchedFile, receivedAt: number): Generation["validators"] {
+  const { etag, lastModified, upstream } = representation;
+  return { ...(etag === undefined ? {} : { etag }), ...(lastModified === undefined ? {} : { lastModified }), receivedAt, upstream };
 }
 
 /**
  * The validators that make the next request for the held root conditional. Undefined where equal validators would not prove an equal root: it is then
  * fetched whole and compared by its digest.
  */
-export function conditions(generation: Generation): Conditions | undefined {
-  if (generation.mismatched === true) return undefined;
-  const { receivedAt = generation.root.object.storedAt, ...validators } = generation.validators;
-  return provingConditions(validators, receivedAt, generation.root.object.sliceBytes !== undefined);
+export function conditions({ mismatched, root: { object }, validators }: Generation): UpstreamRequest["conditional"] {
+  if (mismatched === true) return undefined;
+  const { receivedAt = object.storedAt, upstream = object.upstream } = validators;
+  return provingConditions({ ...validators, upstream }, receivedAt, object.sliceBytes !== undefined);
 }
 
 /** The same for a companion. */
-export function companionConditions({ object }: StoredFile): Conditions | undefined {
+export function companionConditions({ object }: StoredFile): UpstreamRequest["conditional"] {
   return provingConditions(object, object.storedAt, object.sliceBytes !== undefined);
 }
 
-type Conditions = { readonly etag?: string; readonly lastModified?: string };
-
-function provingConditions({ etag, lastModified }: Conditions, receivedAt: number, isSliced: boolean): Conditions | undefined {
+function provingConditions(
+  { etag, lastModified, upstream }: Pick<StoredObject, "etag" | "lastModified" | "upstream">,
+  receivedAt: number,
+  isSliced: boolean,
+): UpstreamRequest["conditional"] {
   // A file in slices has no digest, so that its entity tag is the only way to recognise it.
   const needsTag = isSliced && etag !== undefined;
   if (!needsTag && isUnsettled(lastModified, receivedAt)) return undefined;
-  if (etag !== undefined) return { etag };
+  if (etag !== undefined) return { etag, upstream };
   // A date in the future (a wrong clock) would make every later file with the right date look unchanged.
-  return lastModified === undefined || (parseHttpDate(lastModified) ?? Infinity) > receivedAt ? undefined : { lastModified };
+  return lastModified === undefined || (parseHttpDate(lastModified) ?? Infinity) > receivedAt ? undefined : { lastModified, upstream };
 }
 
 /**

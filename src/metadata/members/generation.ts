@@ -12,8 +12,8 @@ export interface StoredFile {
 /** A root and what moves together with it, published by one swap. */
 export interface Generation {
   readonly root: StoredFile;
-  /** The upstream's validators of the root, verbatim, and when it last sent them (milliseconds since the epoch). */
-  readonly validators: { readonly etag?: string; readonly lastModified?: string; readonly receivedAt?: number };
+  /** Validators of the root, verbatim, when they were last received (milliseconds since the epoch), and the configured URL of the upstream they mean. */
+  readonly validators: { readonly etag?: string; readonly lastModified?: string; readonly receivedAt?: number; readonly upstream?: string };
   readonly companions: readonly StoredFile[];
   /** Null for a root that stands alone (pacman, Alpine). */
   readonly parsed: ParsedRoot | null;

@@ -1,9 +1,9 @@
-import { formatCacheStatus } from "../../http/cache-status.ts";
+import { formatCacheStatus, type ForwardReason } from "../../http/cache-status.ts";
 import { formatUnsatisfiedRange } from "../../http/content-range.ts";
 import type { Target } from "../../route/target.ts";
 import type { AbsentStatus, UpstreamFailure } from "../../upstream/upstream.ts";
 
-/** A refusal as text. It always has a body: apt does not retry a 502 without one. */
+/** A refusal, or another answer without a file, as text. It always has a body: apt does not retry a 502 without one. */
 export function refuse(status: number, detail: string, headers: Readonly<Record<string, string>> = {}): Response {
   return new Response(`${detail}\n`, {
     status,
@@ -24,10 +24,26 @@ export function refuseFailure({ status, detail, retryAfterSeconds }: UpstreamFai
 }
 
 /** Names the path as the upstream was asked for it: without the mirror's name. A 403 goes out as it is: a client that asks directly gets the same. */
-export function refuseAbsent(status: AbsentStatus, { path, query }: Pick<Target, "path" | "query">): Response {
+export function refuseAbsent(
+  status: AbsentStatus,
+  { path, query }: Pick<Target, "path" | "query">,
+  reason: ForwardReason = "miss",
+): Response {
   const what = status === 403 ? "does not give out" : "has no";
   return refuse(status, `The upstream ${what} /${path}${query}`, {
-    "Cache-Status": formatCacheStatus({ kind: "forwarded", reason: "miss", status }),
+    "Cache-Status": formatCacheStatus({ kind: "forwarded", reason, status }),
+  });
+}
+
+/**
+ * The path names a folder: the client is to ask with a slash at its end, or the relative links of the listing would mean other files. Relative to the
+ * request (RFC 9110 §10.2.2), so that it is right below whatever host and prefix the client uses; `./`, since a name may hold a colon.
+ */
+export function redirectToFolder({ path, query }: Pick<Target, "path" | "query">, reason: ForwardReason = "miss"): Response {
+  const name = path.slice(path.lastIndexOf("/") + 1);
+  return refuse(301, `The upstream has a folder at /${path}/${query}`, {
+    Location: `./${encodeURIComponent(name)}/${query}`,
+    "Cache-Status": formatCacheStatus({ kind: "forwarded", reason, status: 301 }),
   });
 }
 

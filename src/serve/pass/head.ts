@@ -1,7 +1,7 @@
 import { formatCacheStatus } from "../../http/cache-status.ts";
 import type { Target } from "../../route/target.ts";
 import type { Representation, UpstreamAnswer } from "../../upstream/upstream.ts";
-import { refuse, refuseAbsent, refuseFailure } from "../answer/failure.ts";
+import { redirectToFolder, refuse, refuseAbsent, refuseFailure } from "../answer/failure.ts";
 import type { Client } from "../shared/client.ts";
 import type { ServeDependencies } from "../shared/dependencies.ts";
 
@@ -10,6 +10,7 @@ export async function passHead(client: Client, target: Target, deps: ServeDepend
   const upstream = await askHead(target, deps);
   client.onBody(0, null);
   if (upstream.kind === "absent") return refuseAbsent(upstream.status, target);
+  if (upstream.kind === "folder") return redirectToFolder(target);
   if (upstream.kind === "failure") return refuseFailure(upstream);
   if (upstream.kind !== "head") return refuse(502, `The upstream answered HEAD with ${upstream.kind}`);
   return new Response(null, { headers: passedHeaders(upstream.representation) });

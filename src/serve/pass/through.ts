@@ -1,6 +1,6 @@
 import type { Target } from "../../route/target.ts";
 import { streamBody } from "../answer/body.ts";
-import { refuse, refuseAbsent, refuseFailure, refuseUnsatisfiable } from "../answer/failure.ts";
+import { redirectToFolder, refuse, refuseAbsent, refuseFailure, refuseUnsatisfiable } from "../answer/failure.ts";
 import { type Client, isLengthBlind } from "../shared/client.ts";
 import type { ServeDependencies } from "../shared/dependencies.ts";
 import { createCheckedSink } from "../judge/checked-sink.ts";
@@ -13,6 +13,7 @@ export async function passThrough(client: Client, target: Target, deps: ServeDep
   const range = deps.native === null ? undefined : rangeToPass(client);
   const upstream = await deps.upstreams.open({ mirror, path, query, class: target.class, ...(range === undefined ? {} : { range }) });
   if (upstream.kind === "absent") return refuseAbsent(upstream.status, target);
+  if (upstream.kind === "folder") return redirectToFolder(target);
   if (upstream.kind === "failure") return refuseFailure(upstream);
   if (upstream.kind === "unsatisfiable") return refuseUnsatisfiable(upstream.size);
   if (upstream.kind !== "body") return refuse(502, `The upstream answered with ${upstream.kind}`);

@@ -87,6 +87,7 @@ describe("sent upstream", () => {
   it.each([
     ["a/libstdc++.rpm", "a/libstdc%2B%2B.rpm"],
     ["a_1~rc1:2.deb", "a_1~rc1:2.deb"],
+    ["@scope/a=1,b.tgz", "@scope/a=1,b.tgz"],
     ["100%2e/x", "100%252e/x"],
     ["a b#c^d", "a%20b%23c%5Ed"],
     ["é/", "%C3%A9/"],

@@ -23,7 +23,9 @@ const AGES = {
   ahead: -DAY,
 } as const;
 
-/** `doubted`: the client asks whether this is still the file. `failed`: an upstream could not be asked 30 s ago; `failed long ago`: 60 s ago. */
+const FAILED_SECONDS: Readonly<Record<string, number>> = { "failed-now": 9, failed: 30, "failed-before": 60 };
+
+/** `doubted`: the client asks whether this is still the file. An upstream could not be asked `failed-now`: 9 s ago, `failed`: 30 s, `failed-before`: 60 s. */
 const TABLE = `
                                            0s   59s  60s  119s 120s 23h  24h  89d  90d  ahead
   package          -        -              use  use  use  use  use  use  use  use  ask  ask
@@ -48,6 +50,8 @@ const TABLE = `
   volatile         doubted  -              use  use  use  use  ask  ask  ask  ask  ask  ask
   volatile         -        failed         use  use  use  use  ask  ask  ask  ask  ask  ask
   volatile         doubted  failed         use  use  use  use  ask  ask  ask  ask  ask  ask
+  volatile         -        failed-now     use  use  use  use  use  use  use  use  use  use
+  volatile         doubted  failed-now     use  use  use  use  use  use  use  use  use  use
   volatile         -        failed-before  use  use  use  use  ask  ask  ask  ask  ask  ask
   volatile         doubted  failed-before  use  use  use  use  ask  ask  ask  ask  ask  ask
   root             -        -              use  use  ask  ask  ask  ask  ask  ask  ask  ask
@@ -96,12 +100,12 @@ function question(change: Partial<FreshnessQuestion>): FreshnessQuestion {
 
 describe("a stored copy under its own key", () => {
   test("is judged for each class, age, doubt and failed question", () => {
-    expect(CASES).toHaveLength(7 * 2 * 3 * Object.keys(AGES).length);
+    expect(CASES).toHaveLength((7 * 2 * 3 + 2) * Object.keys(AGES).length);
     expect(new Set(CASES.map((one) => one.slice(0, 4).join())).size).toBe(CASES.length);
   });
 
   test.each(CASES)("%s, %s old, %s, %s: %s", (pathClass, age, doubt, failure, verdict) => {
-    const failedAt = failure === "-" ? 0 : NOW - (failure === "failed" ? 30 : 60) * SECOND;
+    const failedAt = failure === "-" ? 0 : NOW - (FAILED_SECONDS[failure] ?? Number.NaN) * SECOND;
     const asked = question({ class: pathClass, stored: { storedAt: NOW - AGES[age] }, isDoubted: doubt === "doubted", failedAt });
     expect(freshness(asked, CONFIG).kind).toBe(verdict);
   });
@@ -138,6 +142,15 @@ describe("a stored copy under its own key", () => {
     expect(freshness(question({ ...half, class: "volatile" }), CONFIG)).toMatchObject({ cacheStatus: { kind: "hit", ttlSeconds: 90 } });
     expect(freshness(question({ ...half, class: "root" }), CONFIG)).toMatchObject({ cacheStatus: { kind: "hit", ttlSeconds: 30 } });
     expect(freshness(question(half), CONFIG)).toEqual({ kind: "use", cacheStatus: { kind: "hit" }, ageSeconds: 30 });
+  });
+
+  test("that no upstream could confirm a moment ago says so", () => {
+    const asked = question({ class: "volatile", stored: { storedAt: NOW - 180 * SECOND }, failedAt: NOW - SECOND });
+    expect(freshness(asked, CONFIG)).toMatchObject({
+      kind: "use",
+      cacheStatus: { kind: "hit", ttlSeconds: -60, detail: "stale: a moment ago no upstream could confirm it" },
+      ageSeconds: 180,
+    });
   });
 
   test("with a METADATA_TTL of 0 a root is asked for each time", () => {

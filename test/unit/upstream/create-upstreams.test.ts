@@ -70,11 +70,21 @@ describe("what upstreams get to see", () => {
   test("is the entity tag of a stored copy, or its date where there is no tag", async () => {
     const { open, asked } = bench({ [A]: reply(304) });
     const date = "Thu, 01 Jan 2026 00:00:00 GMT";
-    expect(await open([A], { conditional: { etag: '"x"', lastModified: date } })).toEqual({ kind: "not-modified" });
-    await open([A], { conditional: { lastModified: date } });
+    expect(await open([A], { conditional: { etag: '"x"', lastModified: date, upstream: A } })).toEqual({ kind: "not-modified" });
+    await open([A], { conditional: { lastModified: date, upstream: A } });
     expect(asked.map((request) => [request.headers.get("if-none-match"), request.headers.get("if-modified-since")])).toEqual([
       ['"x"', null],
       [null, date],
+    ]);
+  });
+
+  test("is no validator that another upstream sent", async () => {
+    const { open, asked } = bench({ [A]: reply(404), [B]: whole });
+    const conditional = { etag: '"x"', lastModified: "Thu, 01 Jan 2026 00:00:00 GMT", upstream: A };
+    await open([A, B], { class: "volatile", conditional });
+    expect(asked.map(({ headers }) => [headers.get("if-none-match"), headers.get("if-modified-since")])).toEqual([
+      ['"x"', null],
+      [null, null],
     ]);
   });
 
@@ -147,6 +157,119 @@ describe("one upstream's answer", () => {
   test("gzip on metadata passes, and the representation states it", async () => {
     const encoded = reply(200, { "content-encoding": "GZIP" }, "x");
     expect(await from(encoded, { class: "root" })).toMatchObject({ kind: "body", representation: { contentEncoding: "gzip" } });
+  });
+});
+
+describe("a request that the upstream refuses as it is made is made simpler, once:", () => {
+  const conditional = { etag: '"x"', upstream: A };
+  const isPlain = ({ headers }: Asked): boolean => !["range", "if-none-match", "if-modified-since"].some((name) => headers.has(name));
+
+  test.each([400, 412, 500])("%d to conditions is answered without them", async (status) => {
+    const { open, asked, upstreams } = bench({ [A]: [reply(status), whole] });
+    expect(await open([A], { class: "volatile", conditional })).toMatchObject({ kind: "body" });
+    expect(asked.map(isPlain)).toEqual([false, true]);
+    expect(upstreams.snapshot()).toMatchObject([{ failures: 0 }]);
+  });
+
+  test.each<[string, () => Reply]>([
+    ["403", reply(403)],
+    ["400", reply(400)],
+    ["a 206 that is none", reply(206, {}, "lo")],
+    ["a 206 that leaves the size open", reply(206, { "content-range": "bytes 3-4/*" }, "lo")],
+    ["a 416 that contradicts itself", reply(416, { "content-range": "bytes */50" })],
+  ])("%s to a part is answered by the whole", async (_, first) => {
+    const { open, asked } = bench({ [A]: [first, whole] });
+    expect(await open([A], { range: { first: 3, last: 4 } })).toMatchObject({ kind: "body", first: 0, representation: { size: 5 } });
+    expect(asked.map(isPlain)).toEqual([false, true]);
+  });
+
+  test("a plain request that fails is not repeated, and no request is repeated twice", async () => {
+    const { open, asked } = bench({ [A]: reply(500) });
+    expect(await open([A])).toMatchObject({ kind: "failure", status: 502 });
+    expect(asked).toHaveLength(1);
+    expect(await open([A], { conditional })).toMatchObject({ kind: "failure", status: 502 });
+    expect(asked).toHaveLength(3);
+  });
+
+  test.each<[string, () => Reply]>([
+    ["400", reply(400)],
+    ["403", reply(403)],
+    ["404", reply(404)],
+    ["405", reply(405)],
+    ["501", reply(501)],
+    ["500", reply(500)],
+    ["a lost connection", lost],
+  ])("HEAD answered by %s is a GET that is closed after its headers", async (_, first) => {
+    const { open, upstreams, asked } = bench({ [A]: [first, whole, first, whole, first, whole] });
+    for (let request = 0; request < 3; request++) {
+      expect(await open([A], { method: "HEAD" })).toMatchObject({ kind: "head", representation: { size: 5, etag: '"x"' } });
+    }
+    expect(asked).toHaveLength(6);
+    expect(upstreams.snapshot()).toMatchObject([{ state: "ready", failures: 0, bodies: 0 }]);
+  });
+
+  test("HEAD of what is not there either way is absent", async () => {
+    expect(await bench({ [A]: reply(404) }).open([A], { method: "HEAD" })).toEqual({ kind: "absent", status: 404 });
+  });
+});
+
+describe("a redirect that only adds a slash", () => {
+  test.each([
+    ["absolute", 301, `${A}/x/dir/`],
+    ["relative to the host", 302, "/pub/x/dir/"],
+    ["relative to the folder", 307, "dir/"],
+    ["from https to http, by a server behind a proxy", 308, "http://a.example:8080/pub/x/dir/"],
+    ["in other letters", 301, "/pub/x/%64ir/"],
+    ["to another upstream", 301, `${B}/x/dir/`],
+  ])("%s names a folder", async (_, status, location) => {
+    const { open, asked } = bench({ [A]: reply(status, { location }) });
+    expect(await open([A, B], { path: "x/dir", class: "volatile" })).toEqual({ kind: "folder" });
+    expect(await open([A, B], { path: "x/dir", class: "volatile", method: "HEAD" })).toEqual({ kind: "folder" });
+    expect(asked).toHaveLength(2);
+  });
+
+  test("keeps the query, or drops it; another query is another file", async () => {
+    const to = (location: string) => bench({ [`${A}/x/dir?`]: reply(301, { location }), [A]: whole });
+    for (const search of ["", "?a=1"]) {
+      const asked = { path: "x/dir", query: "?a=1", class: "volatile" } as const;
+      expect(await to(`/pub/x/dir/${search}`).open([A], asked)).toEqual({ kind: "folder" });
+    }
+    expect(await to("/pub/x/dir/?b=1").open([A], { path: "x/dir", query: "?a=1", class: "volatile" })).toMatchObject({ kind: "body" });
+  });
+
+  test("comes after other redirects, too", async () => {
+    const { open } = bench({
+      [`${A}/x/dir`]: reply(302, { location: "/other/dir" }),
+      "http://a.example/other/dir": reply(301, { location: "/other/dir/" }),
+    });
+    expect(await open([A], { path: "x/dir", class: "volatile" })).toEqual({ kind: "folder" });
+  });
+
+  test("is none where the slash goes, or more than the slash changes", async () => {
+    const without = bench({ [`${A}/x/dir/`]: reply(301, { location: "/pub/x/dir" }), [`${A}/x/dir`]: whole });
+    expect(await without.open([A], { path: "x/dir/", class: "volatile" })).toMatchObject({ kind: "body" });
+    const moved = bench({ [`${A}/x/dir`]: reply(301, { location: "/pub/y/dir/" }), [`${A}/y/dir/`]: whole });
+    expect(await moved.open([A], { path: "x/dir", class: "volatile" })).toMatchObject({ kind: "body" });
+  });
+});
+
+describe("headers that mean the same:", () => {
+  const sized = (length: string, more: Record<string, string> = {}) => reply(200, { "content-length": length, ...more }, "hello");
+
+  test.each(["5", "05", "5, 5", "5,05"])("Content-Length %s is 5", async (length) => {
+    expect(await bench({ [A]: sized(length) }).open([A])).toMatchObject({ kind: "body", representation: { size: 5 } });
+  });
+
+  test.each(["5, 6", "5,", "+5", "five"])("Content-Length %s is none", async (length) => {
+    expect(await bench({ [A]: sized(length) }).open([A])).toMatchObject({ kind: "failure" });
+  });
+
+  test("a Last-Modified that is no date is none, and an entity tag goes back as it came", async () => {
+    const { open } = bench({ [A]: sized("5", { "last-modified": "yesterday", etag: "unquoted" }) });
+    expect(await open([A])).toMatchObject({ representation: { lastModified: undefined, etag: "unquoted" } });
+    const again = bench({ [A]: reply(304) });
+    await again.open([A], { conditional: { etag: "unquoted", upstream: A } });
+    expect(again.asked[0]!.headers.get("if-none-match")).toBe("unquoted");
   });
 });
 
