@@ -58,7 +58,7 @@ export function createRepositories({ store, now, repository, publishedDigests }:
   };
 
   async function noteUse({ mirror, path, key, repository: place }: Target): Promise<void> {
-    if (place === null || !isUseNoted(path, place) || now() - (reported.get(key) ?? -Infinity) < REPORT_AGAIN_MS) return;
+    if (place === null || !isUseNoted(place) || now() - (reported.get(key) ?? -Infinity) < REPORT_AGAIN_MS) return;
     if (reported.size >= MAX_REPORTED) reported.clear();
     reported.set(key, now());
     try {
@@ -95,7 +95,7 @@ export function createRepositories({ store, now, repository, publishedDigests }:
   }
 }
 
-/** Whether a repository fetches the file ahead only if its clients use it. */
-function isUseNoted(path: string, { kind, role }: RepositoryPlace): boolean {
-  return role === "hashed" && (kind === "deb" || path.endsWith(".zck"));
+/** Whether a repository must learn that clients got the file: it fetches it ahead only then, or waits for it in a new generation. */
+function isUseNoted({ kind, role }: RepositoryPlace): boolean {
+  return role === "hashed" && (kind === "deb" || kind === "rpm-md");
 }

@@ -2,6 +2,7 @@ import type { Child } from "hono/jsx";
 import { DayChart } from "./day-chart.tsx";
 import { formatBytes, formatPercent, formatSeconds, formatTime } from "./format.ts";
 import { Page, Table } from "./page.tsx";
+import type { HoldKind } from "../watch/hold.ts";
 import type { MirrorLine, Status } from "./status.ts";
 
 /** The status page. `isLocal`: on one machine one isolate has all the counts; at the edge each isolate has its own. */
@@ -140,8 +141,8 @@ function Roots({ status: { roots, now } }: { readonly status: Status }) {
   return (
     <Table
       label="Repositories"
-      head={["Repository", "State", "Adopted", "Cause"]}
-      rows={roots.map(({ mirror, root, adoptedAt, confirmedAt, behindSince, trouble }) => [
+      head={["Repository", "State", "Adopted", "Cause", "Until", "Missing"]}
+      rows={roots.map(({ mirror, root, adoptedAt, confirmedAt, behindSince, trouble, hold, holes }) => [
         `${mirror}/${root}`,
         behindSince !== null ? (
           <span class="bad">{`behind for ${formatSeconds((now - behindSince) / 1_000)}`}</span>
@@ -151,12 +152,40 @@ function Roots({ status: { roots, now } }: { readonly status: Status }) {
           <span class="good">newest</span>
         ),
         ago(adoptedAt),
-        trouble ?? "–",
+        hold === null ? (trouble ?? "–") : `${HOLDS[hold.kind]}: ${hold.reason}`,
+        hold === null ? "–" : formatTime(hold.until),
+        holes.length === 0 ? "–" : <Holes holes={holes} ago={ago} />,
       ])}
       empty="No repository has been asked for yet."
     />
   );
 }
+
+function Holes({ holes, ago }: { readonly holes: NonNullable<Status["roots"]>[number]["holes"]; readonly ago: (at: number) => string }) {
+  return (
+    <details>
+      <summary>{holes.length === 1 ? "1 file" : `${holes.length} files`}</summary>
+      <ul>
+        {holes.map(({ reason, since }) => (
+          <li>{`${reason}, seen ${ago(since)}`}</li>
+        ))}
+      </ul>
+    </details>
+  );
+}
+
+/** What is waited for, in a word or two: docs/generations.md has a row for each. */
+const HOLDS: Readonly<Record<HoldKind, string>> = {
+  needed: "needed file missing",
+  sync: "sync under way",
+  older: "older root",
+  future: "root from the future",
+  malformed: "unreadable root",
+  expired: "expired root",
+  unsigned: "signature gone",
+  gone: "root gone",
+  unreachable: "upstream unreachable",
+};
 
 function NoLedger() {
   return <p>The ledger does not answer.</p>;

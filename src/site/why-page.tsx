@@ -55,6 +55,7 @@ export function WhyPage({ why, now }: { readonly why: Why; readonly now: number 
             {generation.state}
             {generation.ageSeconds !== null && `, confirmed ${formatSeconds(generation.ageSeconds)} ago`}
             {generation.detail !== null && `: ${generation.detail}`}
+            {generation.hold !== null && ` (${generation.hold.kind}, until ${formatTime(generation.hold.until)} at the latest)`}
           </Fact>
         )}
         <Fact name="Must be">

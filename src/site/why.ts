@@ -8,6 +8,7 @@ import { contentKey } from "../store/keys.ts";
 import type { ObjectStore } from "../store/object-store.ts";
 import type { StoredObject } from "../store/stored-object.ts";
 import type { Expected } from "../verify/expectation.ts";
+import type { Hold } from "../watch/hold.ts";
 import { formatSeconds } from "./format.ts";
 
 /** Where the explanation comes from. `row` and `nextOut` reject if the ledger fails. */
@@ -34,7 +35,13 @@ export interface Why {
   readonly stored: StoredObject | null;
   readonly checkedAt: number | null;
   /** How its repository answers for it; null for a path that is no repository's metadata. */
-  readonly generation: { readonly state: string; readonly ageSeconds: number | null; readonly detail: string | null } | null;
+  readonly generation: {
+    readonly state: string;
+    readonly ageSeconds: number | null;
+    readonly detail: string | null;
+    /** What holds a newer generation back, or keeps this one from being confirmed, and until when; null: nothing. */
+    readonly hold: Hold | null;
+  } | null;
   /** The digest that an index, a root or its own name states. */
   readonly expected: Expected;
   readonly expiresAt: number | null;
@@ -95,13 +102,18 @@ function keyOf(target: Target): string {
 function describeGeneration(resolution: Resolution): NonNullable<Why["generation"]> {
   switch (resolution.kind) {
     case "object":
-      return { state: resolution.state, ageSeconds: resolution.ageSeconds, detail: resolution.detail ?? null };
+      return {
+        state: resolution.state,
+        ageSeconds: resolution.ageSeconds,
+        detail: resolution.detail ?? null,
+        hold: resolution.hold ?? null,
+      };
     case "absent":
-      return { state: "absent", ageSeconds: null, detail: `an upstream answered ${resolution.status}` };
+      return { state: "absent", ageSeconds: null, detail: `an upstream answered ${resolution.status}`, hold: null };
     case "opaque":
-      return { state: "none", ageSeconds: null, detail: "no generation covers this path: it is cached by itself" };
+      return { state: "none", ageSeconds: null, detail: "no generation covers this path: it is cached by itself", hold: null };
     case "failure":
-      return { state: "failure", ageSeconds: null, detail: resolution.detail };
+      return { state: "failure", ageSeconds: null, detail: resolution.detail, hold: null };
   }
 }
 

@@ -103,6 +103,7 @@ export function createUpstreams(deps: UpstreamsDependencies) {
           return { kind: "body", representation: result.representation, first: result.first, source };
         }
         case "not-modified":
+          return { kind: "not-modified", upstream: upstream.url };
         case "head":
         case "unsatisfiable":
         case "folder":

@@ -53,8 +53,8 @@ export type UpstreamAnswer =
   | { readonly kind: "body"; readonly representation: Representation; readonly first: number; readonly source: ByteSource }
   /** To a HEAD. */
   | { readonly kind: "head"; readonly representation: Representation }
-  /** To a conditional request: the stored copy is still the current one of the upstream that gave it (RFC 9110 §15.4.5). */
-  | { readonly kind: "not-modified" }
+  /** To a conditional request: the stored copy is the current one of this upstream (its configured URL; RFC 9110 §15.4.5). */
+  | { readonly kind: "not-modified"; readonly upstream: string }
   /** The range begins behind the end of the `size` bytes (RFC 9110 §15.5.17); undefined: the upstream did not say how many. */
   | { readonly kind: "unsatisfiable"; readonly size: number | undefined }
   | Absent

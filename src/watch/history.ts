@@ -1,5 +1,6 @@
 import { DAY_MS } from "../http/units.ts";
 import { rowsOf, type Sql } from "../store/sql.ts";
+import type { Hold, Hole } from "./hold.ts";
 
 /** Counts of one mirror on one day (UTC). Bytes are those of bodies. */
 export interface DayCount {
@@ -31,6 +32,10 @@ export interface RootStanding {
   readonly behindSince: number | null;
   /** Why no upstream confirmed the generation at the last try; null: one did. */
   readonly trouble: string | null;
+  /** The same as a state with a deadline; null: an upstream confirmed the generation at the last try. */
+  readonly hold: Hold | null;
+  /** What the generation names and no upstream has: the first 50. */
+  readonly holes: readonly Hole[];
 }
 
 /** How one published root stands. `root`: its path below the mirror. */
@@ -56,6 +61,7 @@ export function createHistory(sql: Sql, now: () => number) {
     `CREATE TABLE IF NOT EXISTS roots (mirror TEXT, root TEXT, adoptedAt INTEGER NOT NULL, confirmedAt INTEGER NOT NULL, behindSince INTEGER,
       trouble TEXT, PRIMARY KEY (mirror, root)) WITHOUT ROWID`,
   );
+  addColumns(sql, "roots", ["hold", "holes"]);
   return {
     /** Adds to the days; forgets days older than `HISTORY_DAYS`. */
     count(days: readonly DayCount[]): void {
@@ -73,15 +79,31 @@ export function createHistory(sql: Sql, now: () => number) {
     /** Keeps how a root stands; null: it is no longer published. */
     stand(mirror: string, root: string, standing: RootStanding | null): void {
       if (standing === null) return void sql.exec("DELETE FROM roots WHERE mirror = ? AND root = ?", mirror, root);
-      const { adoptedAt, confirmedAt, behindSince, trouble } = standing;
-      sql.exec("INSERT OR REPLACE INTO roots VALUES (?, ?, ?, ?, ?, ?)", mirror, root, adoptedAt, confirmedAt, behindSince, trouble);
+      const { adoptedAt, confirmedAt, behindSince, trouble, hold, holes } = standing;
+      const texts = [hold, holes].map((value) => JSON.stringify(value));
+      const values = [mirror, root, adoptedAt, confirmedAt, behindSince, trouble, ...texts];
+      sql.exec(`INSERT OR REPLACE INTO roots (${ROOT_COLUMNS.join(", ")}) VALUES (${values.map(() => "?").join(", ")})`, ...values);
     },
     /** The oldest day first. */
     days: () => rowsOf<DayCount>(sql, `SELECT day, mirror, ${COUNTS.join(", ")} FROM days ORDER BY day, mirror`),
     /** By mirror and root, at most 200. */
-    roots: () =>
-      rowsOf<RootLine>(sql, "SELECT mirror, root, adoptedAt, confirmedAt, behindSince, trouble FROM roots ORDER BY mirror, root LIMIT 200"),
+    roots: () => rowsOf<RootRow>(sql, `SELECT ${ROOT_COLUMNS.join(", ")} FROM roots ORDER BY mirror, root LIMIT 200`).map(readRoot),
   };
+}
+
+const ROOT_COLUMNS = ["mirror", "root", "adoptedAt", "confirmedAt", "behindSince", "trouble", "hold", "holes"] as const;
+
+/** `hold` and `holes` are JSON; null in rows of versions that did not have them. */
+type RootRow = Omit<RootLine, "hold" | "holes"> & { readonly hold: string | null; readonly holes: string | null };
+
+function readRoot({ hold, holes, ...row }: RootRow): RootLine {
+  return { ...row, hold: JSON.parse(hold ?? "null") as Hold | null, holes: JSON.parse(holes ?? "[]") as readonly Hole[] };
+}
+
+/** Adds the columns (texts) that a table made by an earlier version lacks. */
+function addColumns(sql: Sql, table: string, columns: readonly string[]): void {
+  const known = rowsOf<{ name: string }>(sql, `PRAGMA table_info(${table})`).map(({ name }) => name);
+  for (const column of columns) if (!known.includes(column)) sql.exec(`ALTER TABLE ${table} ADD COLUMN ${column} TEXT`);
 }
 
 /** The UTC day of a time in milliseconds since the epoch: `2026-11-22`. */

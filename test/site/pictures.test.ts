@@ -65,7 +65,16 @@ function exampleSources(mirrors: readonly string[]): StatusSources {
     history: async () => ({
       days,
       roots: [
-        { mirror: "debian", root: "dists/trixie", adoptedAt: ago(300), confirmedAt: ago(1), behindSince: null, trouble: null },
+        {
+          mirror: "debian",
+          root: "dists/trixie",
+          adoptedAt: ago(300),
+          confirmedAt: ago(1),
+          behindSince: null,
+          trouble: null,
+          hold: null,
+          holes: [],
+        },
         {
           mirror: "fedora",
           root: "updates/43/Everything/x86_64/repodata",
@@ -73,6 +82,16 @@ function exampleSources(mirrors: readonly string[]): StatusSources {
           confirmedAt: ago(12),
           behindSince: ago(11),
           trouble: "https://two.example/fedora: primary.xml.gz is not there yet",
+          hold: {
+            kind: "needed",
+            upstream: "https://two.example/fedora",
+            reason: "https://two.example/fedora: primary.xml.gz is not there yet",
+            since: ago(11),
+            until: ago(11) + 7 * 86_400_000,
+          },
+          holes: [
+            { path: "updates/43/Everything/x86_64/repodata/other.xml.gz", reason: "other.xml.gz is named but not there", since: ago(700) },
+          ],
         },
       ],
     }),

@@ -106,7 +106,7 @@ describe("an object of 90 days", () => {
     await store.put(key, { ...object, storedAt: STORED_AT, verified: "length" }, bytes);
   }
 
-  const unchanged: UpstreamAnswer = { kind: "not-modified" };
+  const unchanged: UpstreamAnswer = { kind: "not-modified", upstream: "http://one.test" };
 
   it("is a hit to its last second, and nobody is asked", async () => {
     await keep();

@@ -263,7 +263,7 @@ describe("a stored file that may change", () => {
     const rig = createRig({
       async open({ conditional }) {
         asked.push(conditional);
-        return { kind: "not-modified" };
+        return { kind: "not-modified", upstream: "http://one.test" };
       },
     });
     await put(`${rig.name}/some/log.txt`, "old", { ...long, etag: '"x"', lastModified: OLD, upstream: "http://two.test" });
@@ -326,7 +326,8 @@ describe("a package that was stored while its index could not be asked", () => {
   async function stored(content: string, named: string | null) {
     const digest = named === null ? null : sha256(named);
     const rig = createRig({
-      open: async ({ conditional }) => (conditional === undefined ? bodyOf("right", MODIFIED) : { kind: "not-modified" }),
+      open: async ({ conditional }) =>
+        conditional === undefined ? bodyOf("right", MODIFIED) : { kind: "not-modified", upstream: "http://one.test" },
       repositories: {
         expected: async () =>
           digest === null ? { kind: "none" } : { kind: "known", expectations: [{ algorithm: "sha256", digest, size: 5, source: "index" }] },

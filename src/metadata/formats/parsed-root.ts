@@ -14,15 +14,36 @@ export interface Entry extends NamedDigest {
 
 /** What a repomd.xml or a Release says. */
 export interface ParsedRoot {
-  /** Unix seconds: repomd.xml's `<revision>`, where it is one; undefined for deb. The root with the greater one is the newer. */
+  /**
+   * The number that repomd.xml's `<revision>` is, where it is one; undefined for deb. createrepo writes Unix seconds, or what its user gave it, such as a
+   * counter: `dateOfRevision` tells them apart. The root with the greater one is the newer.
+   */
   readonly revision: number | undefined;
-  /** Unix seconds: the newest `<timestamp>` of a repomd.xml, the `Date` of a Release; undefined where the root has none. */
+  /** Unix seconds: the newest `<timestamp>` of a repomd.xml, the `Date` of a Release; undefined where the root has none. At most 8.64e12. */
   readonly timestamp: number | undefined;
   /** `Valid-Until` of a Release, in milliseconds since the epoch: clients refuse the root after that. Undefined where it has none. */
   readonly validUntil: number | undefined;
   /** Whether the repository has `by-hash/` folders (deb's `Acquire-By-Hash`). */
   readonly byHash: boolean;
   readonly entries: readonly Entry[];
+  /** What clients would skip too, or this mirror cannot use; absent: nothing. */
+  readonly skipped?: Skipped;
+}
+
+/** Entries that were left out one by one. `example`: one of them and why, for the log. */
+export interface Skipped {
+  readonly count: number;
+  readonly example: string;
+}
+
+/** The revision as Unix seconds; undefined where it is none, or cannot be a time: 9 digits began in 1973, and 11 go on for 3,000 years. */
+export function dateOfRevision({ revision }: Pick<ParsedRoot, "revision">): number | undefined {
+  return revision !== undefined && revision >= 1e8 && revision < 1e11 ? revision : undefined;
+}
+
+/** When the root was made, in Unix seconds, as it says itself; undefined: it does not say. */
+export function dateOf(root: Pick<ParsedRoot, "revision" | "timestamp">): number | undefined {
+  return dateOfRevision(root) ?? root.timestamp;
 }
 
 /** `reason`: what is wrong with the input, as a sentence for the log. */

@@ -11,8 +11,8 @@ import { companionFiles, isInRelease, isNeededSignature, likelyCompanions, signe
 export type Companions =
   /** `mismatch`: why a companion does not belong to the root, where it was taken all the same; null: all belong to it. */
   | { readonly kind: "whole"; readonly files: readonly StoredFile[]; readonly mismatch: string | null }
-  /** A signature of the held generation is gone (`doubt`), belongs to another version (`mismatch`) or could not be fetched (`half-way`). */
-  | { readonly kind: "doubt" | "mismatch" | "half-way"; readonly reason: string };
+  /** A signature of the held generation is gone (`unsigned`), belongs to another version or could not be fetched (`sync`). */
+  | { readonly kind: "unsigned" | "sync"; readonly reason: string };
 
 export interface CompanionFetcher extends FileFetcher {
   readonly mirror: Mirror;
@@ -60,13 +60,13 @@ export async function gatherCompanions(
     if (answer.kind !== "fetched") {
       if (answer.kind === "absent") deps.onAbsent(path);
       if (!before.has(path) || !isNeededSignature(place, rootFile, path)) continue;
-      if (answer.kind === "failure" && !takes.mismatched) return { kind: "half-way", reason: answer.detail };
-      if (answer.kind !== "failure" && !takes.unsigned) return { kind: "doubt", reason: `${path} is gone` };
+      if (answer.kind === "failure" && !takes.mismatched) return { kind: "sync", reason: answer.detail };
+      if (answer.kind !== "failure" && !takes.unsigned) return { kind: "unsigned", reason: `${path} is gone` };
       continue;
     }
     const reason = await findMismatch(answer.file.path, answer.bytes, document, parsed);
     if (reason !== null && isInRelease(rootFile)) continue;
-    if (reason !== null && !takes.mismatched) return { kind: "mismatch", reason };
+    if (reason !== null && !takes.mismatched) return { kind: "sync", reason };
     mismatch ??= reason;
     content.set(path, answer.bytes);
     files.push(answer.file);

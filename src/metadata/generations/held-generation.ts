@@ -1,6 +1,11 @@
 import type { RootStanding } from "../../watch/history.ts";
+import type { Hole } from "../../watch/hold.ts";
 import { type Generation, NEVER_TRIED, type Standing, type StoredFile } from "../members/generation.ts";
 import type { KeptState } from "../ports/kept-state.ts";
+import { mainHold } from "./holds.ts";
+
+/** Files of one root that are reported as missing. */
+const MAX_HOLES = 50;
 
 export interface HeldGenerationDependencies {
   readonly kept: KeptState;
@@ -10,7 +15,7 @@ export interface HeldGenerationDependencies {
 }
 
 /** What a try of the upstreams that did not confirm the held generation leaves behind. */
-export type FailedTry = Pick<Standing, "halfWay" | "doubtSince" | "behindSince"> & { readonly trouble: string };
+export type FailedTry = Pick<Standing, "halfWay" | "doubtSince" | "behindSince" | "holds"> & { readonly trouble: string };
 
 export type HeldGeneration = ReturnType<typeof createHeldGeneration>;
 
@@ -20,7 +25,7 @@ export type HeldGeneration = ReturnType<typeof createHeldGeneration>;
  */
 export function createHeldGeneration({ kept, now, onStanding }: HeldGenerationDependencies, root: string) {
   let generation = load(`root:${root}`) as Generation | null;
-  let standing = (load(`standing:${root}`) as Standing | null) ?? NEVER_TRIED;
+  let standing: Standing = { ...NEVER_TRIED, ...(load(`standing:${root}`) as Partial<Standing> | null) };
   /** What `onStanding` received last: calls that would say the same again are left out. */
   let reportedStanding = "";
 
@@ -32,22 +37,36 @@ export function createHeldGeneration({ kept, now, onStanding }: HeldGenerationDe
     get standing(): Standing {
       return standing;
     },
-    /** Replaces the generation by a new one, which its upstream has confirmed just now. */
-    publish(next: Generation): void {
+    /** Replaces the generation by a new one, which its upstream has confirmed just now. `missing`: what it names and no upstream has. */
+    publish(next: Generation, missing: readonly Omit<Hole, "since">[], holds: Standing["holds"]): void {
+      const known = standing.holes;
+      const since = (path: string): number => known.find((hole) => hole.path === path)?.since ?? now();
       saveGeneration(next);
-      setConfirmed();
+      setConfirmed(
+        holds,
+        missing.map((hole) => ({ ...hole, since: since(hole.path) })),
+      );
     },
     /** An upstream has confirmed the generation just now; `validators`: the new ones that it sent for the same root. */
-    confirm(validators?: Generation["validators"]): void {
-      if (generation !== null && validators !== undefined) saveGeneration({ ...generation, validators });
-      setConfirmed();
+    confirm(validators: Generation["validators"] | undefined, holds: Standing["holds"]): void {
+      saveValidators(validators);
+      setConfirmed(holds, standing.holes);
     },
     /** Replaces the companions, which belong to the held root: that its upstream has it still is another question. */
     setCompanions(companions: readonly StoredFile[]): void {
       if (generation !== null) saveGeneration({ ...generation, companions });
     },
+    saveValidators,
     noteFailedTry(failed: FailedTry): void {
       setStanding({ ...standing, ...failed, triedAt: now() });
+    },
+    /** A client asked for a file that the generation names. `reason`: why it cannot be had; null: the client got it. True where that is news. */
+    noteMember(path: string, reason: string | null): boolean {
+      const known = standing.holes.some((hole) => hole.path === path);
+      if (known === (reason !== null) || (reason !== null && standing.holes.length >= MAX_HOLES)) return false;
+      const others = standing.holes.filter((hole) => hole.path !== path);
+      setStanding({ ...standing, holes: reason === null ? others : [...others, { path, reason, since: now() }] });
+      return true;
     },
     /** Forgets the generation: no upstream has its root any more. */
     drop(): void {
@@ -55,6 +74,7 @@ export function createHeldGeneration({ kept, now, onStanding }: HeldGenerationDe
       kept.remove(`root:${root}`);
       kept.remove(`standing:${root}`);
       standing = NEVER_TRIED;
+      reportedStanding = "";
       onStanding(root, null);
     },
   };
@@ -70,8 +90,21 @@ export function createHeldGeneration({ kept, now, onStanding }: HeldGenerationDe
     kept.save(`root:${root}`, JSON.stringify(next));
   }
 
-  function setConfirmed(): void {
-    setStanding({ confirmedAt: now(), triedAt: now(), trouble: null, halfWay: false, doubtSince: null, behindSince: null });
+  function saveValidators(validators: Generation["validators"] | undefined): void {
+    if (generation !== null && validators !== undefined) saveGeneration({ ...generation, validators });
+  }
+
+  function setConfirmed(holds: Standing["holds"], holes: readonly Hole[]): void {
+    setStanding({
+      confirmedAt: now(),
+      triedAt: now(),
+      trouble: null,
+      halfWay: false,
+      doubtSince: null,
+      behindSince: null,
+      holds,
+      holes,
+    });
   }
 
   function setStanding(next: Standing): void {
@@ -79,10 +112,11 @@ export function createHeldGeneration({ kept, now, onStanding }: HeldGenerationDe
     if (generation === null) return;
     kept.save(`standing:${root}`, JSON.stringify(next));
     const { adoptedAt } = generation;
-    const { confirmedAt, behindSince, trouble } = next;
-    const reported = [adoptedAt, behindSince, trouble === null].join(" ");
+    const { confirmedAt, behindSince, trouble, holds, holes } = next;
+    const hold = trouble === null ? null : mainHold(holds, now());
+    const reported = JSON.stringify([adoptedAt, behindSince, trouble === null, { ...hold, reason: "" }, holes]);
     if (reported === reportedStanding) return;
     reportedStanding = reported;
-    onStanding(root, { adoptedAt, confirmedAt, behindSince, trouble });
+    onStanding(root, { adoptedAt, confirmedAt, behindSince, trouble, hold, holes: holes.slice(0, MAX_HOLES) });
   }
 }

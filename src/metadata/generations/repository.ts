@@ -4,9 +4,11 @@ import type { Config } from "../../config/config.ts";
 import type { Expectation } from "../../verify/expectation.ts";
 import type { Generation, RootContent, StoredFile } from "../members/generation.ts";
 import type { IndexTables } from "../digests/index-tables.ts";
-import { createMembers, expectationOf, memberCandidates, usedName } from "../members/members.ts";
-import type { Entry } from "../formats/parsed-root.ts";
-import type { EnsureStored } from "../ports/ensure-stored.ts";
+import { createMembers, expectationOf, memberCandidates } from "../members/members.ts";
+import { dateOf, type Entry } from "../formats/parsed-root.ts";
+import { groupName } from "../members/member-groups.ts";
+import { describeMissing } from "./gather-members.ts";
+import type { EnsureStored, EnsureStoredAnswer } from "../ports/ensure-stored.ts";
 import type { Resolution } from "../ports/repositories.ts";
 import { companionAt, createLateCompanions, halfWay } from "./late-companions.ts";
 import { companionFiles, indexWithoutForm, rootFiles, signedFile } from "./root-files.ts";
@@ -16,9 +18,6 @@ import { createRootKeeper, type Held, type KeeperDependencies, type RootKeeper }
 const MAX_ABSENT_ROOTS = 1_000;
 
 export interface RepositoryDependencies extends Omit<KeeperDependencies, "members" | "beforeSwap" | "afterSwap" | "onAbsent"> {
-  readonly limits: KeeperDependencies["limits"] & Pick<Config, "doubtSeconds">;
-  /** A file that no client asked for within this many days is not fetched ahead any more. */
-  readonly retentionDays: number;
   readonly ensureStored: EnsureStored;
   /** The digest tables of packages; null where packages are judged by their structure only. */
   readonly tables: IndexTables | null;
@@ -76,7 +75,7 @@ export function createRepository(deps: RepositoryDependencies) {
       if (current.kind !== "held") return null;
       const { root, parsed, adoptedAt } = current.generation;
       if (root.path !== path || root.object.sha256 === undefined) return null;
-      const timestamp = parsed?.revision ?? parsed?.timestamp ?? Math.floor(adoptedAt / 1000);
+      const timestamp = (parsed && dateOf(parsed)) ?? Math.floor(adoptedAt / 1000);
       return { sha256: root.object.sha256, size: root.object.size, timestamp };
     },
   };
@@ -183,29 +182,50 @@ export function createRepository(deps: RepositoryDependencies) {
   ): Promise<Resolution> {
     // A file of another generation, or a long one, is filled by its own name.
     if (entry === undefined || (entry.size ?? 0) > deps.limits.prefetchBytes) return { kind: "opaque" };
-    await noteUse(place, entry);
     const answer = await members.ensure(entry, candidates(entry));
-    if (answer.kind === "stored") return answerFile({ key: members.keyOf(entry), object: answer.object }, freshness);
+    if (answer.kind === "stored") {
+      await noteGot(place, entry);
+      return answerFile({ key: members.keyOf(entry), object: answer.object }, freshness);
+    }
+    noteMissing(place, entry, answer);
     if (answer.kind === "absent") return { kind: "absent", status: 404 };
-    if (answer.kind === "failure") return answer;
-    return halfWay("upstream has another file than the root names: it is half-way through a sync");
+    return answer.kind === "failure" ? answer : { kind: "failure", status: 502, detail: describeMissing(entry, answer) };
   }
 
-  function answerFile({ key, object }: Pick<StoredFile, "key" | "object">, { state, confirmedAt, detail }: HeldState): Resolution {
+  function answerFile({ key, object }: Pick<StoredFile, "key" | "object">, { state, confirmedAt, detail, hold }: HeldState): Resolution {
     const ageSeconds = Math.max(0, Math.floor((now() - confirmedAt) / 1000));
-    return { kind: "object", key, object, state, ageSeconds, ...(detail === undefined ? {} : { detail }) };
+    return {
+      kind: "object",
+      key,
+      object,
+      state,
+      ageSeconds,
+      ...(detail === undefined ? {} : { detail }),
+      ...(hold === undefined ? {} : { hold }),
+    };
   }
 
   /**
    * A member that clients begin to use is fetched ahead from now on. Where it may be an index, a digest table of its packages is built, and announced
    * before the client gets the index: it asks for the packages right after.
    */
-  async function noteUse(place: RepositoryPlace, entry: Entry): Promise<void> {
-    if (!members.markUsed(usedName(place, entry)) || place.kind !== "deb") return;
-    const held = keepers.get(place.root)?.held() ?? null;
+  async function noteGot(place: RepositoryPlace, entry: Entry): Promise<void> {
+    const keeper = keepers.get(place.root);
+    keeper?.noteMember(entry.path, null);
+    if (!members.noteGot(place, entry) || place.kind !== "deb") return;
+    const held = keeper?.held() ?? null;
     if (held === null) return;
     await deps.tables?.announce(place, held, members);
     followIndexes(place, held);
+  }
+
+  /** A form that is not there is nothing to speak of while another one may be: an archive names more forms of a file than it has. */
+  function noteMissing(place: RepositoryPlace, entry: Entry, answer: Exclude<EnsureStoredAnswer, { kind: "stored" }>): void {
+    const keeper = keepers.get(place.root);
+    const name = groupName(place, entry);
+    const forms = keeper?.held()?.parsed?.entries.filter((one) => groupName(place, one) === name) ?? [];
+    if (answer.kind === "failure" || forms.length !== 1) return;
+    keeper?.noteMember(entry.path, describeMissing(entry, answer));
   }
 
   async function resolveFile(path: string, place: RepositoryPlace, current: Held, lost: string | undefined): Promise<Resolution> {
@@ -228,7 +248,7 @@ export function createRepository(deps: RepositoryDependencies) {
   }
 }
 
-type HeldState = Pick<Held, "state" | "confirmedAt" | "detail">;
+type HeldState = Pick<Held, "state" | "confirmedAt" | "detail" | "hold">;
 
 /** The roots and companions that a generation may hold. Other signatures (`Release.key`) are cached like any other file. */
 function filesOf(place: RepositoryPlace): readonly string[] {

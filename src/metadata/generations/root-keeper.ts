@@ -4,10 +4,22 @@ import { DAY_MS } from "../../http/units.ts";
 import type { RepositoryPlace } from "../../route/place.ts";
 import type { UpstreamFailure } from "../../upstream/upstream.ts";
 import type { Resolution } from "../ports/repositories.ts";
-import type { Generation, StoredFile } from "../members/generation.ts";
+import type { Generation, StoredFile, UpstreamHold } from "../members/generation.ts";
 import { createHeldGeneration, type HeldGenerationDependencies } from "./held-generation.ts";
 import { isBelieved } from "./judge-root.ts";
-import { type Rejection, type Trial, type TrialDependencies, tryRoot } from "./try-root.ts";
+import type { MissingFile } from "./gather-members.ts";
+import {
+  aheadSince,
+  blockingHolds,
+  endHoldsOf,
+  type HoldContext,
+  isDoubt,
+  mainHold,
+  mergeSetbacks,
+  pauseHolds,
+  type Setback,
+} from "./holds.ts";
+import { type Trial, type TrialDependencies, tryRoot } from "./try-root.ts";
 
 /** Trouble is logged as an error when the held Valid-Until is nearer than this: clients refuse the generation soon. */
 const NEAR_EXPIRY_MS = DAY_MS;
@@ -15,7 +27,9 @@ const NEAR_EXPIRY_MS = DAY_MS;
 const MISMATCH_PAUSE_MS = 2_000;
 
 export interface KeeperDependencies extends Omit<TrialDependencies, "place" | "held">, HeldGenerationDependencies {
-  readonly limits: TrialDependencies["limits"] & Pick<Config, "metadataTtlSeconds" | "metadataWaitSeconds">;
+  readonly limits: TrialDependencies["limits"] & Pick<Config, "doubtSeconds" | "metadataTtlSeconds" | "metadataWaitSeconds">;
+  /** The held generation's files are kept for so long after an upstream confirmed it. */
+  readonly retentionDays: number;
   /** Called after a generation was published. */
   readonly afterSwap: () => void;
 }
@@ -24,7 +38,7 @@ type ObjectResolution = Extract<Resolution, { kind: "object" }>;
 type NoGeneration = Exclude<Resolution, ObjectResolution>;
 
 /** The held generation, as a request may use it now. */
-export interface Held extends Pick<ObjectResolution, "state" | "detail"> {
+export interface Held extends Pick<ObjectResolution, "state" | "detail" | "hold"> {
   readonly kind: "held";
   readonly generation: Generation;
   /** When an upstream last confirmed the generation, in milliseconds since the epoch. */
@@ -33,9 +47,6 @@ export interface Held extends Pick<ObjectResolution, "state" | "detail"> {
 
 /** How the revalidation of a root ended: the published generation is current, or not, or there is none. */
 type Revalidation = { readonly kind: "confirmed" } | { readonly kind: "trouble" } | NoGeneration;
-
-/** Why the held generation was neither confirmed nor replaced by what an upstream has; `failed`: no usable answer, or an error here. */
-type Setback = Rejection | { readonly kind: "failed"; readonly reason: string };
 
 export type RootKeeper = ReturnType<typeof createRootKeeper>;
 
@@ -46,6 +57,8 @@ export function createRootKeeper(deps: KeeperDependencies, place: RepositoryPlac
   /** When a try last found a root that does not parse while no generation was held; null: none did since the last swap. */
   let opaqueAt: number | null = null;
   let flight: Promise<Revalidation> | null = null;
+  /** Whether trouble was logged as an error, since the held Valid-Until is near. */
+  let wasNear = false;
   const ttlMs = limits.metadataTtlSeconds * 1000;
   const waitMs = limits.metadataWaitSeconds * 1000;
 
@@ -58,6 +71,11 @@ export function createRootKeeper(deps: KeeperDependencies, place: RepositoryPlac
     drop: (): void => held.drop(),
     askAgain,
     addCompanion,
+    /** A client asked for a member of the held generation. `reason`: why it cannot be had; null: the client got it. */
+    noteMember(path: string, reason: string | null): void {
+      if (!held.noteMember(path, reason)) return;
+      log(reason === null ? "info" : "warn", `${mirror.name}: ${reason ?? `${path} was missing and is there now`}`);
+    },
   };
 
   /** Asks the upstreams for the root although it is fresh: something else says that it changed. Waits for the outcome as `current` does. */
@@ -110,7 +128,15 @@ export function createRootKeeper(deps: KeeperDependencies, place: RepositoryPlac
   function answerHeld(state: Held["state"], detail?: string): Held {
     const { generation, standing } = held;
     if (generation === null) throw new Error(`Cannot answer with the generation of ${place.root}: none is held`);
-    return { kind: "held", generation, state, confirmedAt: standing.confirmedAt, ...(detail === undefined ? {} : { detail }) };
+    const hold = standing.trouble === null ? null : mainHold(standing.holds, now());
+    return {
+      kind: "held",
+      generation,
+      state,
+      confirmedAt: standing.confirmedAt,
+      ...(detail === undefined ? {} : { detail }),
+      ...(hold === null ? {} : { hold }),
+    };
   }
 
   function halfWayFailure(): UpstreamFailure {
@@ -118,56 +144,95 @@ export function createRootKeeper(deps: KeeperDependencies, place: RepositoryPlac
     return { kind: "failure", status: 503, detail, retryAfterSeconds: Math.max(limits.metadataTtlSeconds, 1) };
   }
 
-  /** One try with each upstream in turn, until one confirms the held generation or gives a whole new one. */
-  async function revalidate(isLost: boolean, isSecondLook = false): Promise<Revalidation> {
+  /**
+   * One try with each upstream in turn, until one confirms the held generation or gives a whole new one. `secondLook`: with nothing held that protects
+   * clients, what no upstream has whole is taken as it is.
+   */
+  async function revalidate(isLost: boolean, secondLook?: { readonly patienceUntil: number }): Promise<Revalidation> {
     // Half of a request's wait: the first request, which has no held generation to fall back on, still gets its answer in time.
-    const patienceUntil = now() + waitMs / 2;
+    const patienceUntil = secondLook?.patienceUntil ?? now() + waitMs / 2;
+    const isDoubtOver = isBelieved(now(), held.standing.doubtSince);
+    const takesMismatch = secondLook !== undefined || held.generation?.mismatched === true;
+    const patience = { isDoubtOver, isOver: secondLook === undefined ? isOver : () => true };
     const avoid: string[] = [];
     const setbacks: Setback[] = [];
+    const unreadable: Setback[] = [];
     try {
       while (avoid.length < mirror.upstreams.length) {
-        const takesMismatch = isSecondLook || held.generation?.mismatched === true;
-        const trial = await tryRoot({ ...deps, place, held }, { avoid, isLost, takesMismatch, patienceUntil });
-        if (trial.kind === "confirmed" || trial.kind === "adopted") return settle(trial);
-        if (trial.kind === "absent") {
-          if (trial.status === 403 && held.generation !== null) {
-            setbacks.push({ kind: "failed", reason: `the upstreams answer 403 for ${place.root}` });
-            break;
-          }
-          const isLastWord = held.generation === null || isBelieved(now(), held.standing.doubtSince);
-          if (isLastWord) return setbacks.length === 0 ? drop(trial) : noteTrouble(setbacks, avoid.length);
-          setbacks.push({ kind: "doubt", reason: `no upstream has ${place.root} any more` });
+        const trial = await tryRoot({ ...deps, place, held }, { avoid, isLost, takesMismatch, patience, patienceUntil });
+        if (trial.kind === "confirmed" || trial.kind === "adopted") return settle(trial, setbacks);
+        if (trial.kind === "absent" || trial.kind === "failure") {
+          if (held.generation === null && avoid.length === 0) return trial.kind === "absent" ? drop(trial) : trial;
+          setbacks.push(setbackOf(trial));
           break;
         }
-        if (trial.kind === "failure") {
-          if (held.generation === null && setbacks.length === 0) return trial;
-          setbacks.push({ kind: "failed", reason: trial.detail });
-          break;
-        }
-        avoid.push(trial.upstream);
-        setbacks.push(trial);
-      }
-      if (held.generation === null && !isSecondLook && setbacks.some(({ kind }) => kind === "mismatch")) {
-        await sleep(MISMATCH_PAUSE_MS, timer);
-        return await revalidate(isLost, true);
+        const { kind, reason, upstream } = trial;
+        avoid.push(upstream);
+        if (kind === "opaque" || kind === "unfit") unreadable.push({ kind: "malformed", upstream, reason });
+        else setbacks.push({ kind, upstream, reason });
       }
     } catch (error) {
-      setbacks.push({ kind: "failed", reason: error instanceof Error ? error.message : String(error) });
+      setbacks.push({ kind: "unreachable", upstream: null, reason: error instanceof Error ? error.message : String(error) });
     }
-    return noteTrouble(setbacks, avoid.length);
+    if ((held.generation === null || isLost) && secondLook === undefined && setbacks.some(({ kind }) => isSync(kind))) {
+      if (setbacks.some(({ kind }) => kind === "sync")) await sleep(MISMATCH_PAUSE_MS, timer);
+      return revalidate(isLost, { patienceUntil });
+    }
+    // Nothing that clients could use is held, or every reachable upstream has shown for an hour that it has nothing of the kind any more.
+    const isLastWord = held.generation === null || (isDoubtOver && setbacks.every(({ kind }) => isDoubt(kind) || kind === "unreachable"));
+    if (isLastWord && unreadable[0] !== undefined) return giveUp(unreadable[0].reason);
+    const isGone = setbacks.length > 0 && setbacks.every(({ kind, upstream }) => kind === "gone" && upstream === null);
+    if (isLastWord && isGone) return drop({ kind: "absent", status: 404 });
+    return noteTrouble([...unreadable, ...setbacks]);
   }
 
-  /** The held generation is current: confirmed as it is, or replaced by a new one. */
-  function settle(trial: Extract<Trial, { kind: "confirmed" | "adopted" }>): Revalidation {
-    if (trial.kind === "confirmed") {
-      held.confirm(trial.validators);
-    } else {
+  /** Whether an upstream has held the generation back for as long as such a hold may. */
+  function isOver(kind: "needed" | "sync", upstream: string): boolean {
+    if (kind === "sync" && limits.doubtSeconds === 0) return true;
+    return held.standing.holds.some((hold) => hold.kind === kind && hold.upstream === upstream && now() >= hold.until);
+  }
+
+  function setbackOf(trial: Extract<Trial, { kind: "absent" | "failure" }>): Setback {
+    if (trial.kind === "failure") return { kind: "unreachable", upstream: null, reason: trial.detail };
+    // One that may have it, or refuses to say, is no word that the root is gone.
+    if (trial.status !== 403 && trial.unsure === undefined)
+      return { kind: "gone", upstream: null, reason: `no upstream has ${place.root} any more` };
+    const what = trial.status === 403 ? "the upstreams answer 403" : `some upstreams answer ${trial.status} and others not at all`;
+    return { kind: "unreachable", upstream: null, reason: `${what} for ${place.root}` };
+  }
+
+  /** The held generation is current: confirmed as it is, or replaced by a new one. `setbacks`: what other upstreams showed before. */
+  function settle(trial: Extract<Trial, { kind: "confirmed" | "adopted" }>, setbacks: readonly Setback[]): Revalidation {
+    const seen = mergeSetbacks(held.standing.holds, setbacks, holdContext(null));
+    if (trial.kind === "adopted") {
+      const { generation, holes } = trial;
+      const { upstream } = generation.root.object;
       opaqueAt = null;
-      held.publish(trial.generation);
-      log("info", `${mirror.name}: published a new generation of ${place.root} from ${trial.generation.root.object.upstream}`);
+      const paused = pauseHolds(endHoldsOf(seen, upstream));
+      noteHolds(paused, () => held.publish(generation, holes, paused));
+      log("info", `${mirror.name}: published a new generation of ${place.root} from ${upstream}`);
+      logHoles(holes);
       deps.afterSwap();
+      return { kind: "confirmed" };
     }
-    return { kind: "confirmed" };
+    const holds = endHoldsOf(seen, trial.upstream);
+    const order = mirror.upstreams.map(({ url }) => url);
+    const blocking = blockingHolds(holds, trial.upstream, order, now());
+    if (blocking.length === 0) {
+      noteHolds(holds, () => held.confirm(trial.validators, holds));
+      return { kind: "confirmed" };
+    }
+    held.saveValidators(trial.validators);
+    noteHolds(holds, () =>
+      held.noteFailedTry({
+        trouble: blocking.map(({ reason }) => reason).join("; "),
+        halfWay: blocking.some(({ kind }) => isSync(kind)),
+        doubtSince: null,
+        behindSince: aheadSince(blocking),
+        holds,
+      }),
+    );
+    return { kind: "trouble" };
   }
 
   /** No upstream has the root, or none has had it for an hour. */
@@ -177,28 +242,68 @@ export function createRootKeeper(deps: KeeperDependencies, place: RepositoryPlac
     return absent;
   }
 
-  /** No upstream confirmed the held generation or gave a new one. `tried`: how many upstreams gave a root. */
-  function noteTrouble(setbacks: readonly Setback[], tried: number): Revalidation {
-    const count = (...kinds: readonly Setback["kind"][]): number => setbacks.filter(({ kind }) => kinds.includes(kind)).length;
-    const { standing } = held;
-    const trouble = setbacks.map(({ reason }) => reason).join("; ");
-    const halfWay = count("half-way", "mismatch") > 0;
-    const doubts = count("doubt", "mismatch");
-    const doubtSince = doubts > 0 && doubts >= tried ? (standing.doubtSince ?? now()) : null;
-    // An upstream that showed a newer root before is still ahead, even if it cannot be reached now.
-    const behindSince = standing.behindSince ?? (count("refused", "half-way", "opaque") > 0 ? now() : null);
-    held.noteFailedTry({ trouble, halfWay, doubtSince, behindSince });
-    logTrouble(trouble);
-    if (held.generation !== null || halfWay || count("unfit", "opaque") === 0) return { kind: "trouble" };
+  /** No client can read what the upstreams have, and no generation that one could read is held or believed any more: the path is cached by itself. */
+  function giveUp(reason: string): Revalidation {
+    if (opaqueAt === null) log("warn", `${mirror.name}: ${place.root} is passed on as the upstream has it: ${reason}`);
+    if (held.generation !== null) held.drop();
     opaqueAt = now();
     return { kind: "opaque" };
   }
 
-  function logTrouble(trouble: string): void {
-    const validUntil = held.generation?.parsed?.validUntil;
-    const isNear = validUntil !== undefined && validUntil - now() < NEAR_EXPIRY_MS;
-    const until = validUntil === undefined ? "" : `, valid until ${new Date(validUntil).toISOString()}`;
-    const served = held.generation === null ? "nothing is published" : `the last generation is served${until}`;
-    log(isNear ? "error" : "warn", `${mirror.name}: cannot adopt ${place.root}; ${served}: ${trouble}`);
+  /** No upstream confirmed the held generation or gave a new one. */
+  function noteTrouble(setbacks: readonly Setback[]): Revalidation {
+    const reachable = setbacks.filter(({ kind }) => kind !== "unreachable");
+    const allDoubt = reachable.length > 0 && reachable.every(({ kind }) => isDoubt(kind));
+    const doubtSince = allDoubt ? (held.standing.doubtSince ?? now()) : null;
+    const holds = mergeSetbacks(held.standing.holds, setbacks, holdContext(doubtSince));
+    noteHolds(holds, () =>
+      held.noteFailedTry({
+        trouble: setbacks.map(({ reason }) => reason).join("; "),
+        halfWay: setbacks.some(({ kind }) => isSync(kind)),
+        doubtSince,
+        behindSince: aheadSince(holds),
+        holds,
+      }),
+    );
+    return { kind: "trouble" };
   }
+
+  function holdContext(doubtSince: number | null): HoldContext {
+    const { standing, generation } = held;
+    const keptUntil = (standing.confirmedAt === 0 ? now() : standing.confirmedAt) + deps.retentionDays * DAY_MS;
+    return { now: now(), syncMs: limits.doubtSeconds * 1000, doubtSince, validUntil: generation?.parsed?.validUntil, keptUntil };
+  }
+
+  /** Saves the holds by `save`; each that begins or ends is one line in the log, and so is the day before clients refuse the held generation. */
+  function noteHolds(holds: readonly UpstreamHold[], save: () => void): void {
+    const before = held.standing.holds.filter(({ isShown }) => isShown);
+    save();
+    const after = holds.filter(({ isShown }) => isShown);
+    const isIn = (list: readonly UpstreamHold[]) => (hold: UpstreamHold) =>
+      list.some(({ kind, upstream }) => kind === hold.kind && upstream === hold.upstream);
+    const begun = after.filter((hold) => !isIn(before)(hold));
+    const validUntil = held.generation?.parsed?.validUntil;
+    const isNear = held.standing.trouble !== null && validUntil !== undefined && validUntil - now() < NEAR_EXPIRY_MS;
+    const valid = validUntil === undefined ? "" : `, valid until ${new Date(validUntil).toISOString()}`;
+    const served = held.generation === null ? "nothing is published" : `the last generation is served${valid}`;
+    for (const { reason, until } of isNear && !wasNear ? after : begun) {
+      const end = held.generation === null ? "" : `, until ${new Date(until).toISOString()} at the latest`;
+      log(isNear ? "error" : "warn", `${mirror.name}: cannot adopt ${place.root}; ${served}: ${reason}${end}`);
+    }
+    wasNear = isNear;
+    const seconds = (since: number): number => Math.round((now() - since) / 1000);
+    for (const { kind, reason, since } of before.filter((hold) => !isIn(after)(hold))) {
+      log("info", `${mirror.name}: ${place.root} is no longer held back (${kind}, ${seconds(since)} s): ${reason}`);
+    }
+  }
+
+  function logHoles(holes: readonly MissingFile[]): void {
+    const [first] = holes;
+    if (first !== undefined)
+      log("warn", `${mirror.name}: ${place.root} was published without ${holes.length} of its files: ${first.reason}`);
+  }
+}
+
+function isSync(kind: Setback["kind"]): boolean {
+  return kind === "needed" || kind === "sync";
 }

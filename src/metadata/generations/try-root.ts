@@ -6,10 +6,10 @@ import { parseRelease } from "../formats/parse-release.ts";
 import { parseRepomd } from "../formats/parse-repomd.ts";
 import type { RootParse } from "../formats/parsed-root.ts";
 import type { Log } from "../ports/kept-state.ts";
-import { isBelieved, judgeRoot } from "./judge-root.ts";
+import { type DoubtKind, isExpired, judgeRoot } from "./judge-root.ts";
 import { type FetchedFile, fetchFile, type FetchFileAnswer } from "./fetch-file.ts";
 import { type CompanionDependencies, gatherCompanions } from "./gather-companions.ts";
-import { gatherMembers, type MemberDependencies } from "./gather-members.ts";
+import { filesOf, gatherMembers, type MemberDependencies, type MissingFile } from "./gather-members.ts";
 import { rootFiles } from "./root-files.ts";
 import { conditions, receivedValidators, withOwnDate } from "./root-validators.ts";
 
@@ -23,37 +23,43 @@ export interface TrialDependencies extends CompanionDependencies, MemberDependen
   readonly beforeSwap: (next: RootContent, held: Generation | null) => Promise<void>;
 }
 
+/** What holds no root back any more, since it has for long enough. */
+export interface Patience {
+  /** Every reachable upstream has shown a doubtful root for an hour. */
+  readonly isDoubtOver: boolean;
+  /** Whether this upstream (its configured URL) has held the generation back for as long as such a hold may. */
+  readonly isOver: (kind: "needed" | "sync", upstream: string) => boolean;
+}
+
 export interface TrialOptions {
   /** Configured URLs of the upstreams that were tried before. */
   readonly avoid: readonly string[];
-  /** The store has lost the held root: it is fetched whole, changed or not. */
+  /** The store has lost the held root: it is fetched whole, changed or not, and nothing that is held protects clients any more. */
   readonly isLost: boolean;
-  /** A signature that belongs to another version of its file is taken as the upstream has it. */
+  /** Companions are taken as the upstream has them. */
   readonly takesMismatch: boolean;
+  readonly patience: Patience;
   /** With nothing held, the members of a new root are waited for until then, in milliseconds since the epoch. */
   readonly patienceUntil: number;
 }
 
-/** Why an upstream's root is not published. Each kind is one row of "Adoption" in docs/generations.md. */
+/** Why an upstream's root is not published. */
 export interface Rejection {
   /**
-   * - `unfit`: no generation can hold it (too long, or encoded).
-   * - `opaque`: it does not parse, and no parsed root is held.
-   * - `refused`: it does not parse or is past its Valid-Until, and the held one does and is not.
-   * - `doubt`: it may be right (older, or without a signature that was there), and is believed once every reachable upstream has shown it for an hour.
-   * - `mismatch`: a companion belongs to another version of the root. A doubt as well, since a sync may be under way upstream.
-   * - `half-way`: a file that belongs to it is missing or other than named: a sync is under way upstream.
+   * - `unfit`: no generation can hold it (too long, or encoded), and none is held, or all reachable upstreams have shown such roots for an hour.
+   * - `opaque`: no client can read it, and the same.
+   * - others: rows of "Adoption" in docs/generations.md.
    */
-  readonly kind: "unfit" | "opaque" | "refused" | "doubt" | "mismatch" | "half-way";
+  readonly kind: "unfit" | "opaque" | "needed" | "sync" | DoubtKind;
   readonly reason: string;
 }
 
 /** What one try with the next upstream comes to. */
 export type Trial =
-  /** The upstream has the held root; `validators`: set where it sent it again. */
-  | { readonly kind: "confirmed"; readonly validators?: Generation["validators"] }
-  /** A new generation, whole and in the store: it is to be published. */
-  | { readonly kind: "adopted"; readonly generation: Generation }
+  /** The upstream has the held root; `validators`: set where it sent it again. `upstream`: its configured URL. */
+  | { readonly kind: "confirmed"; readonly upstream: string; readonly validators?: Generation["validators"] }
+  /** A new generation, whole and in the store but for the holes: it is to be published. */
+  | { readonly kind: "adopted"; readonly generation: Generation; readonly holes: readonly MissingFile[] }
   /** `upstream`: its configured URL. */
   | (Rejection & { readonly upstream: string })
   /** No upstream that is left has the root, or none of them gave a usable answer. */
@@ -62,16 +68,21 @@ export type Trial =
 /** Fetches the root from the next upstream and, if it differs from the held one, judges it and gathers what belongs to it. Throws StoreError. */
 export async function tryRoot(deps: TrialDependencies, options: TrialOptions): Promise<Trial> {
   const answer = await fetchRoot(deps, options);
-  if (answer.kind === "not-modified") return { kind: "confirmed" };
-  if (answer.kind !== "fetched") return answer;
   const { generation } = deps.held;
+  if (answer.kind === "not-modified") return { kind: "confirmed", upstream: answer.upstream };
+  if (answer.kind === "absent" || answer.kind === "failure") return answer;
+  if (answer.kind === "unfit") {
+    const isDoubted = generation !== null && !options.patience.isDoubtOver;
+    return { kind: isDoubted ? "malformed" : "unfit", reason: `${answer.upstream}: ${answer.reason}`, upstream: answer.upstream };
+  }
+  const { upstream } = answer.representation;
   if (answer.file.key === generation?.root.key && generation.mismatched !== true) {
-    return { kind: "confirmed", validators: receivedValidators(answer, deps.now()) };
+    return { kind: "confirmed", upstream, validators: receivedValidators(answer, deps.now()) };
   }
   const result = await adopt(deps, answer, options);
-  if (result.kind === "adopted") return result;
-  const { upstream } = answer.representation;
-  return { kind: result.kind, reason: `${upstream}: ${result.reason}`, upstream };
+  return result.kind === "adopted" || result.kind === "confirmed"
+    ? result
+    : { kind: result.kind, reason: `${upstream}: ${result.reason}`, upstream };
 }
 
 /**
@@ -108,41 +119,59 @@ function standsAlone({ kind, form }: RepositoryPlace): boolean {
 async function adopt(
   deps: TrialDependencies,
   fetched: FetchedFile,
-  { takesMismatch, patienceUntil }: TrialOptions,
-): Promise<Extract<Trial, { kind: "adopted" }> | Rejection> {
+  { isLost, takesMismatch, patience, patienceUntil }: TrialOptions,
+): Promise<Extract<Trial, { kind: "adopted" | "confirmed" }> | Rejection> {
   const { held, log, mirror, now, place, store, timer } = deps;
-  const { generation } = held;
-  const { doubtSince } = held.standing;
-  const isPreferredGone = generation?.root.path === rootFiles(place)[0] && fetched.file.path !== generation?.root.path;
-  if (isPreferredGone && !isBelieved(now(), doubtSince)) return { kind: "doubt", reason: `${generation?.root.path} is gone` };
+  const { upstream } = fetched.representation;
+  // A generation whose root the store lost cannot be served: there is nothing to protect.
+  const guarded = isLost ? null : held.generation;
+  const { isDoubtOver } = patience;
+  const isPreferredGone = guarded?.root.path === rootFiles(place)[0] && fetched.file.path !== guarded?.root.path;
+  if (isPreferredGone && !isDoubtOver) return { kind: "gone", reason: `${guarded?.root.path} is gone` };
 
   const candidate = await parseRoot(place, fetched);
   if (candidate !== null) {
-    const judgement = judgeRoot(generation?.parsed ?? null, candidate, now(), doubtSince);
-    if (judgement.kind !== "adopt") return judgement;
+    const holding = { held: guarded?.parsed ?? null, isHeld: guarded !== null, isBelieved: isDoubtOver };
+    const judgement = judgeRoot(holding, candidate, now());
+    if (judgement.kind === "doubt") return { kind: judgement.doubt, reason: judgement.reason };
+    if (judgement.kind === "opaque") return judgement;
   }
   const parsed = candidate?.kind === "parsed" ? candidate.root : null;
 
-  const isDoubtOver = isBelieved(now(), doubtSince);
-  const takes = { mismatched: takesMismatch || isDoubtOver, unsigned: isDoubtOver };
+  const takes = { mismatched: takesMismatch || patience.isOver("sync", upstream), unsigned: isDoubtOver || isLost };
   const companions = await gatherCompanions(deps, fetched, parsed, takes);
   if (companions.kind !== "whole") return companions;
   const { files, mismatch } = companions;
-  if (mismatch !== null) log("warn", `${mirror.name}: published ${place.root} as the upstream has it: ${mismatch}`);
+  // Taken as the upstream has it before, and not mended since.
+  const isSame = guarded !== null && [fetched.file, ...files].map(({ key }) => key).join() === keysOf(guarded).join();
+  if (isSame) return { kind: "confirmed", upstream, validators: receivedValidators(fetched, now()) };
 
+  let holes: readonly MissingFile[] = [];
   if (parsed !== null) {
-    const gathered = gatherMembers(deps, parsed);
+    const has = guarded?.parsed == null ? null : filesOf(place, guarded.parsed, held.standing.holes);
+    const isHeldUseless = guarded?.parsed != null && isExpired(guarded.parsed, now());
+    const gathering = gatherMembers(deps, parsed, has, {
+      needed: isHeldUseless || patience.isOver("needed", upstream),
+      unfetched: patience.isOver("sync", upstream),
+    });
     // With nothing held there is nothing to protect: the first client does not wait for all members, and what is missing is fetched at its request.
-    const reason = generation === null ? await within(gathered, patienceUntil - now(), () => null, timer) : await gathered;
-    const isLastUpstream = mirror.upstreams.at(-1)?.url === fetched.representation.upstream;
-    if (reason !== null && (generation !== null || !isLastUpstream)) return { kind: "half-way", reason };
+    const late = () => ({ kind: "complete", holes: [] }) as const;
+    const gathered = guarded === null ? await within(gathering, patienceUntil - now(), late, timer) : await gathering;
+    const isLastUpstream = mirror.upstreams.at(-1)?.url === upstream;
+    if (gathered.kind !== "complete" && (guarded !== null || !isLastUpstream)) return gathered;
+    if (gathered.kind === "complete") holes = gathered.holes;
   }
 
-  await deps.beforeSwap({ root: fetched.file, parsed }, generation);
-  const root = await withOwnDate(store, fetched, generation);
+  if (mismatch !== null) log("warn", `${mirror.name}: published ${place.root} as the upstream has it: ${mismatch}`);
+  await deps.beforeSwap({ root: fetched.file, parsed }, held.generation);
+  const root = await withOwnDate(store, fetched, held.generation);
   const validators = receivedValidators(fetched, fetched.file.object.storedAt);
-  const adopted = { root, validators, companions: files, parsed, adoptedAt: now() };
-  return { kind: "adopted", generation: mismatch === null ? adopted : { ...adopted, mismatched: true } };
+  const generation = { root, validators, companions: files, parsed, adoptedAt: now() };
+  return { kind: "adopted", generation: mismatch === null ? generation : { ...generation, mismatched: true }, holes };
+}
+
+function keysOf({ root, companions }: Generation): readonly string[] {
+  return [root, ...companions].map(({ key }) => key);
 }
 
 /** Reads what a fetched root names; null where its kind names no files. A clearsigned root that does not match its own signature is malformed. */

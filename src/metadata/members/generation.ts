@@ -1,4 +1,5 @@
 import type { StoredObject } from "../../store/stored-object.ts";
+import type { Hold, Hole } from "../../watch/hold.ts";
 import type { ParsedRoot } from "../formats/parsed-root.ts";
 
 /** A root or companion as it lies in the store. */
@@ -26,6 +27,12 @@ export interface Generation {
 /** A root and what it names, published or about to be. */
 export type RootContent = Pick<Generation, "root" | "parsed">;
 
+/** What an upstream shows in place of the held generation, and since when. */
+export interface UpstreamHold extends Hold {
+  /** Whether the upstream showed it when it was last asked, and no other generation was published since. */
+  readonly isShown: boolean;
+}
+
 /** How the held generation of a root stands to its upstreams. Times in milliseconds since the epoch; 0 for never. */
 export interface Standing {
   /** When an upstream last confirmed the held generation. */
@@ -36,11 +43,23 @@ export interface Standing {
   readonly trouble: string | null;
   /** The trouble is a sync under way upstream: requests get the held generation without waiting for the next try. */
   readonly halfWay: boolean;
-  /** Since when every reachable upstream has shown an older root, none, or one without its signature; null: not all do. */
+  /** Since when every reachable upstream has shown a root that is doubted, or none; null: not all do. */
   readonly doubtSince: number | null;
   /** Since when an upstream has shown another root that could not be adopted; null: none does. */
   readonly behindSince: number | null;
+  /** At most one of a kind for each upstream. */
+  readonly holds: readonly UpstreamHold[];
+  readonly holes: readonly Hole[];
 }
 
-/** The standing of a root before its first try. */
-export const NEVER_TRIED: Standing = { confirmedAt: 0, triedAt: 0, trouble: null, halfWay: false, doubtSince: null, behindSince: null };
+/** The standing of a root before its first try; what a standing lacks that an earlier version saved. */
+export const NEVER_TRIED: Standing = {
+  confirmedAt: 0,
+  triedAt: 0,
+  trouble: null,
+  halfWay: false,
+  doubtSince: null,
+  behindSince: null,
+  holds: [],
+  holes: [],
+};

@@ -5,13 +5,17 @@ import { contentKey, parseStoredObject } from "../../store/keys.ts";
 import type { StoredObject } from "../../store/stored-object.ts";
 import { byHashFolder, type Expectation, type NamedDigest } from "../../verify/expectation.ts";
 import type { Entry } from "../formats/parsed-root.ts";
+import { groupName } from "./member-groups.ts";
 import type { EnsureStored, EnsureStoredAnswer } from "../ports/ensure-stored.ts";
 import type { KeptState } from "../ports/kept-state.ts";
 
 const OBJECT = "object:";
 const USED = "used:";
+const GOT = "got:";
 /** A use is noted again after this long: one write a day for each file that clients keep asking for. */
 const RENEW_MS = DAY_MS;
+/** A file that clients got within this long must be in a new generation too. */
+const NEEDED_FOR_MS = 30 * DAY_MS;
 
 export type Members = ReturnType<typeof createMembers>;
 
@@ -24,7 +28,7 @@ export interface MembersDependencies {
   readonly usedForMs: number;
 }
 
-/** The files that roots name: which of them lie in the store, and which of them clients asked for. */
+/** The files that roots name: which of them lie in the store, and which of them clients got. */
 export function createMembers({ mirror, ensureStored, kept, now, usedForMs }: MembersDependencies) {
   const stored = new Map<string, StoredObject>();
   const keyOf = (digest: NamedDigest) => contentKey(mirror, digest);
@@ -50,19 +54,32 @@ export function createMembers({ mirror, ensureStored, kept, now, usedForMs }: Me
       return answer;
     },
     forget,
-    /** Notes that clients use the member of this name (`usedName`). True where they did not before. */
-    markUsed(name: string): boolean {
-      const isNew = !isUsed(name);
-      if (isNew || now() - usedAt(name) >= RENEW_MS) kept.save(USED + name, String(now()));
+    /** Notes that a client got this member, in this form. True where clients did not use this form before. */
+    noteGot(place: Pick<RepositoryPlace, "kind" | "root">, entry: Entry): boolean {
+      const isNew = !isUsed(usedName(place, entry));
+      renew(USED + usedName(place, entry));
+      renew(GOT + groupName(place, entry));
       return isNew;
     },
     isUsed,
-    /** Forgets all keys but these; the stored objects stay as long as retention keeps them. */
+    /**
+     * Whether a client got the file of this name (`groupName`), in any form, within the last 30 days. What earlier versions noted does not count: they
+     * noted what clients asked for, also where the answer was 404.
+     */
+    wasGot: (name: string): boolean => now() - at(GOT + name) < NEEDED_FOR_MS,
+    /** Forgets all keys but these, and uses of long ago; the stored objects stay as long as retention keeps them. */
     keepOnly(keys: ReadonlySet<string>): void {
-      const known = kept.keys().flatMap((name) => (name.startsWith(OBJECT) ? [name.slice(OBJECT.length)] : []));
-      for (const key of known) if (!keys.has(key)) forget(key);
+      for (const name of kept.keys()) {
+        if (name.startsWith(OBJECT) && !keys.has(name.slice(OBJECT.length))) forget(name.slice(OBJECT.length));
+        const isUse = name.startsWith(USED) || name.startsWith(GOT);
+        if (isUse && now() - at(name) >= Math.max(usedForMs, NEEDED_FOR_MS)) kept.remove(name);
+      }
     },
   };
+
+  function renew(name: string): void {
+    if (now() - at(name) >= RENEW_MS) kept.save(name, String(now()));
+  }
 
   /** Forgets that the store has the key: the store lost it, or nothing names it any more. */
   function forget(key: string): void {
@@ -70,14 +87,14 @@ export function createMembers({ mirror, ensureStored, kept, now, usedForMs }: Me
     kept.remove(OBJECT + key);
   }
 
-  /** Whether a client asked for it within `usedForMs`. */
+  /** Whether clients used the member of this name (`usedName`) within `usedForMs`. */
   function isUsed(name: string): boolean {
-    return now() - usedAt(name) < usedForMs;
+    return now() - at(USED + name) < usedForMs;
   }
 
-  function usedAt(name: string): number {
-    const at = kept.load(USED + name);
-    return at === null ? -Infinity : Number(at);
+  function at(name: string): number {
+    const text = kept.load(name);
+    return text === null ? -Infinity : Number(text);
   }
 }
 
@@ -93,7 +110,7 @@ export function memberCandidates(member: Entry, byHash: boolean): readonly strin
   return [`${member.path.slice(0, slash)}by-hash/${byHashFolder(member.algorithm)}/${member.digest}`, member.path];
 }
 
-/** The name under which a member's use is noted. Of rpm-md it is the type of data, since hash-prefixed file names change with each generation. */
+/** The name under which the use of a member in this form is noted. Of rpm-md it is the type of data, since hash-prefixed file names change with each generation. */
 export function usedName(place: Pick<RepositoryPlace, "kind" | "root">, entry: Entry): string {
   return place.kind === "rpm-md" ? `${place.root}#${entry.type}` : entry.path;
 }

@@ -2,6 +2,7 @@ import type { Target } from "../../route/target.ts";
 import type { StoredObject } from "../../store/stored-object.ts";
 import type { AbsentStatus, UpstreamFailure } from "../../upstream/upstream.ts";
 import type { Expected } from "../../verify/expectation.ts";
+import type { Hold } from "../../watch/hold.ts";
 
 /** How a repository answers for one of its files. */
 export type Resolution =
@@ -19,6 +20,8 @@ export type Resolution =
       readonly ageSeconds: number;
       /** Why the generation is stale, as a sentence for the log and the status page. */
       readonly detail?: string;
+      /** The same as a state with a deadline. */
+      readonly hold?: Hold;
     }
   /** An upstream said that there is no such file, or the generation has none. */
   | { readonly kind: "absent"; readonly status: AbsentStatus }

@@ -37,6 +37,8 @@ export interface World {
   readonly kept: KeptState;
   /** Upstream url → path → content; null: the upstream is down. */
   readonly origins: Record<string, Files | null>;
+  /** What an upstream answers for a path in place of its content: `<url> <path>` → 403, or no usable answer. */
+  readonly faults: Map<string, 403 | "fails">;
   /** Requests that reached an upstream, as `one repodata/repomd.xml`. */
   readonly requests: string[];
   readonly logs: string[];
@@ -56,7 +58,7 @@ export interface World {
   readonly upstreams: Upstreams;
   readonly ensureStored: EnsureStored;
   readonly timer: (ms: number, run: () => void) => () => void;
-  repository(options?: { ttl?: number; tables?: IndexTables }): PathRepository;
+  repository(options?: { ttl?: number; doubt?: number; tables?: IndexTables }): PathRepository;
   /** Content of a path as a client gets it, or the kind of the answer. */
   read(repository: PathRepository, path: string): Promise<string>;
 }
@@ -78,6 +80,7 @@ export function createWorld(upstreamUrls: readonly string[] = [ONE, TWO]): World
     store: memoryStore(),
     kept: memoryState(),
     origins: Object.fromEntries(upstreamUrls.map((url) => [url, {}])),
+    faults: new Map(),
     requests: [],
     logs: [],
     published: [],
@@ -140,7 +143,12 @@ export function createWorld(upstreamUrls: readonly string[] = [ONE, TWO]): World
         log: (level, message) => world.logs.push(`${level}: ${message}`),
         sliceBytes: 64 * 1024,
         retentionDays: 90,
-        limits: { metadataTtlSeconds: options.ttl ?? 60, metadataWaitSeconds: 10, doubtSeconds: 600, prefetchBytes: 1_000_000 },
+        limits: {
+          metadataTtlSeconds: options.ttl ?? 60,
+          metadataWaitSeconds: 10,
+          doubtSeconds: options.doubt ?? 600,
+          prefetchBytes: 1_000_000,
+        },
       }),
     async read(repository, path) {
       const resolution = await repository.resolve(path);
@@ -199,16 +207,22 @@ export async function settle(): Promise<void> {
 async function open(world: World, request: UpstreamRequest): Promise<UpstreamAnswer> {
   await world.gate;
   let isReached = false;
+  let [isForbidden, isAbsent, hasFailed] = [false, false, false];
   for (const { url } of request.mirror.upstreams) {
     const files = world.origins[url];
     if (request.avoid?.includes(url) === true || files === null || files === undefined) continue;
     world.requests.push(`${new URL(url).hostname.split(".")[0]} ${request.path}`);
+    const fault = world.faults.get(`${url} ${request.path}`);
+    isForbidden ||= fault === 403;
+    hasFailed ||= fault === "fails";
+    if (fault !== undefined) continue;
     isReached = true;
     const content = files[request.path];
+    isAbsent ||= content === undefined;
     if (content === undefined) continue;
     const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
     const etag = world.changedAt === undefined ? `"${sha256(bytes).slice(0, 8)}"` : `"${world.changedAt}-${bytes.length}"`;
-    if (request.conditional?.etag === etag) return { kind: "not-modified" };
+    if (request.conditional?.etag === etag) return { kind: "not-modified", upstream: url };
     const representation: Representation = {
       size: bytes.length,
       etag,
@@ -219,7 +233,10 @@ async function open(world: World, request: UpstreamRequest): Promise<UpstreamAns
     };
     return { kind: "body", representation, first: 0, source: sourceOf(bytes) };
   }
-  return isReached ? { kind: "absent", status: 404 } : { kind: "failure", status: 502, detail: `${request.path}: no upstream answers` };
+  if (isForbidden && !hasFailed) return { kind: "absent", status: isAbsent ? 404 : 403 };
+  return isReached && !hasFailed
+    ? { kind: "absent", status: 404 }
+    : { kind: "failure", status: 502, detail: `${request.path}: no upstream answers` };
 }
 
 function sourceOf(bytes: Uint8Array): ByteSource {

@@ -70,7 +70,7 @@ describe("what upstreams get to see", () => {
   test("is the entity tag of a stored copy, or its date where there is no tag", async () => {
     const { open, asked } = bench({ [A]: reply(304) });
     const date = "Thu, 01 Jan 2026 00:00:00 GMT";
-    expect(await open([A], { conditional: { etag: '"x"', lastModified: date, upstream: A } })).toEqual({ kind: "not-modified" });
+    expect(await open([A], { conditional: { etag: '"x"', lastModified: date, upstream: A } })).toEqual({ kind: "not-modified", upstream: A });
     await open([A], { conditional: { lastModified: date, upstream: A } });
     expect(asked.map((request) => [request.headers.get("if-none-match"), request.headers.get("if-modified-since")])).toEqual([
       ['"x"', null],

@@ -100,8 +100,8 @@ describe("metrics", () => {
 
   it("tell how far behind a repository is", async () => {
     const roots = [
-      { mirror: "m", root: "dists/a", adoptedAt: 1, confirmedAt: 1, behindSince: 2_000, trouble: "half-way" },
-      { mirror: "m", root: "dists/b", adoptedAt: 1, confirmedAt: 1, behindSince: null, trouble: null },
+      { mirror: "m", root: "dists/a", adoptedAt: 1, confirmedAt: 1, behindSince: 2_000, trouble: "half-way", hold: null, holes: [] },
+      { mirror: "m", root: "dists/b", adoptedAt: 1, confirmedAt: 1, behindSince: null, trouble: null, hold: null, holes: [] },
     ];
     const text = await formatMetrics({ ...sources(createCounters()), history: async () => ({ days: [], roots }) });
     expect(text).toContain('lazy_mirror_repository_behind_seconds{mirror="m",root="dists/a"} 3\n');

@@ -24,14 +24,30 @@ describe("the history", () => {
 
   it("keeps how a root stands as last reported, and drops one that is no longer published", () => {
     const history = createHistory(createMemorySql(), () => NOW);
-    const standing = { adoptedAt: 1, confirmedAt: 2, behindSince: null, trouble: null };
+    const standing = { adoptedAt: 1, confirmedAt: 2, behindSince: null, trouble: null, hold: null, holes: [] };
+    const hold = { kind: "needed", upstream: "https://one.example", reason: "primary.xml is not there", since: 3, until: 4 } as const;
+    const holes = [{ path: "dists/a/Packages", reason: "not there", since: 1 }];
     history.stand("debian", "dists/a", standing);
-    history.stand("debian", "dists/a", { ...standing, behindSince: 3, trouble: "half-way" });
+    history.stand("debian", "dists/a", { ...standing, behindSince: 3, trouble: "half-way", hold, holes });
     history.stand("debian", "dists/b", standing);
     history.stand("debian", "dists/b", null);
     expect(history.roots()).toEqual([
-      { mirror: "debian", root: "dists/a", adoptedAt: 1, confirmedAt: 2, behindSince: 3, trouble: "half-way" },
+      { mirror: "debian", root: "dists/a", adoptedAt: 1, confirmedAt: 2, behindSince: 3, trouble: "half-way", hold, holes },
     ]);
+  });
+
+  it("opens what a version without holds and holes kept", () => {
+    const sql = createMemorySql();
+    sql.exec(
+      `CREATE TABLE roots (mirror TEXT, root TEXT, adoptedAt INTEGER NOT NULL, confirmedAt INTEGER NOT NULL, behindSince INTEGER,
+        trouble TEXT, PRIMARY KEY (mirror, root)) WITHOUT ROWID`,
+    );
+    sql.exec("INSERT INTO roots VALUES ('debian', 'dists/a', 1, 2, 3, 'half-way')");
+    for (let starts = 0; starts < 2; starts++) {
+      expect(createHistory(sql, () => NOW).roots()).toEqual([
+        { mirror: "debian", root: "dists/a", adoptedAt: 1, confirmedAt: 2, behindSince: 3, trouble: "half-way", hold: null, holes: [] },
+      ]);
+    }
   });
 });
 
