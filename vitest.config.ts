@@ -33,6 +33,8 @@ export default defineConfig({
     },
     projects: [
       {
+        // Tests of the whole Worker in Node (test/chaos) import the Durable Objects' classes.
+        resolve: { alias: { "cloudflare:workers": join(import.meta.dirname, "test/support/workers-module.ts") } },
         test: {
           name: "unit",
           include: ["test/unit/**/*.test.ts"],

@@ -1,4 +1,5 @@
 import type { Target } from "../route/target.ts";
+import { deleteSlices } from "../store/delete-version.ts";
 import type { StoredObject } from "../store/stored-object.ts";
 import type { UpstreamAnswer } from "../upstream/upstream.ts";
 import type { ObtainOptions } from "./obtain.ts";
@@ -16,6 +17,8 @@ export interface FillRequest extends ObtainOptions {
   readonly head?: StoredObject | null;
   /** An upstream's answer to begin with: another version than the stored one, which it replaces. */
   readonly opened?: UpstreamAnswer;
+  /** Fetches the file for this request alone, and stores nothing: others read a version of it that cannot be compared with what the upstream has. */
+  readonly isApart?: boolean;
 }
 
 /** A miss, once: all requests for the same object at the same time read from the same fill. */
@@ -34,7 +37,12 @@ export function createFills(deps: PumpDependencies): Fills {
   deps.memory.onShortage(() => all.forEach(dropStoredBuffers));
 
   function join(request: FillRequest): Fill {
-    const { target, head = null, opened } = request;
+    const { target, head = null, opened, isApart = false } = request;
+    if (isApart) {
+      const apart = createFill(target, null, false, deps.config.sliceBytes, true);
+      all.add(apart);
+      return apart;
+    }
     const present = fills.get(target.key);
     if (present !== undefined && isLost(present)) forget(present);
     else if (present !== undefined && opened === undefined && isJoinable(present, request)) return present;
@@ -45,7 +53,7 @@ export function createFills(deps: PumpDependencies): Fills {
   }
 
   function isJoinable(fill: Fill, { first, head = null }: FillRequest): boolean {
-    if (fill.end !== null || fill.spoiled) return false;
+    if (fill.end !== null || fill.spoiled || fill.givenUp.has(fill.object?.version ?? "")) return false;
     if (head !== null && fill.object !== null && fill.object.version !== head.version) return false;
     // What is not stored can be read only while it is in memory: a request that comes too late fetches it again, apart from these buffers.
     const slice = Math.floor(first / fill.sliceBytes);
@@ -58,8 +66,18 @@ export function createFills(deps: PumpDependencies): Fills {
     return isUnstored && [...runs].every((run) => isDropped(run, deps.now()));
   }
 
-  function leave(fill: Fill): void {
-    if (fill.readers.size === 0 && fill.runs.size === 0 && fill.claiming.size === 0) forget(fill);
+  function leave(fill: Fill, waitUntil: ObtainOptions["waitUntil"]): void {
+    if (fill.readers.size > 0 || fill.runs.size > 0 || fill.claiming.size > 0 || !all.has(fill)) return;
+    forget(fill);
+    for (const version of fill.givenUp) waitUntil(dropSlices(fill.key, version));
+  }
+
+  async function dropSlices(key: string, version: string): Promise<void> {
+    try {
+      await deleteSlices(deps.store, version);
+    } catch (error) {
+      deps.onUnstored(key, `slices of a version that was given up may be left: ${String(error)}`);
+    }
   }
 
   function forget(fill: Fill): void {
@@ -72,7 +90,7 @@ export function createFills(deps: PumpDependencies): Fills {
     async open(request) {
       const { first, last, opened } = request;
       const fill = join(request);
-      const onClose = () => leave(fill);
+      const onClose = () => leave(fill, request.waitUntil);
       const waitUntil = (work: Promise<unknown>) => request.waitUntil(work.finally(onClose));
       const reading = new Reading(fill, deps, { ...request, waitUntil, onClose });
       try {

@@ -1,6 +1,8 @@
 import type { StoredObject } from "../store/stored-object.ts";
 import type { UpstreamAnswer } from "../upstream/upstream.ts";
 import type { PumpDependencies } from "./pump/dependencies.ts";
+import { ALONE } from "./flight/leases.ts";
+import { giveUp } from "./pump/give-up.ts";
 import { pump, type PumpOptions } from "./pump/pump.ts";
 import { STALLED_MS, type Fill, type Run } from "./shared/fill.ts";
 
@@ -31,26 +33,30 @@ export async function obtain(
   }
   fill.claiming.add(slice);
   try {
-    const claim = await deps.leases.claimSlice(fill.key, slice, {
-      recheck: recheck && !fill.begun && fill.object === null && opened === undefined,
-      version: fill.object?.version,
-    });
+    const claim = fill.isApart
+      ? ALONE
+      : await deps.leases.claimSlice(fill.key, slice, {
+          recheck: recheck && !fill.begun && fill.object === null && opened === undefined,
+          version: fill.object?.version,
+        });
     switch (claim.kind) {
       case "stored":
         if (fill.object === null) fill.end = { kind: "stored" };
         return null;
       case "spoiled":
+        // Its head may still be there, where a deletion failed: the next request is not to meet it again.
+        await giveUp(fill, deps);
         fill.spoiled = true;
-        fill.end ??= { kind: "failure", status: 502, detail: `The upstream's ${fill.key} turned out bad` };
+        fill.end ??= { kind: "changed" };
         return null;
       case "follow":
         await follow(fill, slice, claim, deps);
         return "followed";
       case "lead": {
         fill.tainted ||= claim.tainted;
-        const run: Run = { isFromStart: slice === 0, slice, last, progressAt: deps.now(), abandoned: false };
+        const run: Run = { isFromStart: slice === 0, slice, last, progressAt: deps.now(), abandoned: false, isUnproven: false };
         fill.runs.add(run);
-        waitUntil(pump(fill, { run, lease: claim.lease, expected, opened }, deps));
+        waitUntil(pump(fill, { run, lease: claim.lease, expected, opened, isShared: claim.isShared === true }, deps));
         return run;
       }
     }

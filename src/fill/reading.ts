@@ -17,9 +17,17 @@ export class DeliveryError extends Error {
   override readonly name = "DeliveryError";
   readonly end: FillEnd;
   constructor(end: FillEnd) {
-    super(end.kind === "failure" ? end.detail : `the upstream's file is ${end.kind} now`);
+    super(end.kind === "failure" ? end.detail : explain(end.kind));
     this.end = end;
   }
+}
+
+const TURNED_OUT_BAD: FillEnd = { kind: "failure", status: 502, detail: "the upstream's bytes turned out bad" };
+
+function explain(kind: Exclude<FillEnd["kind"], "failure">): string {
+  return kind === "unproven"
+    ? "nothing shows that what the upstream sends now continues what was sent"
+    : `the upstream's file is ${kind} now`;
 }
 
 export interface ReadingOptions extends ObtainOptions {
@@ -82,6 +90,7 @@ export class Reading {
   /** The bytes proved bad: all readers stop, and the next request begins anew. */
   spoil(): void {
     this.#fill.spoiled = true;
+    if (this.#fill.object !== null) this.#fill.givenUp.add(this.#fill.object.version);
     this.#fill.storable = false;
     this.#fill.changed.notify();
   }
@@ -185,7 +194,7 @@ export class Reading {
       { slice: Math.floor(position / sliceBytes), last: wanted === object.size ? null : Math.floor((wanted - 1) / sliceBytes) },
       () => {
         if (this.#reader.isDropped) throw new DeliveryError({ kind: "failure", status: 503, detail: "the client reads too slowly" });
-        if (fill.spoiled) throw new DeliveryError({ kind: "failure", status: 502, detail: "the upstream's bytes turned out bad" });
+        if (fill.spoiled) throw new DeliveryError(fill.end?.kind === "changed" ? fill.end : TURNED_OUT_BAD);
         return pieceInMemory(fill, object, position, to);
       },
       () => pieceAtRest(this.#deps.store, fill, object, position, to),
@@ -206,6 +215,7 @@ export class Reading {
       const stored = atRest === null ? null : await atRest();
       if (stored !== null) return stored;
       if (fill.end !== null) throw new DeliveryError(fill.end);
+      if (this.#runs.some((run) => run.isUnproven)) throw new DeliveryError({ kind: "unproven" });
       const obtained = await obtain(fill, wanted, opened, this.#options, this.#deps);
       if (obtained === "followed") this.collapsed = true;
       else if (obtained !== null) this.#runs.push(obtained);

@@ -16,11 +16,13 @@ export interface MissOptions {
   readonly isFirstLook: boolean;
   /** The answer of a revalidation that found another version. */
   readonly opened?: UpstreamAnswer;
+  /** As of a look again: the file is fetched for this request alone. */
+  readonly isApart?: boolean;
 }
 
 /** Not in the store: fetched once for all who ask, verified, and answered as it comes. */
 export async function miss(client: Client, target: Target, deps: ServeDependencies, options: MissOptions): Promise<Outcome> {
-  const { opened, isFirstLook } = options;
+  const { opened, isFirstLook, isApart = false } = options;
   const reason = opened === undefined ? "miss" : "stale";
   // HEAD fetches no body: the upstream is asked as the client asks.
   if (client.method === "HEAD" && opened === undefined) return passHead(client, target, deps);
@@ -29,8 +31,11 @@ export async function miss(client: Client, target: Target, deps: ServeDependenci
     if (outcome !== null) return outcome;
   }
   const span = opened === undefined ? await wantedSpan(client, target, deps) : { first: 0 };
-  const request = { ...span, recheck: isFirstLook && opened === undefined, ...(opened === undefined ? {} : { opened }) };
-  const fill = await deps.fills.open(fillRequest(client, target, deps, request));
+  const request = { ...span, isApart, recheck: isFirstLook && opened === undefined, ...(opened === undefined ? {} : { opened }) };
+  let fill = await deps.fills.open(fillRequest(client, target, deps, request));
+  // What is behind the end is one of several ranges, of another version (If-Range), or what another request asked for.
+  if (fill.kind === "unsatisfiable" && !isBehindEnd(client, fill.size))
+    fill = await deps.fills.open(fillRequest(client, target, deps, { first: 0, isApart, recheck: false }));
   if (fill.kind !== "reading") return answerEnd(client, target, fill, reason, deps);
 
   const { reading } = fill;
@@ -80,10 +85,19 @@ async function answerEnd(client: Client, target: Target, end: FillEnd, reason: F
       return refuseFailure(end);
     case "unsatisfiable":
       return refuseUnsatisfiable(end.size);
-    case "unshared":
     case "changed":
+      return { kind: "look-again" };
+    case "unproven":
+      return { kind: "look-again", isApart: true };
+    case "unshared":
       return passThrough(client, target, deps);
   }
+}
+
+/** Whether all that the client wants begins at or behind the end (RFC 9110 §14.1.1); one whose If-Range names another version wants the whole. */
+function isBehindEnd({ headers }: Client, size = 0): boolean {
+  const ranges = headers.has("if-range") ? null : parseRange(headers.get("range"));
+  return ranges?.every((range) => "first" in range && range.first > 0 && range.first >= size) === true;
 }
 
 /** The part of a cold object that is to be fetched. A suffix needs the length first; several ranges are fetched one by one. */

@@ -25,7 +25,8 @@ export async function serve(client: Client, asked: Target, deps: ServeDependenci
     const where = await locate(asked, before, deps);
     if (where.kind === "absent") return refuseAbsent(where.status, asked);
     const target: Target = where.key === asked.key ? asked : { ...asked, key: where.key };
-    const found = await look(client, target, deps);
+    const isApart = before?.isApart === true && where.kind === "own";
+    const found = isApart ? null : await look(client, target, deps);
     // Before the client has the file: it asks at once for what the file names, and the file's repository must know by then that it is used.
     if (found !== null && asked.class === "hashed" && before === null) await repositories.noteUse(asked);
     const question = {
@@ -45,7 +46,7 @@ export async function serve(client: Client, asked: Target, deps: ServeDependenci
     else if (found !== null && verdict.kind === "ask") outcome = await revalidate(client, target, found, deps);
     else if (where.kind === "generation") outcome = { kind: "look-again" };
     else if (where.kind === "failure") outcome = refuseFailure(where.failure);
-    else outcome = await miss(client, target, deps, { isFirstLook: before === null });
+    else outcome = await miss(client, target, deps, { isFirstLook: before === null, isApart });
     if (outcome instanceof Response) return withLife(outcome, asked.class);
     // What a generation names is the repository's to fetch again.
     before = where.kind === "generation" ? { ...outcome, lost: where.key } : outcome;

@@ -146,6 +146,10 @@ export function createDiskStore(disk: Fetcher, { memory = ISOLATE_MEMORY }: { re
       const text = formatMetaFile(key, serialiseStoredObject(object, bytes));
       const paths = pathsOf(key);
       return change(paths, async (signal, isAbsent) => {
+        if (options.ifVersion !== undefined) {
+          const there = isAbsent ? null : await readMetaFile(files, paths.meta);
+          if (there?.key !== key || there.object.version !== options.ifVersion) return "changed";
+        }
         if (options.ifAbsent && !isAbsent && (await readMetaFile(files, paths.meta))?.key === key) return "exists";
         if (!isAbsent) await files.remove(paths.meta, signal);
         if (object.sliceBytes === undefined) await writeBody(paths, bytes, signal);

@@ -20,6 +20,12 @@ export interface ListedObject {
   readonly uploadedAt: number;
 }
 
+/** Conditions of a `put`; at most one of them. */
+export interface PutOptions {
+  readonly ifAbsent?: boolean;
+  readonly ifVersion?: string;
+}
+
 /**
  * The stored objects and slices. Every adapter passes test/contract/object-store.ts.
  *
@@ -38,9 +44,10 @@ export interface ObjectStore {
   /**
    * Stores an object, in place of the one under the key.
    * @param bytes the whole body; empty for the head of a sliced object. Throws RangeError where its length is not that of the object's body.
-   * @returns `exists`, and nothing is stored, where `ifAbsent` is set (as `If-None-Match: *`, RFC 9110 §13.1.2) and there is an object.
+   * @returns `exists`, and nothing is stored, where `ifAbsent` is set (as `If-None-Match: *`, RFC 9110 §13.1.2) and there is an object; `changed`, and
+   * nothing is stored, where `ifVersion` is set (as `If-Match`) and no object of this version is there: a deleted head must not come back.
    */
-  put(key: string, object: StoredObject, bytes: Uint8Array, options?: { readonly ifAbsent?: boolean }): Promise<"stored" | "exists">;
+  put(key: string, object: StoredObject, bytes: Uint8Array, options?: PutOptions): Promise<"stored" | "exists" | "changed">;
   /** Deletes objects, or slices by their own keys; keys without one are ignored. With the head of a sliced object its slices are not deleted. */
   delete(keys: readonly string[]): Promise<void>;
   /**

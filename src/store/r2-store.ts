@@ -81,17 +81,27 @@ export function createR2Store(bucket: R2Bucket, answerLimitMs = ANSWER_LIMIT_MS)
     return done === null ? "exists" : "stored";
   }
 
+  /** R2's condition that nothing was written to `key` since `version` was seen there; null: another version, or none, is there. */
+  async function unchanged(key: string, version: string): Promise<R2Conditional | null> {
+    const found = await call("head", key, () => bucket.head(key));
+    if (found === null || parseR2Object(found)?.version !== version) return null;
+    // The entity tag is the digest of the body, which is empty for every head: only the time tells one head from another.
+    return { etagMatches: found.etag, uploadedBefore: new Date(found.uploaded.getTime() + 1) };
+  }
+
   return {
     head,
     get,
 
     async put(key, object, bytes, options = {}) {
       requireStorableKey(key);
-      return write(key, bytes, {
+      const described = {
         customMetadata: { [OBJECT_FIELD]: serialiseStoredObject(object, bytes) },
         httpMetadata: { contentType: object.contentType },
-        ...(options.ifAbsent && { onlyIf: FREE_KEY_ONLY }),
-      });
+      };
+      if (options.ifVersion === undefined) return write(key, bytes, { ...described, ...(options.ifAbsent && { onlyIf: FREE_KEY_ONLY }) });
+      const onlyIf = await unchanged(key, options.ifVersion);
+      return onlyIf !== null && (await write(key, bytes, { ...described, onlyIf })) === "stored" ? "stored" : "changed";
     },
 
     async delete(keys) {

@@ -25,5 +25,5 @@ export async function rewriteObject(
   const bytes = bodySize(head) === 0 ? EMPTY : await readPart(store, key, head, 0, head.size);
   // The read took its time: another version may have come, or the head gone.
   const isStill = bytes === EMPTY || (await store.head(key))?.version === version;
-  if (bytes !== null && isStill) await store.put(key, changed, bytes);
+  if (bytes !== null && isStill) await store.put(key, changed, bytes, { ifVersion: version });
 }

@@ -181,5 +181,5 @@ export function createByteSource(
     body.close(reason);
   }
 
-  return { read, cancel, handOver: () => (ended === undefined ? body.handOver() : null) };
+  return { read, cancel, version: () => version, handOver: () => (ended === undefined ? body.handOver() : null) };
 }

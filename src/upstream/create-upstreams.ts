@@ -67,6 +67,7 @@ export function createUpstreams(deps: UpstreamsDependencies) {
       representation: sameAs,
       trustedTag: sameAs.upstream === url ? strongTag(sameAs) : undefined,
       known: request.known ?? (async () => null),
+      nearby: request.nearby,
       headBytes: headSize(sameAs),
       isWholeWelcome: true,
     };
@@ -87,7 +88,7 @@ export function createUpstreams(deps: UpstreamsDependencies) {
     const absent: Upstream[] = [];
     const forbidden: Upstream[] = [];
     let status: 404 | 410 | undefined;
-    let isChanged = false;
+    let change: { readonly isUnproven: boolean } | undefined;
     for (const upstream of tries) {
       if (faults.length === MAX_FAULTS) break;
       const isDown = availability(healthOf(upstream.url), now()) === "open";
@@ -120,7 +121,7 @@ export function createUpstreams(deps: UpstreamsDependencies) {
           faults.push({ ...result, upstream: upstream.url });
           break;
         case "differs":
-          isChanged = true;
+          if (change?.isUnproven !== false) change = { isUnproven: result.isUnproven === true };
           break;
         case "busy":
         case "refused":
@@ -131,7 +132,7 @@ export function createUpstreams(deps: UpstreamsDependencies) {
       }
       onEvent({ kind: "fault", upstream: upstream.url, path: request.path, detail: result.detail });
     }
-    if (isChanged) return { kind: "changed" };
+    if (change !== undefined) return { kind: "changed", ...(change.isUnproven ? { isUnproven: true } : {}) };
     const answered = [...absent, ...forbidden];
     const silent = asked.filter((upstream) => !answered.includes(upstream));
     if (answered.length === 0 || silent.some(mayHave)) return conclude(request, faults, answered.length > 0);

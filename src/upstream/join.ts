@@ -2,10 +2,12 @@ import { isStrongMatch, parseEntityTag } from "../http/entity-tag.ts";
 import { BodyFault } from "./body-reader.ts";
 import { agreesWith, COMPARED_HEAD_BYTES, COMPARED_TAIL_BYTES, type Region } from "./evidence.ts";
 import type { Exchange, ExchangeRequest, ExchangeResult } from "./exchange.ts";
-import type { KnownBytes, Representation } from "./upstream.ts";
+import type { KnownBytes, NearbyBytes, Representation } from "./upstream.ts";
 
 /** A body that begins at most this far before the offset is read and dropped up to it; beyond that the bytes would be wasted. */
 const SKIP_BYTES = 1_048_576;
+/** As much is dropped where slices of the version are stored, and nothing but the bytes proves it: without them the file would be begun anew. */
+const SKIP_FOR_PROOF_BYTES = 67_108_864;
 
 /** The version that the next body must continue. */
 export interface Version {
@@ -14,6 +16,8 @@ export interface Version {
   readonly trustedTag: string | undefined;
   /** Its bytes, to compare with; null: none were delivered yet, so nothing can be mixed. */
   readonly known: KnownBytes | null;
+  /** Known bytes elsewhere in the file, as near to the wanted ones as there are any; asked where those directly before the offset are not known. */
+  readonly nearby?: NearbyBytes | undefined;
   /** How many first bytes of the file to compare, also where the offset lies among them: slices after the offset may be stored already. */
   readonly headBytes: number;
   /** Whether the body may begin at 0 where the upstream ignores Range. */
@@ -23,14 +27,21 @@ export interface Version {
 /** A body of the same version, or why the upstream has none. */
 export type Joined =
   | ExchangeResult
-  /** The upstream has another version, or nothing proves that it has the same one. */
-  | { readonly kind: "differs"; readonly detail: string };
+  /** The upstream has another version or, where `isUnproven` is set, nothing can show whether it has the same one. */
+  | Differs;
+
+interface Differs {
+  readonly kind: "differs";
+  readonly detail: string;
+  readonly isUnproven?: true;
+}
 
 type BodyResult = Extract<ExchangeResult, { kind: "body" }>;
 
 /**
  * Opens a body of the same version at `offset` (or at 0, see `isWholeWelcome`). The proof is an equal strong entity tag of the same upstream, else
- * that the head of the file and the bytes before the offset are equal.
+ * that the head of the file and the bytes before the offset are equal. Where one of these is not known, an equal date and those bytes that are known
+ * prove it too; without any, an equal date of the same upstream, whose entity tags do not contradict it.
  * @param request `range.last` is the last byte wanted; `offset` takes the place of `range.first`.
  */
 export async function joinAt(offset: number, request: ExchangeRequest, version: Version, ask: Exchange): Promise<Joined> {
@@ -49,7 +60,7 @@ export async function joinAt(offset: number, request: ExchangeRequest, version: 
   if (isTrusted && (result.first === offset || version.isWholeWelcome)) return result;
   if (isTrusted && offset <= SKIP_BYTES) return skipTo(offset, result, []);
   result.body.close("at another position, or of another version");
-  if (version.known === null) return { kind: "differs", detail: "ignores Range" };
+  if (version.known === null) return unproven("ignores Range");
   return proveAt(offset, request, version, ask);
 }
 
@@ -57,45 +68,48 @@ async function proveAt(offset: number, request: ExchangeRequest, version: Versio
   const { representation, known } = version;
   const head = await readRegion(known, 0, version.headBytes);
   const tail = await readRegion(known, Math.max(0, offset - COMPARED_TAIL_BYTES), offset);
-  const regions = [head, tail].filter((region) => region !== null);
-  const isComplete = regions.length === 2;
-  const mayBeDated = representation.upstream === request.upstream.url && representation.etag === undefined;
-  if (!isComplete && !mayBeDated)
-    return { kind: "differs", detail: "cannot be compared: neither memory nor the store has bytes of this version" };
+  const isComplete = head !== null && tail !== null;
+  const nearby = isComplete ? null : ((await version.nearby?.()) ?? null);
+  const regions = [head, tail, nearby].filter((region) => region !== null && region.bytes.length > 0) as readonly Region[];
 
   const start = offset <= COMPARED_HEAD_BYTES + COMPARED_TAIL_BYTES ? 0 : offset - COMPARED_TAIL_BYTES;
   const knownSize = representation.size;
   const body = await ask({ ...request, range: rangeFrom(start, request.range?.last), ifRange: undefined, knownSize });
   if (body.kind !== "body") return checkRefusal(body, representation);
   if (!haveSameSize(body.representation, representation)) return closeAsDifferent(body, "has another size");
-  if (!isComplete && !haveSameDate(body.representation, representation))
-    return closeAsDifferent(body, "may have another version: neither its entity tag nor its date proves the same one");
-  if (body.first !== start && offset > SKIP_BYTES) {
-    return version.isWholeWelcome && haveSameDate(body.representation, representation) ? body : closeAsDifferent(body, "ignores Range");
+  const isDated = regions.length > 0 ? haveSameDate(body.representation, representation) : agree(body.representation, representation);
+  if (!isComplete && !isDated) return closeAsUnproven(body, "neither its date nor bytes of this version can show that it has the same one");
+
+  const ignoresRange = body.first !== start && offset > SKIP_BYTES;
+  const isSkipped = isComplete && version.isWholeWelcome && offset <= SKIP_FOR_PROOF_BYTES;
+  if (ignoresRange && !isSkipped && !(version.isWholeWelcome && isDated)) return closeAsUnproven(body, "ignores Range");
+  const joined = ignoresRange && !isSkipped ? body : await skipTo(offset, body, regions);
+  if (joined.kind !== "body") return joined;
+  for (const region of regions) {
+    const isSkippedOver = joined !== body && body.first <= region.from && region.from + region.bytes.length <= offset;
+    const difference = isSkippedOver ? undefined : await compareRegion(request, representation, region, isComplete, ask);
+    if (difference === undefined) continue;
+    joined.body.close("of another version");
+    return difference;
   }
-  const joined = await skipTo(offset, body, regions);
-  const isCompared = head === null || (body.first === 0 && head.bytes.length <= offset);
-  if (joined.kind !== "body" || isCompared) return joined;
-  const difference = await compareHead(request, joined.representation, head, ask);
-  if (difference === undefined) return joined;
-  joined.body.close("of another version");
-  return difference;
+  return joined;
 }
 
-/** Fetches the head by itself, where the body to continue with does not contain it. Undefined: it is equal. */
-async function compareHead(request: ExchangeRequest, of: Representation, head: Region, ask: Exchange): Promise<Joined | undefined> {
-  const result = await ask({ ...request, range: { first: 0, last: head.bytes.length - 1 }, ifRange: undefined, knownSize: of.size });
+/** Fetches a region by itself, where the body to continue with does not contain it. Undefined: it is equal. */
+async function compareRegion(
+  request: ExchangeRequest,
+  of: Representation,
+  region: Region,
+  isComplete: boolean,
+  ask: Exchange,
+): Promise<Joined | undefined> {
+  const end = region.from + region.bytes.length;
+  const result = await ask({ ...request, range: { first: region.from, last: end - 1 }, ifRange: undefined, knownSize: of.size });
   if (result.kind !== "body") return checkRefusal(result, of);
-  const { representation } = result;
-  if (
-    result.first !== 0 ||
-    !haveSameSize(representation, of) ||
-    representation.etag !== of.etag ||
-    representation.lastModified !== of.lastModified
-  ) {
-    return closeAsDifferent(result, "changed while it was compared");
-  }
-  const compared = await skipTo(head.bytes.length, result, [head]);
+  const isDated = isComplete || haveSameDate(result.representation, of) || agree(result.representation, of);
+  if (!haveSameSize(result.representation, of) || !isDated) return closeAsDifferent(result, "changed while it was compared");
+  if (region.from - result.first > SKIP_FOR_PROOF_BYTES) return closeAsUnproven(result, "ignores Range");
+  const compared = await skipTo(end, result, [region]);
   if (compared.kind === "body") compared.body.close("compared");
   return compared.kind === "body" ? undefined : compared;
 }
@@ -138,14 +152,26 @@ function closeAsDifferent(result: BodyResult, detail: string): Joined {
   return { kind: "differs", detail };
 }
 
+function closeAsUnproven(result: BodyResult, detail: string): Differs {
+  result.body.close(detail);
+  return unproven(detail);
+}
+
+function unproven(detail: string): Differs {
+  return { kind: "differs", detail, isUnproven: true };
+}
+
 function haveSameSize(a: Representation, b: Representation): boolean {
   return a.size === b.size && a.contentEncoding === b.contentEncoding;
 }
 
-/** The weakest proof, for servers that send no entity tags: both come from one upstream, without a tag, with the same date. */
 function haveSameDate(a: Representation, b: Representation): boolean {
-  const isTagless = a.etag === undefined && b.etag === undefined;
-  return a.upstream === b.upstream && isTagless && a.lastModified !== undefined && a.lastModified === b.lastModified;
+  return a.lastModified !== undefined && a.lastModified === b.lastModified;
+}
+
+/** The weakest proof: both come from one upstream, of one date, and have no entity tag or the same one, which may be weak. */
+function agree(a: Representation, b: Representation): boolean {
+  return a.upstream === b.upstream && haveSameDate(a, b) && a.etag === b.etag;
 }
 
 function isSameTag(a: string | undefined, b: string | undefined): boolean {

@@ -27,12 +27,17 @@ export interface UpstreamRequest {
    * the file and the 64 KiB before the offset are equal: a re-signed rpm has the same name, size and date.
    */
   readonly known?: KnownBytes;
+  /** Bytes of that version elsewhere in the file, where those at the head or before the range are not known. */
+  readonly nearby?: NearbyBytes;
   /** Configured URLs of upstreams to leave out, since their last body was broken; ignored where it names all. */
   readonly avoid?: readonly string[] | undefined;
 }
 
 /** The bytes [from, to) of one version of a file, or null unless memory or the store has all of them. */
 export type KnownBytes = (from: number, to: number) => Promise<Uint8Array | null>;
+
+/** Some bytes of one version of a file, and where they lie; null: none are known. */
+export type NearbyBytes = () => Promise<{ readonly from: number; readonly bytes: Uint8Array } | null>;
 
 /** What the headers of a response say of the whole representation (RFC 9110 §8); entity tag, date and type are verbatim. */
 export interface Representation {
@@ -60,8 +65,8 @@ export type UpstreamAnswer =
   | Absent
   /** The path names a folder: the upstream redirects to the same path with a slash at its end. */
   | { readonly kind: "folder" }
-  /** An upstream answered, and none of the answers could be proven to be the version `sameAs`. */
-  | { readonly kind: "changed" }
+  /** An upstream answered, and has another version than `sameAs`; where `isUnproven` is set, nothing can show whether it has. */
+  | { readonly kind: "changed"; readonly isUnproven?: true }
   | UpstreamFailure;
 
 /**
@@ -107,6 +112,11 @@ export interface ByteSource {
    * (RFC 9112 §6.3). Absent: it was.
    */
   isEndProven?(): boolean;
+  /**
+   * What the bytes are a representation of. Not what was answered where that upstream broke off before its first byte, and another one took its place:
+   * its entity tag would vouch for bytes that it never had.
+   */
+  version?(): Representation;
   /**
    * The body as the platform's own stream, which the caller must read or cancel: the source neither resumes it nor watches its pace any more. Null
    * once `read` was called or the body has ended. Absent where the source has no such stream.

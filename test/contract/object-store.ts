@@ -348,6 +348,34 @@ export function describeObjectStore(title: string, makeStore: () => ObjectStore)
       });
     });
 
+    describe("a put where one version must still be there", () => {
+      it("changes what is kept beside the bytes of that version, and of no other", async () => {
+        const first = describedAs(5);
+        await store.put(key, first, bytesOf("first"));
+        const marked = { ...first, verified: "digest" as const };
+        expect(await store.put(key, marked, bytesOf("first"), { ifVersion: first.version })).toBe("stored");
+        expect((await makeStore().head(key))?.verified).toBe("digest");
+        const second = describedAs(6);
+        await store.put(key, second, bytesOf("second"));
+        expect(await store.put(key, marked, bytesOf("first"), { ifVersion: first.version })).toBe("changed");
+        const found = await makeStore().get(key);
+        expect(found?.object).toEqual(second);
+        expect(await textOf(found)).toBe("second");
+      });
+
+      it("does not bring back a head that was deleted", async () => {
+        const head = { ...describedAs(5), sliceBytes: 2 };
+        await store.put(key, head, new Uint8Array());
+        await store.delete([key]);
+        expect(await store.put(key, head, new Uint8Array(), { ifVersion: head.version })).toBe("changed");
+        expect(await makeStore().head(key)).toBeNull();
+        const next = { ...describedAs(5), sliceBytes: 2 };
+        await store.put(key, next, new Uint8Array());
+        expect(await store.put(key, head, new Uint8Array(), { ifVersion: head.version })).toBe("changed");
+        expect(await makeStore().head(key)).toEqual(next);
+      });
+    });
+
     describe("a delete", () => {
       it("takes the objects named and no others, and is no error for what is not there", async () => {
         await put("a", {}, `${folder}/a`);

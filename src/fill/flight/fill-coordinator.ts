@@ -1,7 +1,7 @@
 import { DurableObject, RpcTarget } from "cloudflare:workers";
 import { Coordinator } from "./coordinator.ts";
 import type { LeaseEvent } from "./lease-state.ts";
-import type { Claim, ClaimOptions, Followed, FollowOptions, Leases, SliceLease } from "./leases.ts";
+import { ALONE, type ClaimOptions, type Followed, type FollowOptions, type Leases, type SliceLease } from "./leases.ts";
 
 const TAINT_PREFIX = "tainted:";
 
@@ -97,7 +97,7 @@ export function createLeases(
 
   return {
     async claimSlice(key, slice, options) {
-      const claim = await orElse(UNCOORDINATED, () => coordinatorOf(key).claimSlice(key, slice, options));
+      const claim = await orElse(ALONE, () => coordinatorOf(key).claimSlice(key, slice, options));
       if (claim.kind !== "lead") return claim;
       const { lease } = claim;
       const tell: SliceLease["tell"] = (event) => orElse(true, () => lease.tell(event));
@@ -107,5 +107,3 @@ export function createLeases(
     taint: (key, version) => orElse(undefined, () => coordinatorOf(key).taint(key, version)),
   };
 }
-
-const UNCOORDINATED: Claim = { kind: "lead", lease: { tell: () => true, [Symbol.dispose]() {} }, tainted: false };

@@ -24,8 +24,8 @@ export interface ClaimOptions {
 
 /** The coordinator's answer to a claim. */
 export type Claim =
-  /** The caller fetches the slice. `tainted`: an earlier version of this key went bad. */
-  | { readonly kind: "lead"; readonly lease: SliceLease; readonly tainted: boolean }
+  /** The caller fetches the slice. `tainted`: an earlier version of this key went bad; `isShared`: another request fetches another slice. */
+  | { readonly kind: "lead"; readonly lease: SliceLease; readonly tainted: boolean; readonly isShared?: boolean }
   /** Look at the store again. */
   | { readonly kind: "stored" }
   | { readonly kind: "spoiled" }
@@ -53,3 +53,6 @@ export type Followed =
   | { readonly kind: "described"; readonly object: StoredObject }
   | { readonly kind: "committed" | "free" }
   | { readonly kind: "failed"; readonly failure: UpstreamFailure };
+
+/** The claim of a caller that goes on as if it were alone. */
+export const ALONE: Claim = { kind: "lead", lease: { tell: () => true, [Symbol.dispose]() {} }, tainted: false };

@@ -1,4 +1,6 @@
-import { StoreError } from "../../store/object-store.ts";
+import { deleteVersion } from "../../store/delete-version.ts";
+import { sliceKey } from "../../store/keys.ts";
+import { type ObjectStore, StoreError } from "../../store/object-store.ts";
 import { rewriteObject } from "../../store/rewrite-object.ts";
 import type { StoredObject } from "../../store/stored-object.ts";
 import { lastSlice, type Fill, type SliceBuffer } from "../shared/fill.ts";
@@ -25,17 +27,29 @@ export async function restSlice(fill: Fill, object: StoredObject, buffer: SliceB
       buffer.atRest = fill.published = true;
       return;
     }
-    await retried(deps, () => store.putSlice(version, buffer.index, buffer.bytes));
+    await retried(deps, () => putSlice(store, version, buffer));
     buffer.atRest = true;
-    if (fill.published || (replaces && buffer.index < lastSlice(size, sliceBytes))) return;
+    if (fill.published || fill.givenUp.has(version) || (replaces && buffer.index < lastSlice(size, sliceBytes))) return;
     fill.published = true;
     const put = await retried(deps, () => store.put(key, object, EMPTY, { ifAbsent: !replaces }));
+    // Given up during the write, whose head came after the deletion: every reader of it would fail at the same byte.
+    if (fill.givenUp.has(version)) await deleteVersion(store, key, version);
     // Another leader stored its own version first. Ours is whole for our readers, and the next reconciliation deletes its slices.
-    if (put === "exists") fill.storable = false;
+    else if (put === "exists") fill.storable = false;
   } catch (error) {
     fill.storable = false;
     deps.onUnstored(key, String(error));
   }
+}
+
+/** A stored piece that is too short is no piece: it is replaced. */
+async function putSlice(store: ObjectStore, version: string, { index, bytes }: SliceBuffer): Promise<void> {
+  if ((await store.putSlice(version, index, bytes)) === "stored") return;
+  const last = await store.getSlice(version, index, bytes.length - 1, 1);
+  await last?.cancel();
+  if (last !== null) return;
+  await store.delete([sliceKey(version, index)]);
+  await store.putSlice(version, index, bytes);
 }
 
 /** Notes in the stored head how far the object was proven. A failure is only logged: the bytes are good, and can be judged again. */

@@ -25,6 +25,8 @@ export interface CutOptions {
   readonly run: Run;
   readonly lease: SliceLease;
   readonly representation: Representation;
+  /** See `ByteSource`. */
+  readonly version: (() => Representation) | undefined;
   readonly body: SizedSource;
   /** The slice that was asked for: where the upstream ignores Range, the body begins before it. */
   readonly asked: number;
@@ -48,6 +50,8 @@ export async function cut(options: CutOptions, deps: PumpDependencies): Promise<
   const room = () => takeBuffer(fill, run, size, deps);
 
   if (fill.object === null && fill.storable) fill.storable = await deps.admit(fill.key, size);
+  // Other isolates cannot read what is not stored: they need not wait for it.
+  if (!fill.storable) void lease.tell({ kind: "release" });
   let buffer = await room();
   if (buffer === null) return { kind: "no-memory" };
   let position = buffer.start;
@@ -98,10 +102,10 @@ export async function cut(options: CutOptions, deps: PumpDependencies): Promise<
 }
 
 /** From here on requests can be answered with what the upstream says of the object. */
-function describe({ fill, lease, representation, body: { size } }: CutOptions, { now }: PumpDependencies): StoredObject {
+function describe({ fill, lease, representation, version, body: { size } }: CutOptions, { now }: PumpDependencies): StoredObject {
   if (fill.object !== null) return fill.object;
   const { sliceBytes } = fill;
-  const object = describeObject(representation, {
+  const object = describeObject(version?.() ?? representation, {
     version: newVersion(),
     size,
     ...(size > sliceBytes ? { sliceBytes } : {}),
@@ -158,18 +162,19 @@ async function nextSlice({ fill, run, lease, asked }: CutOptions, done: SliceBuf
   const isAbandoned = run.abandoned && (fill.storable || fill.readers.size === 0);
   // A body that begins too early only gets to the slice that was asked for through those before it, even where others have them.
   if (next <= asked && !isAbandoned) {
-    await lease.tell({ kind: "claim", slice: next });
+    if (fill.storable) await lease.tell({ kind: "claim", slice: next });
     return next;
   }
   let wanted = (run.last === null || next <= run.last) && !isAbandoned;
   // Later slices can be at rest only where the object was begun before this run.
   if (wanted && fill.object !== null && fill.begun) {
     // Where the store fails to answer, the slice is fetched: the write changes nothing if it is there.
-    const stored = await store.getSlice(fill.object.version, next, 0, 1).catch(() => null);
+    const length = Math.min(fill.sliceBytes, fill.object.size - next * fill.sliceBytes);
+    const stored = await store.getSlice(fill.object.version, next, length - 1, 1).catch(() => null);
     await stored?.cancel();
     wanted = stored === null;
   }
-  return wanted && (await lease.tell({ kind: "claim", slice: next })) ? next : null;
+  return wanted && (!fill.storable || (await lease.tell({ kind: "claim", slice: next }))) ? next : null;
 }
 
 /** Followers hear of a slice once they can read it from the store. */

@@ -47,6 +47,10 @@ export interface Fill {
   published: boolean;
   /** This version went bad: all readers stop, also those that read from the store. */
   spoiled: boolean;
+  /** Versions that no request can complete any more: their heads stay unpublished, and their slices go when the last of the readers has left. */
+  readonly givenUp: Set<string>;
+  /** One request fetches it for itself, beside another version that other requests are at. */
+  readonly isApart: boolean;
   /** An earlier version of this key went bad. */
   tainted: boolean;
   readonly changed: Signal;
@@ -62,6 +66,8 @@ export type FillEnd =
   | { readonly kind: "stored" }
   /** The upstream has another version now than the head that this fill began with. */
   | { readonly kind: "changed" }
+  /** Nothing can show whether the upstream still has this version, which other requests are reading: this request fetches the file for itself. */
+  | { readonly kind: "unproven" }
   /** Encoded, or long and without a length: each request fetches it for itself, and it is not stored. */
   | { readonly kind: "unshared" };
 
@@ -88,6 +94,8 @@ export interface Run {
   progressAt: number;
   /** The request that pays for it has lost its client: it ends with the slice that it is fetching. */
   abandoned: boolean;
+  /** It brought nothing: see `unproven` of `FillEnd`. */
+  isUnproven: boolean;
 }
 
 export interface Reader {
@@ -97,7 +105,7 @@ export interface Reader {
   position: number;
 }
 
-export function createFill(target: Target, head: StoredObject | null, replaces: boolean, sliceBytes: number): Fill {
+export function createFill(target: Target, head: StoredObject | null, replaces: boolean, sliceBytes: number, isApart = false): Fill {
   return {
     target,
     key: target.key,
@@ -110,10 +118,12 @@ export function createFill(target: Target, head: StoredObject | null, replaces: 
     claiming: new Set(),
     readers: new Set(),
     replaces,
-    storable: target.class !== "pass",
+    storable: target.class !== "pass" && !isApart,
     begun: head !== null,
     published: head !== null,
     spoiled: false,
+    givenUp: new Set(),
+    isApart,
     tainted: head?.tainted === true,
     changed: createSignal(),
   };

@@ -72,6 +72,8 @@ export async function answer(
       return { kind: "look-again" };
     case "failure":
       return refuseFailure(opened);
+    case "unproven":
+      return { kind: "look-again", isApart: true };
     default:
       // The upstream has another version than the one begun here: what is stored of it can never be completed.
       await deleteVersion(deps.store, target.key, object.version).catch((error: unknown) =>

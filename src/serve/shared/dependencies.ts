@@ -34,4 +34,6 @@ export interface LookAgain {
   readonly settled?: CacheStatus;
   /** The key of what a generation names and the store no longer has: the repository fetches it again. */
   readonly lost?: string;
+  /** Other requests read a version that cannot be compared with what the upstream has: this one fetches the file for itself. */
+  readonly isApart?: true;
 }

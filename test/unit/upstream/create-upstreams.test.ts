@@ -533,7 +533,7 @@ describe("a later part of the same version", () => {
     expect(await createBench().open([one.url], { range, known, sameAs: same })).toEqual({ kind: "changed" });
     // Even its first part, before which there is nothing to compare.
     expect(await createBench().open([one.url], { range: { first: 0, last: 99 }, known, sameAs: same })).toEqual({ kind: "changed" });
-    expect(await createBench().open([one.url], { sameAs: same })).toEqual({ kind: "changed" });
+    expect(await createBench().open([one.url], { sameAs: same })).toEqual({ kind: "changed", isUnproven: true });
   });
 
   test("is `changed` where the size differs or nothing can be compared", async () => {
@@ -543,7 +543,7 @@ describe("a later part of the same version", () => {
       kind: "changed",
     });
     const elsewhere = { ...sameAs, upstream: "http://elsewhere.example" };
-    expect(await createBench().open([one.url], { range, sameAs: elsewhere })).toEqual({ kind: "changed" });
+    expect(await createBench().open([one.url], { range, sameAs: elsewhere })).toEqual({ kind: "changed", isUnproven: true });
   });
 
   test("comes from the upstream that still has the version", async () => {

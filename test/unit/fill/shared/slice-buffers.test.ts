@@ -13,7 +13,7 @@ function fillOf(): Fill {
 }
 
 function runAt(slice: number): Run {
-  return { isFromStart: true, slice, last: null, progressAt: 0, abandoned: false };
+  return { isFromStart: true, slice, last: null, progressAt: 0, abandoned: false, isUnproven: false };
 }
 
 describe("the buffers of a fill", () => {

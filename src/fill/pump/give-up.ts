@@ -1,0 +1,42 @@
+import { isImmutable } from "../../config/config.ts";
+import { deleteVersion } from "../../store/delete-version.ts";
+import type { StoredObject } from "../../store/stored-object.ts";
+import type { Fill } from "../shared/fill.ts";
+import type { PumpDependencies } from "./dependencies.ts";
+
+export type GiveUpDependencies = Pick<PumpDependencies, "store" | "leases" | "onUnstored">;
+
+/** Bytes that went out, or were stored, turned out bad: all readers stop, and no client may resume onto them. */
+export async function spoil(fill: Fill, deps: GiveUpDependencies): Promise<void> {
+  fill.storable = false;
+  if (fill.object !== null) fill.givenUp.add(fill.object.version);
+  // Before any reader learns of it: its client may come back at once, and its date must not be believed then.
+  if (fill.object !== null) await deps.leases.taint(fill.key, fill.object.version);
+  fill.spoiled = true;
+  await unpublish(fill, fill.object, deps);
+}
+
+/**
+ * The version can never be completed: its head would make every reader fail at the same byte. Readers that need no more than is stored, or is being
+ * fetched, go on; the next request begins anew.
+ */
+export async function giveUp(fill: Fill, deps: GiveUpDependencies): Promise<void> {
+  fill.storable = false;
+  if (fill.object !== null) fill.givenUp.add(fill.object.version);
+  // A client that has a part of it must not resume with the new version by its date, which may be the same.
+  if (fill.object !== null && fill.promised && isImmutable(fill.target.class)) await deps.leases.taint(fill.key, fill.object.version);
+  await unpublish(fill, fill.object, deps);
+}
+
+/** Takes the head of a version that will not be completed out of the store. */
+export async function unpublish(fill: Fill, object: StoredObject | null, { store, onUnstored }: GiveUpDependencies): Promise<void> {
+  if (object === null) return;
+  fill.givenUp.add(object.version);
+  if (!fill.published) return;
+  fill.published = false;
+  try {
+    await deleteVersion(store, fill.key, object.version);
+  } catch (error) {
+    onUnstored(fill.key, `the head of a version that was given up may be left: ${String(error)}`);
+  }
+}

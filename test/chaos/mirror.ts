@@ -1,0 +1,160 @@
+import { composeCore } from "../../src/compose.ts";
+import { parseConfig } from "../../src/config/parse-config.ts";
+import { createEnsureStored } from "../../src/fill/ensure-stored.ts";
+import { createLeases, FillCoordinator } from "../../src/fill/flight/fill-coordinator.ts";
+import { handle, type HandlerDependencies } from "../../src/handle.ts";
+import { createRepositories } from "../../src/metadata/create-repositories.ts";
+import { createPublishedDigests } from "../../src/metadata/digests/published-digests.ts";
+import { rememberTables } from "../../src/metadata/digests/remember-tables.ts";
+import { RepositoryObjectBase, type RepositoryObjectDependencies } from "../../src/metadata/repository-object.ts";
+import { createConfirmations } from "../../src/serve/shared/confirmations.ts";
+import { createCounters } from "../../src/watch/counters.ts";
+import { createByteStore } from "../support/byte-store.ts";
+import { createNamespace, type Storages } from "./objects.ts";
+
+export interface MirrorOptions {
+  /** As `[vars]` of wrangler.toml. */
+  readonly vars: Readonly<Record<string, unknown>>;
+  readonly fetch: (url: string, init: RequestInit) => Promise<Response>;
+  /** Copies of the Worker over one store, as at the edge; 1: one machine. */
+  readonly isolates?: number;
+}
+
+/** What a client got: `cut` says why the body ended before its end. */
+export interface Got {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly body: Uint8Array;
+  readonly cut: string | null;
+}
+
+export interface Ask {
+  readonly method?: "GET" | "HEAD";
+  readonly headers?: Readonly<Record<string, string>>;
+  /** The client leaves after this many bytes. */
+  readonly leaveAfter?: number;
+  readonly isolate?: number;
+}
+
+export type Mirror = ReturnType<typeof createMirror>;
+
+/** The whole Worker in this process, over a store in memory: what worker.ts puts together, without the platform. */
+export function createMirror({ vars, fetch, isolates = 1 }: MirrorOptions) {
+  const parsed = parseConfig(vars);
+  if (!parsed.ok) throw new Error(parsed.problems.join("\n"));
+  const { config } = parsed;
+  const store = createByteStore(() => Date.now());
+  const kept = { flights: new Map() as Storages, repositories: new Map() as Storages };
+  const log: string[] = [];
+  const say = (message: string) => void log.push(message);
+  let handlers = start();
+
+  function start(): readonly HandlerDependencies[] {
+    const flights = createNamespace(kept.flights, (ctx) => new FillCoordinator(ctx, {}));
+    const main = compose(flights);
+    const cores = [main, ...Array.from({ length: isolates - 1 }, () => compose(flights))];
+    const repositories = createNamespace(kept.repositories, (ctx) => new RepositoryObject(ctx, {}));
+    const repositoryOf = (name: string) => repositories.get(repositories.idFromName(name)) as never;
+
+    class RepositoryObject extends RepositoryObjectBase<unknown> {
+      protected override dependencies(): RepositoryObjectDependencies {
+        return {
+          ...main,
+          ensureStored: createEnsureStored(main.fills, main.store, keepAlive),
+          log: (_level: string, message: string) => say(message),
+          onPublished: () => {},
+          onStanding: () => {},
+          taint: main.leases.taint,
+          directory: repositoryOf,
+        } as unknown as RepositoryObjectDependencies;
+      }
+    }
+
+    return cores.map((core) => {
+      const lookUp = rememberTables({
+        listings: (mirror) => (repositoryOf(mirror) as RepositoryObject).listings() as never,
+        lookUp: (mirror, path, waitMs) => (repositoryOf(mirror) as RepositoryObject).lookUp(path, waitMs),
+        ttlMs: config.metadataTtlSeconds * 1_000,
+        now: core.now,
+      });
+      const serve = {
+        ...core,
+        repositories: createRepositories({
+          store: core.store,
+          now: core.now,
+          repository: (mirror, base) => repositoryOf(`${mirror}/${base}`),
+          publishedDigests: config.verify === "index" ? createPublishedDigests({ store: core.store, lookUp }) : null,
+        }),
+        confirmations: createConfirmations(),
+        taint: core.leases.taint,
+        onUse: core.retention.use,
+      };
+      return {
+        serve,
+        app: { fetch: () => new Response("no page", { status: 404 }) },
+        via: core.via,
+        isLocal: isolates === 1,
+        ownHosts: ["mirror.test"],
+        logRequest: (record) => say(JSON.stringify(record)),
+      };
+    });
+  }
+
+  function compose(flights: unknown) {
+    const leases = createLeases(flights as DurableObjectNamespace<FillCoordinator>, {
+      onError: (error) => say(`coordinator: ${String(error)}`),
+      isLocal: isolates === 1,
+    });
+    const room = { used: 0, ageFactor: 0 };
+    return composeCore(config, store, leases, {
+      isLocal: isolates === 1,
+      fetch,
+      ledger: () => ({ record: async () => room, reserve: async () => ({ ...room, admitted: true }) }),
+      cached: (bare) => bare,
+      streamPut: null,
+      waitUntil: keepAlive,
+      log: say,
+      counters: createCounters(),
+    });
+  }
+
+  async function ask(path: string, { method = "GET", headers = {}, leaveAfter = Infinity, isolate = 0 }: Ask = {}): Promise<Got> {
+    const handler = handlers[isolate % handlers.length];
+    if (handler === undefined) throw new Error(`no isolate ${isolate}`);
+    const request = { method, url: `/${path}`, headers: new Headers({ host: "mirror.test", ...headers }) } as Request;
+    return receive(await handle(request, handler, keepAlive), leaveAfter);
+  }
+
+  return {
+    ask,
+    store,
+    log,
+    /** All isolates and Durable Objects begin anew; what is stored and kept stays. */
+    restart: () => void (handlers = start()),
+  };
+}
+
+/** Reads an answer as a client does, which leaves after `leaveAfter` bytes. */
+export async function receive({ status, headers, body }: Response, leaveAfter = Infinity): Promise<Got> {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  let cut: string | null = null;
+  const reader = body?.getReader();
+  try {
+    for (let next = await reader?.read(); next?.done === false; next = await reader?.read()) {
+      chunks.push(next.value.slice());
+      length += next.value.length;
+      if (length < leaveAfter) continue;
+      cut = "the client left";
+      await reader?.cancel();
+      break;
+    }
+  } catch (error) {
+    cut = String(error);
+  }
+  return { status, headers, body: new Uint8Array(Buffer.concat(chunks)), cut };
+}
+
+function keepAlive(work: Promise<unknown>): void {
+  work.catch(() => {});
+}
