@@ -58,7 +58,7 @@ export function createMirror({ vars, fetch, isolates = 1 }: MirrorOptions) {
 
     class RepositoryObject extends RepositoryObjectBase<unknown> {
       protected override dependencies(): RepositoryObjectDependencies {
-        return {
+        const dependencies: unknown = {
           ...main,
           ensureStored: createEnsureStored(main.fills, main.store, keepAlive),
           log: (_level: string, message: string) => say(message),
@@ -66,7 +66,8 @@ export function createMirror({ vars, fetch, isolates = 1 }: MirrorOptions) {
           onStanding: () => {},
           taint: main.leases.taint,
           directory: repositoryOf,
-        } as unknown as RepositoryObjectDependencies;
+        };
+        return dependencies as RepositoryObjectDependencies;
       }
     }
 

@@ -8,7 +8,10 @@ export class DurableObject<Env> {
   }
 }
 
-export class RpcTarget {}
+/** A class only to be extended. */
+export abstract class RpcTarget {
+  readonly isLocal = true;
+}
 
 export function waitUntil(work: Promise<unknown>): void {
   void work.catch(() => {});

@@ -24,7 +24,7 @@ afterAll(() => {
 /** Bytes that no other content shares, anywhere in the file. */
 function fileOf(content: string, size = SIZE): UpstreamFile {
   const bytes = new Uint8Array(size);
-  let state = [...content].reduce((sum, letter) => Math.imul(sum, 31) + letter.charCodeAt(0), 7) >>> 0;
+  let state = Buffer.from(content).reduce((sum, byte) => Math.imul(sum, 31) + byte, 7) >>> 0;
   for (let at = 0; at < size; at++) {
     state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
     bytes[at] = state >>> 24;
@@ -110,13 +110,13 @@ const step = fc.oneof(
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("down" as const), upstream: fc.nat(1) }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("pass" as const), ms: fc.integer({ min: 1, max: 30_000 }) }) },
 );
-type Get = Extract<typeof step extends fc.Arbitrary<infer Step> ? Step : never, { kind: "get" }>;
 type Step = typeof step extends fc.Arbitrary<infer One> ? One : never;
+type Get = Extract<Step, { kind: "get" }>;
 
 function askFor(world: ReturnType<typeof createWorld>, { range: wanted, leaveAfter, isolate }: Get): Promise<void> {
   const headers = wanted === null ? {} : { range: `bytes=${wanted[0]}-${wanted[1] - 1}` };
   return world.mirror.ask(world.path, { headers, leaveAfter, isolate }).then((got) => {
-    if (got.cut === null) expect(isOfOne(got, world.contents, wanted), `${got.status} with ${got.body.length} bytes`).toBe(true);
+    if (got.cut === null) expect([got.status, got.body.length, isOfOne(got, world.contents, wanted)]).toContain(true);
   });
 }
 
@@ -237,7 +237,7 @@ describe("a large file", () => {
     const behind = ask({ range: `bytes=${SIZE + 500_000}-` });
     const [refused, whole, several] = await time.run(Promise.all([behind, ask(), ask({ range: `bytes=${SIZE + 500_000}-,0-9` })]));
     expect(refused?.status).toBe(416);
-    expect([whole?.status, equal(whole?.body as Uint8Array, bytes())]).toEqual([200, true]);
+    expect([whole.status, equal(whole.body, bytes())]).toEqual([200, true]);
     expect([several?.status, several?.body.length]).toEqual([206, 10]);
     const cold = oneUpstream(WEAK);
     expect((await time.run(cold.ask({ range: `bytes=${SIZE + 500_000}-`, "if-range": '"older"' }))).status).toBe(200);
@@ -262,7 +262,7 @@ describe("a large file", () => {
           const seen = [await getsWhole(world, null, 0), await getsWhole(world, null, 1)];
           for (const [first, length] of ranges) seen.push(await getsWhole(world, [first, Math.min(SIZE, first + 1 + length)], 0));
           seen.push(await getsWhole(world, null, 0));
-          for (const tries of seen) expect(tries.at(-1), JSON.stringify(seen)).toBe("right");
+          expect(seen.filter((tries) => tries.at(-1) !== "right")).toEqual([]);
         },
       ),
       { numRuns: Number(process.env["RUNS"] ?? 60), seed: Number(process.env["SEED"] ?? 1), endOnFailure: false },
