@@ -3,14 +3,16 @@ import type { RepositoryPlace } from "../../route/place.ts";
 import { type FetchedFile, fetchFile, type FetchFileAnswer, type FileFetcher } from "./fetch-file.ts";
 import type { StoredFile } from "../members/generation.ts";
 import type { HeldGeneration } from "./held-generation.ts";
-import { matchSignature } from "../formats/match-signature.ts";
 import type { ParsedRoot } from "../formats/parsed-root.ts";
-import { type Document, findMismatch } from "./match-companion.ts";
+import { belongsTo, type Document, findMismatch } from "./match-companion.ts";
 import { companionFiles, isInRelease, isNeededSignature, likelyCompanions, signedFile } from "./root-files.ts";
 
 export type Companions =
-  /** `mismatch`: why a companion does not belong to the root, where it was taken all the same; null: all belong to it. */
-  | { readonly kind: "whole"; readonly files: readonly StoredFile[]; readonly mismatch: string | null }
+  /**
+   * `mismatch`: why a companion does not belong to the root, where it was taken all the same; null: all belong to it. `isProven`: that shows in the bytes
+   * of each.
+   */
+  | { readonly kind: "whole"; readonly files: readonly StoredFile[]; readonly mismatch: string | null; readonly isProven: boolean }
   /** A signature of the held generation is gone (`unsigned`), belongs to another version or could not be fetched (`sync`). */
   | { readonly kind: "unsigned" | "sync"; readonly reason: string };
 
@@ -53,6 +55,7 @@ export async function gatherCompanions(
   const likely = likelyCompanions(place, rootFile);
   const files: StoredFile[] = [];
   let mismatch: string | null = null;
+  let isProven = true;
   // In order: what is signed before its signature.
   for (const path of companionFiles(place, rootFile)) {
     if (!likely.includes(path) && !before.has(path)) continue;
@@ -68,10 +71,11 @@ export async function gatherCompanions(
     if (reason !== null && isInRelease(rootFile)) continue;
     if (reason !== null && !takes.mismatched) return { kind: "sync", reason };
     mismatch ??= reason;
+    isProven &&= await belongsTo(path, answer.bytes, document);
     content.set(path, answer.bytes);
     files.push(answer.file);
   }
-  return { kind: "whole", files, mismatch };
+  return { kind: "whole", files, mismatch, isProven };
 }
 
 interface CompanionRequest {
@@ -91,10 +95,7 @@ export async function fetchCompanion(deps: CompanionFetcher, { path, upstream, d
   const others = urls.filter((url) => url !== upstream);
   const slicedUpTo = place.form === undefined ? undefined : limits.prefetchBytes;
   const own = await fetchFile(deps, { mirror, path, avoid: others, slicedUpTo });
-  const signed = signedFile(path);
-  if (own.kind === "fetched" || others.length === 0 || others.length === urls.length || signed === null) return own;
+  if (own.kind === "fetched" || others.length === 0 || others.length === urls.length || signedFile(path) === null) return own;
   const elsewhere = await fetchFile(deps, { mirror, path, avoid: [upstream] });
-  const content = elsewhere.kind === "fetched" && elsewhere.bytes !== null ? await document(signed) : null;
-  if (elsewhere.kind !== "fetched" || elsewhere.bytes === null || content === null) return own;
-  return (await matchSignature(content, elsewhere.bytes)) === "matches" ? elsewhere : own;
+  return elsewhere.kind === "fetched" && (await belongsTo(path, elsewhere.bytes, document)) ? elsewhere : own;
 }

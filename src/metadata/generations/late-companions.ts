@@ -1,25 +1,21 @@
 import type { Config } from "../../config/config.ts";
 import type { UpstreamFailure } from "../../upstream/upstream.ts";
-import { matchSignature } from "../formats/match-signature.ts";
 import type { Generation, StoredFile } from "../members/generation.ts";
-import type { KeptState, Log } from "../ports/kept-state.ts";
-import type { FetchedFile } from "./fetch-file.ts";
+import type { Log } from "../ports/kept-state.ts";
+import type { Mismatches } from "./mismatches.ts";
 import { type CompanionFetcher, fetchCompanion } from "./gather-companions.ts";
-import { type Document, findMismatch, storedDocuments } from "./match-companion.ts";
+import { belongsTo, findMismatch, storedDocuments } from "./match-companion.ts";
 import type { Held, RootKeeper } from "./root-keeper.ts";
-import { signedFile } from "./root-files.ts";
 
 /** A companion that was absent is asked for again after this long, or after the TTL if that is shorter: the upstream may publish it late. */
 const MAX_ABSENT_MS = 10_000;
 /** Paths that are remembered as absent. Beyond this all are forgotten, which costs one request each. */
 const MAX_REMEMBERED = 10_000;
-/** Begins the key under which it is kept since when a late companion has belonged to another version of its root. */
-const MISMATCHED = "late:";
 
 export interface LateCompanionsDependencies extends Omit<CompanionFetcher, "place" | "limits"> {
-  readonly kept: KeptState;
   readonly log: Log;
-  readonly limits: Pick<Config, "metadataTtlSeconds" | "doubtSeconds" | "prefetchBytes">;
+  readonly mismatches: Mismatches;
+  readonly limits: Pick<Config, "metadataTtlSeconds" | "prefetchBytes">;
 }
 
 export interface LateRequest {
@@ -47,7 +43,7 @@ export type Late =
  * because the store lost them. Each is asked for at a client's request, once for all clients that ask at the same time.
  */
 export function createLateCompanions(deps: LateCompanionsDependencies) {
-  const { kept, limits, log, mirror, now, store } = deps;
+  const { limits, log, mirror, mismatches, now, store } = deps;
   const absentSince = new Map<string, number>();
   const asking = new Map<string, Promise<Late>>();
   const restMs = Math.min(limits.metadataTtlSeconds * 1000, MAX_ABSENT_MS);
@@ -83,29 +79,16 @@ export function createLateCompanions(deps: LateCompanionsDependencies) {
     if (had?.object.sha256 !== undefined && had.object.sha256 === answer.file.object.sha256) return { kind: "here", file: had };
     const mismatch = await findMismatch(path, answer.bytes, document, generation.parsed);
     // Nothing shows that it belongs to the root, which was fetched earlier: it does if the upstream has the same root after it.
-    if (mismatch !== null || !(await isProven(path, answer, document))) {
+    if (mismatch !== null || !(await belongsTo(path, answer.bytes, document))) {
       await keeper.askAgain();
       if (keeper.held()?.root.key !== generation.root.key) return { kind: "superseded" };
     }
-    if (mismatch !== null && !isOverdue(path)) return halfWay(mismatch);
+    if (mismatch !== null && !mismatches.isOverdue(path)) return halfWay(mismatch);
     if (mismatch !== null) log("warn", `${mirror.name}: published ${path} as the upstream has it: ${mismatch}`);
-    kept.remove(MISMATCHED + path);
+    mismatches.end(path);
     keeper.addCompanion(answer.file, generation.root.key);
     return { kind: "here", file: answer.file };
   }
-
-  /** Whether the upstream has had a companion of another version for so long that it is no sync. The first call notes the time, across restarts. */
-  function isOverdue(path: string): boolean {
-    const since = kept.load(MISMATCHED + path);
-    if (since === null) kept.save(MISMATCHED + path, String(now()));
-    return since !== null && now() - Number(since) >= limits.doubtSeconds * 1000;
-  }
-}
-
-async function isProven(path: string, { bytes }: FetchedFile, document: Document): Promise<boolean> {
-  const signed = signedFile(path);
-  const content = signed === null || bytes === null ? null : await document(signed);
-  return content !== null && bytes !== null && (await matchSignature(content, bytes)) === "matches";
 }
 
 /** The upstream has another file than the generation: a sync is under way, and the client may come again soon. */

@@ -28,6 +28,13 @@ export async function findMismatch(
   return twin.kind === "parsed" && twin.root.timestamp === parsed?.timestamp ? null : `${path} is of another date than InRelease`;
 }
 
+/** Whether a companion is a signature that certainly belongs to what it signs. */
+export async function belongsTo(path: string, bytes: Uint8Array | null, document: Document): Promise<boolean> {
+  const signed = signedFile(path);
+  const content = signed === null || bytes === null ? null : await document(signed);
+  return content !== null && bytes !== null && (await matchSignature(content, bytes)) === "matches";
+}
+
 /** The files of a published generation by their paths, those in `newer` first. */
 export function storedDocuments(
   store: Pick<ObjectStore, "get">,

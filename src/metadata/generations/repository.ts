@@ -1,6 +1,5 @@
 import { DAY_MS } from "../../http/units.ts";
 import type { RepositoryPlace } from "../../route/place.ts";
-import type { Config } from "../../config/config.ts";
 import type { Expectation } from "../../verify/expectation.ts";
 import type { Generation, RootContent, StoredFile } from "../members/generation.ts";
 import type { IndexTables } from "../digests/index-tables.ts";
@@ -12,12 +11,16 @@ import type { EnsureStored, EnsureStoredAnswer } from "../ports/ensure-stored.ts
 import type { Resolution } from "../ports/repositories.ts";
 import { companionAt, createLateCompanions, halfWay } from "./late-companions.ts";
 import { companionFiles, indexWithoutForm, rootFiles, signedFile } from "./root-files.ts";
+import { createMismatches } from "./mismatches.ts";
 import { createRootKeeper, type Held, type KeeperDependencies, type RootKeeper } from "./root-keeper.ts";
 
 /** Roots that are remembered as absent. Beyond this all are forgotten, which costs two requests each. */
 const MAX_ABSENT_ROOTS = 1_000;
 
-export interface RepositoryDependencies extends Omit<KeeperDependencies, "members" | "beforeSwap" | "afterSwap" | "onAbsent"> {
+export interface RepositoryDependencies extends Omit<
+  KeeperDependencies,
+  "members" | "beforeSwap" | "afterSwap" | "onAbsent" | "mismatches"
+> {
   readonly ensureStored: EnsureStored;
   /** The digest tables of packages; null where packages are judged by their structure only. */
   readonly tables: IndexTables | null;
@@ -32,8 +35,9 @@ export function createRepository(deps: RepositoryDependencies) {
   const { kept, now } = deps;
   const members = createMembers({ ...deps, usedForMs: deps.retentionDays * DAY_MS });
   const keepers = new Map<string, RootKeeper>();
-  const late = createLateCompanions(deps);
-  /** When the upstreams last had no root here. In memory only: nothing is kept for what does not exist. */
+  const mismatches = createMismatches(kept, now, deps.limits.doubtSeconds);
+  const late = createLateCompanions({ ...deps, mismatches });
+  /** When the upstreams last gave no root here. In memory only: nothing is kept for what does not exist. */
   const rootlessSince = new Map<string, number>();
   for (const key of kept.keys()) {
     if (!key.startsWith("place:")) continue;
@@ -54,11 +58,12 @@ export function createRepository(deps: RepositoryDependencies) {
       const current = await keeperOf(place).current(lost);
       if (current.kind === "absent") forgetRoot(place.root);
       if (current.kind !== "held") {
-        // A client without a mirror gets what stands below a folder, whatever becomes of the root there.
+        noteRootless(place.root);
         if (isRootFile) return current;
-        return current.kind === "absent" ? resolveRootless(path, place, lost) : { kind: "opaque" };
+        // A client without a mirror gets what stands below a folder, whatever becomes of the root there.
+        const isIndexHeld = keepers.get(indexWithoutForm(path) ?? "")?.place.form !== undefined;
+        return current.kind === "absent" || isIndexHeld ? resolveRootless(path, place, lost) : { kind: "opaque" };
       }
-      rootlessSince.delete(place.root);
       if (place.role !== "member") return resolveFile(path, place, current, lost);
       const { generation } = current;
       const candidates = (entry: Entry) => memberCandidates(entry, generation.parsed?.byHash ?? false);
@@ -87,18 +92,21 @@ export function createRepository(deps: RepositoryDependencies) {
     return known === undefined ? place : { ...place, root: known };
   }
 
-  /** Whether the upstreams had no root here a moment ago: otherwise each request for a file below it would ask for the root as well. */
+  /** Whether the upstreams gave no root here a moment ago: otherwise each request for a file below it would ask for the root as well. */
   function isRootless(root: string): boolean {
     const since = rootlessSince.get(root);
-    return since !== undefined && now() - since < deps.limits.metadataTtlSeconds * 1000;
+    return since !== undefined && now() - since < deps.limits.metadataTtlSeconds * 1000 && keepers.get(root)?.held() == null;
+  }
+
+  function noteRootless(root: string): void {
+    if (rootlessSince.size >= MAX_ABSENT_ROOTS) rootlessSince.clear();
+    rootlessSince.set(root, now());
   }
 
   /** The upstreams have no root here, or no longer. */
   function forgetRoot(root: string): void {
     keepers.delete(root);
     kept.remove(`place:${root}`);
-    if (rootlessSince.size >= MAX_ABSENT_ROOTS) rootlessSince.clear();
-    rootlessSince.set(root, now());
   }
 
   /**
@@ -136,6 +144,7 @@ export function createRepository(deps: RepositoryDependencies) {
       {
         ...deps,
         members,
+        mismatches,
         onAbsent: late.noteAbsent,
         beforeSwap: async (next, held) => {
           await (held === null ? deps.tables?.announce(place, next, members) : deps.tables?.prepare(place, next, members));

@@ -30,6 +30,11 @@ export function rootFiles({ kind, root, form }: Rooted): readonly string[] {
   return [root];
 }
 
+/** Whether the root of such a place names no other files, so that there is nothing to parse, and it may be long. */
+export function standsAlone({ kind, form }: Pick<RepositoryPlace, "kind" | "form">): boolean {
+  return form !== undefined || (kind !== "rpm-md" && kind !== "deb");
+}
+
 /**
  * The paths of a root's companions, which must be published together with it: signatures, keys, the Release beside an InRelease, the other forms of an
  * index. A signature stands behind what it signs.

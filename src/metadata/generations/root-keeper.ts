@@ -19,6 +19,9 @@ import {
   pauseHolds,
   type Setback,
 } from "./holds.ts";
+import type { Mismatches } from "./mismatches.ts";
+import type { Refreshed } from "./refresh-companions.ts";
+import { standsAlone } from "./root-files.ts";
 import { type Trial, type TrialDependencies, tryRoot } from "./try-root.ts";
 
 /** Trouble is logged as an error when the held Valid-Until is nearer than this: clients refuse the generation soon. */
@@ -30,6 +33,7 @@ export interface KeeperDependencies extends Omit<TrialDependencies, "place" | "h
   readonly limits: TrialDependencies["limits"] & Pick<Config, "doubtSeconds" | "metadataTtlSeconds" | "metadataWaitSeconds">;
   /** The held generation's files are kept for so long after an upstream confirmed it. */
   readonly retentionDays: number;
+  readonly mismatches: Mismatches;
   /** Called after a generation was published. */
   readonly afterSwap: () => void;
 }
@@ -156,31 +160,43 @@ export function createRootKeeper(deps: KeeperDependencies, place: RepositoryPlac
     const patience = { isDoubtOver, isOver: secondLook === undefined ? isOver : () => true };
     const avoid: string[] = [];
     const setbacks: Setback[] = [];
-    const unreadable: Setback[] = [];
+    const unreadable: (Setback & { readonly generation?: Generation })[] = [];
+    const isUnreadHeld = held.generation?.parsed === null && !standsAlone(place);
+    let confirmed: Extract<Trial, { kind: "confirmed" }> | null = null;
     try {
       while (avoid.length < mirror.upstreams.length) {
         const trial = await tryRoot({ ...deps, place, held }, { avoid, isLost, takesMismatch, patience, patienceUntil });
+        if (trial.kind === "confirmed" && isUnreadHeld) {
+          // Another upstream may have a root that can be read: a parking page is not to stay for ever.
+          confirmed ??= trial;
+          avoid.push(trial.upstream);
+          continue;
+        }
         if (trial.kind === "confirmed" || trial.kind === "adopted") return settle(trial, setbacks);
         if (trial.kind === "absent" || trial.kind === "failure") {
           if (held.generation === null && avoid.length === 0) return trial.kind === "absent" ? drop(trial) : trial;
           setbacks.push(setbackOf(trial));
           break;
         }
-        const { kind, reason, upstream } = trial;
+        const { kind, reason, upstream, generation } = trial;
         avoid.push(upstream);
-        if (kind === "opaque" || kind === "unfit") unreadable.push({ kind: "malformed", upstream, reason });
+        if (kind === "opaque" || kind === "unfit")
+          unreadable.push({ kind: "malformed", upstream, reason, ...(generation === undefined ? {} : { generation }) });
         else setbacks.push({ kind, upstream, reason });
       }
     } catch (error) {
       setbacks.push({ kind: "unreachable", upstream: null, reason: error instanceof Error ? error.message : String(error) });
     }
+    if (confirmed !== null) return settle(confirmed, []);
     if ((held.generation === null || isLost) && secondLook === undefined && setbacks.some(({ kind }) => isSync(kind))) {
       if (setbacks.some(({ kind }) => kind === "sync")) await sleep(MISMATCH_PAUSE_MS, timer);
       return revalidate(isLost, { patienceUntil });
     }
     // Nothing that clients could use is held, or every reachable upstream has shown for an hour that it has nothing of the kind any more.
-    const isLastWord = held.generation === null || (isDoubtOver && setbacks.every(({ kind }) => isDoubt(kind) || kind === "unreachable"));
-    if (isLastWord && unreadable[0] !== undefined) return giveUp(unreadable[0].reason);
+    const isLastWord =
+      held.generation === null || isUnreadHeld || (isDoubtOver && setbacks.every(({ kind }) => isDoubt(kind) || kind === "unreachable"));
+    const opaque = unreadable.find(({ generation }) => generation !== undefined) ?? unreadable[0];
+    if (isLastWord && opaque !== undefined) return passOn(opaque.reason, opaque.generation);
     const isGone = setbacks.length > 0 && setbacks.every(({ kind, upstream }) => kind === "gone" && upstream === null);
     if (isLastWord && isGone) return drop({ kind: "absent", status: 404 });
     return noteTrouble([...unreadable, ...setbacks]);
@@ -215,6 +231,7 @@ export function createRootKeeper(deps: KeeperDependencies, place: RepositoryPlac
       deps.afterSwap();
       return { kind: "confirmed" };
     }
+    renewCompanions(trial.refreshed);
     const holds = endHoldsOf(seen, trial.upstream);
     const order = mirror.upstreams.map(({ url }) => url);
     const blocking = blockingHolds(holds, trial.upstream, order, now());
@@ -235,6 +252,20 @@ export function createRootKeeper(deps: KeeperDependencies, place: RepositoryPlac
     return { kind: "trouble" };
   }
 
+  /** The root stays, and its companions may have changed: it was signed anew, or they belong to a root that the upstream does not have yet. */
+  function renewCompanions(refreshed: Refreshed | undefined): void {
+    if (refreshed === undefined) return;
+    const { files, changed, kind } = refreshed;
+    if (kind === "mismatch" && !deps.mismatches.isOverdue(place.root)) return;
+    if (changed.length > 0 || kind === "whole") deps.mismatches.end(place.root);
+    if (files.every((file, index) => file === held.generation?.companions[index])) return;
+    held.setCompanions(files);
+    if (changed.length === 0) return;
+    const what = kind === "whole" ? "which changed beside its root" : "which belong to another version of their root";
+    log(kind === "whole" ? "info" : "warn", `${mirror.name}: published ${changed.join(", ")}, ${what}`);
+    deps.afterSwap();
+  }
+
   /** No upstream has the root, or none has had it for an hour. */
   function drop(absent: Extract<Trial, { kind: "absent" }>): Revalidation {
     if (held.generation !== null) log("warn", `${mirror.name}: gave up ${place.root}: no upstream has had it for an hour`);
@@ -242,9 +273,14 @@ export function createRootKeeper(deps: KeeperDependencies, place: RepositoryPlac
     return absent;
   }
 
-  /** No client can read what the upstreams have, and no generation that one could read is held or believed any more: the path is cached by itself. */
-  function giveUp(reason: string): Revalidation {
-    if (opaqueAt === null) log("warn", `${mirror.name}: ${place.root} is passed on as the upstream has it: ${reason}`);
+  /**
+   * No parser can read what the upstreams have, and no generation that one could read is held or believed any more. It is published with its companions;
+   * `generation` undefined: no generation can hold it, and the path is cached by itself.
+   */
+  function passOn(reason: string, generation: Generation | undefined): Revalidation {
+    const isNews = opaqueAt === null && (held.generation === null || held.generation.parsed !== null);
+    if (isNews) log("warn", `${mirror.name}: ${place.root} is passed on as the upstream has it: ${reason}`);
+    if (generation !== undefined) return settle({ kind: "adopted", generation, holes: [] }, []);
     if (held.generation !== null) held.drop();
     opaqueAt = now();
     return { kind: "opaque" };

@@ -10,7 +10,8 @@ import { type DoubtKind, isExpired, judgeRoot } from "./judge-root.ts";
 import { type FetchedFile, fetchFile, type FetchFileAnswer } from "./fetch-file.ts";
 import { type CompanionDependencies, gatherCompanions } from "./gather-companions.ts";
 import { filesOf, gatherMembers, type MemberDependencies, type MissingFile } from "./gather-members.ts";
-import { rootFiles } from "./root-files.ts";
+import { refreshCompanions, type Refreshed } from "./refresh-companions.ts";
+import { rootFiles, standsAlone } from "./root-files.ts";
 import { conditions, receivedValidators, withOwnDate } from "./root-validators.ts";
 
 export interface TrialDependencies extends CompanionDependencies, MemberDependencies {
@@ -47,17 +48,26 @@ export interface TrialOptions {
 export interface Rejection {
   /**
    * - `unfit`: no generation can hold it (too long, or encoded), and none is held, or all reachable upstreams have shown such roots for an hour.
-   * - `opaque`: no client can read it, and the same.
+   * - `opaque`: no parser can read it, and the same; `generation`: it and its companions, to be published if no upstream has better.
    * - others: rows of "Adoption" in docs/generations.md.
    */
   readonly kind: "unfit" | "opaque" | "needed" | "sync" | DoubtKind;
   readonly reason: string;
+  readonly generation?: Generation;
 }
 
 /** What one try with the next upstream comes to. */
 export type Trial =
-  /** The upstream has the held root; `validators`: set where it sent it again. `upstream`: its configured URL. */
-  | { readonly kind: "confirmed"; readonly upstream: string; readonly validators?: Generation["validators"] }
+  /**
+   * The upstream (its configured URL) has the held root. `validators`: set where it sent it again. `refreshed`: what has become of the companions, where
+   * that was asked.
+   */
+  | {
+      readonly kind: "confirmed";
+      readonly upstream: string;
+      readonly validators?: Generation["validators"];
+      readonly refreshed?: Refreshed;
+    }
   /** A new generation, whole and in the store but for the holes: it is to be published. */
   | { readonly kind: "adopted"; readonly generation: Generation; readonly holes: readonly MissingFile[] }
   /** `upstream`: its configured URL. */
@@ -65,24 +75,47 @@ export type Trial =
   /** No upstream that is left has the root, or none of them gave a usable answer. */
   | Extract<FetchFileAnswer, { kind: "absent" | "failure" }>;
 
-/** Fetches the root from the next upstream and, if it differs from the held one, judges it and gathers what belongs to it. Throws StoreError. */
+/**
+ * Fetches the root from the next upstream and, if it differs from the held one, judges it and gathers what belongs to it. If it is the held one, asks whether
+ * it was signed anew. Throws StoreError.
+ */
 export async function tryRoot(deps: TrialDependencies, options: TrialOptions): Promise<Trial> {
-  const answer = await fetchRoot(deps, options);
   const { generation } = deps.held;
+  const answer = await fetchRoot(deps, options);
+  if (!isHeldRoot(answer, generation)) return judgeAnswer(deps, answer, options);
+  const confirmed = confirm(deps, answer);
+  if (generation === null) return confirmed;
+  const refreshed = await refreshCompanions(deps, generation);
+  // Companions of which nothing shows that they belong to this root do so if the upstream has the same root after them.
+  const again = refreshed.kind === "whole" && !refreshed.isProven ? await fetchRoot(deps, options) : answer;
+  return isHeldRoot(again, generation) ? { ...confirmed, refreshed } : judgeAnswer(deps, again, options);
+}
+
+function isHeldRoot(answer: FetchFileAnswer, generation: Generation | null): answer is HeldRoot {
+  if (answer.kind === "not-modified") return true;
+  return answer.kind === "fetched" && answer.file.key === generation?.root.key && generation.mismatched !== true;
+}
+
+type HeldRoot = Extract<FetchFileAnswer, { kind: "not-modified" | "fetched" }>;
+
+function confirm({ now }: TrialDependencies, answer: HeldRoot): Extract<Trial, { kind: "confirmed" }> {
   if (answer.kind === "not-modified") return { kind: "confirmed", upstream: answer.upstream };
+  return { kind: "confirmed", upstream: answer.representation.upstream, validators: receivedValidators(answer, now()) };
+}
+
+/** What an answer comes to that is not the held root. */
+async function judgeAnswer(deps: TrialDependencies, answer: FetchFileAnswer, options: TrialOptions): Promise<Trial> {
+  if (answer.kind === "not-modified") return confirm(deps, answer);
   if (answer.kind === "absent" || answer.kind === "failure") return answer;
   if (answer.kind === "unfit") {
-    const isDoubted = generation !== null && !options.patience.isDoubtOver;
+    const isDoubted = deps.held.generation !== null && !options.patience.isDoubtOver;
     return { kind: isDoubted ? "malformed" : "unfit", reason: `${answer.upstream}: ${answer.reason}`, upstream: answer.upstream };
   }
   const { upstream } = answer.representation;
-  if (answer.file.key === generation?.root.key && generation.mismatched !== true) {
-    return { kind: "confirmed", upstream, validators: receivedValidators(answer, deps.now()) };
-  }
   const result = await adopt(deps, answer, options);
   return result.kind === "adopted" || result.kind === "confirmed"
     ? result
-    : { kind: result.kind, reason: `${upstream}: ${result.reason}`, upstream };
+    : { ...result, reason: `${upstream}: ${result.reason}`, upstream };
 }
 
 /**
@@ -110,11 +143,6 @@ async function fetchRoot(deps: TrialDependencies, { avoid, isLost }: TrialOption
   return answer ?? { kind: "absent", status: 404 };
 }
 
-/** Whether the root of such a place names no other files, so that it may be long. */
-function standsAlone({ kind, form }: RepositoryPlace): boolean {
-  return form !== undefined || (kind !== "rpm-md" && kind !== "deb");
-}
-
 /** Judges a fetched root, gathers what belongs to it, and prepares its swap. */
 async function adopt(
   deps: TrialDependencies,
@@ -130,18 +158,22 @@ async function adopt(
   if (isPreferredGone && !isDoubtOver) return { kind: "gone", reason: `${guarded?.root.path} is gone` };
 
   const candidate = await parseRoot(place, fetched);
+  let unreadable: string | null = null;
   if (candidate !== null) {
-    const holding = { held: guarded?.parsed ?? null, isHeld: guarded !== null, isBelieved: isDoubtOver };
-    const judgement = judgeRoot(holding, candidate, now());
+    const readable = guarded?.parsed ?? null;
+    const judgement = judgeRoot({ held: readable, isHeld: readable !== null, isBelieved: isDoubtOver }, candidate, now());
     if (judgement.kind === "doubt") return { kind: judgement.doubt, reason: judgement.reason };
-    if (judgement.kind === "opaque") return judgement;
+    if (judgement.kind === "opaque") unreadable = judgement.reason;
   }
   const parsed = candidate?.kind === "parsed" ? candidate.root : null;
 
   const takes = { mismatched: takesMismatch || patience.isOver("sync", upstream), unsigned: isDoubtOver || isLost };
   const companions = await gatherCompanions(deps, fetched, parsed, takes);
   if (companions.kind !== "whole") return companions;
-  const { files, mismatch } = companions;
+  const { files, mismatch, isProven } = companions;
+  if (standsAlone(place) && !isProven && !takes.mismatched && !(await isStill(deps, fetched))) {
+    return { kind: "sync", reason: `${fetched.file.path} changed while its companions were fetched` };
+  }
   // Taken as the upstream has it before, and not mended since.
   const isSame = guarded !== null && [fetched.file, ...files].map(({ key }) => key).join() === keysOf(guarded).join();
   if (isSame) return { kind: "confirmed", upstream, validators: receivedValidators(fetched, now()) };
@@ -163,11 +195,23 @@ async function adopt(
   }
 
   if (mismatch !== null) log("warn", `${mirror.name}: published ${place.root} as the upstream has it: ${mismatch}`);
-  await deps.beforeSwap({ root: fetched.file, parsed }, held.generation);
+  if (unreadable === null) await deps.beforeSwap({ root: fetched.file, parsed }, held.generation);
   const root = await withOwnDate(store, fetched, held.generation);
   const validators = receivedValidators(fetched, fetched.file.object.storedAt);
-  const generation = { root, validators, companions: files, parsed, adoptedAt: now() };
-  return { kind: "adopted", generation: mismatch === null ? generation : { ...generation, mismatched: true }, holes };
+  const next: Generation = { root, validators, companions: files, parsed, adoptedAt: now() };
+  const generation: Generation = mismatch === null ? next : { ...next, mismatched: true };
+  return unreadable === null ? { kind: "adopted", generation, holes } : { kind: "opaque", reason: unreadable, generation };
+}
+
+/** Whether the upstream has the same root still. One that it cannot say that of is taken for the same. */
+async function isStill(deps: TrialDependencies, { file, representation }: FetchedFile): Promise<boolean> {
+  const { mirror, limits } = deps;
+  const { etag, upstream } = representation;
+  const avoid = mirror.upstreams.map(({ url }) => url).filter((url) => url !== upstream);
+  if (avoid.length === mirror.upstreams.length || (etag === undefined && file.object.sha256 === undefined)) return true;
+  const conditional = etag === undefined ? undefined : { etag, upstream };
+  const answer = await fetchFile(deps, { mirror, path: file.path, avoid, conditional, slicedUpTo: limits.prefetchBytes });
+  return answer.kind !== "fetched" || answer.file.key === file.key;
 }
 
 function keysOf({ root, companions }: Generation): readonly string[] {
