@@ -3,7 +3,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { cloudflareTest } from "@cloudflare/vitest-plugin";
 import { defineConfig } from "vitest/config";
+import { writeXzModule } from "./src/local/xz-module.ts";
 import { answerAsOrigin } from "./test/support/metered-origin.ts";
+
+// The Worker imports it.
+writeXzModule();
 
 /** Real clients share ports, roots and the machine: one file at a time, with time for a slow one. */
 const SLOW_MS = 300_000;
@@ -49,6 +53,8 @@ export default defineConfig({
             main: "./src/worker.ts",
             miniflare: {
               compatibilityDate: "2026-10-01",
+              // As wrangler has it by itself.
+              modulesRules: [{ type: "CompiledWasm", include: ["**/*.wasm"] }],
               r2Buckets: ["BUCKET"],
               serviceBindings: { DISK: { disk: { path: disk, writable: true } } },
               durableObjects: Object.fromEntries(

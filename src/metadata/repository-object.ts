@@ -1,5 +1,5 @@
 import { DurableObject } from "cloudflare:workers";
-import { systemTimer } from "../clock/timer.ts";
+import { sleep, systemTimer } from "../clock/timer.ts";
 import type { Config } from "../config/config.ts";
 import { distributionOf } from "../config/distributions.ts";
 import type { ObjectStore } from "../store/object-store.ts";
@@ -20,6 +20,7 @@ import {
   type TableRef,
   type Unsettled,
 } from "./digests/table-directory.ts";
+import xz from "./xz.wasm";
 
 /** What worker.ts gives each of these Durable Objects. */
 export interface RepositoryObjectDependencies {
@@ -117,7 +118,7 @@ export abstract class RepositoryObjectBase<Env> extends DurableObject<Env> {
       timer: systemTimer,
       limits: config,
       retentionDays: config.retentionDays,
-      tables: hasTables ? createIndexTables({ ...shared, taint, directory: directory(name) }) : null,
+      tables: hasTables ? createIndexTables({ ...shared, taint, directory: directory(name), xz, breathe: () => sleep(0) }) : null,
     });
     return this.#repository;
   }

@@ -85,11 +85,11 @@ function createHead() {
   return {
     /** Takes the next bytes. Null: the control segment has not ended yet. */
     push(chunk: Uint8Array): Control | "unknown" | null {
-      packed.push(chunk.slice());
+      packed.push(new Uint8Array(chunk));
       packedBytes += chunk.length;
       for (let at = 0; at < chunk.length && found === null; at += PIECE_BYTES) {
         try {
-          gunzip.push(chunk.slice(at, at + PIECE_BYTES));
+          gunzip.push(new Uint8Array(chunk.subarray(at, at + PIECE_BYTES)));
         } catch {
           found ??= "unknown";
         }

@@ -9,10 +9,12 @@ import { parsePrimary } from "../../src/metadata/formats/parse-primary.ts";
 import { MalformedError } from "../../src/metadata/formats/parsed-root.ts";
 import { createIndexTables } from "../../src/metadata/digests/index-tables.ts";
 import { createTableDirectory } from "../../src/metadata/digests/table-directory.ts";
+import xz from "../../src/metadata/xz.wasm";
 import { createR2Store } from "../../src/store/r2-store.ts";
 import { brief, type Brief, chunked, packages, pacmanDatabase, primary, repomd, sha256 } from "../unit/metadata/samples.ts";
 import { createWorld, memoryState, ONE, portOf } from "../unit/metadata/world.ts";
 
+const DECODERS = { xz, breathe: () => scheduler.wait(0) };
 const FILES = Object.fromEntries(Array.from({ length: 2000 }, (_, n) => [`Packages/p-${n}.rpm`, `content ${n}`]));
 const named = Object.entries(FILES).map(([path, content]): Brief => ({ path, size: content.length, sha256: sha256(content) }));
 
@@ -23,7 +25,7 @@ const ZSTD_PRIMARY =
 test("zstd is read in workerd, however its bytes arrive", async () => {
   for (const size of [1, 100, 100_000]) {
     let count = 0;
-    await parsePrimary(decompress(chunked(Buffer.from(ZSTD_PRIMARY, "base64"), size), 1e8), ({ location }) => {
+    await parsePrimary(decompress(chunked(Buffer.from(ZSTD_PRIMARY, "base64"), size), { ...DECODERS, maxBytes: 1e8 }), ({ location }) => {
       expect(location).toBe(`p-${count++ % 3}.rpm`);
     });
     expect(count).toBe(20_000);
@@ -36,7 +38,7 @@ test.each([
 ])("%s is read in workerd: plain and gzip", async (_name, parse, text) => {
   for (const content of [text, gzipSync(text)]) {
     const found: Brief[] = [];
-    await parse(decompress(chunked(content, 65_536), 1e8), (one) => found.push(brief(one)));
+    await parse(decompress(chunked(content, 65_536), { ...DECODERS, maxBytes: 1e8 }), (one) => found.push(brief(one)));
     expect(found).toEqual(named);
   }
 });
@@ -46,19 +48,27 @@ test("a pacman database is read in workerd: plain and gzip, and a cut one is mal
   const archive = await pacmanDatabase(files);
   for (const content of [archive, gzipSync(archive)]) {
     const found: Brief[] = [];
-    await parsePacmanDatabase(decompress(chunked(content, 65_536), 1e8), (one) => found.push(brief(one)));
+    await parsePacmanDatabase(decompress(chunked(content, 65_536), { ...DECODERS, maxBytes: 1e8 }), (one) => found.push(brief(one)));
     expect(found).toEqual(Object.entries(files).map(([path, text]) => ({ path, size: text.length, sha256: sha256(text) })));
     const cut = content.subarray(0, content.length - 2000);
-    await expect(parsePacmanDatabase(decompress(chunked(cut, 4096), 1e8), () => {})).rejects.toBeInstanceOf(MalformedError);
-    await expect(parsePacmanDatabase(decompress(chunked(content, 4096), 1000), () => {})).rejects.toThrow("more than 1000 bytes");
+    await expect(parsePacmanDatabase(decompress(chunked(cut, 4096), { ...DECODERS, maxBytes: 1e8 }), () => {})).rejects.toBeInstanceOf(
+      MalformedError,
+    );
+    await expect(parsePacmanDatabase(decompress(chunked(content, 4096), { ...DECODERS, maxBytes: 1000 }), () => {})).rejects.toThrow(
+      "more than 1000 bytes",
+    );
   }
 });
 
 test("a cut index is malformed in workerd too, and a bomb ends at its limit", async () => {
   for (const bytes of [gzipSync(primary(FILES)), Buffer.from(ZSTD_PRIMARY, "base64")]) {
     const cut = bytes.subarray(0, bytes.length - 20);
-    await expect(parsePrimary(decompress(chunked(cut, 4096), 1e8), () => {})).rejects.toBeInstanceOf(MalformedError);
-    await expect(parsePrimary(decompress(chunked(bytes, 4096), 1000), () => {})).rejects.toThrow("more than 1000 bytes");
+    await expect(parsePrimary(decompress(chunked(cut, 4096), { ...DECODERS, maxBytes: 1e8 }), () => {})).rejects.toBeInstanceOf(
+      MalformedError,
+    );
+    await expect(parsePrimary(decompress(chunked(bytes, 4096), { ...DECODERS, maxBytes: 1000 }), () => {})).rejects.toThrow(
+      "more than 1000 bytes",
+    );
   }
 });
 
@@ -75,6 +85,7 @@ test("a repository is published, its table built and looked up on R2", async () 
   Object.assign(world.store, store);
   const directory = createTableDirectory({ kept: memoryState(), timer: world.timer, now: () => world.now });
   const tables = createIndexTables({
+    ...DECODERS,
     ...shared,
     log: (level, message) => world.logs.push(`${level}: ${message}`),
     directory: portOf(() => directory),

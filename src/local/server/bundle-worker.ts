@@ -1,7 +1,17 @@
-import { build, stop, type BuildFailure } from "esbuild";
+import { build, stop, type BuildFailure, type Plugin } from "esbuild";
 import { done, refused, type Step } from "../step.ts";
+import { XZ_MODULE_NAME } from "../xz-module.ts";
 
-/** Bundles the Worker as `wrangler deploy` does: one ES module that still imports the runtime's own modules. Refuses with esbuild's errors. */
+/** What the Worker imports of WebAssembly stays an import, and runtime.ts gives workerd the module of that name. */
+const keepWasm: Plugin = {
+  name: "keep-wasm",
+  setup: ({ onResolve }) => onResolve({ filter: /\.wasm$/ }, () => ({ path: `./${XZ_MODULE_NAME}`, external: true })),
+};
+
+/**
+ * Bundles the Worker as `wrangler deploy` does: one ES module that still imports the runtime's own modules and the decoder of xz. Refuses with esbuild's
+ * errors.
+ */
 export async function bundleWorker(entry: string): Promise<Step<string>> {
   try {
     const { outputFiles } = await build({
@@ -13,6 +23,7 @@ export async function bundleWorker(entry: string): Promise<Step<string>> {
       platform: "browser",
       conditions: ["workerd", "worker", "browser"],
       external: ["cloudflare:*", "node:*"],
+      plugins: [keepWasm],
       logLevel: "silent",
     });
     const [output] = outputFiles;

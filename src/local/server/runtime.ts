@@ -7,6 +7,7 @@ import type { Endpoint } from "./command-line.ts";
 import type { ProjectFile } from "../project-file.ts";
 import type { StateFolder } from "./state-folder.ts";
 import { done, refused, type Step } from "../step.ts";
+import { readXzModule, XZ_MODULE_NAME } from "../xz-module.ts";
 
 /** What workerd runs, with which bindings, on which state and addresses. */
 export interface RuntimeOptions {
@@ -89,7 +90,10 @@ function miniflareOptions({ script, project, bindings, state, endpoints, onLog }
     workers: [
       {
         name: "lazy-mirror",
-        modules: [{ type: "ESModule" as const, path: "worker.js", contents: script }],
+        modules: [
+          { type: "ESModule" as const, path: "worker.js", contents: script },
+          { type: "CompiledWasm" as const, path: XZ_MODULE_NAME, contents: readXzModule() },
+        ],
         compatibilityDate: project.compatibilityDate,
         compatibilityFlags: project.compatibilityFlags,
         bindings: bindings as Record<string, never>,

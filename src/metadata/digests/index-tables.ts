@@ -1,8 +1,7 @@
-import type { RepositoryKind, RepositoryPlace } from "../../route/place.ts";
+import type { RepositoryPlace } from "../../route/place.ts";
 import { newVersion } from "../../store/keys.ts";
 import { readObject, readPart } from "../../store/read-object.ts";
 import { chooseIndexes, type Index } from "./choose-indexes.ts";
-import { decompress } from "../formats/decompress.ts";
 import {
   createTableBuilder,
   createTableIndex,
@@ -14,18 +13,14 @@ import {
 } from "./digest-table.ts";
 import type { RootContent } from "../members/generation.ts";
 import { memberCandidates, type Members } from "../members/members.ts";
-import { parsePackages } from "../formats/parse-packages.ts";
+import { type IndexOptions, parseIndex } from "../formats/parse-index.ts";
 import { join } from "../formats/repository-path.ts";
-import { parsePacmanDatabase } from "../formats/parse-pacman-database.ts";
-import type { NamedPackage, ParseIndex } from "../formats/named-package.ts";
+import type { NamedPackage } from "../formats/named-package.ts";
 import { resolveLocation } from "../formats/resolve-location.ts";
-import { parsePrimary } from "../formats/parse-primary.ts";
 import type { KeptState } from "../ports/kept-state.ts";
 import { type SettleDependencies, settleProvisional } from "./settle-provisional.ts";
 import { tableKey, type TableRef, type Unsettled } from "./table-directory.ts";
 
-/** The largest index in the wild (a primary.xml of all of Fedora) is below 300 MB. */
-const MAX_INDEX_BYTES = 1024 ** 3;
 /** Heads of changed packages that one call to the store deletes. */
 const DELETE_AT_ONCE = 1000;
 
@@ -37,7 +32,7 @@ export interface DirectoryPort {
   settled(base: string, paths: readonly string[]): Promise<void>;
 }
 
-export interface IndexTablesDependencies extends SettleDependencies {
+export interface IndexTablesDependencies extends SettleDependencies, Pick<IndexOptions, "xz" | "breathe"> {
   readonly kept: KeptState;
   readonly directory: DirectoryPort;
   readonly now: () => number;
@@ -167,14 +162,15 @@ export function createIndexTables(deps: IndexTablesDependencies) {
     add: (named: NamedPackage) => void,
   ): Promise<string | null> {
     const { entry, key } = index;
+    if (place.kind === "pair") return "it is no index of packages";
     if (entry !== null) {
       const answer = await members.ensure(entry, memberCandidates(entry, root.parsed?.byHash ?? false));
       if (answer.kind !== "stored")
         return answer.kind === "failure" ? answer.detail : `the upstream does not have it as named (${answer.kind})`;
     }
     try {
-      const limit = Math.min(entry?.openSize ?? MAX_INDEX_BYTES, MAX_INDEX_BYTES);
-      await parserOf(place.kind)(decompress(readObject(store, key), limit), add);
+      const { xz, breathe } = deps;
+      await parseIndex(place.kind, readObject(store, key), { openSize: entry?.openSize, xz, breathe }, add);
       return null;
     } catch (error) {
       return error instanceof Error ? error.message : String(error);
@@ -270,8 +266,4 @@ function entryOf(base: string, { location, base: xmlBase, size, digests }: Named
   if (path === null || size === undefined || sha256 === undefined) return null;
   if (base === "") return { path, size, sha256 };
   return path.startsWith(`${base}/`) ? { path: path.slice(base.length + 1), size, sha256 } : null;
-}
-
-function parserOf(kind: RepositoryKind): ParseIndex {
-  return kind === "rpm-md" ? parsePrimary : kind === "pacman" ? parsePacmanDatabase : parsePackages;
 }

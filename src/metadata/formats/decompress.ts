@@ -1,100 +1,78 @@
-// workerd has zstd in node:zlib alone (nodejs_compat): its DecompressionStream takes gzip and deflate.
-import { createZstdDecompress } from "node:zlib";
-import { ZSTD_MAGIC } from "../../verify/zstd.ts";
-import { concatBytes } from "../../verify/concat-bytes.ts";
+import { isZstdMagic } from "../../verify/zstd.ts";
+import { XZ_MAGIC } from "../../verify/xz.ts";
+import { type ByteInput, createByteInput } from "./byte-input.ts";
+import { bunzip2, BZIP2_MAGIC } from "./decompress-bzip2.ts";
+import { GZIP_MAGIC, gunzip } from "./decompress-gzip.ts";
+import { unxz } from "./decompress-xz.ts";
+import { unzstd } from "./decompress-zstd.ts";
+import { type Breathe, createPace } from "./pace.ts";
 import { MalformedError } from "./parsed-root.ts";
 
-const MAGIC_BYTES = 4;
+const SNIFFED_BYTES = 6;
+/** The consumer gets no more in one turn. */
+const MAX_PIECE_BYTES = 64 * 1024;
 
 /**
- * Whether an index of this name can be read: gzip, zstd or not compressed. Not xz: its decoder is WASM that is compiled from bytes, which the edge
- * forbids.
+ * How many times as long as packed an index may be once it is open. Real ones reach 25, those that name hundreds of builds of one package some 100. A
+ * bomb reaches 1,000 with gzip, and far more with xz, zstd and bzip2.
  */
+const MAX_RATIO = 200;
+/** Below this no ratio is wrong. */
+const RATIO_FREE_BYTES = 32 * 1024 * 1024;
+
+/** What opening a file needs, and how far it may go. */
+export interface DecompressOptions {
+  /** Bytes of the open file: more are malformed. */
+  readonly maxBytes: number;
+  /** The module of npm's `xz-decompress` (decompress-xz.ts): the edge imports it, since it forbids to compile bytes. */
+  readonly xz: WebAssembly.Module;
+  readonly breathe: Breathe;
+}
+
+/** Whether a file of this name may be an index that can be opened. The bytes decide in the end; `.lzma`, `.lz4` and `.lz` are formats not known here. */
 export function isReadable(path: string): boolean {
-  return /\.(gz|zst|xml)$|(^|\/)[^/.]+$/.test(path);
+  return /\.(gz|xz|zst|bz2|xml)$|(^|\/)[^/.]+$/.test(path);
 }
 
 /**
- * The decompressed bytes of a gzip or zstd file, or the bytes of any other, as they flow. The file's first bytes decide what it is, not its name.
- * Throws MalformedError for what does not decompress, and for more than `maxBytes` of output (a decompression bomb).
+ * The open bytes of a file packed by gzip, xz, zstd or bzip2, or the bytes of any other, as they flow. The file's first bytes decide what it is, not its
+ * name. Breathes while it works, and opens some MB in one turn at most. Throws MalformedError for what does not decompress, and for what opens to more
+ * than `maxBytes` or to more than MAX_RATIO times its own length (a decompression bomb).
  */
-export async function* decompress(chunks: AsyncIterable<Uint8Array>, maxBytes: number): AsyncGenerator<Uint8Array> {
-  const iterator = chunks[Symbol.asyncIterator]();
-  let first = new Uint8Array();
-  while (first.length < MAGIC_BYTES) {
-    const next = await iterator.next();
-    if (next.done === true) break;
-    first = concatBytes(first, next.value);
-  }
-  const rest = resume(first, iterator);
-  const isGzip = first[0] === 0x1f && first[1] === 0x8b;
-  // A skippable frame is not taken for zstd: the decoder ends behind it, as if the file were empty.
-  const isZstd = ZSTD_MAGIC.every((byte, at) => byte === first[at]);
-  const flow = isGzip ? gunzip(rest) : isZstd ? unzstd(rest) : rest;
+export async function* decompress(
+  chunks: AsyncIterable<Uint8Array>,
+  { maxBytes, xz, breathe }: DecompressOptions,
+): AsyncGenerator<Uint8Array> {
+  const pace = createPace(breathe);
+  const input = createByteInput(chunks, pace);
   let total = 0;
   try {
-    for await (const chunk of flow) {
+    for await (const chunk of open(input, await input.peek(SNIFFED_BYTES), xz)) {
       total += chunk.length;
       if (total > maxBytes) throw new MalformedError(`it holds more than ${maxBytes} bytes once decompressed`);
-      yield chunk;
+      if (total > Math.max(RATIO_FREE_BYTES, input.used * MAX_RATIO)) {
+        throw new MalformedError(`it is more than ${MAX_RATIO} times as long once decompressed`);
+      }
+      for (let at = 0; at < chunk.length; at += MAX_PIECE_BYTES) {
+        const piece = chunk.subarray(at, at + MAX_PIECE_BYTES);
+        await pace(piece.length);
+        yield piece;
+      }
     }
   } finally {
-    await iterator.return?.();
+    await input.close();
   }
 }
 
-async function* resume(first: Uint8Array, iterator: AsyncIterator<Uint8Array>): AsyncGenerator<Uint8Array> {
-  yield first;
-  for (let next = await iterator.next(); next.done !== true; next = await iterator.next()) yield next.value;
+function open(input: ByteInput, first: Uint8Array, xz: WebAssembly.Module): AsyncGenerator<Uint8Array> {
+  const begins = (magic: readonly number[]): boolean => magic.every((byte, at) => first[at] === byte);
+  if (begins(GZIP_MAGIC)) return gunzip(input);
+  if (begins(XZ_MAGIC)) return unxz(input, xz);
+  if (isZstdMagic(first.subarray(0, 4))) return unzstd(input);
+  if (begins(BZIP2_MAGIC)) return bunzip2(input);
+  return plain(input);
 }
 
-function gunzip(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  return decoding(toStream(chunks).pipeThrough(new DecompressionStream("gzip")));
-}
-
-async function* unzstd(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  const zstd = createZstdDecompress();
-  const fed = feed(chunks, zstd);
-  try {
-    yield* decoding(zstd);
-    await fed;
-  } finally {
-    zstd.destroy();
-  }
-}
-
-async function feed(chunks: AsyncIterable<Uint8Array>, zstd: ReturnType<typeof createZstdDecompress>): Promise<void> {
-  try {
-    for await (const chunk of chunks) {
-      if (zstd.destroyed) return;
-      if (!zstd.write(chunk)) await new Promise<void>((resolve) => zstd.once("drain", resolve).once("close", resolve));
-    }
-    zstd.end();
-  } catch (error) {
-    zstd.destroy(error instanceof Error ? error : new Error(String(error)));
-  }
-}
-
-/** What a decoder gives. */
-async function* decoding(decoder: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  try {
-    yield* decoder;
-  } catch (error) {
-    throw new MalformedError(`it does not decompress: ${error instanceof Error ? error.message : String(error)}`);
-  }
-}
-
-/** The chunks as a stream, which reads none of them before it is read itself. */
-export function toStream(chunks: AsyncIterable<Uint8Array>): ReadableStream<Uint8Array> {
-  const iterator = chunks[Symbol.asyncIterator]();
-  return new ReadableStream<Uint8Array>({
-    async pull(controller) {
-      const next = await iterator.next();
-      if (next.done === true) controller.close();
-      else controller.enqueue(next.value);
-    },
-    async cancel() {
-      await iterator.return?.();
-    },
-  });
+async function* plain(input: ByteInput): AsyncGenerator<Uint8Array> {
+  for (let piece = await input.next(); piece !== null; piece = await input.next()) yield piece;
 }

@@ -26,9 +26,6 @@ export interface IndexReport {
   readonly example: string | null;
 }
 
-/** Reads an index as it flows and passes each package to `found`. Throws MalformedError for what is no such index, and for what is over a limit. */
-export type ParseIndex = (chunks: AsyncIterable<Uint8Array>, found: (named: NamedPackage) => void) => Promise<IndexReport>;
-
 /** What a parser has read of one entry. */
 export interface WrittenPackage {
   readonly location: string | undefined;

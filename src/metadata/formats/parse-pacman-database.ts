@@ -1,51 +1,57 @@
-import { createTarDecoder } from "modern-tar";
-import { toStream } from "./decompress.ts";
 import { createReporter, type IndexReport, type NamedPackage, type Reporter } from "./named-package.ts";
-import { MalformedError } from "./parsed-root.ts";
+import { readLines } from "./read-lines.ts";
+import { readTar } from "./read-tar.ts";
 
 /** The longest real `desc`, with all its dependencies, is below 50 KB. */
 const MAX_DESC_BYTES = 1024 * 1024;
 
+const FIELDS: ReadonlySet<string> = new Set(["%FILENAME%", "%CSIZE%", "%MD5SUM%", "%SHA256SUM%", "%NAME%", "%VERSION%", "%ARCH%"]);
+
 /**
- * Reads a pacman database as it flows: a tar archive with one file `<name>-<version>/desc` for each package (repo-add(8)). Paths are relative to
- * the database's folder. Packages without SHA-256 are left out. Throws MalformedError.
+ * Reads a pacman database as it flows: a tar archive with one file `<name>-<version>/desc` for each package (repo-add(8)). Paths are relative to the
+ * database's folder. Throws MalformedError.
  */
 export async function parsePacmanDatabase(chunks: AsyncIterable<Uint8Array>, found: (named: NamedPackage) => void): Promise<IndexReport> {
   const reporter = createReporter(found);
-  const entries = toStream(chunks)
-    .pipeThrough(createTarDecoder({ strict: true }))
-    .getReader();
-  try {
-    for (let next = await entries.read(); !next.done; next = await entries.read()) {
-      const { header, body } = next.value;
-      if (header.type === "file" && header.name.endsWith("/desc")) {
-        if (header.size > MAX_DESC_BYTES) throw new MalformedError(`a desc is longer than ${MAX_DESC_BYTES} bytes`);
-        reportDesc(await new Response(body).text(), reporter);
-      } else {
-        // The archive does not go on until this body is read or cancelled.
-        await body.cancel();
-      }
-    }
-    return reporter.report();
-  } catch (error) {
-    if (error instanceof MalformedError) throw error;
-    throw new MalformedError(`it cannot be read as a tar archive: ${error instanceof Error ? error.message : String(error)}`);
-  } finally {
-    await entries.cancel().catch(() => {});
-  }
+  await readTar(chunks, async ({ name, size }, body) => {
+    if (!name.endsWith("/desc")) return;
+    if (size > MAX_DESC_BYTES) reporter.skip(name, `it is longer than ${MAX_DESC_BYTES} bytes`);
+    else reportDesc(await readDesc(body), reporter);
+  });
+  return reporter.report();
 }
 
-/** A `desc` is made of sections with an empty line between them: a line `%FIELD%`, then its values, one a line. */
-function reportDesc(desc: string, reporter: Reporter): void {
-  const fields = new Map(desc.split(/\n{2,}/).map(readSection));
+/** The first value of each field: a line `%FIELD%`, then its values, one a line, up to an empty line. */
+async function readDesc(body: AsyncIterable<Uint8Array>): Promise<ReadonlyMap<string, string>> {
+  const fields = new Map<string, string>();
+  let field: string | null = null;
+  let isInside = false;
+  await readLines(body, (line) => {
+    const value = line.trim();
+    if (value === "") [field, isInside] = [null, false];
+    else if (!isInside) [field, isInside] = [FIELDS.has(value) ? value : null, true];
+    else if (field !== null) {
+      fields.set(field, value);
+      field = null;
+    }
+  });
+  return fields;
+}
+
+function reportDesc(fields: ReadonlyMap<string, string>, reporter: Reporter): void {
   const location = fields.get("%FILENAME%");
   if (location === undefined) return;
   // libalpm would write such a file outside its cache folder, and refuses it.
-  if (/^\.|\//.test(location)) reporter.skip(location, "its name leads out of the repository");
-  else reporter.add({ location, size: fields.get("%CSIZE%"), digests: [["sha256", fields.get("%SHA256SUM%") ?? ""]] });
-}
-
-function readSection(section: string): [field: string, firstValue: string] {
-  const [field = "", value = ""] = section.trim().split("\n", 2);
-  return [field, value];
+  if (location.startsWith(".") || location.includes("/")) return reporter.skip(location, "its name leads out of the repository");
+  reporter.add({
+    location,
+    size: fields.get("%CSIZE%"),
+    digests: [
+      ["sha256", fields.get("%SHA256SUM%") ?? ""],
+      ["md5", fields.get("%MD5SUM%") ?? ""],
+    ],
+    name: fields.get("%NAME%"),
+    version: fields.get("%VERSION%"),
+    architecture: fields.get("%ARCH%"),
+  });
 }

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { gzipSync } from "node:zlib";
 import { afterAll, expect, test } from "vitest";
+import { readXzModule } from "../../../../src/local/xz-module.ts";
 
 const ROOT = join(import.meta.dirname, "../../../..");
 const WRANGLER = [join(ROOT, "node_modules/.bin/node"), join(ROOT, "node_modules/wrangler/bin/wrangler.js")] as const;
@@ -29,6 +30,7 @@ test("wrangler would deploy the project as it is: a small bundle with every bind
   const said = await wrangler("deploy", "--dry-run", "--outdir", out);
   const scripts = readdirSync(out).filter((name) => /\.(js|wasm)$/.test(name));
   expect(scripts).toContain("worker.js");
+  expect(scripts.map((name) => readFileSync(join(out, name))).some((bytes) => bytes.equals(readXzModule()))).toBe(true);
   const gzipped = gzipSync(Buffer.concat(scripts.map((name) => readFileSync(join(out, name)))));
   expect(gzipped.length).toBeLessThan(MAX_GZIP_BYTES);
   for (const binding of [

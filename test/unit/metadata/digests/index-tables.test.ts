@@ -8,6 +8,7 @@ import { createTableDirectory, type TableDirectory } from "../../../../src/metad
 import type { Target } from "../../../../src/route/target.ts";
 import type { Expected } from "../../../../src/verify/expectation.ts";
 import type { StoredObject } from "../../../../src/store/stored-object.ts";
+import { DECODERS } from "../../../support/decompressing.ts";
 import { clearsigned, packages, pacmanDatabase, primary, release, repomd, sha256 } from "../samples.ts";
 import {
   createWorld,
@@ -57,6 +58,7 @@ function setUp(): Setup {
 }
 
 const sharedOf = (world: World) => ({
+  ...DECODERS,
   mirror: world.mirror,
   store: world.store,
   kept: world.kept,
@@ -88,8 +90,8 @@ function suite(name: string, date: number, files: Readonly<Record<string, string
   const content = packages(files);
   const gzip = gzipSync(content);
   const at = `dists/${name}/main/binary-amd64/Packages`;
-  const listed = { "main/binary-amd64/Packages": content, "main/binary-amd64/Packages.gz": gzip, "main/binary-amd64/Packages.xz": "xz" };
-  return { [`dists/${name}/InRelease`]: clearsigned(release({ date, files: listed })), [`${at}.gz`]: gzip, [`${at}.xz`]: "xz" };
+  const listed = { "main/binary-amd64/Packages": content, "main/binary-amd64/Packages.gz": gzip, "main/binary-amd64/Packages.lzma": "xz" };
+  return { [`dists/${name}/InRelease`]: clearsigned(release({ date, files: listed })), [`${at}.gz`]: gzip, [`${at}.lzma`]: "xz" };
 }
 
 async function store(world: World, path: string, content: string, more: Partial<StoredObject> = {}): Promise<void> {
@@ -138,7 +140,7 @@ test("the table of a deb suite covers the indexes that clients used, read from a
   await repository.resolve("dists/sid/InRelease");
   await idle();
   expect(await repositories.expected(target(world, "pool/a.deb"))).toEqual({ kind: "none" });
-  await repository.resolve("dists/sid/main/binary-amd64/Packages.xz");
+  await repository.resolve("dists/sid/main/binary-amd64/Packages.lzma");
   await idle();
   expect(await repositories.expected(target(world, "pool/a.deb"))).toEqual(known("aaa"));
 });
@@ -391,7 +393,7 @@ test("a stored file that its name verifies is answered without asking the reposi
   world.origins[ONE] = suite("sid", T, { "pool/a.deb": "aaa" });
   const path = `dists/sid/main/binary-amd64/by-hash/SHA256/${sha256("xz")}`;
   await repository.resolve("dists/sid/InRelease");
-  await repository.resolve("dists/sid/main/binary-amd64/Packages.xz");
+  await repository.resolve("dists/sid/main/binary-amd64/Packages.lzma");
   await idle();
   const offline = createRepositories({
     store: world.store,
@@ -413,7 +415,7 @@ test("a stored file that its name verifies is answered without asking the reposi
     kind: "known",
     expectations: [{ algorithm: "sha256", digest: sha256("xz"), source: "name" }],
   });
-  expect(await repositories.expected(target(world, "dists/sid/main/binary-amd64/Packages.xz", "member"))).toEqual(known("xz"));
+  expect(await repositories.expected(target(world, "dists/sid/main/binary-amd64/Packages.lzma", "member"))).toEqual(known("xz"));
 });
 
 test("a metalink names one place and the digest of the published repomd.xml", async () => {

@@ -5,6 +5,7 @@ import { createIndexTables, type DirectoryPort } from "../../../../src/metadata/
 import { settleProvisional } from "../../../../src/metadata/digests/settle-provisional.ts";
 import { createTableDirectory, type TableDirectory } from "../../../../src/metadata/digests/table-directory.ts";
 import type { StoredObject } from "../../../../src/store/stored-object.ts";
+import { DECODERS } from "../../../support/decompressing.ts";
 import { clearsigned, packages, primary, release, repomd, sha256 } from "../samples.ts";
 import { createWorld, DAY, HOUR, memoryState, ONE, settle, portOf, type World } from "../world.ts";
 
@@ -165,6 +166,7 @@ const ROOT = "os/repodata/repomd.xml";
 /** Tables of a world's repository, as it makes them after each start. */
 function tablesOf(world: World, directory: DirectoryPort, taint: (key: string) => Promise<void> = async () => {}) {
   return createIndexTables({
+    ...DECODERS,
     mirror: world.mirror,
     store: world.store,
     kept: world.kept,

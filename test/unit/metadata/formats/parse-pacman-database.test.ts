@@ -11,6 +11,7 @@ import { sha256 as fileSha256 } from "../../../support/fixture.ts";
 import { openPacmanRepository } from "../../../support/pacman-repository.ts";
 import { requireTools } from "../../../support/run-tool.ts";
 import { mutationsOf } from "../../../support/verifying.ts";
+import { DECODERS } from "../../../support/decompressing.ts";
 import { brief, type Brief, chunked, pacmanDatabase, pacmanDesc, sha256 } from "../samples.ts";
 
 const MIB = 1024 * 1024;
@@ -19,7 +20,7 @@ const SUM = sha256("aaa");
 
 async function all(bytes: Uint8Array, chunkBytes = 65_536, limit = 1e7): Promise<readonly Brief[]> {
   const found: Brief[] = [];
-  await parsePacmanDatabase(decompress(chunked(bytes, chunkBytes), limit), (named) => found.push(brief(named)));
+  await parsePacmanDatabase(decompress(chunked(bytes, chunkBytes), { ...DECODERS, maxBytes: limit }), (named) => found.push(brief(named)));
   return found;
 }
 
@@ -59,7 +60,7 @@ test("a database is read however its bytes arrive", async () => {
   }
 });
 
-test("a package without a size is bound by its digest; what has no file name and all other files are passed over", async () => {
+test("a package is bound by what its desc states, be it MD5 alone or no size; what has no file name and all other files are passed over", async () => {
   const good = { FILENAME: "a.pkg.tar.zst", CSIZE: "3", SHA256SUM: SUM };
   const archive = await packTar([
     pacmanDesc("a-1-1/desc", { FILENAME: "a.pkg.tar.zst", CSIZE: "3", MD5SUM: "0".repeat(32) }),
@@ -71,6 +72,7 @@ test("a package without a size is bound by its digest; what has no file name and
     pacmanDesc("f-1-1/desc", { DESC: "%FILENAME%", ...good, SHA256SUM: SUM.toUpperCase() }),
   ]);
   expect(await all(archive)).toEqual([
+    { path: "a.pkg.tar.zst", size: 3, sha256: undefined },
     { path: "a.pkg.tar.zst", size: undefined, sha256: SUM },
     { path: "a.pkg.tar.zst", size: 3, sha256: SUM },
   ]);
@@ -88,8 +90,18 @@ test.each(["../../etc/passwd", "/etc/passwd", "pool/a.pkg.tar.zst", "..", ".hidd
   },
 );
 
+test("a desc of megabytes is skipped by itself", async () => {
+  const archive = await packTar([
+    pacmanDesc("long-1-1/desc", { FILENAME: "long.pkg.tar.zst", DESC: "x".repeat(MIB), SHA256SUM: SUM }),
+    pacmanDesc("a-1-1/desc", { FILENAME: "a.pkg.tar.zst", CSIZE: "3", SHA256SUM: SUM }),
+  ]);
+  const found: string[] = [];
+  const report = await parsePacmanDatabase(chunked(archive, 65_536), ({ location }) => found.push(location));
+  expect(found).toEqual(["a.pkg.tar.zst"]);
+  expect(report).toEqual({ found: 1, skipped: 1, example: expect.stringContaining("long-1-1/desc") });
+});
+
 test.each<[string, () => Promise<Uint8Array> | Uint8Array, RegExp]>([
-  ["with a desc of megabytes", () => packTar([pacmanDesc("a-1-1/desc", { DESC: "x".repeat(MIB) })]), /longer than/],
   ["with a name of megabytes", () => packTar([pacmanDesc(`${"x".repeat(9 * MIB)}/desc`, {})]), /maximum size/],
   ["that is cut", async () => (await pacmanDatabase(FILES)).subarray(0, 1800), /truncated/],
   ["that is an HTML page", () => new TextEncoder().encode(`<html>${" ".repeat(1000)}`), /tar archive/],

@@ -1,0 +1,88 @@
+import { concatBytes } from "../../verify/concat-bytes.ts";
+import type { Pace } from "./pace.ts";
+
+/** Decoders get no more at once. A kilobyte of gzip may open to a megabyte. */
+const MAX_PIECE_BYTES = 16 * 1024;
+
+/** Bytes that come in chunks of any size, read in pieces, with a look ahead. */
+export interface ByteInput {
+  /** The next `length` bytes, or fewer where the input ends before; they stay to be read. */
+  peek(length: number): Promise<Uint8Array>;
+  /** The next bytes, of which there is at least one; null at the end of the input. */
+  next(maxBytes?: number): Promise<Uint8Array | null>;
+  /** Puts bytes back that `next` gave. */
+  unread(bytes: Uint8Array): void;
+  /** Passes over `length` bytes. False: the input ended before. */
+  skip(length: number): Promise<boolean>;
+  /** Bytes that were read and not put back. */
+  readonly used: number;
+  /** Ends the reading of the chunks. */
+  close(): Promise<void>;
+}
+
+/** @param pace pays for each chunk that comes. */
+export function createByteInput(chunks: AsyncIterable<Uint8Array>, pace: Pace): ByteInput {
+  const iterator = chunks[Symbol.asyncIterator]();
+  let held: Uint8Array = new Uint8Array();
+  let isEnded = false;
+  let used = 0;
+
+  /** The next chunk that is not empty; null: the input has ended. */
+  async function pull(): Promise<Uint8Array | null> {
+    while (!isEnded) {
+      const { done, value } = await iterator.next();
+      if (done === true) isEnded = true;
+      else {
+        await pace(value.length);
+        if (value.length > 0) return value;
+      }
+    }
+    return null;
+  }
+
+  const next = async (maxBytes = MAX_PIECE_BYTES): Promise<Uint8Array | null> => {
+    if (held.length === 0) {
+      const chunk = await pull();
+      if (chunk === null) return null;
+      held = chunk;
+    }
+    const piece = held.subarray(0, maxBytes);
+    held = held.subarray(piece.length);
+    used += piece.length;
+    return piece;
+  };
+
+  return {
+    async peek(length) {
+      const parts = [held];
+      let size = held.length;
+      while (size < length) {
+        const chunk = await pull();
+        if (chunk === null) break;
+        parts.push(chunk);
+        size += chunk.length;
+      }
+      if (parts.length > 1) held = concatBytes(...parts);
+      return held.subarray(0, length);
+    },
+    next,
+    unread(bytes) {
+      used -= bytes.length;
+      held = held.length === 0 ? bytes : concatBytes(bytes, held);
+    },
+    async skip(length) {
+      for (let left = length; left > 0;) {
+        const piece = await next(left);
+        if (piece === null) return false;
+        left -= piece.length;
+      }
+      return true;
+    },
+    get used() {
+      return used;
+    },
+    async close() {
+      await iterator.return?.();
+    },
+  };
+}

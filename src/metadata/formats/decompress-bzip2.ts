@@ -1,0 +1,122 @@
+import bzip2 from "unbzip2-stream/lib/bzip2.js";
+import { concatBytes } from "../../verify/concat-bytes.ts";
+import type { ByteInput } from "./byte-input.ts";
+import { MalformedError } from "./parsed-root.ts";
+
+/** The first bytes of a bzip2 stream; a digit follows. */
+export const BZIP2_MAGIC = [0x42, 0x5a, 0x68];
+
+const HEADER_BYTES = 4;
+const BLOCK_UNIT_BYTES = 100_000;
+/** A packed block is shorter than this and its block size together. */
+const SURPLUS_BYTES = 25_000;
+/**
+ * The block size of 900 KB is that of the data after its first step, which shortens runs of a byte: a block may open to 46 MB, in one turn. In no real
+ * index runs make up more than a small part.
+ */
+const MAX_OPEN_BLOCK_BYTES = 4 * 1024 * 1024;
+const MAX_STREAMS = 16_384;
+
+/** Opens all streams of a bzip2 file, of which pbzip2 writes one for each block. A turn opens one block, some 30 to 60 ms. Throws MalformedError. */
+export async function* bunzip2(input: ByteInput): AsyncGenerator<Uint8Array> {
+  // The library keeps the tables of a block in `this`.
+  const decoder = Object.create(bzip2) as typeof bzip2;
+  for (let streams = 0; ; streams++) {
+    const header = await input.peek(HEADER_BYTES);
+    if (!BZIP2_MAGIC.every((byte, at) => header[at] === byte)) {
+      // As bzip2(1): zeros or other bytes behind a stream are passed over.
+      if (streams > 0) return;
+      throw new MalformedError("it does not decompress: it is no bzip2 stream");
+    }
+    if (streams >= MAX_STREAMS) throw new MalformedError(`it has more than ${MAX_STREAMS} bzip2 streams`);
+    yield* decodeStream(input, decoder);
+  }
+}
+
+async function* decodeStream(input: ByteInput, decoder: typeof bzip2): AsyncGenerator<Uint8Array> {
+  const bits = createBits();
+  bits.supply(await input.peek(HEADER_BYTES));
+  const units = run(() => decoder.header(bits.read));
+  const scratch = new Int32Array(units * BLOCK_UNIT_BYTES);
+  const open = createOutput();
+  let crc: number | null = 0;
+  while (crc !== null) {
+    bits.supply(await input.peek(bits.used() + scratch.length + SURPLUS_BYTES));
+    const before: number = crc;
+    crc = run(() => decoder.decompress(bits.read, open.write, scratch, scratch.length, before));
+    if (crc === null) bits.align();
+    // What is left of the last byte belongs to the next block.
+    await input.skip(bits.drop());
+    const bytes = open.take();
+    if (bytes.length > 0) yield bytes;
+  }
+}
+
+/** Runs a step of the library, whose errors are no instances of Error. */
+function run<T>(step: () => T): T {
+  try {
+    return step();
+  } catch (error) {
+    if (error instanceof MalformedError) throw error;
+    throw new MalformedError("it does not decompress: it is no bzip2 stream, or is altered");
+  }
+}
+
+/** Bits of the bytes that were supplied last, the highest of each byte first. */
+function createBits() {
+  let bytes: Uint8Array = new Uint8Array();
+  /** In bits. */
+  let position = 0;
+  const used = (): number => Math.ceil(position / 8);
+  return {
+    /** Takes the bytes from the first one that `drop` did not count. */
+    supply(next: Uint8Array): void {
+      bytes = next;
+    },
+    used,
+    /** The number of bytes of which nothing is left; they are counted once. */
+    drop(): number {
+      const whole = Math.floor(position / 8);
+      position -= whole * 8;
+      return whole;
+    },
+    align(): void {
+      position = used() * 8;
+    },
+    /** The library's way to read: a number of bits; null aligns. */
+    read(count: number | null): number {
+      if (count === null) return 0;
+      let value = 0;
+      for (let left = count; left > 0;) {
+        const byte = bytes[position >> 3];
+        if (byte === undefined) throw new MalformedError("it does not decompress: it is cut off");
+        const offset = position & 7;
+        const taken = Math.min(left, 8 - offset);
+        value = (value << taken) | ((byte >> (8 - offset - taken)) & ((1 << taken) - 1));
+        position += taken;
+        left -= taken;
+      }
+      return value;
+    },
+  };
+}
+
+/** Collects the bytes of one block, which come one by one. */
+function createOutput() {
+  let room = new Uint8Array(1024 * 1024);
+  let length = 0;
+  return {
+    write(byte: number): void {
+      if (length === room.length) {
+        if (length >= MAX_OPEN_BLOCK_BYTES) throw new MalformedError(`a block of it opens to more than ${MAX_OPEN_BLOCK_BYTES} bytes`);
+        room = concatBytes(room, new Uint8Array(length));
+      }
+      room[length++] = byte;
+    },
+    take(): Uint8Array {
+      const bytes = room.slice(0, length);
+      length = 0;
+      return bytes;
+    },
+  };
+}
