@@ -12,6 +12,11 @@ export function sleep(ms: number, timer: Timer = systemTimer): Promise<void> {
   return new Promise((resolve) => timer(ms, resolve));
 }
 
+/** Lets other requests run between two turns of a long work. */
+export function breathe(): Promise<void> {
+  return sleep(0);
+}
+
 /**
  * Settles as `running` does; where that takes longer than `ms` milliseconds, with what `late` returns or throws. `running` then goes on, and its
  * rejection is no unhandled one.

@@ -1,4 +1,5 @@
 import { concatBytes } from "../../verify/concat-bytes.ts";
+import { canonicalText, dearmor, signedText, splitClearsigned } from "./clearsigned.ts";
 
 /**
  * Whether an OpenPGP signature was made over these bytes, as far as can be seen without keys: a signature packet carries the first two bytes of the
@@ -11,7 +12,7 @@ const HASHES: Readonly<Record<number, string>> = { 2: "SHA-1", 8: "SHA-256", 9: 
 const SIGNATURE_TAG = 2;
 const BINARY = 0x00;
 const TEXT = 0x01;
-const MAX_PACKETS = 64;
+const MAX_PACKETS = 16;
 
 /** Compares a file with its detached signature, armored (.asc, .gpg) or binary (.sig). One packet that differs is enough to differ. */
 export async function matchSignature(document: Uint8Array, signature: Uint8Array): Promise<SignatureMatch> {
@@ -24,15 +25,10 @@ export async function matchSignature(document: Uint8Array, signature: Uint8Array
   return result;
 }
 
-/** Compares a clearsigned text (RFC 9580 §7) such as an InRelease with its own signature. */
-export function matchClearsigned(message: string): Promise<SignatureMatch> {
-  const armor = message.indexOf("\n-----BEGIN PGP SIGNATURE-----");
-  const start = /\r?\n\r?\n/.exec(message);
-  if (armor < 0 || start === null || start.index > armor) return Promise.resolve("unknown");
-  const lines = message.slice(start.index + start[0].length, armor).split("\n");
-  const text = lines.map((line) => line.replace(/^- /, "").replace(/[ \t\r]+$/, "")).join("\n");
-  const encoder = new TextEncoder();
-  return matchSignature(encoder.encode(text), encoder.encode(message.slice(armor + 1)));
+/** Compares a clearsigned message (RFC 9580 §7) such as an InRelease with its own signature. */
+export async function matchClearsigned(message: Uint8Array): Promise<SignatureMatch> {
+  const parts = splitClearsigned(message);
+  return parts.kind === "clearsigned" ? matchSignature(signedText(parts.body), parts.signature) : "unknown";
 }
 
 async function matchPacket(document: Uint8Array, body: Uint8Array): Promise<SignatureMatch> {
@@ -47,31 +43,6 @@ async function matchPacket(document: Uint8Array, body: Uint8Array): Promise<Sign
   const hashed = concatBytes(signed, body.subarray(0, hashedEnd), trailer);
   const digest = new Uint8Array(await crypto.subtle.digest(name, hashed));
   return digest[0] === body[left] && digest[1] === body[left + 1] ? "matches" : "differs";
-}
-
-/** The bytes that a signature of type "text" covers: each line ends in CRLF there, however it ends in the file (RFC 9580 §5.2.1.2). */
-function canonicalText(document: Uint8Array): Uint8Array {
-  return new TextEncoder().encode(new TextDecoder().decode(document).replaceAll(/\r?\n/g, "\r\n"));
-}
-
-function dearmor(signature: Uint8Array): Uint8Array {
-  const text = new TextDecoder("latin1").decode(signature);
-  const blocks = [
-    ...text.matchAll(
-      /-----BEGIN PGP SIGNATURE-----\s*?\n(?:[^\n]*:[^\n]*\n)*\s*([A-Za-z0-9+/=\s]*?)(?:\n=[^\n]*)?\s*-----END PGP SIGNATURE-----/g,
-    ),
-  ];
-  if (blocks.length === 0) return signature;
-  const binary = blocks.map((block) => decodeBase64((block[1] ?? "").replaceAll(/\s/g, ""))).join("");
-  return Uint8Array.from(binary, (char) => char.codePointAt(0) ?? 0);
-}
-
-function decodeBase64(text: string): string {
-  try {
-    return atob(text);
-  } catch {
-    return "";
-  }
 }
 
 /**

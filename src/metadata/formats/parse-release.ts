@@ -1,90 +1,123 @@
 import { ALGORITHMS, type NamedDigest, parseDigest } from "../../verify/expectation.ts";
+import { signedText, splitClearsigned } from "./clearsigned.ts";
+import { type Breathe, createPace } from "./pace.ts";
 import {
-  createUtf8Decoder,
+  createSkipCounter,
   type Entry,
   MalformedError,
   MAX_ROOT_ENTRIES,
   type ParsedRoot,
   parsing,
   type RootParse,
+  type SkipCounter,
 } from "./parsed-root.ts";
-import { join, requireContained } from "./repository-path.ts";
+import { isContained, join } from "./repository-path.ts";
 
-const SIGNED = "-----BEGIN PGP SIGNED MESSAGE-----";
-const SIGNATURE = "-----BEGIN PGP SIGNATURE-----";
-const SIGNATURE_END = "-----END PGP SIGNATURE-----";
+/** Longer names of fields are none that matter here. */
+const MAX_NAME_CHARACTERS = 64;
+/** A digest, a size and a path are shorter. */
+const MAX_ENTRY_CHARACTERS = 2048;
+/** A line costs as much as so many characters, however short it is. */
+const UNITS_PER_LINE = 64;
+/** What apt takes for yes (apt-pkg/contrib/strutl.cc). */
+const YES: ReadonlySet<string> = new Set(["yes", "true", "with", "on", "enable", "1"]);
 
 /**
- * Reads an InRelease or Release (https://wiki.debian.org/DebianRepository/Format). `folder` is where it lies, so that entries get paths below the
- * mirror. Of several digests of one file the strongest is kept.
+ * Reads an InRelease or Release (https://wiki.debian.org/DebianRepository/Format) as leniently as apt (apt-pkg/tagfile.cc, deb/debmetaindex.cc): the first
+ * stanza, field names in any case, continuation by blank or tab, any line end; a line that is no field, a date that is none and an entry that cannot be
+ * used are passed over one by one. `folder` is where it lies, so that entries get paths below the mirror. Of several digests of one file the strongest is
+ * kept. Each character is looked at a few times at most; `breathe` is awaited between turns.
  */
-export function parseRelease(bytes: Uint8Array, folder: string): Promise<RootParse> {
-  const decode = createUtf8Decoder();
-  return parsing(() => readRelease(unsign(decode(bytes) + decode()), folder));
+export function parseRelease(bytes: Uint8Array, folder: string, breathe?: Breathe): Promise<RootParse> {
+  return parsing(async () => {
+    const signed = splitClearsigned(bytes);
+    if (signed.kind === "cut") throw new MalformedError("its signature is cut off");
+    // Only names and digests matter, which are ASCII: bytes of another encoding spoil no more than the line that they stand in.
+    const text = new TextDecoder().decode(signed.kind === "clearsigned" ? signedText(signed.body) : bytes);
+    return readRelease(text, folder, breathe);
+  });
 }
 
-/** The signed text of a clearsigned message (RFC 9580 §7); any other text unchanged. */
-function unsign(text: string): string {
-  if (!text.startsWith(SIGNED)) return text;
-  const body = text.search(/\r?\n\r?\n/);
-  const end = text.indexOf(`\n${SIGNATURE}`);
-  // A cut InRelease still parses as a Release: only the end of its signature shows that it is whole.
-  if (body < 0 || end < body || text.indexOf(SIGNATURE_END, end) < 0) throw new MalformedError("its signature is cut off");
-  return text
-    .slice(body, end + 1)
-    .replace(/^\s+/, "")
-    .replaceAll(/^- /gm, "");
-}
-
-function readRelease(text: string, folder: string): ParsedRoot {
+async function readRelease(text: string, folder: string, breathe: Breathe | undefined): Promise<ParsedRoot> {
+  const pace = breathe === undefined ? () => undefined : createPace(breathe);
+  const skipped = createSkipCounter();
   const fields = new Map<string, string>();
   const entries = new Map<string, Entry>();
-  let algorithm: string | null = null;
-  for (const line of text.split("\n")) {
+  let algorithm: NamedDigest["algorithm"] | null = null;
+  let isListed = false;
+  for (let at = 0; at < text.length;) {
+    const end = text.indexOf("\n", at);
+    const line = withoutReturns(text.slice(at, end < 0 ? text.length : end));
+    at = end < 0 ? text.length : end + 1;
+    const waiting = pace(line.length + UNITS_PER_LINE);
+    if (waiting !== undefined) await waiting;
+    if (line === "") {
+      // apt reads the first stanza, and passes over empty lines before it.
+      if (fields.size > 0) break;
+      continue;
+    }
     if (line.startsWith(" ") || line.startsWith("\t")) {
-      if (algorithm !== null) addEntry(entries, folder, algorithm, line);
+      if (algorithm !== null) addEntry(entries, folder, algorithm, line, skipped);
       continue;
     }
-    const field = /^([A-Za-z0-9-]+):[ \t]*(.*?)\s*$/.exec(line);
-    if (field === null) {
-      if (line.trim() !== "") throw new MalformedError(`line ${JSON.stringify(line.slice(0, 60))} is no field of a Release file`);
+    const colon = line.indexOf(":");
+    algorithm = null;
+    if (colon < 1 || colon > MAX_NAME_CHARACTERS) {
+      skipped.skip(line, "is no field");
       continue;
     }
-    const name = (field[1] ?? "").toLowerCase();
-    algorithm = ALGORITHMS.find((one) => one === name.replace(/sum$/, "")) ?? null;
-    fields.set(name, field[2] ?? "");
+    const name = line.slice(0, colon).trim().toLowerCase();
+    const value = line.slice(colon + 1).trim();
+    algorithm = ALGORITHMS.find((one) => one === name || `${one}sum` === name) ?? null;
+    isListed ||= algorithm !== null;
+    if (algorithm !== null && value !== "") addEntry(entries, folder, algorithm, value, skipped);
+    fields.set(name, value.length > MAX_ENTRY_CHARACTERS ? "" : value);
   }
-  if (entries.size === 0 && !["md5sum", "sha1", "sha256", "sha512"].some((name) => fields.has(name))) {
-    throw new MalformedError("it lists no files by digest (MD5Sum, SHA1, SHA256 or SHA512)");
-  }
-  const date = time(fields, "date");
+  if (!isListed) throw new MalformedError("it lists no files by digest (MD5Sum, SHA1, SHA256 or SHA512)");
+  const date = time(fields, "date", skipped);
   return {
     revision: undefined,
     timestamp: date === undefined ? undefined : date / 1000,
-    validUntil: time(fields, "valid-until"),
-    byHash: fields.get("acquire-by-hash") === "yes",
+    validUntil: time(fields, "valid-until", skipped),
+    byHash: YES.has((fields.get("acquire-by-hash") ?? "").toLowerCase()),
     entries: [...entries.values()],
+    ...skipped.report(),
   };
 }
 
-function time(fields: ReadonlyMap<string, string>, name: string): number | undefined {
-  const value = fields.get(name);
-  if (value === undefined) return undefined;
-  const ms = Date.parse(value);
-  if (Number.isNaN(ms)) throw new MalformedError(`${name} ${JSON.stringify(value.slice(0, 60))} is no date`);
-  return ms;
+function withoutReturns(line: string): string {
+  let end = line.length;
+  while (end > 0 && line.charCodeAt(end - 1) === 0x0d) end--;
+  return line.slice(0, end);
 }
 
-function addEntry(entries: Map<string, Entry>, folder: string, algorithm: string, line: string): void {
-  const [hex = "", size = "", ...rest] = line.trim().split(/\s+/);
+/** Milliseconds since the epoch; undefined: there is no such field, or its value is no date. */
+function time(fields: ReadonlyMap<string, string>, name: string, skipped: SkipCounter): number | undefined {
+  const value = fields.get(name);
+  if (value === undefined) return undefined;
+  const ms = value.length > MAX_NAME_CHARACTERS ? Number.NaN : Date.parse(value);
+  if (!Number.isNaN(ms)) return ms;
+  skipped.skip(value, `is no date (${name})`);
+  return undefined;
+}
+
+/** `<hex> <size> <path>` */
+function addEntry(
+  entries: Map<string, Entry>,
+  folder: string,
+  algorithm: NamedDigest["algorithm"],
+  line: string,
+  skipped: SkipCounter,
+): void {
+  const [hex = "", size = "", ...rest] = line.length > MAX_ENTRY_CHARACTERS ? [] : line.trim().split(/\s+/);
   const digest = parseDigest(algorithm, hex);
-  if (digest === null || !/^\d{1,15}$/.test(size)) {
-    throw new MalformedError(`${algorithm} line ${JSON.stringify(line.slice(0, 120))} is not "digest size path"`);
-  }
-  const path = join(folder, requireContained(rest.join(" ").replace(/^(\.\/)+/, ""), "path"));
+  if (digest === null || !/^\d{1,15}$/.test(size)) return skipped.skip(line, `is not "digest size path" (${algorithm})`);
+  const written = rest.join(" ").replace(/^(?:\.\/)+/, "");
+  if (!isContained(written)) return skipped.skip(line, "leads out of the repository, or is no path");
+  const path = join(folder, written);
   const known = entries.get(path);
   if (known !== undefined && !isStronger(digest, known)) return;
-  if (entries.size >= MAX_ROOT_ENTRIES) throw new MalformedError(`it lists more than ${MAX_ROOT_ENTRIES} files`);
+  if (known === undefined && entries.size >= MAX_ROOT_ENTRIES) return skipped.skip(line, `is one of more than ${MAX_ROOT_ENTRIES} files`);
   entries.set(path, { path, ...digest, size: Number(size) });
 }
 

@@ -49,8 +49,23 @@ export function dateOf(root: Pick<ParsedRoot, "revision" | "timestamp">): number
 /** `reason`: what is wrong with the input, as a sentence for the log. */
 export type RootParse = { readonly kind: "parsed"; readonly root: ParsedRoot } | { readonly kind: "malformed"; readonly reason: string };
 
-/** Limit for the files that a root names. Debian sid's Release names about 4,000, a repomd.xml about 30. */
+/** Limit for the files that a root names; what goes beyond it is skipped. Debian sid's Release names about 4,000, a repomd.xml about 30. */
 export const MAX_ROOT_ENTRIES = 20_000;
+
+/** Counts what a parser skips, and keeps the first as an example. */
+export function createSkipCounter() {
+  let count = 0;
+  let example = "";
+  return {
+    /** `what`: the odd thing, as it is written; `why`: what is wrong with it. */
+    skip(what: string, why: string): void {
+      if (count++ === 0) example = `${JSON.stringify(what.slice(0, 120))} ${why}`;
+    },
+    report: (): Pick<ParsedRoot, "skipped"> => (count === 0 ? {} : { skipped: { count, example } }),
+  };
+}
+
+export type SkipCounter = ReturnType<typeof createSkipCounter>;
 
 /** The input is not what the parser reads; the message says what is wrong with it, as a sentence for the log. */
 export class MalformedError extends Error {

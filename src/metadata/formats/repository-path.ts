@@ -1,15 +1,11 @@
-import { MalformedError } from "./parsed-root.ts";
-
 /**
- * The path, where it stays below the folder that it is relative to: no empty, `.` or `..` parts, no backslash, no control characters. Throws
- * MalformedError, which calls it `what`, for any other.
+ * Whether a path stays below the folder that it is relative to and can be asked for: no empty, `.` or `..` parts, no backslash, no control characters, and
+ * nothing that was no UTF-8.
  */
-export function requireContained(path: string, what: string): string {
-  const parts = path.split("/");
+export function isContained(path: string): boolean {
   // oxlint-disable-next-line no-control-regex -- control characters are what is looked for
-  const isContained = path.length <= 1024 && !/[\u0000-\u001f\u007f\\]/.test(path) && !parts.some((part) => /^\.{0,2}$/.test(part));
-  if (!isContained) throw new MalformedError(`${what} ${JSON.stringify(path.slice(0, 120))} leads out of the repository`);
-  return path;
+  if (path.length > 1024 || /[\u0000-\u001f\u007f\\\ufffd]/.test(path)) return false;
+  return !path.split("/").some((part) => /^\.{0,2}$/.test(part));
 }
 
 /** The path of `name` in `folder`; the empty folder is the mirror's top. */

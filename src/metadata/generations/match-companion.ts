@@ -1,3 +1,4 @@
+import { breathe } from "../../clock/timer.ts";
 import { readStream } from "../../store/read-object.ts";
 import type { ObjectStore } from "../../store/object-store.ts";
 import { matchSignature } from "../formats/match-signature.ts";
@@ -24,7 +25,7 @@ export async function findMismatch(
   const content = signed === null ? null : await document(signed);
   if (content !== null) return (await matchSignature(content, bytes)) === "differs" ? `${path} signs another version of its file` : null;
   if (!/(?:^|\/)Release$/.test(path)) return null;
-  const twin = await parseRelease(bytes, "");
+  const twin = await parseRelease(bytes, "", breathe);
   return twin.kind === "parsed" && twin.root.timestamp === parsed?.timestamp ? null : `${path} is of another date than InRelease`;
 }
 

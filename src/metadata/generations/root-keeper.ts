@@ -228,6 +228,7 @@ export function createRootKeeper(deps: KeeperDependencies, place: RepositoryPlac
       noteHolds(paused, () => held.publish(generation, holes, paused));
       log("info", `${mirror.name}: published a new generation of ${place.root} from ${upstream}`);
       logHoles(holes);
+      logSkipped(generation.parsed);
       deps.afterSwap();
       return { kind: "confirmed" };
     }
@@ -331,6 +332,12 @@ export function createRootKeeper(deps: KeeperDependencies, place: RepositoryPlac
     for (const { kind, reason, since } of before.filter((hold) => !isIn(after)(hold))) {
       log("info", `${mirror.name}: ${place.root} is no longer held back (${kind}, ${seconds(since)} s): ${reason}`);
     }
+  }
+
+  function logSkipped(parsed: Generation["parsed"]): void {
+    const skipped = parsed?.skipped;
+    if (skipped !== undefined)
+      log("warn", `${mirror.name}: ${skipped.count} lines or entries of ${place.root} cannot be used: ${skipped.example}`);
   }
 
   function logHoles(holes: readonly MissingFile[]): void {

@@ -1,4 +1,4 @@
-import { type Timer, within } from "../../clock/timer.ts";
+import { breathe, type Timer, within } from "../../clock/timer.ts";
 import type { RepositoryPlace } from "../../route/place.ts";
 import type { Generation, RootContent } from "../members/generation.ts";
 import { matchClearsigned } from "../formats/match-signature.ts";
@@ -223,9 +223,9 @@ async function parseRoot(place: RepositoryPlace, fetched: FetchedFile): Promise<
   const { bytes, file } = fetched;
   if (standsAlone(place)) return null;
   if (bytes === null) return { kind: "malformed", reason: "it is too long" };
-  if (place.kind === "rpm-md") return parseRepomd(bytes, place.base);
-  if (file.path.endsWith("InRelease") && (await matchClearsigned(new TextDecoder().decode(bytes))) === "differs") {
+  if (place.kind === "rpm-md") return parseRepomd(bytes, place.base, breathe);
+  if (file.path.endsWith("InRelease") && (await matchClearsigned(bytes)) === "differs") {
     return { kind: "malformed", reason: "it does not match its own signature" };
   }
-  return parseRelease(bytes, place.root);
+  return parseRelease(bytes, place.root, breathe);
 }
