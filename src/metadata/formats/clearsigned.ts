@@ -1,8 +1,13 @@
+import type { Breathe } from "./pace.ts";
+
 const SIGNED = "-----BEGIN PGP SIGNED MESSAGE-----";
 const SIGNATURE = "-----BEGIN PGP SIGNATURE-----";
 const SIGNATURE_END = "-----END PGP SIGNATURE-----";
 /** `Hash:` and the like; gpg writes one or two. */
 const MAX_HEADER_LINES = 64;
+
+/** What is copied between two breaths: a few milliseconds. */
+const BYTES_PER_TURN = 1024 * 1024;
 
 const LF = 0x0a;
 const CR = 0x0d;
@@ -48,39 +53,50 @@ function skipHeaders(text: string, start: number): number {
   return -1;
 }
 
-/** The text that a clearsigned body stands for and its signature covers: without escaped dashes and blanks at line ends, each line but the last ended by CRLF. */
-export function signedText(body: Uint8Array): Uint8Array {
+/**
+ * The text that a clearsigned body stands for and its signature covers: without escaped dashes and blanks at line ends, each line but the last ended by
+ * CRLF. `breathe` is awaited between turns.
+ */
+export async function signedText(body: Uint8Array, breathe?: Breathe): Promise<Uint8Array> {
   const out = new Uint8Array(body.length * 2);
   let length = 0;
   let kept = 0;
-  for (let at = 0, isLineStart = true; at < body.length; at++) {
-    const byte = body[at] ?? 0;
-    if (isLineStart && byte === DASH && body[at + 1] === BLANK) {
-      at++;
-      isLineStart = false;
-      continue;
-    }
-    isLineStart = byte === LF;
-    if (byte === LF) {
-      out[kept] = CR;
-      out[kept + 1] = LF;
-      kept = length = kept + 2;
-    } else {
-      out[length++] = byte;
-      if (byte !== BLANK && byte !== TAB && byte !== CR) kept = length;
+  let isLineStart = true;
+  let isEscaped = false;
+  for (let from = 0; from < body.length; from += BYTES_PER_TURN) {
+    if (from > 0) await breathe?.();
+    const to = Math.min(body.length, from + BYTES_PER_TURN);
+    for (let at = from; at < to; at++) {
+      const byte = body[at] ?? 0;
+      // "- " before a line is no part of it.
+      const isEscape = isLineStart && byte === DASH && body[at + 1] === BLANK;
+      if (byte === LF) {
+        out[kept] = CR;
+        out[kept + 1] = LF;
+        kept = length = kept + 2;
+      } else if (!isEscape && !isEscaped) {
+        out[length++] = byte;
+        if (byte !== BLANK && byte !== TAB && byte !== CR) kept = length;
+      }
+      isEscaped = isEscape;
+      isLineStart = byte === LF;
     }
   }
   return out.subarray(0, kept);
 }
 
 /** A text with each line ended by CRLF, however it is ended: what a signature of type "text" covers (RFC 9580 §5.2.1.2). */
-export function canonicalText(document: Uint8Array): Uint8Array {
+export async function canonicalText(document: Uint8Array, breathe?: Breathe): Promise<Uint8Array> {
   const out = new Uint8Array(document.length * 2);
   let length = 0;
-  for (let at = 0; at < document.length; at++) {
-    const byte = document[at] ?? 0;
-    if (byte === LF && document[at - 1] !== CR) out[length++] = CR;
-    out[length++] = byte;
+  for (let from = 0; from < document.length; from += BYTES_PER_TURN) {
+    if (from > 0) await breathe?.();
+    const to = Math.min(document.length, from + BYTES_PER_TURN);
+    for (let at = from; at < to; at++) {
+      const byte = document[at] ?? 0;
+      if (byte === LF && document[at - 1] !== CR) out[length++] = CR;
+      out[length++] = byte;
+    }
   }
   return out.subarray(0, length);
 }

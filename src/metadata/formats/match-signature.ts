@@ -1,4 +1,5 @@
 import { concatBytes } from "../../verify/concat-bytes.ts";
+import type { Breathe } from "./pace.ts";
 import { canonicalText, dearmor, signedText, splitClearsigned } from "./clearsigned.ts";
 
 /**
@@ -14,11 +15,14 @@ const BINARY = 0x00;
 const TEXT = 0x01;
 const MAX_PACKETS = 16;
 
-/** Compares a file with its detached signature, armored (.asc, .gpg) or binary (.sig). One packet that differs is enough to differ. */
-export async function matchSignature(document: Uint8Array, signature: Uint8Array): Promise<SignatureMatch> {
+/**
+ * Compares a file with its detached signature, armored (.asc, .gpg) or binary (.sig). One packet that differs is enough to differ. `breathe` is awaited
+ * between turns.
+ */
+export async function matchSignature(document: Uint8Array, signature: Uint8Array, breathe?: Breathe): Promise<SignatureMatch> {
   let result: SignatureMatch = "unknown";
   for (const body of signaturePackets(dearmor(signature))) {
-    const match = await matchPacket(document, body);
+    const match = await matchPacket(document, body, breathe);
     if (match === "differs") return "differs";
     if (match === "matches") result = "matches";
   }
@@ -26,19 +30,19 @@ export async function matchSignature(document: Uint8Array, signature: Uint8Array
 }
 
 /** Compares a clearsigned message (RFC 9580 §7) such as an InRelease with its own signature. */
-export async function matchClearsigned(message: Uint8Array): Promise<SignatureMatch> {
+export async function matchClearsigned(message: Uint8Array, breathe?: Breathe): Promise<SignatureMatch> {
   const parts = splitClearsigned(message);
-  return parts.kind === "clearsigned" ? matchSignature(signedText(parts.body), parts.signature) : "unknown";
+  return parts.kind === "clearsigned" ? matchSignature(await signedText(parts.body, breathe), parts.signature, breathe) : "unknown";
 }
 
-async function matchPacket(document: Uint8Array, body: Uint8Array): Promise<SignatureMatch> {
+async function matchPacket(document: Uint8Array, body: Uint8Array, breathe: Breathe | undefined): Promise<SignatureMatch> {
   const [version, type, , hash, high = 0, low = 0] = body;
   const name = HASHES[hash ?? -1];
   const hashedEnd = 6 + high * 256 + low;
   const unhashed = (body[hashedEnd] ?? 0) * 256 + (body[hashedEnd + 1] ?? 0);
   const left = hashedEnd + 2 + unhashed;
   if (version !== 4 || name === undefined || (type !== BINARY && type !== TEXT) || left + 2 > body.length) return "unknown";
-  const signed = type === TEXT ? canonicalText(document) : document;
+  const signed = type === TEXT ? await canonicalText(document, breathe) : document;
   const trailer = Uint8Array.of(4, 0xff, 0, 0, (hashedEnd >> 8) & 0xff, hashedEnd & 0xff);
   const hashed = concatBytes(signed, body.subarray(0, hashedEnd), trailer);
   const digest = new Uint8Array(await crypto.subtle.digest(name, hashed));

@@ -17,6 +17,8 @@ import { isContained, join } from "./repository-path.ts";
 const MAX_NAME_CHARACTERS = 64;
 /** A digest, a size and a path are shorter. */
 const MAX_ENTRY_CHARACTERS = 2048;
+const MAX_LINE_CHARACTERS = 64 * 1024;
+const FIELDS: ReadonlySet<string> = new Set(["date", "valid-until", "acquire-by-hash"]);
 /** A line costs as much as so many characters, however short it is. */
 const UNITS_PER_LINE = 64;
 /** What apt takes for yes (apt-pkg/contrib/strutl.cc). */
@@ -33,7 +35,7 @@ export function parseRelease(bytes: Uint8Array, folder: string, breathe?: Breath
     const signed = splitClearsigned(bytes);
     if (signed.kind === "cut") throw new MalformedError("its signature is cut off");
     // Only names and digests matter, which are ASCII: bytes of another encoding spoil no more than the line that they stand in.
-    const text = new TextDecoder().decode(signed.kind === "clearsigned" ? signedText(signed.body) : bytes);
+    const text = new TextDecoder().decode(signed.kind === "clearsigned" ? await signedText(signed.body, breathe) : bytes);
     return readRelease(text, folder, breathe);
   });
 }
@@ -45,15 +47,17 @@ async function readRelease(text: string, folder: string, breathe: Breathe | unde
   const entries = new Map<string, Entry>();
   let algorithm: NamedDigest["algorithm"] | null = null;
   let isListed = false;
+  let isEmpty = true;
   for (let at = 0; at < text.length;) {
     const end = text.indexOf("\n", at);
-    const line = withoutReturns(text.slice(at, end < 0 ? text.length : end));
+    // A longer line is no field and no entry, whatever it holds.
+    const line = withoutReturns(text.slice(at, Math.min(end < 0 ? text.length : end, at + MAX_LINE_CHARACTERS)));
     at = end < 0 ? text.length : end + 1;
     const waiting = pace(line.length + UNITS_PER_LINE);
     if (waiting !== undefined) await waiting;
     if (line === "") {
       // apt reads the first stanza, and passes over empty lines before it.
-      if (fields.size > 0) break;
+      if (!isEmpty) break;
       continue;
     }
     if (line.startsWith(" ") || line.startsWith("\t")) {
@@ -71,7 +75,8 @@ async function readRelease(text: string, folder: string, breathe: Breathe | unde
     algorithm = ALGORITHMS.find((one) => one === name || `${one}sum` === name) ?? null;
     isListed ||= algorithm !== null;
     if (algorithm !== null && value !== "") addEntry(entries, folder, algorithm, value, skipped);
-    fields.set(name, value.length > MAX_ENTRY_CHARACTERS ? "" : value);
+    isEmpty = false;
+    if (FIELDS.has(name)) fields.set(name, value);
   }
   if (!isListed) throw new MalformedError("it lists no files by digest (MD5Sum, SHA1, SHA256 or SHA512)");
   const date = time(fields, "date", skipped);

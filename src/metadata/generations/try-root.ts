@@ -224,7 +224,7 @@ async function parseRoot(place: RepositoryPlace, fetched: FetchedFile): Promise<
   if (standsAlone(place)) return null;
   if (bytes === null) return { kind: "malformed", reason: "it is too long" };
   if (place.kind === "rpm-md") return parseRepomd(bytes, place.base, breathe);
-  if (file.path.endsWith("InRelease") && (await matchClearsigned(bytes)) === "differs") {
+  if (file.path.endsWith("InRelease") && (await matchClearsigned(bytes, breathe)) === "differs") {
     return { kind: "malformed", reason: "it does not match its own signature" };
   }
   return parseRelease(bytes, place.root, breathe);
