@@ -67,7 +67,7 @@ export function parseRepomd(bytes: Uint8Array, base: string, breathe?: Breathe):
         data = null;
       },
     };
-    await readXml([bytes], "repomd", handler);
+    await readXml([bytes], "repomd", handler, breathe === undefined ? {} : { breathe });
     return { revision, timestamp: newest, validUntil: undefined, byHash: false, entries, ...skipped.report() };
   });
 }

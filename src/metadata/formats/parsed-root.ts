@@ -72,18 +72,6 @@ export class MalformedError extends Error {
   override readonly name = "MalformedError";
 }
 
-/** A decoder of UTF-8 that takes a text chunk by chunk, and without a chunk at its end. It throws MalformedError. */
-export function createUtf8Decoder(): (chunk?: Uint8Array) => string {
-  const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: false });
-  return (chunk) => {
-    try {
-      return decoder.decode(chunk, { stream: chunk !== undefined });
-    } catch {
-      throw new MalformedError("it is not UTF-8");
-    }
-  };
-}
-
 /** Runs a parser of roots and turns its MalformedError into a value. */
 export async function parsing(parse: () => Promise<ParsedRoot> | ParsedRoot): Promise<RootParse> {
   try {

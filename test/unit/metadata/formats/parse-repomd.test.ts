@@ -96,6 +96,14 @@ test("unknown elements and attributes are passed over, and timestamps may have f
   });
 });
 
+test("a declared encoding holds, and so do a byte order mark, comments and blanks behind the end", async () => {
+  const declared = `<?xml version="1.0" encoding="ISO-8859-1"?><repomd><tags><repo>caf\u00e9</repo></tags>${good}</repomd>`;
+  const marked = `\uFEFF<?xml version="1.0"?><!-- a --><repomd>${good}</repomd>\n<!-- b -->\n`;
+  for (const input of [Uint8Array.from(declared, (char) => char.charCodeAt(0)), bytes(marked)]) {
+    expect(await parseRepomd(input, "os")).toMatchObject({ kind: "parsed", root: { entries: [{ path: "os/repodata/p.gz" }] } });
+  }
+});
+
 test("files beyond the limit are skipped and counted", async () => {
   const parsed = await parseRepomd(bytes(`<repomd>${good.repeat(20_002)}</repomd>`), "os");
   expect(parsed).toMatchObject({ kind: "parsed", root: { skipped: { count: 2 } } });
