@@ -1,5 +1,6 @@
 import type { EnsureStored } from "../metadata/ports/ensure-stored.ts";
 import type { ObjectStore } from "../store/object-store.ts";
+import type { UpstreamFailure } from "../upstream/upstream.ts";
 import type { FillEnd } from "./shared/fill.ts";
 import type { Fills } from "./fills.ts";
 import { DeliveryError, type Reading, type Sink } from "./reading.ts";
@@ -8,6 +9,7 @@ import { DeliveryError, type Reading, type Sink } from "./reading.ts";
 export function createEnsureStored(fills: Fills, store: ObjectStore, waitUntil: (work: Promise<unknown>) => void): EnsureStored {
   return async ({ mirror, candidates, key, expectation }) => {
     let isMismatch = false;
+    let failure: UpstreamFailure | null = null;
     for (const path of candidates) {
       const stored = await store.head(key);
       if (stored?.verified === "digest") return { kind: "stored", object: stored };
@@ -19,11 +21,14 @@ export function createEnsureStored(fills: Fills, store: ObjectStore, waitUntil: 
         const object = await store.head(key);
         return object === null ? { kind: "failure", status: 503, detail: `The store did not take ${key}` } : { kind: "stored", object };
       }
-      if (end.kind === "failure" && end.isRefused !== true) return end;
-      if (end.kind === "failure") isMismatch = true;
+      if (end.kind === "failure" && end.isRefused !== true) {
+        // A server may fail at one path and have the file at another, such as one that rewrites by-hash paths. One that is busy or silent is so for all.
+        if (end.status !== 502) return end;
+        failure ??= end;
+      } else if (end.kind === "failure") isMismatch = true;
       else if (end.kind !== "absent") return { kind: "failure", status: 502, detail: `The upstream's ${path} is ${end.kind}` };
     }
-    return { kind: isMismatch ? "mismatch" : "absent" };
+    return failure ?? { kind: isMismatch ? "mismatch" : "absent" };
   };
 }
 
