@@ -8,6 +8,7 @@ import { redirectToFolder, refuseAbsent, refuseFailure, refuseUnsatisfiable } fr
 import type { Client } from "./shared/client.ts";
 import type { Outcome, ServeDependencies } from "./shared/dependencies.ts";
 import { passHead, sizeUpstream } from "./pass/head.ts";
+import { asOrdinaryFile, isKnownByRoot, isNamedByRoot } from "./pass/misnamed.ts";
 import { passThrough } from "./pass/through.ts";
 import { fillRequest, readingSource } from "./reading-source.ts";
 
@@ -39,9 +40,17 @@ export async function miss(client: Client, target: Target, deps: ServeDependenci
   if (fill.kind !== "reading") return answerEnd(client, target, fill, reason, deps);
 
   const { reading } = fill;
+  const ordinary = asOrdinaryFile(target);
+  // Bytes that went out under this name before were not those of its digest.
+  if (ordinary !== null && reading.object?.tainted === true && !(await isNamedByRoot(target, deps))) {
+    reading.close();
+    return passThrough(client, ordinary, deps);
+  }
   // Small bodies are answered only once whole: most failures then are tried again unseen, or are an answer that every client retries.
   const isHeld = (reading.object?.size ?? 0) <= deps.config.holdBytes;
-  const end = await reading.hold(isHeld ? deps.config.holdMs : 0);
+  // What no root names may not be the file of its name: its bytes decide, before the client has any.
+  const isOpen = ordinary !== null && !isHeld && !(await isKnownByRoot(target, deps));
+  const end = await reading.hold(isOpen ? deps.config.metadataWaitSeconds * 1_000 : isHeld ? deps.config.holdMs : 0);
   if (end !== null && (end.kind === "failure" || reading.object === null)) {
     reading.close();
     return answerEnd(client, target, end, reason, deps);
@@ -81,8 +90,11 @@ async function answerEnd(client: Client, target: Target, end: FillEnd, reason: F
       return refuseAbsent(end.status, target, reason);
     case "folder":
       return redirectToFolder(target, reason);
-    case "failure":
+    case "failure": {
+      const ordinary = end.isRefused === true ? asOrdinaryFile(target) : null;
+      if (ordinary !== null && !(await isNamedByRoot(target, deps))) return passThrough(client, ordinary, deps);
       return refuseFailure(end);
+    }
     case "unsatisfiable":
       return refuseUnsatisfiable(end.size);
     case "changed":

@@ -247,11 +247,11 @@ function planFile(origin: Origin, path: string, headers: IncomingHttpHeaders): P
         ...planText(301, "text/html", "<html>Moved</html>\n"),
         headers: { location: `${encodeURI(path)}/` },
       };
-    const names = readdirSync(file, { withFileTypes: true }).map((one) => one.name + (one.isDirectory() ? "/" : ""));
+    const names = readdirSync(file, { withFileTypes: true }).map((one) => ({ name: one.name, slash: one.isDirectory() ? "/" : "" }));
     return planText(
       200,
       "text/html",
-      `<html><body>${names.map((name) => `<a href="${encodeURIComponent(name)}">${name}</a>`).join("\n")}</body></html>\n`,
+      `<html><body>${names.map(({ name, slash }) => `<a href="${encodeURIComponent(name)}${slash}">${name}${slash}</a>`).join("\n")}</body></html>\n`,
     );
   }
   // Seconds are all that Last-Modified has.
