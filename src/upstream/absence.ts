@@ -1,16 +1,16 @@
 import { isImmutable, type PathClass } from "../config/config.ts";
 import type { ExchangeResult } from "./exchange.ts";
-import type { Health } from "./health.ts";
+import { availability, type Health } from "./health.ts";
 
 /** An upstream that failed for longer no longer keeps the others' 404 of a package from the client: it may be gone for good. */
 const PACKAGE_PATIENCE_MS = 600_000;
-/** The same for what clients ask for only to see whether it is there (an optional signature, `media.1/media`, the other form of a root). */
+/** The same of anything else for one that can be reached, and is busy or broken. */
 const PROBE_PATIENCE_MS = 60_000;
 
 /** An upstream that did not say whether it has the file. */
 export interface SilentUpstream {
-  readonly health: Pick<Health, "failingSince" | "isKnown">;
-  /** What its exchange came to; undefined: it was not asked, or not to the end. */
+  readonly health: Health;
+  /** What its exchange came to; undefined: it was not asked. */
   readonly fault: ExchangeResult["kind"] | undefined;
   /** The operator prefers it to every upstream that said that it has no such file. */
   readonly isPreferred: boolean;
@@ -21,14 +21,15 @@ export interface SilentUpstream {
  * in place of a 404, which it takes for final.
  *
  * Of a package, or a file named by its digest, every upstream may have it for PACKAGE_PATIENCE_MS: metadata names it, so that one of them must have it.
- * Anything else may exist nowhere, and a client that asks the preferred upstream directly gets its 404 whatever the others do. There a less preferred one
- * counts only while it has just become unreachable (it has answered this isolate before), a preferred one in any case, each for PROBE_PATIENCE_MS.
+ *
+ * Anything else may exist nowhere: clients ask for optional signatures, `media.1/media` or the other form of a root to see whether they are there. A dead
+ * upstream must not turn each such 404 into an outage, so that only one that can be reached counts, for PROBE_PATIENCE_MS: it is busy, or was not asked; or
+ * the server is in error, and preferred to those that answered. (A less preferred one may answer 500 to this path for ever.)
  * Pure; `now` in milliseconds since the epoch.
  */
 export function mayStillHave(pathClass: PathClass, { health, fault, isPreferred }: SilentUpstream, now: number): boolean {
-  const isPackage = isImmutable(pathClass);
-  if (!isPackage && fault === "refused") return false;
-  // It can be reached, and may answer 500 to this path for ever.
-  if (!isPackage && !isPreferred && (fault === "wrong" || !health.isKnown)) return false;
-  return health.failingSince === 0 || now - health.failingSince < (isPackage ? PACKAGE_PATIENCE_MS : PROBE_PATIENCE_MS);
+  const hasJustBegun = (patienceMs: number): boolean => health.failingSince === 0 || now - health.failingSince < patienceMs;
+  if (isImmutable(pathClass)) return hasJustBegun(PACKAGE_PATIENCE_MS);
+  const canAnswer = fault === undefined ? availability(health, now) !== "open" : fault === "busy" || (fault === "wrong" && isPreferred);
+  return canAnswer && hasJustBegun(PROBE_PATIENCE_MS);
 }

@@ -89,15 +89,13 @@ export function createUpstreams(deps: UpstreamsDependencies) {
     const forbidden: Upstream[] = [];
     let status: 404 | 410 | undefined;
     let change: { readonly isUnproven: boolean } | undefined;
-    for (const upstream of tries) {
-      if (faults.length === MAX_FAULTS) break;
+    const left = [...tries];
+    const askedAgain = new Set<string>();
+    for (let upstream = left.shift(); upstream !== undefined && faults.length < MAX_FAULTS; upstream = left.shift() ?? lastHope()) {
       const isDown = availability(healthOf(upstream.url), now()) === "open";
       if (isDown && absent.length > 0 && !mayHave(upstream)) continue;
       const exchangeRequest = exchangeRequestFor(request, upstream);
-      let result = await askOnce(request, exchangeRequest);
-      // The server restarted, or closed a connection that the runtime had kept open. With no other upstream to ask, try this one once more.
-      const isLastHope = tries.length === 1 || (absent.length > 0 && healthOf(upstream.url).failures === 1);
-      if (result.kind === "connection" && isLastHope) result = await askOnce(request, exchangeRequest);
+      const result = await askOnce(request, exchangeRequest);
       switch (result.kind) {
         case "body": {
           const source = createByteSource(request, exchangeRequest, result, { ask, order, record, onEvent, random });
@@ -139,6 +137,17 @@ export function createUpstreams(deps: UpstreamsDependencies) {
     if (status === undefined) return { kind: "absent", status: 403 };
     const unsure = [...forbidden, ...silent].map(({ url }) => url);
     return { kind: "absent", status, ...(unsure.length === 0 ? {} : { unsure }) };
+
+    /** It restarts, or closed a connection that the runtime had kept open. Where no other has the file, it is asked once more. */
+    function lastHope(): Upstream | undefined {
+      const isLone = tries.length === 1;
+      const at = faults.findIndex(({ kind, upstream }) => kind === "connection" && (isLone || healthOf(upstream).failures === 1));
+      const lost = faults[at]?.upstream;
+      if (lost === undefined || askedAgain.has(lost) || (absent.length === 0 && !isLone)) return undefined;
+      askedAgain.add(lost);
+      faults.splice(at, 1);
+      return tries.find(({ url }) => url === lost);
+    }
 
     function mayHave(upstream: Upstream): boolean {
       const firstWord = asked.findIndex((one) => absent.includes(one) || forbidden.includes(one));

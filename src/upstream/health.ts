@@ -7,8 +7,6 @@ export interface Health {
   readonly failures: number;
   /** When it first failed, or asked to wait, since its last success; 0: it has not. */
   readonly failingSince: number;
-  /** It has answered this isolate, with whatever usable headers. */
-  readonly isKnown: boolean;
   /** The last results, newest last: true for a failure. */
   readonly recent: readonly boolean[];
   /** The breaker is open until this time; 0: closed. */
@@ -70,7 +68,6 @@ const SAMPLE_BYTES = 1_048_576;
 export const NEW_HEALTH: Health = {
   failures: 0,
   failingSince: 0,
-  isKnown: false,
   recent: [],
   openUntil: 0,
   probing: false,
@@ -85,7 +82,7 @@ export const NEW_HEALTH: Health = {
 export function updateHealth(health: Health, event: HealthEvent, now: number): Health {
   switch (event.kind) {
     case "answered":
-      return { ...measure(health, now, "firstByteMs", event.firstByteMs), isKnown: true, openUntil: 0, probing: false };
+      return { ...measure(health, now, "firstByteMs", event.firstByteMs), openUntil: 0, probing: false };
     case "success":
       return { ...health, failures: 0, failingSince: 0, trips: 0, openUntil: 0, probing: false, recent: remember(health, false) };
     case "failure":

@@ -70,7 +70,10 @@ describe("what upstreams get to see", () => {
   test("is the entity tag of a stored copy, or its date where there is no tag", async () => {
     const { open, asked } = bench({ [A]: reply(304) });
     const date = "Thu, 01 Jan 2026 00:00:00 GMT";
-    expect(await open([A], { conditional: { etag: '"x"', lastModified: date, upstream: A } })).toEqual({ kind: "not-modified", upstream: A });
+    expect(await open([A], { conditional: { etag: '"x"', lastModified: date, upstream: A } })).toEqual({
+      kind: "not-modified",
+      upstream: A,
+    });
     await open([A], { conditional: { lastModified: date, upstream: A } });
     expect(asked.map((request) => [request.headers.get("if-none-match"), request.headers.get("if-modified-since")])).toEqual([
       ['"x"', null],
@@ -378,15 +381,6 @@ describe("when no upstream has an answer, the client gets", () => {
 
 describe("that there is no such file", () => {
   const MINUTE_MS = 60_000;
-  const small = (): Response => new Response(null, { status: 200, headers: { "content-length": "0" } });
-
-  /** Both upstreams have answered before. */
-  async function known(replies: Parameters<typeof bench>[0]) {
-    const made = bench({ [`${A}/known`]: small, [`${B}/known`]: small, ...replies });
-    for (const upstream of [A, B]) await readAll(sourceOf(await made.open([upstream], { path: "known" })));
-    return made;
-  }
-
   test("is 403 where no upstream says more than that, except of a package", async () => {
     expect(await bench({ "http://": reply(403) }).open([A, B], { class: "root" })).toEqual({ kind: "absent", status: 403 });
     expect(await bench({ "http://": reply(401) }).open([A], { class: "volatile" })).toEqual({ kind: "absent", status: 403 });
@@ -398,20 +392,22 @@ describe("that there is no such file", () => {
     expect(await open([A, B], { class: "volatile" })).toEqual({ kind: "absent", status: 404, unsure: [A] });
   });
 
-  test("is the preferred upstream's word, where a client that asks it directly gets the same, though a second one has never answered", async () => {
-    const { open } = bench({ [A]: reply(404), [B]: lost });
-    expect(await open([A, B], { class: "root" })).toEqual({ kind: "absent", status: 404, unsure: [B] });
+  test("is said by the one that can be reached, in whichever place it stands", async () => {
+    const first = bench({ [A]: reply(404), [B]: lost });
+    expect(await first.open([A, B], { class: "root" })).toEqual({ kind: "absent", status: 404, unsure: [B] });
+    const second = bench({ [A]: lost, [B]: reply(404) });
+    expect(await second.open([A, B], { class: "volatile" })).toEqual({ kind: "absent", status: 404, unsure: [A] });
   });
 
-  test("is not said while a second upstream, which answered before, is down for less than a minute", async () => {
-    const { open, clock } = await known({ [A]: reply(404), [B]: lost });
-    expect(await open([A, B], { class: "volatile" })).toMatchObject({ kind: "failure", status: 502 });
-    clock.now += MINUTE_MS;
-    expect(await open([A, B], { class: "volatile" })).toEqual({ kind: "absent", status: 404, unsure: [B] });
+  test("is said while another keeps silent, after its limit", async () => {
+    const { open, runOut } = bench({ [A]: silence, [B]: reply(404) });
+    const answer = open([A, B], { class: "volatile" });
+    await runOut();
+    expect(await answer).toEqual({ kind: "absent", status: 404, unsure: [A] });
   });
 
-  test("is not said by the second while the preferred one is down for less than a minute", async () => {
-    const { open, clock } = bench({ [A]: lost, [B]: reply(404) });
+  test("is not said for a minute where a preferred one answers 500", async () => {
+    const { open, clock } = bench({ [A]: reply(500), [B]: reply(404) });
     expect(await open([A, B], { class: "volatile" })).toMatchObject({ kind: "failure", status: 502 });
     clock.now += MINUTE_MS;
     expect(await open([A, B], { class: "volatile" })).toEqual({ kind: "absent", status: 404, unsure: [A] });
@@ -428,7 +424,7 @@ describe("that there is no such file", () => {
 
   test("is said though a second upstream answers 500, or refuses the path, for ever: it can be reached", async () => {
     for (const status of [500, 400]) {
-      const { open } = await known({ [A]: reply(404), [B]: reply(status) });
+      const { open } = bench({ [A]: reply(404), [B]: reply(status) });
       expect(await open([A, B], { class: "volatile" })).toEqual({ kind: "absent", status: 404, unsure: [B] });
     }
   });
@@ -445,15 +441,20 @@ describe("that there is no such file", () => {
   });
 
   test("counts one that asks to wait, for a minute", async () => {
-    const { open, clock } = await known({ [A]: reply(404), [B]: reply(503, { "retry-after": "600" }) });
+    const { open, clock } = bench({ [A]: reply(404), [B]: reply(503, { "retry-after": "600" }) });
     expect(await open([A, B], { class: "volatile" })).toMatchObject({ kind: "failure" });
     clock.now += MINUTE_MS;
     expect(await open([A, B], { class: "volatile" })).toEqual({ kind: "absent", status: 404, unsure: [B] });
   });
 
-  test("is asked twice of one that lost the connection just now", async () => {
-    const { open } = await known({ [A]: reply(404), [B]: [lost, whole] });
-    expect(await open([A, B], { class: "volatile" })).toMatchObject({ kind: "body", representation: { upstream: B } });
+  test.each<[string, UpstreamRequest["class"]]>([
+    ["anything", "volatile"],
+    ["a package", "package"],
+  ])("is asked twice of one that lost the connection just now, for %s", async (_, pathClass) => {
+    const first = bench({ [A]: [lost, whole], [B]: reply(404) });
+    expect(await first.open([A, B], { class: pathClass })).toMatchObject({ kind: "body", representation: { upstream: A } });
+    const second = bench({ [A]: reply(404), [B]: [lost, whole] });
+    expect(await second.open([A, B], { class: pathClass })).toMatchObject({ kind: "body", representation: { upstream: B } });
   });
 });
 
