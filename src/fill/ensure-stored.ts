@@ -19,7 +19,9 @@ export function createEnsureStored(fills: Fills, store: ObjectStore, waitUntil: 
       const end = opened.kind === "reading" ? await readThrough(opened.reading) : opened;
       if (end === null) {
         const object = await store.head(key);
-        return object === null ? { kind: "failure", status: 503, detail: `The store did not take ${key}` } : { kind: "stored", object };
+        return object === null
+          ? { kind: "failure", status: 503, detail: `The store did not take ${key}` }
+          : { kind: "stored", object, isFetched: true };
       }
       if (end.kind === "failure" && end.isRefused !== true) {
         // A server may fail at one path and have the file at another, such as one that rewrites by-hash paths. One that is busy or silent is so for all.

@@ -29,7 +29,17 @@ export interface FreshnessQuestion {
   readonly answeredAt: number;
   /** When such a question last failed; 0 for never. */
   readonly failedAt: number;
+  /** When the signature of the file was last fetched or compared, and may have changed; 0 for never. */
+  readonly doubtedAt: number;
+  /** Of a detached signature: the stored file that it signs. */
+  readonly signed: Signed | null;
   readonly now: number;
+}
+
+/** A stored file that has a signature beside it: when these bytes were stored, and when an upstream last answered for them. */
+export interface Signed {
+  readonly storedAt: number;
+  readonly answeredAt: number;
 }
 
 /** `use` it, with this status and age; `ask` an upstream first; or it is as good as `gone`. */
@@ -40,7 +50,7 @@ export type Freshness =
 
 /** Whether a stored copy may be used (RFC 9111 §4.2: fresh, or stale and to be validated). Pure. */
 export function freshness(question: FreshnessQuestion, config: Pick<Config, "metadataTtlSeconds" | "retentionDays">): Freshness {
-  const { stored, where, settled, class: pathClass, isDoubted, answeredAt, failedAt, now } = question;
+  const { stored, where, settled, class: pathClass, isDoubted, answeredAt, failedAt, doubtedAt, signed, now } = question;
   if (stored === null || pathClass === "pass") return { kind: "gone" };
   if (settled !== undefined) return use(settled, 0);
 
@@ -65,20 +75,32 @@ export function freshness(question: FreshnessQuestion, config: Pick<Config, "met
       if (isDoubted && ageMs >= SUSPICION_MS) return { kind: "ask" };
       break;
     }
-    case "volatile":
-      if (ageMs >= VOLATILE_TTL_MS && now - failedAt < RETRY_MS) {
-        return use(
-          { kind: "hit", ttlSeconds: (VOLATILE_TTL_MS - ageMs) / 1_000, detail: "stale: a moment ago no upstream could confirm it" },
-          ageSeconds,
-        );
+    case "volatile": {
+      const leftMs = VOLATILE_TTL_MS - pairAgeMs();
+      if (leftMs <= 0 && now - failedAt < RETRY_MS) {
+        return use({ kind: "hit", ttlSeconds: leftMs / 1_000, detail: "stale: a moment ago no upstream could confirm it" }, ageSeconds);
       }
-      return withinLife(VOLATILE_TTL_MS);
+      return leftMs <= 0 ? { kind: "ask" } : use({ kind: "hit", ttlSeconds: leftMs / 1_000 }, ageSeconds);
+    }
     // A root that no parser can read, and what no generation covers.
     case "root":
     case "member":
       return withinLife(config.metadataTtlSeconds * 1_000);
   }
   return use({ kind: "hit" }, ageSeconds);
+
+  /**
+   * The age of a volatile file, as the rule for pairs has it: a signature lives as long as the file that it signs, and whichever of the two changed makes
+   * the other be asked for too. Otherwise a new signature would meet an old file for as long as their lives overlap.
+   */
+  function pairAgeMs(): number {
+    const confirmedAt = Math.max(knownAt, answeredAt);
+    if (doubtedAt > confirmedAt) return Math.max(ageMs, VOLATILE_TTL_MS);
+    if (signed === null) return ageMs;
+    const signedAt = Math.max(signed.storedAt, signed.answeredAt);
+    if (signed.storedAt > confirmedAt || signedAt >= confirmedAt + VOLATILE_TTL_MS) return Math.max(ageMs, VOLATILE_TTL_MS);
+    return Math.min(ageMs, now - signedAt);
+  }
 
   function withinLife(lifeMs: number): Freshness {
     return ageMs >= lifeMs ? { kind: "ask" } : use({ kind: "hit", ttlSeconds: (lifeMs - ageMs) / 1_000 }, ageSeconds);

@@ -7,6 +7,7 @@ import type { LookAgain, Outcome, ServeDependencies } from "./shared/dependencie
 import { freshness } from "./freshness.ts";
 import { locate } from "./locate.ts";
 import { look } from "./look.ts";
+import { doubtSigned, signedFileOf } from "./pair.ts";
 import { miss } from "./miss.ts";
 import { revalidate } from "./revalidate.ts";
 import { storedSource } from "./stored-source.ts";
@@ -29,6 +30,7 @@ export async function serve(client: Client, asked: Target, deps: ServeDependenci
     const found = isApart ? null : await look(client, target, deps);
     // Before the client has the file: it asks at once for what the file names, and the file's repository must know by then that it is used.
     if (found !== null && asked.class === "hashed" && before === null) await repositories.noteUse(asked);
+    const signed = await signedFileOf(asked, deps);
     const question = {
       stored: found?.object ?? null,
       where,
@@ -37,9 +39,12 @@ export async function serve(client: Client, asked: Target, deps: ServeDependenci
       isDoubted: isDoubtful(client),
       answeredAt: confirmations.at(target.key),
       failedAt: confirmations.failedAt(target.key),
+      doubtedAt: confirmations.doubtedAt(target.key),
+      signed,
       now: now(),
     };
     const verdict = freshness(question, config);
+    if (signed !== null && verdict.kind !== "use") doubtSigned(signed, deps);
     let outcome: Outcome;
     if (found !== null && verdict.kind === "use")
       outcome = await answer(client, target, storedSource(client, target, found, deps), verdict, deps);

@@ -194,7 +194,8 @@ export function createRepository(deps: RepositoryDependencies) {
     const answer = await members.ensure(entry, candidates(entry));
     if (answer.kind === "stored") {
       await noteGot(place, entry);
-      return answerFile({ key: members.keyOf(entry), object: answer.object }, freshness);
+      const state = answer.isFetched === true ? "fetched" : freshness.state;
+      return answerFile({ key: members.keyOf(entry), object: answer.object }, { ...freshness, state });
     }
     noteMissing(place, entry, answer);
     if (answer.kind === "absent") return { kind: "absent", status: 404 };

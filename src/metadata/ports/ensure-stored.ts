@@ -16,8 +16,8 @@ export interface EnsureStoredRequest {
 
 /** Whether the file is in the store. */
 export type EnsureStoredAnswer =
-  /** It is, verified by its digest. */
-  | { readonly kind: "stored"; readonly object: StoredObject }
+  /** It is, verified by its digest. `isFetched`: it came from an upstream for this call. */
+  | { readonly kind: "stored"; readonly object: StoredObject; readonly isFetched?: true }
   /** No upstream has any of the candidates. */
   | { readonly kind: "absent" }
   /** Every upstream that has a candidate has other bytes than named: it is half-way through a sync. */

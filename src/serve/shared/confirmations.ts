@@ -14,6 +14,9 @@ export interface Confirmations {
   /** When such a question last failed: its answer is open, but need not be asked for again at once. */
   failedAt(key: string): number;
   noteFailure(key: string, now: number): void;
+  /** When something else began to show that the stored object may not be the upstream's any more. */
+  doubtedAt(key: string): number;
+  noteDoubt(key: string, now: number): void;
   /** Runs `ask`, unless a request is asking for this key already: then waits for that, `limitMs` at most, and gives null. */
   once<T>(key: string, limitMs: number, ask: () => Promise<T>): Promise<T | null>;
 }
@@ -21,12 +24,15 @@ export interface Confirmations {
 export function createConfirmations(): Confirmations {
   const at = createTimes();
   const failedAt = createTimes();
+  const doubtedAt = createTimes();
   const pending = new Map<string, Signal>();
   return {
     at: at.get,
     note: at.set,
     failedAt: failedAt.get,
     noteFailure: failedAt.set,
+    doubtedAt: doubtedAt.get,
+    noteDoubt: doubtedAt.set,
     async once(key, limitMs, ask) {
       const asking = pending.get(key);
       if (asking !== undefined) {

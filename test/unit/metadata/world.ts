@@ -116,7 +116,7 @@ export function createWorld(upstreamUrls: readonly string[] = [ONE, TWO]): World
           if (sha256(bytes) === expectation.digest) {
             const object = describe(world, answer.representation, bytes);
             await world.store.put(key, object, bytes);
-            return { kind: "stored", object };
+            return { kind: "stored", object, isFetched: true };
           }
           avoid.push(answer.representation.upstream);
         }

@@ -93,6 +93,8 @@ function question(change: Partial<FreshnessQuestion>): FreshnessQuestion {
     isDoubted: false,
     answeredAt: 0,
     failedAt: 0,
+    doubtedAt: 0,
+    signed: null,
     now: NOW,
     ...change,
   };
