@@ -43,6 +43,9 @@ export async function formatMetrics(sources: StatusSources): Promise<string> {
   const ready = perUpstream((one) => Number(one.state === "ready"));
   const firstByteSeconds = perUpstream((one) => one.firstByteMs && one.firstByteMs / 1_000);
   const behind = perRoot(({ behindSince }) => (behindSince === null ? 0 : Math.max(0, now() - behindSince) / 1_000));
+  const heldUntil = roots.flatMap(({ mirror, root, hold }): readonly Sample[] =>
+    hold === null ? [] : [[{ mirror, root, kind: hold.kind }, hold.until / 1_000]],
+  );
   const confirmed = perRoot((one) => Number(one.trouble === null));
   const families: readonly Family[] = [
     ["start_time_seconds", "gauge", "When these counters began, in Unix seconds.", [[{}, (counters.since() || now()) / 1_000]]],
@@ -59,6 +62,13 @@ export async function formatMetrics(sources: StatusSources): Promise<string> {
     ["upstream_bodies", "gauge", "Bodies that the upstream is sending now.", perUpstream((one) => one.bodies)],
     ["fills", "gauge", "Files being fetched.", [[{}, sources.fills().length]]],
     ["repository_behind_seconds", "gauge", "How long an upstream has had another root that could not be adopted; 0 if none has.", behind],
+    ["repository_held_until_seconds", "gauge", "When what holds the repository back gives way, in Unix seconds.", heldUntil],
+    [
+      "repository_missing_files",
+      "gauge",
+      "Files that the repository's root names and no upstream has.",
+      perRoot(({ holes }) => holes.length),
+    ],
     ["repository_confirmed", "gauge", "1 if an upstream confirmed the repository's root at the last try, 0 if none did.", confirmed],
     ["storage_objects", "gauge", "Objects stored.", shards.map((one) => [{ mirror: one.shard }, one.objects])],
     ["storage_bytes", "gauge", "Bytes stored; dead are slices of evicted objects that are still to be deleted.", stored],

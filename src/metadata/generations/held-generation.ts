@@ -57,6 +57,12 @@ export function createHeldGeneration({ kept, now, onStanding }: HeldGenerationDe
       if (generation !== null) saveGeneration({ ...generation, companions });
     },
     saveValidators,
+    /** Another upstream than the one that gave the generation confirms it: it is no one upstream's old state. */
+    endRetreat(): void {
+      if (generation === null) return;
+      const { retreated: _, ...rest } = generation;
+      saveGeneration(rest);
+    },
     noteFailedTry(failed: FailedTry): void {
       setStanding({ ...standing, ...failed, triedAt: now() });
     },

@@ -61,7 +61,7 @@ export function doubtUntil(since: number): number {
  * By revision where both have one of the same sort (a time or a counter), then by the newest timestamp: a repository that adds updateinfo to a finished
  * repomd.xml keeps its revision.
  */
-function isOlder(one: ParsedRoot, other: ParsedRoot): boolean {
+export function isOlder(one: ParsedRoot, other: ParsedRoot): boolean {
   const areComparable = (dateOfRevision(one) === undefined) === (dateOfRevision(other) === undefined);
   if (areComparable && one.revision !== undefined && other.revision !== undefined && one.revision !== other.revision) {
     return one.revision < other.revision;

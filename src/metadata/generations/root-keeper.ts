@@ -7,7 +7,7 @@ import type { Resolution } from "../ports/repositories.ts";
 import type { Generation, StoredFile, UpstreamHold } from "../members/generation.ts";
 import { createHeldGeneration, type HeldGenerationDependencies } from "./held-generation.ts";
 import { isBelieved } from "./judge-root.ts";
-import type { MissingFile } from "./gather-members.ts";
+import { createAdoptionLog } from "./adoption-log.ts";
 import {
   aheadSince,
   blockingHolds,
@@ -24,8 +24,6 @@ import type { Refreshed } from "./refresh-companions.ts";
 import { standsAlone } from "./root-files.ts";
 import { type Trial, type TrialDependencies, tryRoot } from "./try-root.ts";
 
-/** Trouble is logged as an error when the held Valid-Until is nearer than this: clients refuse the generation soon. */
-const NEAR_EXPIRY_MS = DAY_MS;
 /** If nothing is published and the signature does not fit its root, try again after this: a sync replaces both files within it. */
 const MISMATCH_PAUSE_MS = 2_000;
 
@@ -58,11 +56,10 @@ export type RootKeeper = ReturnType<typeof createRootKeeper>;
 export function createRootKeeper(deps: KeeperDependencies, place: RepositoryPlace) {
   const { limits, log, mirror, now, timer } = deps;
   const held = createHeldGeneration(deps, place.root);
+  const { logHolds, logLacks } = createAdoptionLog(deps, place.root);
   /** When a try last found a root that does not parse while no generation was held; null: none did since the last swap. */
   let opaqueAt: number | null = null;
   let flight: Promise<Revalidation> | null = null;
-  /** Whether trouble was logged as an error, since the held Valid-Until is near. */
-  let wasNear = false;
   const ttlMs = limits.metadataTtlSeconds * 1000;
   const waitMs = limits.metadataWaitSeconds * 1000;
 
@@ -162,13 +159,15 @@ export function createRootKeeper(deps: KeeperDependencies, place: RepositoryPlac
     const setbacks: Setback[] = [];
     const unreadable: (Setback & { readonly generation?: Generation })[] = [];
     const isUnreadHeld = held.generation?.parsed === null && !standsAlone(place);
+    const isRetreat = held.generation?.retreated === true;
     let confirmed: Extract<Trial, { kind: "confirmed" }> | null = null;
     try {
       while (avoid.length < mirror.upstreams.length) {
         const trial = await tryRoot({ ...deps, place, held }, { avoid, isLost, takesMismatch, patience, patienceUntil });
-        if (trial.kind === "confirmed" && isUnreadHeld) {
-          // Another upstream may have a root that can be read: a parking page is not to stay for ever.
+        if (trial.kind === "confirmed" && (isUnreadHeld || isRetreat)) {
+          // Another upstream may have a root that can be read, or the newer one that was given up while that upstream was away.
           confirmed ??= trial;
+          if (trial.upstream !== held.generation?.root.object.upstream) held.endRetreat();
           avoid.push(trial.upstream);
           continue;
         }
@@ -227,8 +226,7 @@ export function createRootKeeper(deps: KeeperDependencies, place: RepositoryPlac
       const paused = pauseHolds(endHoldsOf(seen, upstream));
       noteHolds(paused, () => held.publish(generation, holes, paused));
       log("info", `${mirror.name}: published a new generation of ${place.root} from ${upstream}`);
-      logHoles(holes);
-      logSkipped(generation.parsed);
+      logLacks(holes, generation.parsed);
       deps.afterSwap();
       return { kind: "confirmed" };
     }
@@ -311,39 +309,11 @@ export function createRootKeeper(deps: KeeperDependencies, place: RepositoryPlac
     return { now: now(), syncMs: limits.doubtSeconds * 1000, doubtSince, validUntil: generation?.parsed?.validUntil, keptUntil };
   }
 
-  /** Saves the holds by `save`; each that begins or ends is one line in the log, and so is the day before clients refuse the held generation. */
+  /** Saves the holds by `save`, and logs which of them begin and end. */
   function noteHolds(holds: readonly UpstreamHold[], save: () => void): void {
-    const before = held.standing.holds.filter(({ isShown }) => isShown);
+    const before = held.standing.holds;
     save();
-    const after = holds.filter(({ isShown }) => isShown);
-    const isIn = (list: readonly UpstreamHold[]) => (hold: UpstreamHold) =>
-      list.some(({ kind, upstream }) => kind === hold.kind && upstream === hold.upstream);
-    const begun = after.filter((hold) => !isIn(before)(hold));
-    const validUntil = held.generation?.parsed?.validUntil;
-    const isNear = held.standing.trouble !== null && validUntil !== undefined && validUntil - now() < NEAR_EXPIRY_MS;
-    const valid = validUntil === undefined ? "" : `, valid until ${new Date(validUntil).toISOString()}`;
-    const served = held.generation === null ? "nothing is published" : `the last generation is served${valid}`;
-    for (const { reason, until } of isNear && !wasNear ? after : begun) {
-      const end = held.generation === null ? "" : `, until ${new Date(until).toISOString()} at the latest`;
-      log(isNear ? "error" : "warn", `${mirror.name}: cannot adopt ${place.root}; ${served}: ${reason}${end}`);
-    }
-    wasNear = isNear;
-    const seconds = (since: number): number => Math.round((now() - since) / 1000);
-    for (const { kind, reason, since } of before.filter((hold) => !isIn(after)(hold))) {
-      log("info", `${mirror.name}: ${place.root} is no longer held back (${kind}, ${seconds(since)} s): ${reason}`);
-    }
-  }
-
-  function logSkipped(parsed: Generation["parsed"]): void {
-    const skipped = parsed?.skipped;
-    if (skipped !== undefined)
-      log("warn", `${mirror.name}: ${skipped.count} lines or entries of ${place.root} cannot be used: ${skipped.example}`);
-  }
-
-  function logHoles(holes: readonly MissingFile[]): void {
-    const [first] = holes;
-    if (first !== undefined)
-      log("warn", `${mirror.name}: ${place.root} was published without ${holes.length} of its files: ${first.reason}`);
+    logHolds(before, holds, { isTrouble: held.standing.trouble !== null, generation: held.generation });
   }
 }
 

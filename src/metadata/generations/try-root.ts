@@ -6,7 +6,7 @@ import { parseRelease } from "../formats/parse-release.ts";
 import { parseRepomd } from "../formats/parse-repomd.ts";
 import type { RootParse } from "../formats/parsed-root.ts";
 import type { Log } from "../ports/kept-state.ts";
-import { type DoubtKind, isExpired, judgeRoot } from "./judge-root.ts";
+import { type DoubtKind, isExpired, isOlder, judgeRoot } from "./judge-root.ts";
 import { type FetchedFile, fetchFile, type FetchFileAnswer } from "./fetch-file.ts";
 import { type CompanionDependencies, gatherCompanions } from "./gather-companions.ts";
 import { filesOf, gatherMembers, type MemberDependencies, type MissingFile } from "./gather-members.ts";
@@ -198,7 +198,15 @@ async function adopt(
   if (unreadable === null) await deps.beforeSwap({ root: fetched.file, parsed }, held.generation);
   const root = await withOwnDate(store, fetched, held.generation);
   const validators = receivedValidators(fetched, fetched.file.object.storedAt);
-  const next: Generation = { root, validators, companions: files, parsed, adoptedAt: now() };
+  const isRetreat = parsed !== null && guarded?.parsed != null && isOlder(parsed, guarded.parsed);
+  const next: Generation = {
+    root,
+    validators,
+    companions: files,
+    parsed,
+    adoptedAt: now(),
+    ...(isRetreat ? { retreated: true } : {}),
+  };
   const generation: Generation = mismatch === null ? next : { ...next, mismatched: true };
   return unreadable === null ? { kind: "adopted", generation, holes } : { kind: "opaque", reason: unreadable, generation };
 }

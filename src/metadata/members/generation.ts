@@ -22,6 +22,8 @@ export interface Generation {
   readonly adoptedAt: number;
   /** Published although a signature belongs to another version of its file: fetched anew at each expiry, changed or not. */
   readonly mismatched?: true;
+  /** A newer generation was given up for this one after an hour in which no reachable upstream had it: another upstream may have a newer one again. */
+  readonly retreated?: true;
 }
 
 /** A root and what it names, published or about to be. */

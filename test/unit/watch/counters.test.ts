@@ -99,14 +99,19 @@ describe("metrics", () => {
   });
 
   it("tell how far behind a repository is", async () => {
+    const hold = { kind: "needed", upstream: "http://one.test", reason: "not there", since: 2_000, until: 9_000 } as const;
+    const holes = [{ path: "dists/a/x", reason: "not there", since: 1 }];
     const roots = [
-      { mirror: "m", root: "dists/a", adoptedAt: 1, confirmedAt: 1, behindSince: 2_000, trouble: "half-way", hold: null, holes: [] },
+      { mirror: "m", root: "dists/a", adoptedAt: 1, confirmedAt: 1, behindSince: 2_000, trouble: "half-way", hold, holes },
       { mirror: "m", root: "dists/b", adoptedAt: 1, confirmedAt: 1, behindSince: null, trouble: null, hold: null, holes: [] },
     ];
     const text = await formatMetrics({ ...sources(createCounters()), history: async () => ({ days: [], roots }) });
     expect(text).toContain('lazy_mirror_repository_behind_seconds{mirror="m",root="dists/a"} 3\n');
     expect(text).toContain('lazy_mirror_repository_behind_seconds{mirror="m",root="dists/b"} 0\n');
     expect(text).toContain('lazy_mirror_repository_confirmed{mirror="m",root="dists/a"} 0\n');
+    expect(text).toContain('lazy_mirror_repository_held_until_seconds{mirror="m",root="dists/a",kind="needed"} 9\n');
+    expect(text).toContain('lazy_mirror_repository_missing_files{mirror="m",root="dists/a"} 1\n');
+    expect(text).toContain('lazy_mirror_repository_missing_files{mirror="m",root="dists/b"} 0\n');
   });
 
   it("are there without the ledger too", async () => {
