@@ -9,6 +9,7 @@ import { progressOf } from "./fill/shared/fill.ts";
 import { handle, refuseClient, type HandlerDependencies } from "./handle.ts";
 import { createRepositories } from "./metadata/create-repositories.ts";
 import { createPublishedDigests } from "./metadata/digests/published-digests.ts";
+import { createTableReader } from "./metadata/digests/read-table.ts";
 import { rememberTables } from "./metadata/digests/remember-tables.ts";
 import { RepositoryObjectBase, type RepositoryObjectDependencies } from "./metadata/repository-object.ts";
 import { BOOK_SHARD, shardOf } from "./retention/batch.ts";
@@ -87,8 +88,16 @@ export class RepositoryObject extends RepositoryObjectBase<Env> {
       onPublished: (keys) => keepAlive(report(this.env, `what ${name} names`, (book) => book.nameKeys(name, keys))),
       onStanding: (mirror, root, standing) =>
         keepAlive(report(this.env, `how ${mirror}/${root} stands`, (book) => book.stand(mirror, root, standing))),
+      onProtection: (mirror, root, protection) =>
+        keepAlive(
+          report(this.env, `whether packages of ${mirror}/${root} are bound to digests`, (book) => book.protect(mirror, root, protection)),
+        ),
       taint: leases.taint,
       directory: (mirror) => repositoryStub(this.env, mirror),
+      rows: (mirror) => {
+        const ledger = ledgerStub(this.env, mirror);
+        return { page: (prefix, after, limit) => ledger.rowsFrom(prefix, after, limit), pick: (keys) => ledger.rowsOf(keys) };
+      },
     };
   }
 }
@@ -200,19 +209,31 @@ function buildHandler(shared: Core, env: Env): HandlerDependencies {
   };
 }
 
+/** A repository that lost its digest tables is asked for others at most this often. */
+const REBUILD_MS = 10_000;
+
 /** The repositories of all mirrors, each in the Durable Object of its name. */
-function buildRepositories({ config, store, now }: Core, env: Env): HandlerDependencies["serve"]["repositories"] {
+function buildRepositories({ config, store, retention, now, log }: Core, env: Env): HandlerDependencies["serve"]["repositories"] {
   const lookUp = rememberTables({
     listings: (mirror) => repositoryStub(env, mirror).listings(),
     lookUp: (mirror, path, waitMs) => repositoryStub(env, mirror).lookUp(path, waitMs),
     ttlMs: config.metadataTtlSeconds * 1_000,
     now,
   });
+  const tables = createTableReader({ store, onUse: (key) => retention.use(key, 0) });
+  const lostAt = new Map<string, number>();
+  const onLost = (mirror: string, base: string): void => {
+    const name = `${mirror}/${base}`;
+    if (now() - (lostAt.get(name) ?? 0) < REBUILD_MS) return;
+    lostAt.set(name, now());
+    const asked = repositoryStub(env, name).rebuildTables(mirror, base);
+    waitUntil(asked.catch((error: unknown) => log(`Cannot have the digest tables of ${name} built anew: ${String(error)}`)));
+  };
   return createRepositories({
     store,
     now,
     repository: (mirror, base) => repositoryStub(env, `${mirror}/${base}`),
-    publishedDigests: config.verify === "index" ? createPublishedDigests({ store, lookUp }) : null,
+    publishedDigests: config.verify === "index" ? createPublishedDigests({ tables, lookUp, onLost }) : null,
   });
 }
 
@@ -225,6 +246,7 @@ function buildPages({ upstreams, fills, retention }: Core, env: Env, serve: Hand
       counters,
       mirrors: [...config.mirrors.keys()],
       budget: config.budgetBytes,
+      verify: config.verify,
       now,
       fills: () => fills.list().map(progressOf),
       upstreams: upstreams.snapshot,

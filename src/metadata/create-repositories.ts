@@ -7,7 +7,7 @@ import type { Expectation, Expected } from "../verify/expectation.ts";
 import type { PublishedDigests } from "./digests/published-digests.ts";
 import { formatMetalink } from "./formats/metalink.ts";
 import type { Repository } from "./generations/repository.ts";
-import type { Repositories, Resolution } from "./ports/repositories.ts";
+import type { AskDigests, Repositories, Resolution } from "./ports/repositories.ts";
 
 /** A use is reported again after this long, or the repository would take it for ended. */
 const REPORT_AGAIN_MS = DAY_MS;
@@ -48,8 +48,12 @@ export function createRepositories({ store, now, repository, publishedDigests }:
         return { kind: "failure", status: 503, detail, retryAfterSeconds: 1 };
       }),
     noteUse,
-    // The directory restarts, or its table cannot be read just now. The fill asks again at its end, and else stores the file as provisional.
-    expected: (target, waitMs = 0) => expected(target, waitMs).catch(() => ({ kind: "building" })),
+    // The directory restarts, or its table cannot be read just now. A fill asks again at its end; what it stores is compared when the table lands.
+    expected: (target, ask = {}) => expected(target, ask).catch(() => ({ kind: "building" })),
+    naming: async (target) =>
+      publishedDigests === null
+        ? { repository: null, roots: [], whys: ["VERIFY is structure: no index is read"] }
+        : publishedDigests.explain(target),
     async metalink({ mirror, path, repository: place }, url) {
       if (place?.kind !== "rpm-md" || place.role !== "root") return null;
       const digest = await repository(mirror.name, place.base).rootDigest(mirror.name, path, place);
@@ -83,15 +87,16 @@ export function createRepositories({ store, now, repository, publishedDigests }:
     return repository(mirror.name, place.base).resolve(mirror.name, path, place, lost);
   }
 
-  async function expected(target: Target, waitMs: number): Promise<Expected> {
+  async function expected(target: Target, ask: AskDigests): Promise<Expected> {
     const { mirror, path, repository: place } = target;
     if (place?.digest !== undefined) return { kind: "known", expectations: [{ ...place.digest, source: "name" }] };
     if (place?.role === "member") {
       const expectation = await repository(mirror.name, place.base).expectation(mirror.name, path, place);
       return expectation === null ? { kind: "none" } : { kind: "known", expectations: [expectation] };
     }
-    const isPackage = target.class === "package" || target.class === "unstable-package";
-    return isPackage && publishedDigests !== null ? publishedDigests(target, waitMs) : { kind: "none" };
+    // Whatever its class: packages lie in folders called `latest`, or below `dists/`. A root and its companions are the repository's own.
+    if (place !== null || target.class === "root" || publishedDigests === null) return { kind: "none" };
+    return publishedDigests.expected(target, ask);
   }
 }
 

@@ -3,7 +3,7 @@ import { sleep, systemTimer } from "../clock/timer.ts";
 import type { Config } from "../config/config.ts";
 import { distributionOf } from "../config/distributions.ts";
 import type { ObjectStore } from "../store/object-store.ts";
-import type { RootStanding } from "../watch/history.ts";
+import type { RootProtection, RootStanding } from "../watch/history.ts";
 import type { Upstreams } from "../upstream/upstream.ts";
 import type { RepositoryPlace } from "../route/place.ts";
 import type { Expectation } from "../verify/expectation.ts";
@@ -11,15 +11,9 @@ import { createIndexTables, type DirectoryPort } from "./digests/index-tables.ts
 import type { EnsureStored } from "./ports/ensure-stored.ts";
 import type { KeptState, Log } from "./ports/kept-state.ts";
 import type { Resolution } from "./ports/repositories.ts";
+import type { StoredRows } from "./ports/stored-rows.ts";
 import { createRepository, type Repository } from "./generations/repository.ts";
-import {
-  createTableDirectory,
-  type Listed,
-  type Lookup,
-  type TableDirectory,
-  type TableRef,
-  type Unsettled,
-} from "./digests/table-directory.ts";
+import { createTableDirectory, type Listed, type Lookup, type PublishedTable, type TableDirectory } from "./digests/table-directory.ts";
 import xz from "./xz.wasm";
 
 /** What worker.ts gives each of these Durable Objects. */
@@ -37,6 +31,10 @@ export interface RepositoryObjectDependencies {
    * Notes that a version stored under the key proved to be other bytes than its index names: no date and no older entity tag may match from now on.
    */
   readonly taint: (key: string, version: string) => Promise<void>;
+  /** Receives whether packages of a published root are bound to digests, whenever that changes; null: the root is no more. Never throws. */
+  readonly onProtection: (mirror: string, root: string, protection: RootProtection | null) => void;
+  /** What the ledger of a mirror knows of what is stored. */
+  readonly rows: (mirror: string) => StoredRows;
   /** The object of this class named `mirror`, which keeps that mirror's directory of digest tables. Its calls reject if it cannot be reached. */
   readonly directory: (mirror: string) => DirectoryPort;
 }
@@ -72,21 +70,24 @@ export abstract class RepositoryObjectBase<Env> extends DurableObject<Env> {
     return this.#openRepository(mirror).rootDigest(path, place);
   }
 
+  /** The store lost a part of a digest table: builds the tables of this repository, whose base is `base`, anew. */
+  rebuildTables(mirror: string, base: string): Promise<void> {
+    return this.#openRepository(mirror).rebuildTables(base);
+  }
+
   // A directory's calls (digests/table-directory.ts).
-  building(base: string): void {
-    this.#openDirectory().building(base);
+  building(base: string, root: string): void {
+    this.#openDirectory().building(base, root);
   }
 
-  publish(base: string, table: TableRef | null, isMoreComing: boolean): void {
-    this.#openDirectory().publish(base, table, isMoreComing);
+  publish(base: string, root: string, table: PublishedTable | null): void {
+    // Earlier versions called with a table in the root's place: while a deployment rolls out, a call that does not fit is to fail.
+    if (typeof root !== "string") throw new TypeError(`Cannot publish a table of ${base}: the call does not say of which root`);
+    this.#openDirectory().publish(base, root, table);
   }
 
-  unsettled(base: string): Unsettled {
-    return this.#openDirectory().unsettled(base);
-  }
-
-  settled(base: string, paths: readonly string[]): void {
-    this.#openDirectory().settled(base, paths);
+  basesBelow(base: string): readonly string[] {
+    return this.#openDirectory().basesBelow(base);
   }
 
   lookUp(path: string, waitMs: number): Promise<Lookup> {
@@ -104,21 +105,31 @@ export abstract class RepositoryObjectBase<Env> extends DurableObject<Env> {
 
   #openRepository(name: string): Repository {
     if (this.#repository !== null) return this.#repository;
-    const { config, store, upstreams, ensureStored, log, directory, taint, onPublished, onStanding } = this.dependencies();
+    const { config, store, upstreams, ensureStored, log, directory, taint, rows, onPublished, onStanding, onProtection } =
+      this.dependencies();
     const mirror = config.mirrors.get(name);
     if (mirror === undefined) throw new Error(`Cannot open a repository of "${name}": no mirror has that name`);
     const hasTables = config.verify === "index" && distributionOf(mirror.distro).indexesNamePackages !== false;
-    const shared = { mirror, store, kept: this.#kept, sliceBytes: config.sliceBytes, now: Date.now, log };
+    const shared = { mirror, store, kept: this.#kept, sliceBytes: config.sliceBytes, timer: systemTimer, now: Date.now, log };
     this.#repository = createRepository({
       ...shared,
       upstreams,
       ensureStored,
       onPublished,
       onStanding: (root, standing) => onStanding(mirror.name, root, standing),
-      timer: systemTimer,
       limits: config,
       retentionDays: config.retentionDays,
-      tables: hasTables ? createIndexTables({ ...shared, taint, directory: directory(name), xz, breathe: () => sleep(0) }) : null,
+      tables: hasTables
+        ? createIndexTables({
+            ...shared,
+            taint,
+            directory: directory(name),
+            rows: rows(name),
+            xz,
+            breathe: () => sleep(0),
+            onProtection: (root, protection) => onProtection(name, root, protection),
+          })
+        : null,
     });
     return this.#repository;
   }

@@ -4,7 +4,7 @@ import { DAY_MS } from "../http/units.ts";
 import type { ObjectStore } from "../store/object-store.ts";
 import { BOOK_SHARD, classifyKeys, type Batch } from "./batch.ts";
 import { createBook, type Book, type BudgetView, type Remote, type Reservation } from "./book.ts";
-import type { DayCount, RootLine, RootStanding } from "../watch/history.ts";
+import type { DayCount, RootLine, RootProtection, RootStanding } from "../watch/history.ts";
 import { createLedger, type Ledger, type LedgerRow, type Totals } from "./ledger.ts";
 import { createShard, type LedgerPage, type Shard, type SweepReport } from "./shard.ts";
 
@@ -98,6 +98,21 @@ export abstract class LedgerObjectBase<Env> extends DurableObject<Env> {
 
   purge(pattern: string, after: string, limit: number, dryRun: boolean): Promise<LedgerPage> {
     return this.#shard().purge(pattern, after, limit, dryRun);
+  }
+
+  /** Rows whose key begins with `prefix` and comes after `after`, in the order of keys. */
+  rowsFrom(prefix: string, after: string, limit: number): readonly LedgerRow[] {
+    return this.#ledger.page(prefix, after, limit);
+  }
+
+  /** The rows of those of the keys that have one. */
+  rowsOf(keys: readonly string[]): readonly LedgerRow[] {
+    return keys.flatMap((key) => this.#ledger.get(key) ?? []);
+  }
+
+  /** Keeps whether packages of a root are bound to digests; null: the root is no more. Call it on the book's object. */
+  protect(mirror: string, root: string, protection: RootProtection | null): void {
+    this.#book().history.protect(mirror, root, protection);
   }
 
   row(key: string): LedgerRow | null {

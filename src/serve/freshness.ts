@@ -6,9 +6,9 @@ import type { Where } from "./locate.ts";
 
 /** Listings, images under a moving name, keys, logs: no one promises how long they stay. */
 const VOLATILE_TTL_MS = 120_000;
-/** Packages of trees that rebuild under one name, and those that no index has judged yet, are asked about once a day. */
+/** Packages of trees that rebuild under one name are asked about once a day. */
 const UNSTABLE_TTL_MS = DAY_MS;
-/** A client that doubts a package has the upstream asked, once in this time; after a question that failed, none is asked for as long. */
+/** A client that doubts a package, or an index that names it by a digest that is not known of it, has the upstream asked, once in this time; after a question that failed, none is asked for as long. */
 const SUSPICION_MS = 60_000;
 /** The same for a file that may change: an upstream that keeps silent is not to hold up each of its clients. */
 const RETRY_MS = 10_000;
@@ -70,9 +70,8 @@ export function freshness(question: FreshnessQuestion, config: Pick<Config, "met
       if (now - knownAt >= config.retentionDays * DAY_MS && (knownAt > 0 || answeredAt === 0)) return { kind: "ask" };
       // Its name is its digest: it was right when it was stored, and is right now.
       if (pathClass === "hashed") break;
-      const isUnstable = pathClass === "unstable-package" || stored.provisional === true;
-      if (isUnstable && ageMs >= UNSTABLE_TTL_MS) return { kind: "ask" };
-      if (isDoubted && ageMs >= SUSPICION_MS) return { kind: "ask" };
+      if (pathClass === "unstable-package" && ageMs >= UNSTABLE_TTL_MS) return { kind: "ask" };
+      if ((isDoubted || stored.provisional === true) && ageMs >= SUSPICION_MS) return { kind: "ask" };
       break;
     }
     case "volatile": {

@@ -37,7 +37,12 @@ export function fillRequest(
   { repositories }: ServeDependencies,
   rest: Omit<FillRequest, "target" | "waitUntil" | "expected">,
 ): FillRequest {
-  return { target, waitUntil: client.waitUntil, expected: (waitMs) => repositories.expected(target, waitMs), ...rest };
+  return {
+    target,
+    waitUntil: client.waitUntil,
+    expected: (waitMs, maxAgeMs) => repositories.expected(target, { waitMs, maxAgeMs }),
+    ...rest,
+  };
 }
 
 /** The part of the object that an answer needs; all of it for several ranges. */

@@ -12,7 +12,7 @@ import type { Client } from "./shared/client.ts";
 import type { Outcome, ServeDependencies } from "./shared/dependencies.ts";
 import { ageSecondsOf, needsRenewal } from "./freshness.ts";
 import { deleteVersion } from "../store/delete-version.ts";
-import { isPublished } from "./judge/provisional.ts";
+import { compareWithIndex } from "./judge/published.ts";
 import { miss } from "./miss.ts";
 import { storedSource } from "./stored-source.ts";
 
@@ -71,9 +71,11 @@ type Validated =
 async function validate(target: Target, object: StoredObject, deps: ServeDependencies): Promise<Validated> {
   const { mirror, path, query, key } = target;
   const { confirmations, now } = deps;
-  if (object.provisional === true && !(await isPublished(target, object, deps))) return { kind: "not-published" };
-  // Validators of a file that may change, and had just done so when it was fetched, prove nothing: it is fetched again.
-  const isComparable = isImmutable(target.class) || !isUnsettled(object.lastModified, object.storedAt);
+  const comparison = await compareWithIndex(target, object, deps);
+  if (comparison === "other") return { kind: "not-published" };
+  // Validators of a file that may change, and had just done so when it was fetched, prove nothing: it is fetched again. Neither do they prove that
+  // bytes are those of an index.
+  const isComparable = comparison === "fits" && (isImmutable(target.class) || !isUnsettled(object.lastModified, object.storedAt));
   const conditional = {
     ...(object.etag === undefined ? {} : { etag: object.etag }),
     ...(object.lastModified === undefined ? {} : { lastModified: object.lastModified }),

@@ -2,8 +2,9 @@ import type { Child } from "hono/jsx";
 import { DayChart } from "./day-chart.tsx";
 import { formatBytes, formatPercent, formatSeconds, formatTime } from "./format.ts";
 import { Page, Table } from "./page.tsx";
+import type { RootProtection } from "../watch/history.ts";
 import type { HoldKind } from "../watch/hold.ts";
-import type { MirrorLine, Status } from "./status.ts";
+import { describeProtection, type MirrorLine, type Status } from "./status.ts";
 
 /** The status page. `isLocal`: on one machine one isolate has all the counts; at the edge each isolate has its own. */
 export function StatusPage({ status, isLocal }: { readonly status: Status; readonly isLocal: boolean }) {
@@ -141,8 +142,8 @@ function Roots({ status: { roots, now } }: { readonly status: Status }) {
   return (
     <Table
       label="Repositories"
-      head={["Repository", "State", "Adopted", "Cause", "Until", "Missing"]}
-      rows={roots.map(({ mirror, root, adoptedAt, confirmedAt, behindSince, trouble, hold, holes }) => [
+      head={["Repository", "State", "Adopted", "Cause", "Until", "Missing", "Packages"]}
+      rows={roots.map(({ mirror, root, adoptedAt, confirmedAt, behindSince, trouble, hold, holes, protection }) => [
         `${mirror}/${root}`,
         behindSince !== null ? (
           <span class="bad">{`behind for ${formatSeconds((now - behindSince) / 1_000)}`}</span>
@@ -155,6 +156,7 @@ function Roots({ status: { roots, now } }: { readonly status: Status }) {
         hold === null ? (trouble ?? "–") : `${HOLDS[hold.kind]}: ${hold.reason}`,
         hold === null ? "–" : formatTime(hold.until),
         holes.length === 0 ? "–" : <Holes holes={holes} ago={ago} />,
+        protection === undefined ? "–" : <span class={isWell(protection) ? "good" : "bad"}>{describeProtection(protection)}</span>,
       ])}
       empty="No repository has been asked for yet."
     />
@@ -186,6 +188,11 @@ const HOLDS: Readonly<Record<HoldKind, string>> = {
   gone: "root gone",
   unreachable: "upstream unreachable",
 };
+
+/** Whether nothing could be better: all is bound, or nothing is because that is as it should be. */
+function isWell({ state, isExpected }: RootProtection): boolean {
+  return state === "bound" || isExpected === true;
+}
 
 function NoLedger() {
   return <p>The ledger does not answer.</p>;

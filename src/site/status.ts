@@ -1,8 +1,9 @@
+import type { Config } from "../config/config.ts";
 import type { progressOf } from "../fill/shared/fill.ts";
 import { DAY_MS } from "../http/units.ts";
 import type { Book } from "../retention/book.ts";
 import type { UpstreamStatus } from "../upstream/upstream.ts";
-import { dayOf, HISTORY_DAYS, type DayCount, type RootLine } from "../watch/history.ts";
+import { dayOf, HISTORY_DAYS, type DayCount, type RootLine, type RootProtection } from "../watch/history.ts";
 import { type Counters, type MirrorCounts, type PathCount, type TroubleLine, zeroCounts } from "../watch/counters.ts";
 
 type FillLine = ReturnType<typeof progressOf>;
@@ -13,6 +14,8 @@ export interface StatusSources {
   readonly counters: Counters;
   readonly mirrors: readonly string[];
   readonly budget: number;
+  /** VERIFY: where it is `structure`, no index is read. */
+  readonly verify: Config["verify"];
   readonly now: () => number;
   readonly fills: () => readonly FillLine[];
   readonly upstreams: () => readonly UpstreamStatus[];
@@ -61,6 +64,14 @@ export interface Status {
 }
 
 const TOP = 15;
+const UNREAD: RootProtection = { state: "not", packages: 0, skipped: 0, detail: "VERIFY is structure: no index is read", isExpected: true };
+
+/** Whether packages of a repository are bound to digests, as a phrase. */
+export function describeProtection({ state, packages, skipped, detail }: RootProtection): string {
+  if (state === "bound") return `${packages} bound to digests`;
+  if (state === "partly") return `${packages} bound to digests, ${skipped} entries could not be used: ${detail ?? "?"}`;
+  return `not bound to digests: ${detail ?? "?"}`;
+}
 
 /** Never rejects. */
 export async function gatherStatus(sources: StatusSources): Promise<Status> {
@@ -74,7 +85,7 @@ export async function gatherStatus(sources: StatusSources): Promise<Status> {
     storage: storage && { used: storage.used, reserved: storage.reserved, budget },
     dayNames: Array.from({ length: HISTORY_DAYS }, (_, at) => dayOf(now() - (HISTORY_DAYS - 1 - at) * DAY_MS)),
     days: history && history.days.map((one) => ({ ...one, byteHitRatio: ratio(one) })),
-    roots: history && history.roots,
+    roots: history && history.roots.map((one) => (sources.verify === "structure" ? { ...one, protection: UNREAD } : one)),
     fills: sources.fills(),
     upstreams: sources.upstreams(),
     top: counters.top(TOP),

@@ -35,7 +35,8 @@ export function WhyPage({ why, now }: { readonly why: Why; readonly now: number 
             <Fact name="From">{stored.upstream}</Fact>
             <Fact name="Verified by">
               {PROOFS[stored.verified]}
-              {stored.provisional === true && ", provisionally, as the index was still being read"}
+              {stored.provisional === true &&
+                "; an index names it by a digest that is not known of it, so that its next use has it fetched anew"}
               {stored.tainted === true && "; an earlier version turned out to be bad"}
             </Fact>
             {stored.sha256 !== undefined && (
@@ -70,6 +71,7 @@ export function WhyPage({ why, now }: { readonly why: Why; readonly now: number 
               ? "not known yet: the index is being read"
               : "no known index names it"}
         </Fact>
+        <Fact name="Protection">{why.protection}</Fact>
         {why.uses !== null && <Fact name="Uses">{`${why.uses.count}, the last ${since(why.uses.lastUsedAt)}`}</Fact>}
         <Fact name="Eviction">{why.eviction}</Fact>
         <Fact name="Upstreams">{why.upstreams.join(", ")}</Fact>

@@ -1,6 +1,6 @@
 import type { Config } from "../config/config.ts";
 import { DAY_MS } from "../http/units.ts";
-import type { Repositories, Resolution } from "../metadata/ports/repositories.ts";
+import type { Naming, Repositories, Resolution } from "../metadata/ports/repositories.ts";
 import type { LedgerRow } from "../retention/ledger.ts";
 import { routeRequest } from "../route/route-request.ts";
 import type { Target } from "../route/target.ts";
@@ -42,8 +42,12 @@ export interface Why {
     /** What holds a newer generation back, or keeps this one from being confirmed, and until when; null: nothing. */
     readonly hold: Hold | null;
   } | null;
-  /** The digest that an index, a root or its own name states. */
+  /** The digests that indexes, a root or its own name state. */
   readonly expected: Expected;
+  /** Which indexes name it, or why none does; null for metadata. */
+  readonly naming: Naming | null;
+  /** The same as a sentence. */
+  readonly protection: string;
   readonly expiresAt: number | null;
   readonly uses: { readonly count: number; readonly lastUsedAt: number; readonly isHeldByGeneration: boolean } | null;
   readonly eviction: string;
@@ -64,8 +68,10 @@ export async function gatherWhy(sources: WhySources, path: string): Promise<Why 
   const resolution = await resolve(target, repositories);
   const key = resolution?.kind === "object" ? resolution.key : keyOf(target);
   const stored = resolution?.kind === "object" ? resolution.object : await store.head(key);
-  const [expected, row, nextOut] = await Promise.all([
+  const isPackage = target.repository === null && target.class !== "root" && !target.path.endsWith("/");
+  const [expected, naming, row, nextOut] = await Promise.all([
     repositories.expected(target),
+    isPackage ? repositories.naming(target).catch(() => null) : null,
     sources.row(key).catch(() => null),
     sources.nextOut(MAX_RANK).catch((): readonly LedgerRow[] => []),
   ]);
@@ -82,6 +88,8 @@ export async function gatherWhy(sources: WhySources, path: string): Promise<Why 
     checkedAt: checkedAt(key) || null,
     generation: resolution && describeGeneration(resolution),
     expected,
+    naming,
+    protection: describeNaming(expected, naming),
     expiresAt,
     uses: row && { count: row.uses, lastUsedAt: row.lastUsedAt, isHeldByGeneration: row.held > 0 },
     eviction: describeEviction(stored, row, rank, expiresAt, now()),
@@ -92,6 +100,21 @@ export async function gatherWhy(sources: WhySources, path: string): Promise<Why 
 /** Resolves it as a client's request would: if a check of the root is due, it is done (at most one conditional fetch). */
 async function resolve(target: Target, repositories: Repositories): Promise<Resolution | null> {
   return target.class === "root" || target.class === "member" ? repositories.resolve(target) : null;
+}
+
+function describeNaming(expected: Expected, naming: Naming | null): string {
+  if (naming === null) {
+    const isNamed = expected.kind === "known" && expected.expectations[0].source === "name";
+    if (isNamed) return "It is bound to the digest in its name.";
+    return expected.kind === "known" ? "It is bound to the digest that its root states." : "No index of packages can name it.";
+  }
+  const { repository, roots, whys } = naming;
+  const [root] = roots;
+  if (root !== undefined) return `It is bound to what the indexes of ${roots.join(" and ")} say of it.`;
+  if (repository === null && whys.length === 0)
+    return "It is bound to no digest: no repository is known above it, and none elsewhere names it.";
+  const reasons = whys.length === 0 ? "none of its indexes names this path" : whys.join("; ");
+  return `It is bound to no digest: ${repository === null ? "" : `the repository below /${repository} decides about it, and `}${reasons}.`;
 }
 
 function keyOf(target: Target): string {

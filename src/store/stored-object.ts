@@ -23,9 +23,14 @@ export const STORED_OBJECT = v.object({
   verified: v.picklist(["none", "length", "structure", "digest"]),
   /** SHA-256 of the content in lower-case hex, where it was computed. */
   sha256: v.exactOptional(v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/))),
+  /**
+   * Where an index names the file by another digest than its SHA-256: that one, as `sha512:<hex>` (algorithms: verify/expectation.ts), for comparison with
+   * the next index.
+   */
+  digest: v.exactOptional(v.pipe(v.string(), v.maxLength(160))),
   /** Set where an earlier version of this key had bad bytes: no date and no other entity tag may match, or a client would resume its bad bytes. */
   tainted: v.exactOptional(v.literal(true)),
-  /** Set where the digest table was still being built when the object was stored: the object is checked once the table is there. */
+  /** Set where an index names the file by a digest that was not computed when it was stored: its next use has it fetched anew. */
   provisional: v.exactOptional(v.literal(true)),
 });
 

@@ -9,7 +9,8 @@ export const APK_CONTROL_SHA1 = "apk-control-sha1";
 
 /** The digest that a file must have, known before it is fetched. */
 export interface Expectation {
-  readonly algorithm: (typeof ALGORITHMS)[number] | typeof APK_CONTROL_SHA1;
+  /** `size`: an index states the size and no digest; `digest` is that number in decimal. */
+  readonly algorithm: PackageDigest["algorithm"] | "size";
   /** Lower-case hex. */
   readonly digest: string;
   /** Bytes of the file, where the index states them. */
@@ -30,10 +31,7 @@ export type Expected =
   | Known
   /** Neither an index nor a root nor the file's own name says anything of it. */
   | { readonly kind: "none" }
-  /**
-   * The index that may name the file is still being read. The caller stores the file as `provisional` (store/stored-object.ts). When the digest table
-   * lands, digests/settle-provisional.ts compares it: a file of other bytes is deleted, any other loses the mark.
-   */
+  /** The index that may name the file is still being read. When its table lands, digests/land.ts compares what was stored meanwhile. */
   | { readonly kind: "building" };
 
 /** A digest of a whole file, as a name or an index writes it. */
@@ -44,7 +42,11 @@ export interface NamedDigest {
 }
 
 /** A digest by which an index of packages names one: of the whole file, or of what binds it. */
-export type PackageDigest = Pick<Expectation, "algorithm" | "digest">;
+export interface PackageDigest {
+  readonly algorithm: NamedDigest["algorithm"] | typeof APK_CONTROL_SHA1;
+  /** Lower-case hex. */
+  readonly digest: string;
+}
 
 const HEX_DIGITS: Readonly<Record<NamedDigest["algorithm"], number>> = { sha512: 128, sha384: 96, sha256: 64, sha1: 40, md5: 32 };
 

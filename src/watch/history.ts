@@ -38,10 +38,26 @@ export interface RootStanding {
   readonly holes: readonly Hole[];
 }
 
+/** Whether the packages of a published root are bound to digests by its indexes. */
+export interface RootProtection {
+  /** `partly`: entries of its indexes, or whole indexes, could not be used. `not`: no index could. */
+  readonly state: "bound" | "partly" | "not";
+  /** How many packages are bound. */
+  readonly packages: number;
+  /** How many entries and indexes could not be used. */
+  readonly skipped: number;
+  /** One of these and why it could not be used, or why no package is bound, as a phrase; null where all are. */
+  readonly detail: string | null;
+  /** Set where nothing is wrong: there is no index that clients use, or the configuration wants none to be read. */
+  readonly isExpected?: true;
+}
+
 /** How one published root stands. `root`: its path below the mirror. */
 export interface RootLine extends RootStanding {
   readonly mirror: string;
   readonly root: string;
+  /** Absent: not known yet, or files of this kind are bound to no digests. */
+  readonly protection?: RootProtection;
 }
 
 /** How many days are kept, today included. */
@@ -62,6 +78,9 @@ export function createHistory(sql: Sql, now: () => number) {
       trouble TEXT, PRIMARY KEY (mirror, root)) WITHOUT ROWID`,
   );
   addColumns(sql, "roots", ["hold", "holes"]);
+  sql.exec(
+    "CREATE TABLE IF NOT EXISTS protections (mirror TEXT, root TEXT, protection TEXT NOT NULL, PRIMARY KEY (mirror, root)) WITHOUT ROWID",
+  );
   return {
     /** Adds to the days; forgets days older than `HISTORY_DAYS`. */
     count(days: readonly DayCount[]): void {
@@ -84,10 +103,25 @@ export function createHistory(sql: Sql, now: () => number) {
       const values = [mirror, root, adoptedAt, confirmedAt, behindSince, trouble, ...texts];
       sql.exec(`INSERT OR REPLACE INTO roots (${ROOT_COLUMNS.join(", ")}) VALUES (${values.map(() => "?").join(", ")})`, ...values);
     },
+    /** Keeps whether packages of a root are bound to digests; null: the root is no more. */
+    protect(mirror: string, root: string, protection: RootProtection | null): void {
+      if (protection === null) sql.exec("DELETE FROM protections WHERE mirror = ? AND root = ?", mirror, root);
+      else sql.exec("INSERT OR REPLACE INTO protections VALUES (?, ?, ?)", mirror, root, JSON.stringify(protection));
+    },
     /** The oldest day first. */
     days: () => rowsOf<DayCount>(sql, `SELECT day, mirror, ${COUNTS.join(", ")} FROM days ORDER BY day, mirror`),
     /** By mirror and root, at most 200. */
-    roots: () => rowsOf<RootRow>(sql, `SELECT ${ROOT_COLUMNS.join(", ")} FROM roots ORDER BY mirror, root LIMIT 200`).map(readRoot),
+    roots: (): readonly RootLine[] => {
+      const columns = ROOT_COLUMNS.map((name) => `roots.${name}`).join(", ");
+      const rows = rowsOf<RootRow & { readonly protection: string | null }>(
+        sql,
+        `SELECT ${columns}, protection FROM roots LEFT JOIN protections USING (mirror, root) ORDER BY mirror, root LIMIT 200`,
+      );
+      return rows.map(({ protection, ...row }) => ({
+        ...readRoot(row),
+        ...(protection === null ? {} : { protection: JSON.parse(protection) as RootProtection }),
+      }));
+    },
   };
 }
 

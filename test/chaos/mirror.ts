@@ -5,10 +5,14 @@ import { createLeases, FillCoordinator } from "../../src/fill/flight/fill-coordi
 import { handle, type HandlerDependencies } from "../../src/handle.ts";
 import { createRepositories } from "../../src/metadata/create-repositories.ts";
 import { createPublishedDigests } from "../../src/metadata/digests/published-digests.ts";
+import { createTableReader } from "../../src/metadata/digests/read-table.ts";
 import { rememberTables } from "../../src/metadata/digests/remember-tables.ts";
+import type { StoredRows } from "../../src/metadata/ports/stored-rows.ts";
 import { RepositoryObjectBase, type RepositoryObjectDependencies } from "../../src/metadata/repository-object.ts";
 import { createConfirmations } from "../../src/serve/shared/confirmations.ts";
 import { createCounters } from "../../src/watch/counters.ts";
+import { placeOf } from "../../src/route/place.ts";
+import type { ObjectStore } from "../../src/store/object-store.ts";
 import { createByteStore } from "../support/byte-store.ts";
 import { createNamespace, type Storages } from "./objects.ts";
 
@@ -64,6 +68,9 @@ export function createMirror({ vars, fetch, isolates = 1 }: MirrorOptions) {
           log: (_level: string, message: string) => say(message),
           onPublished: () => {},
           onStanding: () => {},
+          onProtection: () => {},
+          // Landed tables are compared with what is stored.
+          rows: () => rowsOf(main.store),
           taint: main.leases.taint,
           directory: repositoryOf,
         };
@@ -78,13 +85,15 @@ export function createMirror({ vars, fetch, isolates = 1 }: MirrorOptions) {
         ttlMs: config.metadataTtlSeconds * 1_000,
         now: core.now,
       });
+      const onLost = (mirror: string, base: string): void =>
+        void (repositoryOf(`${mirror}/${base}`) as unknown as RepositoryObject).rebuildTables(mirror, base);
       const serve = {
         ...core,
         repositories: createRepositories({
           store: core.store,
           now: core.now,
           repository: (mirror, base) => repositoryOf(`${mirror}/${base}`),
-          publishedDigests: config.verify === "index" ? createPublishedDigests({ store: core.store, lookUp }) : null,
+          publishedDigests: config.verify === "index" ? createPublishedDigests({ tables: createTableReader(core), lookUp, onLost }) : null,
         }),
         confirmations: createConfirmations(),
         taint: core.leases.taint,
@@ -158,4 +167,21 @@ export async function receive({ status, headers, body }: Response, leaveAfter = 
 
 function keepAlive(work: Promise<unknown>): void {
   work.catch(() => {});
+}
+
+/** What the ledger knows of the store, as soon as it is there. */
+function rowsOf(store: ObjectStore): StoredRows {
+  const read = async (key: string) => {
+    const object = await store.head(key);
+    const { class: pathClass } = placeOf({ distro: undefined, classes: [] }, key.slice(key.indexOf("/") + 1));
+    return object === null ? [] : [{ key, class: pathClass, storedAt: object.storedAt }];
+  };
+  return {
+    async page(prefix, after, limit) {
+      const { objects } = await store.list({ prefix });
+      const keys = objects.flatMap(({ key }) => (key > after ? [key] : []));
+      return (await Promise.all(keys.toSorted().slice(0, limit).map(read))).flat();
+    },
+    pick: async (keys) => (await Promise.all(keys.map(read))).flat(),
+  };
 }

@@ -62,6 +62,7 @@ function exampleSources(mirrors: readonly string[]): StatusSources {
       reserved: 68e6,
       shards: used.map((shard, at) => ({ shard, objects: 9_000 - at * 2_000, live: (90 - at * 20) * GB, dead: 0 })),
     }),
+    verify: "index",
     history: async () => ({
       days,
       roots: [
@@ -74,6 +75,7 @@ function exampleSources(mirrors: readonly string[]): StatusSources {
           trouble: null,
           hold: null,
           holes: [],
+          protection: { state: "bound", packages: 63_440, skipped: 0, detail: null },
         },
         {
           mirror: "fedora",

@@ -1,7 +1,9 @@
 import { env } from "cloudflare:test";
 import { gzipSync } from "node:zlib";
 import { expect, test } from "vitest";
-import { createTableBuilder, createTableIndex } from "../../src/metadata/digests/digest-table.ts";
+import { createTableReader } from "../../src/metadata/digests/read-table.ts";
+import { createRecordSorter } from "../../src/metadata/digests/sort-records.ts";
+import { writeTable } from "../../src/metadata/digests/write-table.ts";
 import { decompress } from "../../src/metadata/formats/decompress.ts";
 import { parsePackages } from "../../src/metadata/formats/parse-packages.ts";
 import { parsePacmanDatabase } from "../../src/metadata/formats/parse-pacman-database.ts";
@@ -12,7 +14,7 @@ import { createTableDirectory } from "../../src/metadata/digests/table-directory
 import xz from "../../src/metadata/xz.wasm";
 import { createR2Store } from "../../src/store/r2-store.ts";
 import { brief, type Brief, chunked, packages, pacmanDatabase, primary, repomd, sha256 } from "../unit/metadata/samples.ts";
-import { createWorld, memoryState, ONE, portOf } from "../unit/metadata/world.ts";
+import { createWorld, memoryState, ONE, portOf, tableDependencies } from "../unit/metadata/world.ts";
 
 const DECODERS = { xz, breathe: () => scheduler.wait(0) };
 const FILES = Object.fromEntries(Array.from({ length: 2000 }, (_, n) => [`Packages/p-${n}.rpm`, `content ${n}`]));
@@ -81,26 +83,34 @@ test("a repository is published, its table built and looked up on R2", async () 
     "os/repodata/repomd.xml": repomd({ revision: 1_767_000_000, data: { primary: [href, index] } }),
     [`os/${href}`]: index,
   };
-  const shared = { ...world, store: { ...world.store, ...store }, sliceBytes: 65_536, now: () => world.now, taint: async () => {} };
   Object.assign(world.store, store);
   const directory = createTableDirectory({ kept: memoryState(), timer: world.timer, now: () => world.now });
-  const tables = createIndexTables({
-    ...DECODERS,
-    ...shared,
-    log: (level, message) => world.logs.push(`${level}: ${message}`),
-    directory: portOf(() => directory),
-  });
+  const tables = createIndexTables({ ...tableDependencies(world), ...DECODERS, directory: portOf(() => directory) });
   const repository = world.repository({ tables });
   const root = await repository.resolve("os/repodata/repomd.xml");
   if (root.kind !== "object") throw new Error(JSON.stringify(root));
   expect(await store.head(root.key)).toMatchObject({ version: root.object.version });
-  await expect.poll(() => directory.lookUp("os/x", 0)).toMatchObject({ base: "os", building: false, table: { pages: expect.any(Number) } });
+  await expect.poll(() => directory.lookUp("os/x", 0)).toMatchObject({ base: "os", building: false, tables: [{ root: "os/repodata" }] });
+  const [table] = (await directory.lookUp("os/x", 0)).tables;
+  const path = "Packages/p-1999.rpm";
+  expect(table && (await createTableReader({ store }).lookUp(table, `os/${path}`))).toMatchObject([{ path: `os/${path}`, size: 12 }]);
 });
 
-test("a table of 100,000 packages is made in workerd", () => {
-  const builder = createTableBuilder();
-  const digest = sha256("x");
-  for (let n = 0; n < 100_000; n++) builder.add({ path: `Packages/package-${n}.rpm`, size: n, sha256: digest });
-  const { pages, parts } = builder.finish(8 * 1024 * 1024);
-  expect(createTableIndex([...parts], pages)("Packages/package-99999.rpm")).toEqual([{ size: 99_999, sha256: digest }]);
+test("a table of 100,000 packages is made and read in workerd, on R2", async () => {
+  const store = createR2Store((env as unknown as { BUCKET: R2Bucket }).BUCKET);
+  const parts: Uint8Array[] = [];
+  const scratch = {
+    write: async (part: Uint8Array) => parts.push(part) - 1,
+    read: async (part: number) => parts[part] ?? new Uint8Array(),
+    clear: async () => {},
+  };
+  const sorter = createRecordSorter({ scratch, breathe: () => new Promise((resolve) => setTimeout(resolve, 0)) });
+  const digests = [{ algorithm: "sha256", digest: sha256("x") }] as const;
+  for (let n = 0; n < 100_000; n++) {
+    sorter.add({ path: `Packages/package-${n}.rpm`, size: n, digests });
+    if (n % 1000 === 0) await sorter.relieve();
+  }
+  const table = await writeTable(sorter.sorted(), { store, now: () => Date.now() });
+  const path = "Packages/package-99999.rpm";
+  expect(await createTableReader({ store }).lookUp(table, path)).toEqual([{ path, size: 99_999, digests }]);
 });

@@ -51,7 +51,7 @@ const newFile = (size: number): string => `/fedora/os/Packages/${size}-${files++
 beforeAll(async () => {
   await fetch(REPOMD);
   const directory = REPOSITORIES.get(REPOSITORIES.idFromName("fedora"));
-  await vi.waitUntil(async () => (await directory.lookUp("os/x.rpm", 0)).table !== null, { timeout: 20_000 });
+  await vi.waitUntil(async () => (await directory.lookUp("os/x.rpm", 0)).tables.length > 0, { timeout: 20_000 });
 });
 
 afterEach(() => {

@@ -80,7 +80,7 @@ describe("an object of 90 days", () => {
       store,
       fills: { open: async () => failure, list: () => [] },
       upstreams: { open: async () => (asked++, answer) },
-      repositories: { resolve: unused, noteUse: unused, expected: unused, metalink: unused },
+      repositories: { resolve: unused, noteUse: unused, expected: async () => ({ kind: "none" }), metalink: unused },
       confirmations: createConfirmations(),
       now: () => now,
       taint: unused,

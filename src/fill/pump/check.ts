@@ -2,6 +2,7 @@ import type { PathClass } from "../../config/config.ts";
 import type { Target } from "../../route/target.ts";
 import type { Verified } from "../../store/stored-object.ts";
 import { createApkDigest } from "../../verify/apk.ts";
+import { compare, type Measured } from "../../verify/compare.ts";
 import { createVerifier } from "../../verify/create-verifier.ts";
 import type { CreateDigest } from "../../verify/digest-ranges.ts";
 import { APK_CONTROL_SHA1, toHex, type Expected, type Known } from "../../verify/expectation.ts";
@@ -14,8 +15,11 @@ export interface Passed {
   readonly ok: true;
   readonly verified: Verified;
   readonly sha256?: string;
+  /** As in StoredObject. */
+  readonly digest?: string;
 }
-export type CheckResult = Passed | { readonly ok: false; readonly reason: string };
+/** `isMismatch`: nothing is wrong with the bytes, but that they are not those that `expected` names. */
+export type CheckResult = Passed | { readonly ok: false; readonly reason: string; readonly isMismatch?: true };
 
 export interface CheckOptions {
   readonly target: Pick<Target, "path" | "class">;
@@ -36,7 +40,7 @@ export function createCheck({ target, contentType, contentLength, expected, deep
   const isPackage = PACKAGE_CLASSES.has(target.class);
   const digests = deep && named === null ? createDigest : undefined;
   const verifier = isPackage ? createVerifier(target.path, { contentLength, createDigest: digests }) : null;
-  const algorithms = new Set(named?.map(({ algorithm }) => algorithm));
+  const algorithms = new Set(named?.flatMap(({ algorithm }) => (algorithm === "size" ? [] : [algorithm])));
   // An index that lands later is compared with it.
   if (deep || expected.kind === "building") algorithms.add("sha256");
   const running = [...algorithms].map((algorithm) => ({
@@ -47,6 +51,7 @@ export function createCheck({ target, contentType, contentLength, expected, deep
   const head = new Uint8Array(isPackage ? HTML_SNIFF_BYTES : 0);
   let html: string | null = null;
   let seen = 0;
+  const digestsOf = new Map<string, string>();
 
   function sniff(length: number): void {
     if (isPackage && isHtmlBody(head.subarray(0, length), contentType)) html = "the upstream sent an HTML page instead of a package";
@@ -74,22 +79,34 @@ export function createCheck({ target, contentType, contentLength, expected, deep
       if (reason != null) return { ok: false, reason };
       const verdict = (await verifier?.finish()) ?? { kind: "unknown" };
       if (verdict.kind === "broken") return { ok: false, reason: verdict.reason };
-      const computed = new Map<string, string>();
-      for (const { algorithm, digest } of running) computed.set(algorithm, toHex(await digest.digest()));
-      const hex = computed.get("sha256");
-      const sha256 = hex === undefined ? {} : { sha256: hex };
-      if (named === null) return { ok: true, verified: verdict.kind === "whole" ? "structure" : "length", ...sha256 };
-      if (named.some(({ algorithm, digest, size }) => digest === computed.get(algorithm) && (size ?? seen) === seen))
-        return { ok: true, verified: "digest", ...sha256 };
-      return { ok: false, reason: describeMismatch(named, computed, seen) };
+      for (const { algorithm, digest } of running) digestsOf.set(algorithm, toHex(await digest.digest()));
+      const hex = digestsOf.get("sha256");
+      const passed: Passed = {
+        ok: true,
+        verified: verdict.kind === "whole" ? "structure" : "length",
+        ...(hex === undefined ? {} : { sha256: hex }),
+      };
+      return named === null ? passed : judgeByExpectations(named, passed, { size: seen, digests: digestsOf });
     },
+    /** What `finish` computed. */
+    measured: (): Measured => ({ size: seen, digests: digestsOf }),
   };
 }
 
-function describeMismatch([first, ...others]: Known["expectations"], computed: ReadonlyMap<string, string>, size: number): string {
-  const { algorithm, digest, source } = first;
+/** Compares bytes that are whole with what an index, a root or a name states of them. Bytes of which the stated digest was not computed pass. */
+export function judgeByExpectations(named: Known["expectations"], passed: Passed, measured: Measured): CheckResult {
+  const comparison = compare(named, measured);
+  // A size that fits proves no more than the length does.
+  const isDigest = named.some(({ algorithm }) => algorithm !== "size");
+  const [algorithm, digest] = [...measured.digests].find(([one]) => one !== "sha256") ?? [];
+  const other = digest === undefined ? {} : { digest: `${algorithm}:${digest}` };
+  if (comparison === "same") return isDigest ? { ...passed, ...other, verified: "digest" } : passed;
+  if (comparison === "unknown") return passed;
+  const [first, ...others] = named;
   const more = others.length === 0 ? "" : ` (or one of ${others.length} others)`;
-  return `its ${algorithm} is ${computed.get(algorithm)} at ${size} bytes, not the ${digest}${more} that its ${source} names`;
+  const ofIt = measured.digests.get(first.algorithm);
+  const actual = first.algorithm === "size" ? `size is ${measured.size}` : `${first.algorithm} is ${ofIt} at ${measured.size} bytes`;
+  return { ok: false, isMismatch: true, reason: `its ${actual}, not the ${first.digest}${more} that its ${first.source} names` };
 }
 
 /** Incremental digests by workerd's `crypto.DigestStream`, which Node lacks. */

@@ -5,14 +5,12 @@ import type { SliceLease } from "../flight/leases.ts";
 import { lastSlice, type Fill, type Run, type SliceBuffer } from "../shared/fill.ts";
 import { takeBuffer } from "../shared/slice-buffers.ts";
 import { restSlice, restVerdict } from "./at-rest.ts";
-import { createCheck, type Check, type CheckResult } from "./check.ts";
+import { createCheck } from "./check.ts";
 import type { AskExpected, PumpDependencies } from "./dependencies.ts";
-import { judgeAtRest, judgeByIndex } from "./index-verdict.ts";
+import { type IndexVerdict, judgeByIndex } from "./index-verdict.ts";
 import type { SizedSource } from "./sized-source.ts";
 
 const PROGRESS_REPORT_MS = 2_000;
-/** The last bytes wait this long for an index that is being read. */
-const INDEX_WAIT_MS = 5_000;
 
 /** `done`: all that was wanted is at rest, or passed on; `broken`: the bytes are not the file's. */
 export type Cut =
@@ -30,7 +28,7 @@ export interface CutOptions {
   readonly body: SizedSource;
   /** The slice that was asked for: where the upstream ignores Range, the body begins before it. */
   readonly asked: number;
-  /** Called before the first byte, and again at the end where the index was not ready. */
+  /** Called before the first byte, and again at the end. */
   readonly expected: AskExpected;
 }
 
@@ -98,7 +96,13 @@ export async function cut(options: CutOptions, deps: PumpDependencies): Promise<
   }
   await resting;
   if (position < size) return { kind: "short", at: position };
-  return finish(options, buffer, check, expected?.kind === "building", deps);
+  // Requests are answered from here on: the index may keep the verdict waiting.
+  describe(options, deps);
+  const verdict: IndexVerdict =
+    check === null || expected === null
+      ? { ok: true, verified: "none" }
+      : await judgeByIndex(expected, await check.finish(), check.measured(), options.expected);
+  return finish(options, buffer, verdict, deps);
 }
 
 /** From here on requests can be answered with what the upstream says of the object. */
@@ -119,20 +123,11 @@ function describe({ fill, lease, representation, version, body: { size } }: CutO
   return object;
 }
 
-/** The last byte has come: the verdict (`pending`: the index was still being read), the last write, and the release of the bytes held back. */
-async function finish(options: CutOptions, last: SliceBuffer, check: Check | null, pending: boolean, deps: PumpDependencies): Promise<Cut> {
-  const { fill, lease, body, run, expected } = options;
-  const described = describe(options, deps);
-  const verdict: CheckResult = check === null ? { ok: true, verified: "none" } : await check.finish();
+/** The last byte has come, and the verdict: the last write, and the release of the bytes held back. */
+async function finish(options: CutOptions, last: SliceBuffer, verdict: IndexVerdict, deps: PumpDependencies): Promise<Cut> {
+  const { fill, lease, body, run } = options;
   if (!verdict.ok) return { kind: "broken", reason: verdict.reason };
-  const judged = pending ? judgeByIndex(await expected(INDEX_WAIT_MS), verdict) : verdict;
-  if (judged?.ok === false) return { kind: "broken", reason: judged.reason };
-  const object: StoredObject = {
-    ...described,
-    verified: (judged ?? verdict).verified,
-    ...(verdict.sha256 === undefined ? {} : { sha256: verdict.sha256 }),
-    ...(judged === null ? { provisional: true } : {}),
-  };
+  const object: StoredObject = { ...describe(options, deps), ...provenFacts(verdict) };
   if (!body.proven && object.verified === "length") fill.storable = false;
   fill.object = object;
   run.progressAt = deps.now();
@@ -141,13 +136,21 @@ async function finish(options: CutOptions, last: SliceBuffer, check: Check | nul
   const isHeld = object.sliceBytes === undefined && object.size <= deps.config.holdBytes && !fill.promised;
   if (isHeld && !fill.replaces) releaseBuffer(fill, last);
   await restSlice(fill, object, last, deps);
-  const refused = judged === null ? await judgeAtRest(fill, verdict, expected, deps) : null;
-  if (refused !== null) return { kind: "broken", reason: refused };
   releaseBuffer(fill, last);
   if (fill.storable) deps.onStored(fill.target, fill.object);
-  if (object.sliceBytes !== undefined && check !== null && judged !== null) await restVerdict(fill, object, deps);
+  if (object.sliceBytes !== undefined && object.verified !== "none") await restVerdict(fill, object, deps);
   commit(lease, last);
   return { kind: "done" };
+}
+
+/** What is kept of a verdict beside the bytes. */
+function provenFacts({ verified, sha256, digest, isOpen }: Extract<IndexVerdict, { ok: true }>): Partial<StoredObject> {
+  return {
+    verified,
+    ...(sha256 === undefined ? {} : { sha256 }),
+    ...(digest === undefined ? {} : { digest }),
+    ...(isOpen === true ? { provisional: true } : {}),
+  };
 }
 
 function releaseBuffer(fill: Fill, buffer: SliceBuffer): void {

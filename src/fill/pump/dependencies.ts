@@ -8,8 +8,11 @@ import type { Expected } from "../../verify/expectation.ts";
 import type { Leases } from "../flight/leases.ts";
 import type { Memory } from "../shared/memory.ts";
 
-/** Asks what is known of the content of a file, and waits up to `waitMs` for an index that is still being read. Never rejects. */
-export type AskExpected = (waitMs: number) => Promise<Expected>;
+/**
+ * Asks what is known of the content of a file, and waits up to `waitMs` for an index that is still being read. `maxAgeMs`: an answer from memory may be
+ * this old; 0: none may. Never rejects.
+ */
+export type AskExpected = (waitMs: number, maxAgeMs?: number) => Promise<Expected>;
 
 export interface PumpDependencies {
   readonly config: Config;

@@ -1,39 +1,40 @@
-import type { StoredObject } from "../../store/stored-object.ts";
+import { compare, type Measured } from "../../verify/compare.ts";
 import type { Expected } from "../../verify/expectation.ts";
-import type { Fill } from "../shared/fill.ts";
-import { restVerdict } from "./at-rest.ts";
-import type { CheckResult, Passed } from "./check.ts";
-import type { AskExpected, PumpDependencies } from "./dependencies.ts";
+import { type CheckResult, judgeByExpectations, type Passed } from "./check.ts";
+import type { AskExpected } from "./dependencies.ts";
 
-/** What an index that was still being read when the first bytes came says of a whole body. Null: it is still being read. */
-export function judgeByIndex(expected: Expected, verdict: Passed): CheckResult | null {
-  if (expected.kind === "building") return null;
-  if (expected.kind === "none" || expected.expectations.some(({ algorithm }) => algorithm !== "sha256")) return verdict;
-  if (expected.expectations.some(({ digest }) => digest === verdict.sha256)) return { ...verdict, verified: "digest" };
-  return { ok: false, reason: `its sha256 is ${verdict.sha256}, not the ${expected.expectations[0].digest} that its index names` };
-}
+/** The last bytes wait this long for an index that is being read. */
+const INDEX_WAIT_MS = 5_000;
+
+/** What a whole body proved to be. `isOpen`: an index names it by a digest that was not computed; a later use has it fetched anew. */
+export type IndexVerdict = (Passed & { readonly isOpen?: true }) | Extract<CheckResult, { readonly ok: false }>;
 
 /**
- * Compares a provisional object with its index once more, now that it is at rest. Closes a race: the index may have been published after our last
- * look-up and before our write, so that the repository did not see the mark. Returns why the bytes are not the file's, else null; where the index is
- * still being read, the mark stays for the repository.
+ * The verdict on a whole body, by what indexes say now that its last byte has come: they may have changed since its first one, from which on it was
+ * compared with `first`. Before it is refused they are asked anew: what is remembered of them may be a minute old, and clients ask for an update's
+ * packages right away.
  */
-export async function judgeAtRest(fill: Fill, verdict: Passed, expected: AskExpected, deps: PumpDependencies): Promise<string | null> {
-  const { object } = fill;
-  if (object?.provisional !== true || !fill.storable) return null;
-  // The head of a sliced object was stored with its first slice, without the mark.
-  if (object.sliceBytes !== undefined) await restVerdict(fill, object, deps);
-  const judged = judgeByIndex(await expected(0), verdict);
-  if (judged === null) return null;
-  if (!judged.ok) {
-    // Clients may have begun to read it from the store: none may resume onto it, whatever comes in its place.
-    fill.tainted = true;
-    await deps.leases.taint(fill.key, object.version);
-    return judged.reason;
-  }
-  const { provisional: _settled, ...settled } = object;
-  const proven: StoredObject = { ...settled, verified: judged.verified };
-  fill.object = proven;
-  await restVerdict(fill, proven, deps);
-  return null;
+export async function judgeByIndex(first: Expected, verdict: CheckResult, measured: Measured, ask: AskExpected): Promise<IndexVerdict> {
+  if (!verdict.ok && verdict.isMismatch !== true) return verdict;
+  const later = await ask(first.kind === "building" ? INDEX_WAIT_MS : 0);
+  if (verdict.ok && first.kind !== "building" && isSame(first, later)) return verdict;
+  const judged = judge(later, verdict, measured);
+  if (judged.ok) return judged;
+  const newest = await ask(0, 0);
+  return isSame(later, newest) ? judged : judge(newest, verdict, measured);
+}
+
+function judge(expected: Expected, verdict: CheckResult, measured: Measured): IndexVerdict {
+  const sha256 = measured.digests.get("sha256");
+  // What the bytes are by themselves: a mismatch says nothing of that but that they are as long as they should be.
+  const passed: Passed = verdict.ok
+    ? { ...verdict, verified: verdict.verified === "digest" ? "length" : verdict.verified }
+    : { ok: true, verified: "length", ...(sha256 === undefined ? {} : { sha256 }) };
+  if (expected.kind !== "known") return verdict.ok ? verdict : passed;
+  const judged = judgeByExpectations(expected.expectations, passed, measured);
+  return judged.ok && compare(expected.expectations, measured) === "unknown" ? { ...judged, isOpen: true } : judged;
+}
+
+function isSame(one: Expected, other: Expected): boolean {
+  return JSON.stringify(one) === JSON.stringify(other);
 }

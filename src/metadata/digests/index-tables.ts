@@ -1,269 +1,248 @@
+import type { Timer } from "../../clock/timer.ts";
 import type { RepositoryPlace } from "../../route/place.ts";
-import { newVersion } from "../../store/keys.ts";
-import { readObject, readPart } from "../../store/read-object.ts";
-import { chooseIndexes, type Index } from "./choose-indexes.ts";
-import {
-  createTableBuilder,
-  createTableIndex,
-  type Digest,
-  MAX_RECORDS,
-  PAGE_BYTES,
-  type TableBuilder,
-  type TableEntry,
-} from "./digest-table.ts";
+import type { RootProtection } from "../../watch/history.ts";
 import type { RootContent } from "../members/generation.ts";
-import { memberCandidates, type Members } from "../members/members.ts";
-import { type IndexOptions, parseIndex } from "../formats/parse-index.ts";
-import { join } from "../formats/repository-path.ts";
-import type { NamedPackage } from "../formats/named-package.ts";
-import { resolveLocation } from "../formats/resolve-location.ts";
-import type { KeptState } from "../ports/kept-state.ts";
-import { type SettleDependencies, settleProvisional } from "./settle-provisional.ts";
-import { tableKey, type TableRef, type Unsettled } from "./table-directory.ts";
+import type { Members } from "../members/members.ts";
+import type { StoredRows } from "../ports/stored-rows.ts";
+import { type BuildDependencies, type BuiltTable, buildTable } from "./build-table.ts";
+import { type Choice, chooseIndexes } from "./choose-indexes.ts";
+import { isCompatible } from "./expectations.ts";
+import { createLandings, type LandDependencies } from "./land.ts";
+import { createTableReader, LostTableError } from "./read-table.ts";
+import { isBelow } from "./readings.ts";
+import type { PublishedTable } from "./table-directory.ts";
+import { tableKey, type TableRef } from "./write-table.ts";
 
 /** Heads of changed packages that one call to the store deletes. */
 const DELETE_AT_ONCE = 1000;
+/** A table that could not be made is tried again after this long, at the next request that asks the repository. */
+const RETRY_MS = 10 * 60_000;
 
 /** The directory of a mirror's digest tables (table-directory.ts), called from another Durable Object. Calls reject if it cannot be reached. */
 export interface DirectoryPort {
-  building(base: string): Promise<void>;
-  publish(base: string, table: TableRef | null, isMoreComing: boolean): Promise<void>;
-  unsettled(base: string): Promise<Unsettled>;
-  settled(base: string, paths: readonly string[]): Promise<void>;
+  building(base: string, root: string): Promise<void>;
+  publish(base: string, root: string, table: PublishedTable | null): Promise<void>;
+  basesBelow(base: string): Promise<readonly string[]>;
 }
 
-export interface IndexTablesDependencies extends SettleDependencies, Pick<IndexOptions, "xz" | "breathe"> {
-  readonly kept: KeptState;
+export interface IndexTablesDependencies extends BuildDependencies, Pick<LandDependencies, "kept" | "taint" | "sliceBytes" | "log"> {
   readonly directory: DirectoryPort;
-  readonly now: () => number;
+  readonly rows: StoredRows;
+  readonly timer: Timer;
+  /** Receives whether packages of a root are bound to digests, whenever that changes; null: the root is no more. Never throws. */
+  readonly onProtection: (root: string, protection: RootProtection | null) => void;
 }
 
-/** The table of one root, and the `id`s of the indexes that it was made of, sorted. */
-interface OwnTable {
-  readonly table: TableRef;
-  readonly digests: readonly string[];
+/** What was made of a root's indexes. */
+interface Made {
+  /** What it was made of: the `id`s of the indexes; empty where there were none. */
+  readonly ids: readonly string[];
+  readonly version: string | null;
+  readonly isReaching: boolean;
+  readonly protection: RootProtection;
+  /** Milliseconds since the epoch. */
+  readonly at: number;
 }
+
+const MADE_KEY = "made:";
+/** Earlier versions kept a root's table under `table:<root>`, and that of all roots together under `merged`. */
+const OLD_TABLE_KEY = "table:";
+const OLD_MERGED_KEY = "merged";
 
 export type IndexTables = ReturnType<typeof createIndexTables>;
 
 /** Builds a digest table for each generation: what its indexes say of packages. */
 export function createIndexTables(deps: IndexTablesDependencies) {
   const { directory, kept, log, mirror, now, store } = deps;
-  /** Tables are cut at the last whole page. */
-  const sliceBytes = Math.max(PAGE_BYTES, deps.sliceBytes - (deps.sliceBytes % PAGE_BYTES));
+  const tables = createTableReader({ store });
+  const landings = createLandings({ ...deps, tables, versions, basesBelow: directory.basesBelow });
   const logError = (message: string) => log("error", `${mirror.name}: ${message}`);
-  let queue = Promise.resolve();
-  /** Roots whose first or larger table is on its way: until the last one has landed, packages wait for a table. */
-  const coming = new Set<string>();
-  let settling = Promise.resolve();
-  /** Tables that were published since the start, and how many there were at the last complete comparison. */
-  let published = 0;
-  let settled = -1;
+  /** What is kept, so that each request need not read it. */
+  const mades = new Map<string, Made | null>();
+  let queue = removeOldState();
+  landings.resume();
 
   return {
     /**
-     * Builds the table of a root from the indexes that it names, unless the stored one was made of the same. Once this resolves the heads of packages
-     * whose digest changed are deleted. Never rejects: where no table can be built the log says why, and packages are judged by their structure.
+     * Builds the table of a root from the indexes that it names, unless the stored one was made of the same (`isLost`: the store may have lost a part of
+     * that). Once this resolves the heads of packages whose digest changed are deleted. True: there is another table than before. Never rejects: where no
+     * table can be built the log and the status page say why, and packages are judged by their structure.
      */
-    prepare(place: RepositoryPlace, next: RootContent, members: Members): Promise<void> {
-      queue = queue
-        .then(() => follow(place, next, members))
-        .catch((error: unknown) => logError(`cannot build the digest table of ${place.root}: ${String(error)}`));
-      // A queue of its own: no swap waits for comparisons, not even for one that never ends.
-      const isBuilt = queue;
-      settling = settling
-        .then(() => isBuilt)
-        .then(() => settle(place.base))
-        .catch((error: unknown) => logError(`cannot compare what was stored before the table of ${place.root}: ${String(error)}`));
-      return queue;
+    prepare(place: RepositoryPlace, next: RootContent, members: Members, isLost = false): Promise<boolean> {
+      const prepared = queue
+        .then(() => follow(place, next, members, isLost))
+        .catch((error: unknown) => {
+          logError(`cannot build the digest table of ${place.root}: ${String(error)}`);
+          return false;
+        });
+      queue = prepared.then(() => {});
+      return prepared;
     },
-
     /**
      * If `prepare` will build a first table or a larger one: marks the directory's folder as building, so that fills wait for the table. Never rejects.
      */
     async announce(place: RepositoryPlace, next: RootContent, members: Members): Promise<void> {
-      if (!isLarger(chooseIndexes(place, next, members), loadOwn(place.root))) return;
-      coming.add(place.root);
-      const announced = directory.building(place.base);
+      if (!isLarger(chooseIndexes(place, next, members), load(place.root))) return;
+      const announced = directory.building(place.base, place.root);
       await announced.catch((error: unknown) => logError(`cannot announce the digest table of ${place.root}: ${String(error)}`));
+    },
+    /** Forgets the table of a root that is no more. Never rejects. */
+    withdraw({ base, root }: Pick<RepositoryPlace, "base" | "root">): Promise<void> {
+      queue = queue
+        .then(() => (load(root) === null ? undefined : drop(base, root)))
+        .catch((error: unknown) => logError(`cannot withdraw the digest table of ${root}: ${String(error)}`));
+      return queue;
+    },
+    /** Has the directory forget all tables of this repository, which has none. */
+    async withdrawAll(base: string): Promise<void> {
+      for (const root of rootsMade()) await drop(base, root);
+      await directory.publish(base, "", null);
+    },
+    /** Whether a table that could not be made is to be tried again. */
+    isDue(root: string): boolean {
+      const made = load(root);
+      return made !== null && made.ids.length > 0 && made.version === null && now() - made.at >= RETRY_MS;
+    },
+    /** The keys of all that live tables lie in: retention spares them. Leaves out a table that the store lost. */
+    async keys(): Promise<readonly string[]> {
+      const all = await Promise.all(versions().map((version) => tables.keys({ version }).catch(() => [])));
+      return all.flat();
     },
   };
 
-  async function follow(place: RepositoryPlace, next: RootContent, members: Members): Promise<void> {
-    const indexes = chooseIndexes(place, next, members);
-    const digests = indexes.map(({ id }) => id).toSorted();
-    const own = loadOwn(place.root);
-    coming.delete(place.root);
-    if (own === null && indexes.length === 0) return;
-    const isUnchanged = own !== null && digests.join() === own.digests.join();
-    if (isUnchanged && (await isStored(own.table))) return;
+  async function drop(base: string, root: string): Promise<void> {
+    landings.drop(root);
+    kept.remove(MADE_KEY + root);
+    mades.delete(root);
+    await directory.publish(base, root, null);
+    deps.onProtection(root, null);
+  }
+
+  async function follow(place: RepositoryPlace, next: RootContent, members: Members, isLost: boolean): Promise<boolean> {
+    const { base, root } = place;
+    const choice = chooseIndexes(place, next, members);
+    const ids = choice.indexes.map(({ id }) => id).toSorted();
+    const before = load(root);
+    if (choice.indexes.length === 0 && choice.why === null) return false;
+    const isUnchanged = before !== null && ids.join() === before.ids.join();
+    const isRetry = before?.version === null && ids.length > 0 && now() - before.at >= RETRY_MS;
+    if (isUnchanged && !isLost && !isRetry && (await isStored(before.version))) return false;
     // Otherwise the published table stays right: no client can know the new packages before the swap.
-    if (isLarger(indexes, own)) await directory.building(place.base);
-    const built = await build(place, next, indexes, members, own?.table ?? null);
-    if (built === null) kept.remove(`table:${place.root}`);
-    else kept.save(`table:${place.root}`, JSON.stringify({ table: built.table, digests } satisfies OwnTable));
-    const merged = await merge(place);
-    published++;
-    await directory.publish(place.base, merged, coming.size > 0);
-    const changed = built === null ? [] : await stillChanged(built.changed, merged, built.table);
-    await deleteHeads(changed, place.base);
-    if (own !== null) await store.delete([tableKey(own.table)]);
+    if (isLarger(choice, before)) await directory.building(base, root);
+    const built = await build(place, next, choice, members);
+    const version = built.table?.version ?? null;
+    const protection = protectionOf(built, choice);
+    const from = before?.version ?? null;
+    await directory.publish(base, root, { version, isReaching: built.isReaching, why: version === null ? protection.detail : null });
+    if (built.table !== null && from !== null) await deleteChanged(place, { version: from }, built.table);
+    // Last, so that all of this is done again where it is broken off.
+    const made = { ids, version, isReaching: built.isReaching, protection, at: now() } satisfies Made;
+    kept.save(MADE_KEY + root, JSON.stringify(made));
+    mades.set(root, made);
+    noteProtection(root, before?.protection ?? null, protection);
+    if (version !== null && version !== from) landings.start({ base, root, from, to: version });
+    return version !== from;
   }
 
-  /** Compares what was stored while a table was being built: once a table, and once after a start, since an earlier comparison may have been broken off. */
-  async function settle(base: string): Promise<void> {
-    const upTo = published;
-    if (settled === upTo) return;
-    const { table, paths } = await directory.unsettled(base);
-    if (table !== null && paths.length > 0) {
-      const { compared, failures } = await settleProvisional(paths, base, await loadTable(table), deps);
-      if (compared.length > 0) await directory.settled(base, compared);
-      if (failures > 0) return;
-    }
-    settled = upTo;
-  }
-
-  interface Changed {
-    readonly path: string;
-    readonly old: readonly Digest[];
-  }
-
-  /** The new table of a root, and the packages whose digest it changes; null where an index cannot be fetched or read. */
-  async function build(place: RepositoryPlace, root: RootContent, indexes: readonly Index[], members: Members, old: TableRef | null) {
-    const builder = createTableBuilder();
-    const changed: Changed[] = [];
-    const lookUpOld = old === null ? null : await loadTable(old);
-    let isFull = false;
-    const add = (package_: NamedPackage): void => {
-      const named = entryOf(place.base, package_);
-      if (named === null) return;
-      isFull ||= !builder.add(named);
-      const before = lookUpOld?.(named.path) ?? [];
-      const isChanged = before.length > 0 && !before.some(({ sha256 }) => sha256 === named.sha256);
-      if (isChanged) changed.push({ path: named.path, old: before });
-    };
-    for (const index of indexes) {
-      // One index at a time keeps memory flat.
-      const reason = await readIndex(place, root, index, members, add);
-      const why = isFull ? `it names more than ${MAX_RECORDS} packages` : reason;
-      if (why === null) continue;
-      logError(`no digest table of ${place.root}: ${index.path}: ${why}`);
-      return null;
-    }
-    return { table: await storeTable(builder), changed };
-  }
-
-  /** Passes each package that an index names to `add`. Resolves with null, or with the reason why the index could not be read to its end. */
-  async function readIndex(
-    place: RepositoryPlace,
-    root: RootContent,
-    index: Index,
-    members: Members,
-    add: (named: NamedPackage) => void,
-  ): Promise<string | null> {
-    const { entry, key } = index;
-    if (place.kind === "pair") return "it is no index of packages";
-    if (entry !== null) {
-      const answer = await members.ensure(entry, memberCandidates(entry, root.parsed?.byHash ?? false));
-      if (answer.kind !== "stored")
-        return answer.kind === "failure" ? answer.detail : `the upstream does not have it as named (${answer.kind})`;
-    }
-    try {
-      const { xz, breathe } = deps;
-      await parseIndex(place.kind, readObject(store, key), { openSize: entry?.openSize, xz, breathe }, add);
-      return null;
-    } catch (error) {
-      return error instanceof Error ? error.message : String(error);
-    }
-  }
-
-  async function storeTable(builder: TableBuilder): Promise<TableRef> {
-    const version = newVersion();
-    const { pages, parts } = builder.finish(sliceBytes);
-    let index = 0;
-    for (const part of parts) await store.putSlice(version, index++, part);
-    const table = { version, pages, sliceBytes };
-    const facts = { contentType: "application/octet-stream", upstream: "", storedAt: now(), verified: "none" } as const;
-    await store.put(tableKey(table), { version, size: pages * PAGE_BYTES, sliceBytes, ...facts }, new Uint8Array());
-    return table;
+  async function build(place: RepositoryPlace, root: RootContent, { indexes, why }: Choice, members: Members): Promise<BuiltTable> {
+    if (indexes.length === 0) return { table: null, isReaching: false, found: 0, skipped: 0, detail: why };
+    return buildTable(place, root, indexes, members, deps);
   }
 
   /**
-   * The one table for all roots below the base: the table of the only root, or a new one with the records of all; null: no root has one, or they are
-   * too many.
+   * Deletes the heads of packages whose digest the new table changes, without those that another live root still names with the old one: a stored copy may
+   * be either file. Packages outside the base, or in the folder of another repository, are not this one's.
    */
-  async function merge(place: RepositoryPlace): Promise<TableRef | null> {
-    const roots = kept.keys().flatMap((key) => (key.startsWith("table:") ? [key.slice("table:".length)] : []));
-    const tables = roots.flatMap((root) => loadOwn(root)?.table ?? []);
-    const before = kept.load("merged");
-    kept.remove("merged");
-    if (before !== null) await store.delete([before]);
-    if (tables.length < 2) return tables[0] ?? null;
-    const builder = createTableBuilder();
-    for (const table of tables) {
-      for (const part of await loadParts(table)) {
-        if (builder.addPages(part)) continue;
-        logError(`no digest table below ${place.base}: its roots together name more than ${MAX_RECORDS} packages`);
-        return null;
+  async function deleteChanged({ base, root }: RepositoryPlace, before: TableRef, after: TableRef): Promise<void> {
+    if (before.version === after.version) return;
+    const others = rootsMade().flatMap((other) => (other === root ? [] : (load(other)?.version ?? [])));
+    const nested = await directory.basesBelow(base);
+    let keys: string[] = [];
+    let [count, example] = [0, ""];
+    try {
+      for await (const { path, before: was, after: is } of tables.differences(before, after)) {
+        if (was.length === 0 || is.length === 0 || isCompatible(was, is)) continue;
+        if (!isBelow(path, base) || nested.some((other) => isBelow(path, other))) continue;
+        let isNamed = false;
+        for (const version of others) isNamed ||= isCompatible(was, await tables.lookUp({ version }, path));
+        if (isNamed) continue;
+        keys.push(`${mirror.name}/${path}`);
+        if (count++ === 0) example = path;
+        if (keys.length < DELETE_AT_ONCE) continue;
+        await store.delete(keys);
+        keys = [];
       }
+    } catch (error) {
+      // A lost table is made anew, and all that is stored compared with it.
+      if (!(error instanceof LostTableError)) throw error;
+      log("warn", `${mirror.name}: cannot compare the digest tables of ${root}: ${error.message}`);
     }
-    const merged = await storeTable(builder);
-    kept.save("merged", tableKey(merged));
-    return merged;
+    if (keys.length > 0) await store.delete(keys);
+    if (count > 0) log("info", `${mirror.name}: ${count} packages below ${base} have new digests, e.g. ${example}`);
   }
 
-  /** Without the packages that another live root still names with the old digest: a stored copy may be either file. */
-  async function stillChanged(changed: readonly Changed[], merged: TableRef | null, own: TableRef): Promise<readonly Changed[]> {
-    if (merged === null || merged.version === own.version || changed.length === 0) return changed;
-    const known = await loadTable(merged);
-    return changed.filter(({ path, old }) => !known(path).some(({ sha256 }) => old.some((one) => one.sha256 === sha256)));
+  async function isStored(version: string | null): Promise<boolean> {
+    return version === null || (await store.head(tableKey(version))) !== null;
   }
 
-  async function deleteHeads(changed: readonly Changed[], base: string): Promise<void> {
-    const [first] = changed;
-    if (first !== undefined) log("info", `${mirror.name}: ${changed.length} packages below ${base} have new digests, e.g. ${first.path}`);
-    const keys = changed.map(({ path }) => `${mirror.name}/${join(base, path)}`);
-    for (let at = 0; at < keys.length; at += DELETE_AT_ONCE) {
-      await store.delete(keys.slice(at, at + DELETE_AT_ONCE));
+  function noteProtection(root: string, before: RootProtection | null, protection: RootProtection): void {
+    if (before !== null && JSON.stringify(before) === JSON.stringify(protection)) return;
+    deps.onProtection(root, protection);
+    const { state, packages, skipped, detail } = protection;
+    if (before?.state === state && before.detail === detail) return;
+    if (state === "bound") {
+      if (before !== null) log("info", `${mirror.name}: the ${packages} packages of ${root} are bound to digests`);
+    } else if (state === "partly") {
+      log(
+        "warn",
+        `${mirror.name}: ${skipped} entries of the indexes of ${root} could not be used, e.g. ${detail ?? "?"}; its other packages are bound to digests`,
+      );
+    } else {
+      log(protection.isExpected ? "info" : "error", `${mirror.name}: no digest table of ${root}: ${detail ?? "?"}`);
     }
   }
 
-  /** Whether the store still has a root's table and the one that it was merged into. */
-  async function isStored(table: TableRef): Promise<boolean> {
-    const merged = kept.load("merged");
-    return (await store.head(tableKey(table))) !== null && (merged === null || (await store.head(merged)) !== null);
+  function versions(): readonly string[] {
+    return [...new Set(rootsMade().flatMap((root) => load(root)?.version ?? []))];
   }
 
-  function loadOwn(root: string): OwnTable | null {
-    const text = kept.load(`table:${root}`);
-    return text === null ? null : (JSON.parse(text) as OwnTable);
+  function rootsMade(): readonly string[] {
+    return kept.keys().flatMap((key) => (key.startsWith(MADE_KEY) ? [key.slice(MADE_KEY.length)] : []));
   }
 
-  async function loadTable(table: TableRef): Promise<(path: string) => readonly Digest[]> {
-    return createTableIndex(await loadParts(table), table.pages);
+  function load(root: string): Made | null {
+    const known = mades.get(root);
+    if (known !== undefined) return known;
+    const text = kept.load(MADE_KEY + root);
+    const made = text === null ? null : (JSON.parse(text) as Made);
+    mades.set(root, made);
+    return made;
   }
 
-  /** The slices of a table; none where the store lost one. */
-  async function loadParts(table: TableRef): Promise<readonly Uint8Array[]> {
-    const [parts, size]: [Uint8Array[], number] = [[], table.pages * PAGE_BYTES];
-    for (let at = 0; at < size; at += table.sliceBytes) {
-      const part = await readPart(store, tableKey(table), table, at, Math.min(table.sliceBytes, size - at));
-      if (part === null) return [];
-      parts.push(part);
+  /** Earlier versions had tables of another form, which only they can read: their heads go, and the retention removes their pages. */
+  async function removeOldState(): Promise<void> {
+    const old = kept.keys().filter((key) => key.startsWith(OLD_TABLE_KEY) || key === OLD_MERGED_KEY);
+    const heads = old.flatMap((key) => oldHeadsOf(key, kept.load(key) ?? ""));
+    try {
+      if (heads.length > 0) await store.delete(heads);
+      for (const key of old) kept.remove(key);
+    } catch (error) {
+      log("warn", `${mirror.name}: cannot delete digest tables of an earlier version yet: ${String(error)}`);
     }
-    return parts;
   }
 }
 
-function isLarger(indexes: readonly Index[], own: OwnTable | null): boolean {
-  return indexes.length > (own?.digests.length ?? 0);
+function oldHeadsOf(key: string, text: string): readonly string[] {
+  if (key === OLD_MERGED_KEY) return [text];
+  const { table } = JSON.parse(text) as { readonly table?: { readonly version?: string } };
+  return table?.version === undefined ? [] : [tableKey(table.version)];
 }
 
-/** The record of a package; null where the table has no room for what its index says: another digest than SHA-256, no size, a path outside the base. */
-function entryOf(base: string, { location, base: xmlBase, size, digests }: NamedPackage): TableEntry | null {
-  const path = resolveLocation(base, location, xmlBase);
-  const sha256 = digests.find(({ algorithm }) => algorithm === "sha256")?.digest;
-  if (path === null || size === undefined || sha256 === undefined) return null;
-  if (base === "") return { path, size, sha256 };
-  return path.startsWith(`${base}/`) ? { path: path.slice(base.length + 1), size, sha256 } : null;
+function isLarger({ indexes }: Choice, made: Made | null): boolean {
+  return indexes.length > (made?.version == null ? 0 : made.ids.length);
+}
+
+function protectionOf({ table, found, skipped, detail }: BuiltTable, { indexes }: Choice): RootProtection {
+  if (table === null) return { state: "not", packages: 0, skipped, detail, ...(indexes.length === 0 ? { isExpected: true } : {}) };
+  return { state: skipped === 0 ? "bound" : "partly", packages: found, skipped, detail: skipped === 0 ? null : detail };
 }

@@ -1,64 +1,94 @@
 import { distributionOf } from "../../config/distributions.ts";
 import type { Target } from "../../route/target.ts";
-import type { ObjectStore } from "../../store/object-store.ts";
-import { readPart } from "../../store/read-object.ts";
-import type { Expectation, Expected } from "../../verify/expectation.ts";
-import { type Digest, findInPage, PAGE_BYTES, pageOffset } from "./digest-table.ts";
-import { type Lookup, type LookUpTable, tableKey, type TableRef } from "./table-directory.ts";
+import type { Expected } from "../../verify/expectation.ts";
+import type { AskDigests, Naming } from "../ports/repositories.ts";
+import { expectationsOf } from "./expectations.ts";
+import { LostTableError, type Tables } from "./read-table.ts";
+import { RECENT_MS } from "./remember-tables.ts";
+import type { ListedTable, Lookup, LookUpTables } from "./table-directory.ts";
+import type { TableRecord } from "./table-format.ts";
 
-/** Pages of digest tables that are kept in memory: 4 MiB. */
-const MAX_PAGES = 1024;
+/** Suites of one archive that a look-up asks at most, and how many at the same time. */
+const MAX_TABLES = 200;
+const PARALLEL_TABLES = 6;
 
-/** What the published indexes of a mirror say of a package. Rejects if the directory of tables cannot be asked, and with StoreError. */
-export type PublishedDigests = (target: Target, waitMs: number) => Promise<Expected>;
+export type PublishedDigests = ReturnType<typeof createPublishedDigests>;
 
 export interface PublishedDigestsDependencies {
-  readonly store: Pick<ObjectStore, "get" | "getSlice">;
-  readonly lookUp: LookUpTable;
+  readonly tables: Pick<Tables, "lookUp">;
+  readonly lookUp: LookUpTables;
+  /** The store lost a table of the repository of this base, or has one of an earlier version only: it is to make another. Never throws. */
+  readonly onLost: (mirror: string, base: string) => void;
 }
 
-/** Looks packages up in the digest tables: one page of 4 KiB for each, from memory where it was read before. */
-export function createPublishedDigests({ store, lookUp }: PublishedDigestsDependencies): PublishedDigests {
-  const pagesRead = new Map<string, Uint8Array>();
+/** What one table says of a path. */
+interface Named {
+  readonly table: ListedTable;
+  readonly records: readonly TableRecord[];
+}
 
-  return async ({ mirror, path }, waitMs) => {
-    if (distributionOf(mirror.distro).indexesNamePackages === false) return { kind: "none" };
-    let first = await lookUp(mirror.name, path, 0);
-    let found = await ask(first, path);
-    if (found.kind === "none" && first.remembered === true) {
+/**
+ * Whether published indexes of a mirror name a path, and with what digests. Everything rejects if the directory of tables cannot be asked, and with
+ * StoreError.
+ */
+export function createPublishedDigests({ tables, lookUp, onLost }: PublishedDigestsDependencies) {
+  return {
+    /** What the bytes of a file must match, or that no index names it. */
+    async expected({ mirror, path }: Target, { waitMs = 0, maxAgeMs = Infinity }: AskDigests): Promise<Expected> {
+      if (!isNameable({ mirror, path })) return { kind: "none" };
+      let found = await ask(mirror.name, path, { maxAgeMs });
+      const isNone = (): boolean => found.named.length === 0;
       // A table that was published since then may name it: clients ask for an update's new packages right away.
-      const remembered = first.table?.version;
-      first = await lookUp(mirror.name, path, 0);
-      if (first.table?.version !== remembered) found = await ask(first, path);
-    }
-    if (found.kind !== "none" || !first.building) return found;
-    const later = waitMs > 0 ? await lookUp(mirror.name, path, waitMs) : first;
-    found = await ask(later, path);
-    return found.kind === "none" && later.building ? { kind: "building" } : found;
+      if (isNone() && !found.isOpen && found.lookup.base !== null)
+        found = await ask(mirror.name, path, { maxAgeMs: Math.min(maxAgeMs, RECENT_MS) });
+      if (isNone() && found.isOpen && waitMs > 0) found = await ask(mirror.name, path, { waitMs });
+      const [first, ...others] = found.named.flatMap(({ records }) => expectationsOf(records));
+      if (first !== undefined) return { kind: "known", expectations: [first, ...others] };
+      return found.isOpen ? { kind: "building" } : { kind: "none" };
+    },
+    /** Which index names a path, for a person who asks. */
+    async explain({ mirror, path }: Target): Promise<Naming> {
+      if (!isNameable({ mirror, path }))
+        return { repository: null, roots: [], whys: ["indexes of this mirror name packages by other paths"] };
+      const { lookup, named, isOpen } = await ask(mirror.name, path, { maxAgeMs: 0 });
+      const whys = isOpen ? ["its table is being built", ...lookup.whys] : lookup.whys;
+      return { repository: lookup.base, roots: named.map(({ table }) => table.root), whys };
+    },
   };
 
-  async function ask({ base, table }: Lookup, path: string): Promise<Expected> {
-    if (table === null) return { kind: "none" };
-    const relative = base === null || base === "" ? path : path.slice(base.length + 1);
-    const page = await readPage(table, relative);
-    const [first, ...others] = page === null ? [] : findInPage(page, relative);
-    return first === undefined ? { kind: "none" } : { kind: "known", expectations: [expect(first), ...others.map(expect)] };
+  async function ask(mirror: string, path: string, options: AskDigests) {
+    const lookup = await lookUp(mirror, path, options);
+    const { named, isLost } = await askTables(mirror, lookup, path);
+    return { lookup, named, isOpen: lookup.building || isLost };
   }
 
-  /** Reads a page once: pages never change under their version. A small repository's pages are soon all in memory. Null: the store lost it. */
-  async function readPage(table: TableRef, path: string): Promise<Uint8Array | null> {
-    const offset = pageOffset(path, table.pages);
-    const name = `${table.version}/${offset}`;
-    const known = pagesRead.get(name);
-    if (known !== undefined) return known;
-    const page = await readPart(store, tableKey(table), table, offset, PAGE_BYTES);
-    if (page === null) return null;
-    if (pagesRead.size >= MAX_PAGES) pagesRead.clear();
-    pagesRead.set(name, page);
-    return page;
+  /** `isLost`: a table that may name the path is not in the store. */
+  async function askTables(
+    mirror: string,
+    lookup: Lookup,
+    path: string,
+  ): Promise<{ readonly named: readonly Named[]; readonly isLost: boolean }> {
+    const named: Named[] = [];
+    const lost = new Set<string>();
+    if (lookup.isLost && lookup.base !== null) lost.add(lookup.base);
+    const next = lookup.tables.slice(0, MAX_TABLES).values();
+    const work = async (): Promise<void> => {
+      for (const table of next) {
+        try {
+          const records = await tables.lookUp(table, path);
+          if (records.length > 0) named.push({ table, records });
+        } catch (error) {
+          if (!(error instanceof LostTableError)) throw error;
+          lost.add(table.base);
+        }
+      }
+    };
+    await Promise.all(Array.from({ length: PARALLEL_TABLES }, work));
+    for (const base of lost) onLost(mirror, base);
+    return { named, isLost: lost.size > 0 };
   }
 }
 
-function expect({ sha256, size }: Digest): Expectation {
-  return { algorithm: "sha256", digest: sha256, size, source: "index" };
+function isNameable({ mirror, path }: Pick<Target, "mirror" | "path">): boolean {
+  return path !== "" && !path.endsWith("/") && distributionOf(mirror.distro).indexesNamePackages !== false;
 }

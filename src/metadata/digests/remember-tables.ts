@@ -1,58 +1,51 @@
-import { foldersAbove } from "../formats/repository-path.ts";
-import type { Listed, LookUpTable } from "./table-directory.ts";
+import { type Listed, lookUpIn, type Lookup, type LookUpTables } from "./table-directory.ts";
 
 /** A listing is remembered for METADATA_TTL, but never longer than this. */
 const MAX_REMEMBERED_MS = 60_000;
-/** Paths that were asked for since a listing came. Beyond this the listing is forgotten, which costs a call. */
-const MAX_ASKED = 10_000;
+/** An answer that a table of just now may have changed is from a listing of at most this long ago. */
+export const RECENT_MS = 1_000;
 
 export interface RememberDependencies {
   /** Asks the directory of one mirror for its listing of all folders; null: it is too long to send. */
   readonly listings: (mirror: string) => Promise<readonly Listed[] | null>;
-  /** Asks the directory about one path. */
-  readonly lookUp: LookUpTable;
+  /** Asks the directory about one path; while a table is being built, it waits for that. */
+  readonly lookUp: (mirror: string, path: string, waitMs: number) => Promise<Lookup>;
   readonly ttlMs: number;
   readonly now: () => number;
 }
 
-/** The listing of one mirror; `until` in milliseconds since the epoch, `asked`: paths that were answered from it. */
+/** The listing of one mirror, and when it came in milliseconds since the epoch. */
 interface Remembered {
-  readonly until: number;
-  readonly byBase: ReadonlyMap<string, Listed>;
-  readonly asked: Set<string>;
+  readonly at: number;
+  readonly listings: readonly Listed[];
 }
 
 /**
- * Answers from the directory's listing of a moment ago, so that a cold package costs no call of its own. Asks the directory itself if the listing has no
- * table for the folder (one may be under way), or if a path is looked up twice (the table did not name it).
+ * Answers from the directory's listing of a moment ago, so that a cold file costs no call of its own. That of a path below no repository, or below one
+ * whose table is being built, is from a listing of at most RECENT_MS ago.
  */
-export function rememberTables({ listings, lookUp, ttlMs, now }: RememberDependencies): LookUpTable {
+export function rememberTables({ listings, lookUp, ttlMs, now }: RememberDependencies): LookUpTables {
   const memories = new Map<string, Remembered>();
 
-  async function recall(mirror: string): Promise<Remembered | null> {
+  async function recall(mirror: string, maxAgeMs: number): Promise<Remembered | null> {
     const known = memories.get(mirror);
-    if (known !== undefined && now() < known.until) return known;
+    if (known !== undefined && now() - known.at < maxAgeMs) return known;
+    const at = now();
     const listed = await listings(mirror);
     if (listed === null) return null;
-    const byBase = new Map(listed.map((one) => [one.base, one]));
-    const memory = { until: now() + Math.min(ttlMs, MAX_REMEMBERED_MS), byBase, asked: new Set<string>() };
+    const memory = { at, listings: listed };
     memories.set(mirror, memory);
     return memory;
   }
 
-  return async (mirror, path, waitMs) => {
-    const known = memories.get(mirror);
-    if (waitMs > 0 || ttlMs === 0) return lookUp(mirror, path, waitMs);
-    if (known?.asked.has(path) === true) {
-      memories.delete(mirror);
-      return lookUp(mirror, path, 0);
-    }
-    const memory = await recall(mirror);
-    const base = foldersAbove(path).find((folder) => memory?.byBase.has(folder));
-    const found = memory?.byBase.get(base ?? "");
-    if (memory === null || found === undefined || found.building || found.table === null) return lookUp(mirror, path, 0);
-    if (memory.asked.size < MAX_ASKED) memory.asked.add(path);
-    else memories.delete(mirror);
-    return { ...found, remembered: true };
+  return async (mirror, path, { waitMs = 0, maxAgeMs = Infinity }) => {
+    if (waitMs > 0) return lookUp(mirror, path, waitMs);
+    const mostMs = Math.min(ttlMs, MAX_REMEMBERED_MS, maxAgeMs);
+    const memory = await recall(mirror, mostMs);
+    if (memory === null) return lookUp(mirror, path, 0);
+    const found = lookUpIn(memory.listings, path);
+    if (found.base !== null && !found.building && !found.isLost) return found;
+    const newer = await recall(mirror, Math.min(mostMs, RECENT_MS));
+    return newer === null ? lookUp(mirror, path, 0) : lookUpIn(newer.listings, path);
   };
 }

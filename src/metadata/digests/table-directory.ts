@@ -1,63 +1,74 @@
 import * as v from "valibot";
 import type { Timer } from "../../clock/timer.ts";
-import { DAY_MS } from "../../http/units.ts";
 import { foldersAbove } from "../formats/repository-path.ts";
 import type { KeptState } from "../ports/kept-state.ts";
+import type { AskDigests } from "../ports/repositories.ts";
+import type { TableRef } from "./write-table.ts";
 
-/** Where a digest table lies: `pages` pages of PAGE_BYTES in slices of `sliceBytes` (whole pages) under the version. */
-const TABLE_REF = v.object({ version: v.string(), pages: v.number(), sliceBytes: v.number() });
-export type TableRef = v.InferOutput<typeof TABLE_REF>;
+/**
+ * What the directory knows of one root: `version` of its table, or `why` there is none; `isReaching`: some paths of the table lie outside its base; since
+ * when (milliseconds since the epoch) a first or larger table is being built.
+ */
+const LISTED_ROOT = v.object({
+  root: v.string(),
+  version: v.nullable(v.string()),
+  why: v.nullable(v.string()),
+  isReaching: v.boolean(),
+  buildingSince: v.nullable(v.number()),
+});
+export type ListedRoot = Readonly<v.InferOutput<typeof LISTED_ROOT>>;
 
-/** Key of a table's head. Without a head, retention would delete the table's slices as left-overs. */
-export function tableKey({ version }: TableRef): string {
-  return `-/table/${version}`;
+/** `isLost`: tables of an earlier version of this program were here; the repository makes new ones as soon as it is woken. */
+const FOLDER = v.pipe(v.string(), v.parseJson(), v.object({ roots: v.array(LISTED_ROOT), isLost: v.boolean() }));
+type Folder = v.InferOutput<typeof FOLDER>;
+
+/** What `publish` says of a root's table. */
+export type PublishedTable = Pick<ListedRoot, "version" | "why" | "isReaching">;
+
+/** A table that may name a path. `root`: the root whose indexes it was made of; `base`: the folder that its repository owns. */
+export interface ListedTable extends TableRef {
+  readonly base: string;
+  readonly root: string;
 }
 
-const LISTING = v.pipe(v.string(), v.parseJson(), v.object({ table: v.nullable(TABLE_REF), buildingSince: v.nullable(v.number()) }));
-type Listing = v.InferOutput<typeof LISTING>;
+/** What the directory says of one folder. */
+export interface Listed {
+  readonly base: string;
+  readonly roots: readonly ListedRoot[];
+  readonly building: boolean;
+  readonly isLost: boolean;
+}
+
+/** Which tables decide about a path. */
+export interface Lookup {
+  /** The folder of the nearest repository above the path; null: none is. */
+  readonly base: string | null;
+  /** Those of that repository; where there is none, those of all that reach out of their own folder. */
+  readonly tables: readonly ListedTable[];
+  /** A first or larger table for the folder is being built. */
+  readonly building: boolean;
+  /** The repository is to make its tables anew. */
+  readonly isLost: boolean;
+  /** Why the repository has no table, root by root, as phrases. */
+  readonly whys: readonly string[];
+}
+
+/** Looks up which tables of a mirror decide about a path, as `lookUp` of its directory does. Rejects if that cannot be reached. */
+export type LookUpTables = (mirror: string, path: string, ask: AskDigests) => Promise<Lookup>;
 
 /** A build that takes longer has ended with its Durable Object: requests do not wait for it any more. */
 const MAX_BUILD_MS = 10 * 60 * 1000;
-/** Paths that are noted for one folder, and for how long: the tables of its other suites may be the ones that name them. Later a day's revalidation compares. */
-const MAX_ASKED = 10_000;
-const ASKED_MS = DAY_MS;
-/** A path that is asked for again is noted anew after this long. */
-const NOTE_AGAIN_MS = 60 * 60 * 1000;
-/** Begins the keys under which folders are kept. */
-const LISTING_KEY = "listing:";
-/** Begins the keys that note which paths wait for a table: `asked:<base>\n<path>`, as no path holds a line end. */
-const ASKED_KEY = "asked:";
-
-/** Which digest table covers a path. */
-export interface Lookup {
-  /** Folder that the table's paths are relative to; null where no repository covers the path. */
-  readonly base: string | null;
-  /** Null: there is none (yet). */
-  readonly table: TableRef | null;
-  /** A first or larger table for the folder is being built. */
-  readonly building: boolean;
-  /** The answer is from memory (remember-tables.ts): the directory may say something else by now. */
-  readonly remembered?: true;
-}
-
-/** What waits to be compared with a folder's table. */
-export interface Unsettled {
-  readonly table: TableRef | null;
-  readonly paths: readonly string[];
-}
-
-/** Looks up which table of a mirror covers a path, as `lookUp` of its directory does. Rejects if that cannot be reached. */
-export type LookUpTable = (mirror: string, path: string, waitMs: number) => Promise<Lookup>;
-
-/** What the directory says of one folder. */
-export type Listed = Lookup & { readonly base: string };
-
 /** With more folders than this there is no listing of all. */
 const MAX_LISTED = 500;
+/** Begins the keys under which folders are kept. */
+const FOLDER_KEY = "tables:";
+/** Keys of earlier versions: `listing:<base>` was a folder's one table, `asked:<base>\n<path>` a path that waited for it. */
+const OLD_LISTING_KEY = "listing:";
+const OLD_ASKED_KEY = "asked:";
 
 export type TableDirectory = ReturnType<typeof createTableDirectory>;
 
-/** Which table knows the packages below which folder: one directory per mirror. */
+/** Which tables know the packages below which folder: one directory per mirror. */
 export function createTableDirectory({
   kept,
   timer,
@@ -67,77 +78,67 @@ export function createTableDirectory({
   readonly timer: Timer;
   readonly now: () => number;
 }) {
-  const asked = keptAsked(kept);
   const waiting = new Map<string, Set<() => void>>();
+  adoptOldState(kept);
 
   return {
-    /** Marks a first or larger table for packages below `base` as being built. */
-    building(base: string): void {
-      save(base, { table: load(base)?.table ?? null, buildingSince: now() });
+    /** Marks a first or larger table of a root as being built. */
+    building(base: string, root: string): void {
+      const before = rootsOf(base).find((one) => one.root === root);
+      set(base, { version: null, why: null, isReaching: false, ...before, root, buildingSince: now() });
     },
-    /** Sets the table for packages below `base` (null: none), and ends its building unless the tables of other roots are still to come into it. */
-    publish(base: string, table: TableRef | null, isMoreComing = false): void {
-      save(base, { table, buildingSince: isMoreComing ? (load(base)?.buildingSince ?? now()) : null });
+    /** Sets what there is of a root, and ends its building. Null: the root is no more. */
+    publish(base: string, root: string, table: PublishedTable | null): void {
+      if (table === null) save(base, { roots: rootsOf(base).filter((one) => one.root !== root), isLost: false });
+      else set(base, { ...table, root, buildingSince: null });
+      if (listingOf(base).building) return;
       for (const wake of waiting.get(base) ?? []) wake();
       waiting.delete(base);
     },
-    /** The published table, and the paths that were looked up in vain while one was built: noted until `settled`, whatever fails or restarts meanwhile. */
-    unsettled(base: string): Unsettled {
-      const paths = asked.get(base) ?? new Map<string, number>();
-      for (const [path, at] of paths) if (now() - at >= ASKED_MS) forget(base, path);
-      return { table: load(base)?.table ?? null, paths: [...paths.keys()] };
-    },
-    /** Forgets these paths: what was stored under them has been compared. Not while another table is built, since when they may have been noted anew. */
-    settled(base: string, paths: readonly string[]): void {
-      if (!isBuilding(base)) for (const path of paths) forget(base, path);
-    },
-    /** The table that covers a path. While one is being built, waits up to `waitMs` for it, and notes the path where that is not enough. */
+    /** Which tables decide about a path. While one is being built, waits up to `waitMs` for it. */
     async lookUp(path: string, waitMs: number): Promise<Lookup> {
-      const base = foldersAbove(path).find((folder) => kept.load(`${LISTING_KEY}${folder}`) !== null);
-      if (base === undefined) return { base: null, table: null, building: false };
-      if (isBuilding(base) && waitMs > 0) await landed(base, waitMs);
-      const listed = listingOf(base);
-      if (listed.building) note(base, path);
-      return listed;
+      const base = foldersAbove(path).find((folder) => kept.load(FOLDER_KEY + folder) !== null);
+      if (base !== undefined && waitMs > 0 && listingOf(base).building) await landed(base, waitMs);
+      return lookUpIn(base === undefined ? bases().map(listingOf) : [listingOf(base)], path);
     },
     /** What there is of all folders; null: they are too many to send. */
     listings(): readonly Listed[] | null {
-      const bases = kept.keys().flatMap((key) => (key.startsWith(LISTING_KEY) ? [key.slice(LISTING_KEY.length)] : []));
-      return bases.length > MAX_LISTED ? null : bases.map(listingOf);
+      const all = bases();
+      return all.length > MAX_LISTED ? null : all.map(listingOf);
+    },
+    /** The folders of other repositories below this one. */
+    basesBelow(base: string): readonly string[] {
+      const start = base === "" ? "" : `${base}/`;
+      return bases().filter((one) => one !== base && one.startsWith(start));
     },
   };
 
-  function listingOf(base: string): Listed {
-    return { base, table: load(base)?.table ?? null, building: isBuilding(base) };
+  function bases(): readonly string[] {
+    return kept.keys().flatMap((key) => (key.startsWith(FOLDER_KEY) ? [key.slice(FOLDER_KEY.length)] : []));
   }
 
-  function load(base: string): Listing | null {
-    const parsed = v.safeParse(LISTING, kept.load(`${LISTING_KEY}${base}`));
+  function rootsOf(base: string): Folder["roots"] {
+    return load(base)?.roots ?? [];
+  }
+
+  function set(base: string, listed: ListedRoot): void {
+    save(base, { roots: [...rootsOf(base).filter(({ root }) => root !== listed.root), listed], isLost: false });
+  }
+
+  function listingOf(base: string): Listed {
+    const { roots, isLost } = load(base) ?? { roots: [], isLost: false };
+    const building = roots.some(({ buildingSince }) => buildingSince !== null && now() - buildingSince < MAX_BUILD_MS);
+    return { base, roots, building, isLost };
+  }
+
+  function load(base: string): Folder | null {
+    const parsed = v.safeParse(FOLDER, kept.load(FOLDER_KEY + base));
     return parsed.success ? parsed.output : null;
   }
 
-  function save(base: string, listing: Listing): void {
-    kept.save(`${LISTING_KEY}${base}`, JSON.stringify(listing));
-  }
-
-  function isBuilding(base: string): boolean {
-    const since = load(base)?.buildingSince ?? null;
-    return since !== null && now() - since < MAX_BUILD_MS;
-  }
-
-  function note(base: string, path: string): void {
-    const paths = asked.get(base) ?? new Map<string, number>();
-    if (now() - (paths.get(path) ?? -Infinity) < NOTE_AGAIN_MS) return;
-    paths.delete(path);
-    const [oldest] = paths.size >= MAX_ASKED ? paths.keys() : [];
-    if (oldest !== undefined) forget(base, oldest);
-    kept.save(askedKey(base, path), String(now()));
-    asked.set(base, paths.set(path, now()));
-  }
-
-  function forget(base: string, path: string): void {
-    asked.get(base)?.delete(path);
-    kept.remove(askedKey(base, path));
+  function save(base: string, folder: Folder): void {
+    if (folder.roots.length === 0 && !folder.isLost) kept.remove(FOLDER_KEY + base);
+    else kept.save(FOLDER_KEY + base, JSON.stringify(folder));
   }
 
   function landed(base: string, waitMs: number): Promise<void> {
@@ -154,17 +155,34 @@ export function createTableDirectory({
   }
 }
 
-function askedKey(base: string, path: string): string {
-  return `${ASKED_KEY}${base}\n${path}`;
+/** Which of the listed tables decide about a path: the nearest repository above it, or else each that reaches out of its folder. */
+export function lookUpIn(listings: readonly Listed[], path: string): Lookup {
+  const byBase = new Map(listings.map((one) => [one.base, one]));
+  const base = foldersAbove(path).find((folder) => byBase.has(folder));
+  const nearest = base === undefined ? null : (byBase.get(base) ?? null);
+  if (nearest === null) {
+    const tables = listings.flatMap((one) =>
+      tablesOf(
+        one,
+        one.roots.filter(({ isReaching }) => isReaching),
+      ),
+    );
+    return { base: null, tables, building: false, isLost: false, whys: [] };
+  }
+  const whys = nearest.roots.flatMap(({ root, why }) => (why === null ? [] : [`${root}: ${why}`]));
+  return { base: nearest.base, tables: tablesOf(nearest, nearest.roots), building: nearest.building, isLost: nearest.isLost, whys };
 }
 
-/** When which path was noted, by folder, as an earlier run of this object kept it. */
-function keptAsked(kept: KeptState): Map<string, Map<string, number>> {
-  const asked = new Map<string, Map<string, number>>();
+function tablesOf({ base }: Listed, roots: readonly ListedRoot[]): readonly ListedTable[] {
+  return roots.flatMap(({ root, version }) => (version === null ? [] : [{ base, root, version }]));
+}
+
+/** Folders of earlier versions had tables of another form: their repositories make new ones. */
+function adoptOldState(kept: KeptState): void {
   for (const key of kept.keys()) {
-    if (!key.startsWith(ASKED_KEY)) continue;
-    const [base = "", path = ""] = key.slice(ASKED_KEY.length).split("\n", 2);
-    asked.set(base, (asked.get(base) ?? new Map<string, number>()).set(path, Number(kept.load(key))));
+    if (key.startsWith(OLD_ASKED_KEY)) kept.remove(key);
+    if (!key.startsWith(OLD_LISTING_KEY)) continue;
+    kept.save(FOLDER_KEY + key.slice(OLD_LISTING_KEY.length), JSON.stringify({ roots: [], isLost: true } satisfies Folder));
+    kept.remove(key);
   }
-  return asked;
 }

@@ -10,7 +10,7 @@ import { describeMissing } from "./gather-members.ts";
 import type { EnsureStored, EnsureStoredAnswer } from "../ports/ensure-stored.ts";
 import type { Resolution } from "../ports/repositories.ts";
 import { companionAt, createLateCompanions, halfWay } from "./late-companions.ts";
-import { companionFiles, indexWithoutForm, rootFiles, signedFile } from "./root-files.ts";
+import { companionFiles, databaseOf, indexWithoutForm, rootFiles, signedFile } from "./root-files.ts";
 import { createMismatches } from "./mismatches.ts";
 import { createRootKeeper, type Held, type KeeperDependencies, type RootKeeper } from "./root-keeper.ts";
 
@@ -64,6 +64,7 @@ export function createRepository(deps: RepositoryDependencies) {
         const isIndexHeld = keepers.get(indexWithoutForm(path) ?? "")?.place.form !== undefined;
         return current.kind === "absent" || isIndexHeld ? resolveRootless(path, place, lost) : { kind: "opaque" };
       }
+      if (deps.tables?.isDue(place.root) === true) followIndexes(place, current.generation);
       if (place.role !== "member") return resolveFile(path, place, current, lost);
       const { generation } = current;
       const candidates = (entry: Entry) => memberCandidates(entry, generation.parsed?.byHash ?? false);
@@ -82,6 +83,12 @@ export function createRepository(deps: RepositoryDependencies) {
       if (root.path !== path || root.object.sha256 === undefined) return null;
       const timestamp = (parsed && dateOf(parsed)) ?? Math.floor(adoptedAt / 1000);
       return { sha256: root.object.sha256, size: root.object.size, timestamp };
+    },
+    /** Builds the digest tables of all roots below `base`, this repository's base, anew where the store lost a part of them. */
+    async rebuildTables(base: string): Promise<void> {
+      // Nothing is published any more that could have had the table that the directory knows.
+      if (keepers.size === 0) await deps.tables?.withdrawAll(base);
+      for (const { place, held } of keepers.values()) followIndexes(place, held(), true);
     },
   };
 
@@ -105,6 +112,8 @@ export function createRepository(deps: RepositoryDependencies) {
 
   /** The upstreams have no root here, or no longer. */
   function forgetRoot(root: string): void {
+    const known = keepers.get(root);
+    if (known !== undefined) void deps.tables?.withdraw(known.place);
     keepers.delete(root);
     kept.remove(`place:${root}`);
   }
@@ -132,6 +141,7 @@ export function createRepository(deps: RepositoryDependencies) {
     for (const [index, keeper] of keepers) {
       if (keeper.place.form === undefined || !(root === "" || index.startsWith(`${root}/`))) continue;
       keeper.drop();
+      void deps.tables?.withdraw(keeper.place);
       keepers.delete(index);
       kept.remove(`place:${index}`);
     }
@@ -152,12 +162,9 @@ export function createRepository(deps: RepositoryDependencies) {
         afterSwap: () => {
           kept.save(`place:${place.root}`, JSON.stringify(place));
           dropIndexesBelow(place);
-          const generations = [...keepers.values()].flatMap((one) => one.held() ?? []);
-          const live = new Set(generations.flatMap(({ parsed }) => parsed?.entries ?? []).map(members.keyOf));
-          members.keepOnly(live);
+          members.keepOnly(new Set(liveMembers()));
           followIndexes(place, keeper.held());
-          const published = generations.flatMap(({ root, companions }) => [root, ...companions].map(({ key }) => key));
-          deps.onPublished([...live, ...published]);
+          void reportKeys();
         },
       },
       place,
@@ -166,8 +173,40 @@ export function createRepository(deps: RepositoryDependencies) {
     return keeper;
   }
 
-  function followIndexes(place: RepositoryPlace, held: RootContent | null): void {
-    if (held !== null) void deps.tables?.prepare(place, held, members);
+  function liveGenerations(): readonly Generation[] {
+    return [...keepers.values()].flatMap((one) => one.held() ?? []);
+  }
+
+  function liveMembers(): readonly string[] {
+    return [
+      ...new Set(
+        liveGenerations()
+          .flatMap(({ parsed }) => parsed?.entries ?? [])
+          .map(members.keyOf),
+      ),
+    ];
+  }
+
+  /** Retention spares what the published generations name, and the digest tables that were made of them. */
+  async function reportKeys(): Promise<void> {
+    const published = liveGenerations().flatMap(({ root, companions }) => [root, ...companions].map(({ key }) => key));
+    deps.onPublished([...liveMembers(), ...published, ...((await deps.tables?.keys()) ?? [])]);
+  }
+
+  /** `isLost`: the store lost a part of the root's digest table. */
+  function followIndexes(place: RepositoryPlace, held: RootContent | null, isLost = false): void {
+    const { tables } = deps;
+    if (held === null || tables === null) return;
+    void tables.prepare(place, held, members, isLost).then((isNew) => (isNew ? reportKeys() : undefined));
+    if (place.kind === "pacman") void followDatabase(place);
+  }
+
+  /** Clients may ask for a database by another name only, or for its list of files: the packages are named by `<name>.db`. */
+  async function followDatabase(place: RepositoryPlace): Promise<void> {
+    const root = databaseOf(place.root);
+    if (root === place.root || keepers.has(root)) return;
+    const { kind } = await keeperOf({ ...place, root, role: "root" }).current();
+    if (kind === "absent") forgetRoot(root);
   }
 
   /** A file named by its own digest. The held generation knows its other name upstream, and notes that clients use it. */

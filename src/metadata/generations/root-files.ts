@@ -77,3 +77,8 @@ export function isInRelease(rootFile: string): boolean {
 function signaturesOf(file: string): readonly string[] {
   return SIGNATURE_ENDS.map((end) => file + end);
 }
+
+/** Of pacman the database whose packages another name of it, or its list of files, names again: `core.db` for `core.files` and `core.db.tar.gz`. */
+export function databaseOf(path: string): string {
+  return path.replace(/\.(?:db|files)(?:\.tar(?:\.[a-z0-9]+)?)?$/, ".db");
+}

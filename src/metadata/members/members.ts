@@ -53,6 +53,11 @@ export function createMembers({ mirror, ensureStored, kept, now, usedForMs }: Me
       }
       return answer;
     },
+    /** Whether the member is known to be in the store: `ensure` asks no upstream for it. */
+    has(member: Entry): boolean {
+      const key = keyOf(member);
+      return stored.has(key) || kept.load(OBJECT + key) !== null;
+    },
     forget,
     /** Notes that a client got this member, in this form. True where clients did not use this form before. */
     noteGot(place: Pick<RepositoryPlace, "kind" | "root">, entry: Entry): boolean {

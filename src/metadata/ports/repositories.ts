@@ -30,6 +30,22 @@ export type Resolution =
   /** No upstream gave a usable answer and no generation is held, or the upstream is half-way through a sync, or the repository cannot be asked. */
   | UpstreamFailure;
 
+/** How `expected` is to be answered. Milliseconds. */
+export interface AskDigests {
+  readonly waitMs?: number | undefined;
+  readonly maxAgeMs?: number | undefined;
+}
+
+/** Which indexes name a file. */
+export interface Naming {
+  /** The folder of the repository that decides about the path: the nearest above it. Null: none is known. */
+  readonly repository: string | null;
+  /** Roots whose indexes name the path, as paths below the mirror. */
+  readonly roots: readonly string[];
+  /** Why indexes of that repository cannot name it, as phrases; empty where all of them were read. */
+  readonly whys: readonly string[];
+}
+
 /** The repositories of all mirrors as their callers see them (docs/generations.md). */
 export interface Repositories {
   /**
@@ -44,10 +60,13 @@ export interface Repositories {
    */
   noteUse(target: Target): Promise<void>;
   /**
-   * The digest that a published index, a root or the file's own name states. While the digest table that may name the file is being built, waits for it
-   * up to `waitMs` milliseconds (default 0), and then answers `building`. The same where the repository cannot be asked. Never rejects.
+   * The digests that published indexes, a root or the file's own name state. While the digest table that may name the file is being built, waits for it
+   * up to `waitMs` milliseconds (default 0), and then answers `building`. The same where the repository cannot be asked. What this isolate remembers of
+   * the tables may be up to a minute old, `maxAgeMs` milliseconds at most. Never rejects.
    */
-  expected(target: Target, waitMs?: number): Promise<Expected>;
+  expected(target: Target, ask?: AskDigests): Promise<Expected>;
+  /** Which indexes name a file, or why none does. Rejects if the directory of tables cannot be asked. */
+  naming(target: Target): Promise<Naming>;
   /**
    * A metalink (XML) for the published repomd.xml `target`, with `url` as its one place. Null where `target` is no repomd.xml, or none is published.
    * Rejects if the repository cannot be asked.

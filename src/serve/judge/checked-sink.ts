@@ -1,6 +1,8 @@
 import { createCheck, createStreamDigest, type Passed } from "../../fill/pump/check.ts";
+import { judgeByIndex } from "../../fill/pump/index-verdict.ts";
 import type { Sink } from "../../fill/reading.ts";
 import type { Target } from "../../route/target.ts";
+import type { Expected } from "../../verify/expectation.ts";
 import { readInto } from "../answer/body.ts";
 import type { ServeDependencies } from "../shared/dependencies.ts";
 
@@ -28,7 +30,8 @@ export async function createCheckedSink(
   deps: ServeDependencies,
   sink: Sink,
 ): Promise<CheckedSink> {
-  const expected = await deps.repositories.expected(target);
+  const ask = (_waitMs: number, maxAgeMs?: number): Promise<Expected> => deps.repositories.expected(target, { maxAgeMs });
+  const expected = await ask(0);
   const deep = deps.config.verify === "index";
   const check = createCheck({ target, contentType, contentLength: size, expected, deep, createDigest: createStreamDigest });
   let held: Uint8Array | null = null;
@@ -45,7 +48,7 @@ export async function createCheckedSink(
     write,
     pipe: (stream) => readInto(stream, write),
     async finish() {
-      const verdict = await check.finish();
+      const verdict = await judgeByIndex(expected, await check.finish(), check.measured(), ask);
       if (!verdict.ok) throw new BadBytes(`Refused ${target.key}: ${verdict.reason}`);
       if (held !== null) await sink.write(held);
       return verdict;

@@ -72,8 +72,8 @@ async function judge({ client, target, reading, object }: Unjudged, from: number
   const checked = await createCheckedSink(target, object, deps, skipping(sink, from));
   try {
     await reading.deliver(0, object.size, checked);
-    const { verified, sha256 } = await checked.finish();
-    const judged = { ...object, verified, ...(sha256 === undefined ? {} : { sha256 }) };
+    const { ok: _passed, ...proven } = await checked.finish();
+    const judged = { ...object, ...proven };
     reading.noteVerdict(judged);
     client.waitUntil(noteVerdict(target.key, judged, deps));
   } catch (error) {

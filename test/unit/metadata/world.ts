@@ -2,7 +2,7 @@ import type { RootStanding } from "../../../src/watch/history.ts";
 import type { Mirror } from "../../../src/config/config.ts";
 import type { EnsureStored } from "../../../src/metadata/ports/ensure-stored.ts";
 import type { KeptState } from "../../../src/metadata/ports/kept-state.ts";
-import type { DirectoryPort, IndexTables } from "../../../src/metadata/digests/index-tables.ts";
+import type { DirectoryPort, IndexTables, IndexTablesDependencies } from "../../../src/metadata/digests/index-tables.ts";
 import type { TableDirectory } from "../../../src/metadata/digests/table-directory.ts";
 import type { RepositoryPort } from "../../../src/metadata/create-repositories.ts";
 import { createRepository } from "../../../src/metadata/generations/repository.ts";
@@ -26,6 +26,7 @@ export type Files = Record<string, string | Uint8Array>;
 export interface PathRepository {
   resolve(path: string, lost?: string): Promise<Resolution>;
   expectation(path: string): Expectation | null;
+  rebuildTables(base: string): Promise<void>;
   rootDigest(path: string): Promise<{ readonly sha256: string; readonly size: number; readonly timestamp: number } | null>;
   /** As `createRepositories` calls it. */
   readonly port: RepositoryPort;
@@ -167,8 +168,9 @@ export function repositoryPlaceOf(path: string): RepositoryPlace | null {
 
 function byPath(deps: Parameters<typeof createRepository>[0]): PathRepository {
   const repository = createRepository(deps);
-  const { resolve, expectation, rootDigest } = repository;
+  const { resolve, expectation, rootDigest, rebuildTables } = repository;
   return {
+    rebuildTables,
     async resolve(path, lost) {
       const place = repositoryPlaceOf(path);
       return place === null ? { kind: "opaque" } : resolve(path, place, lost);
@@ -189,13 +191,38 @@ function byPath(deps: Parameters<typeof createRepository>[0]): PathRepository {
   };
 }
 
+/** All that tables of a world's repository need but the directory, and the decoder of xz that fits the runtime. What is stored is in the ledger's rows at once. */
+export function tableDependencies(world: World): Omit<IndexTablesDependencies, "directory" | "xz"> {
+  const rowOf = (key: string) => ({ key, class: "package", storedAt: world.store.objects.get(key)?.object.storedAt ?? 0 });
+  return {
+    mirror: world.mirror,
+    store: world.store,
+    kept: world.kept,
+    sliceBytes: 64 * 1024,
+    timer: world.timer,
+    now: () => world.now,
+    breathe: () => new Promise((resolve) => setImmediate(resolve)),
+    taint: async () => {},
+    onProtection: () => {},
+    log: (level, message) => world.logs.push(`${level}: ${message}`),
+    rows: {
+      page: async (prefix, after, limit) =>
+        [...world.store.objects.keys()]
+          .filter((key) => key.startsWith(prefix) && key > after)
+          .toSorted()
+          .slice(0, limit)
+          .map(rowOf),
+      pick: async (keys) => keys.filter((key) => world.store.objects.has(key)).map(rowOf),
+    },
+  };
+}
+
 /** A directory of digest tables as it is called from afar. */
 export function portOf(directory: () => TableDirectory): DirectoryPort {
   return {
-    building: async (base) => directory().building(base),
-    publish: async (base, table, isMoreComing) => directory().publish(base, table, isMoreComing),
-    unsettled: async (base) => directory().unsettled(base),
-    settled: async (base, paths) => directory().settled(base, paths),
+    building: async (base, root) => directory().building(base, root),
+    publish: async (base, root, table) => directory().publish(base, root, table),
+    basesBelow: async (base) => directory().basesBelow(base),
   };
 }
 

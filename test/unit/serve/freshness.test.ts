@@ -132,11 +132,11 @@ describe("a stored copy under its own key", () => {
     expect(freshness(question({ ...asked, answeredAt: NOW - 59 * SECOND }), CONFIG)).toMatchObject({ kind: "use", ageSeconds: 59 });
   });
 
-  test("of which no index could be asked is asked about once a day, in any tree", () => {
-    const stored = { storedAt: NOW - DAY, provisional: true } as const;
+  test("that an index names by a digest which is not known of it is asked about at its next use, once a minute", () => {
+    const stored = { storedAt: NOW - HOUR, provisional: true } as const;
     expect(freshness(question({ stored }), CONFIG).kind).toBe("ask");
-    expect(freshness(question({ stored: { ...stored, storedAt: NOW - 23 * HOUR } }), CONFIG).kind).toBe("use");
-    expect(freshness(question({ stored, answeredAt: NOW - HOUR }), CONFIG).kind).toBe("use");
+    expect(freshness(question({ stored, answeredAt: NOW - 59 * SECOND }), CONFIG).kind).toBe("use");
+    expect(freshness(question({ stored, failedAt: NOW - 59 * SECOND }), CONFIG).kind).toBe("use");
   });
 
   test("says how long it stays fresh, where it has a life", () => {

@@ -21,6 +21,7 @@ export function siteDependencies(vars: Record<string, unknown> = {}): SiteDepend
         counters: createCounters(),
         mirrors: [...parsed.config.mirrors.keys()],
         budget: 1,
+        verify: "index",
         now: () => 0,
         fills: () => [],
         upstreams: () => [],

@@ -10,6 +10,7 @@ function sources(counters: StatusSources["counters"]): StatusSources {
   return {
     counters,
     mirrors: ["m"],
+    verify: "index",
     budget: 1_000,
     now: () => 5_000,
     fills: () => [],

@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import type { Repositories } from "../../../../src/metadata/ports/repositories.ts";
 import { createIndexTables } from "../../../../src/metadata/digests/index-tables.ts";
 import { createRepositories } from "../../../../src/metadata/create-repositories.ts";
+import { createTableReader } from "../../../../src/metadata/digests/read-table.ts";
 import { createPublishedDigests } from "../../../../src/metadata/digests/published-digests.ts";
 import { createTableDirectory, type TableDirectory } from "../../../../src/metadata/digests/table-directory.ts";
 import type { Target } from "../../../../src/route/target.ts";
@@ -22,7 +23,9 @@ import {
   TWO,
   type World,
   portOf,
+  tableDependencies,
 } from "../world.ts";
+import type { RootProtection } from "../../../../src/watch/history.ts";
 
 const T = Date.UTC(2025, 11, 31) / 1000;
 const ROOT = "os/repodata/repomd.xml";
@@ -33,6 +36,10 @@ interface Setup {
   readonly repository: PathRepository;
   readonly repositories: Repositories;
   readonly directory: TableDirectory;
+  /** What was reported last of each root. */
+  readonly protections: Record<string, RootProtection | null>;
+  /** Bases whose tables were found lost. */
+  readonly lost: string[];
   /** Ends when no table is being built any more. */
   idle(): Promise<void>;
 }
@@ -40,32 +47,37 @@ interface Setup {
 function setUp(): Setup {
   const world = createWorld([ONE]);
   const directory = createTableDirectory({ kept: memoryState(), timer: world.timer, now: () => world.now });
+  const protections: Setup["protections"] = {};
   const tables = createIndexTables({
-    ...sharedOf(world),
-    log: (level, message) => world.logs.push(`${level}: ${message}`),
+    ...DECODERS,
+    ...tableDependencies(world),
     directory: portOf(() => directory),
+    onProtection: (root, protection) => void (protections[root] = protection),
   });
-  let last: Promise<void> = Promise.resolve();
-  const watched = { ...tables, prepare: (...args: Parameters<typeof tables.prepare>): Promise<void> => (last = tables.prepare(...args)) };
+  let last: Promise<unknown> = Promise.resolve();
+  const watched = {
+    ...tables,
+    prepare: (...args: Parameters<typeof tables.prepare>) => {
+      const prepared = tables.prepare(...args);
+      last = prepared;
+      return prepared;
+    },
+  };
   const repository = world.repository({ tables: watched });
+  const lost: string[] = [];
   const repositories = createRepositories({
     store: world.store,
     now: () => world.now,
     repository: () => repository.port,
-    publishedDigests: createPublishedDigests({ store: world.store, lookUp: (_mirror, path, waitMs) => directory.lookUp(path, waitMs) }),
+    publishedDigests: createPublishedDigests({
+      tables: createTableReader({ store: world.store }),
+      lookUp: (_mirror, path, { waitMs = 0 }) => directory.lookUp(path, waitMs),
+      onLost: (_mirror, base) => void (lost.push(base), repository.rebuildTables(base)),
+    }),
   });
-  return { world, repository, repositories, directory, idle: () => last };
+  return { world, repository, repositories, directory, protections, lost, idle: async () => void (await last) };
 }
 
-const sharedOf = (world: World) => ({
-  ...DECODERS,
-  mirror: world.mirror,
-  store: world.store,
-  kept: world.kept,
-  sliceBytes: 64 * 1024,
-  now: () => world.now,
-  taint: async () => {},
-});
 const target = (world: World, path: string, pathClass: Target["class"] = "package"): Target => ({
   mirror: world.mirror,
   path,
@@ -218,13 +230,13 @@ test("no client has a pacman database before its table is announced", async () =
   let allow = (): void => {};
   const allowed = new Promise<void>((resolve) => (allow = resolve));
   const tables = createIndexTables({
-    ...sharedOf(world),
+    ...DECODERS,
+    ...tableDependencies(world),
     log: () => {},
     directory: {
       building: (base) => (announced.push(base), allowed),
       publish: async () => {},
-      unsettled: async () => ({ table: null, paths: [] }),
-      settled: async () => {},
+      basesBelow: async () => [],
     },
   });
   let isAnswered = false;
@@ -242,15 +254,15 @@ test("a directory that does not hear of a table is a line in the log; the root i
   const world = createWorld([ONE]);
   world.origins[ONE] = { [DB]: gzipSync(await pacmanDatabase({ "a.pkg.tar.zst": "aaa" })) };
   const tables = createIndexTables({
-    ...sharedOf(world),
+    ...DECODERS,
+    ...tableDependencies(world),
     log: (level, message) => world.logs.push(`${level}: ${message}`),
     directory: {
       building: async () => {
         throw new Error("gone");
       },
       publish: async () => {},
-      unsettled: async () => ({ table: null, paths: [] }),
-      settled: async () => {},
+      basesBelow: async () => [],
     },
   });
   expect(await world.repository({ tables }).resolve(DB)).toMatchObject({ kind: "object" });
@@ -290,16 +302,15 @@ test("Alpine's index makes no table: its checksums cover only a part of each pac
 
 test("while the first table is being built a fill waits for it, at most as long as it likes, and then is provisional", async () => {
   const { world, directory, repositories } = setUp();
-  directory.building("os");
+  directory.building("os", "os/repodata");
   expect(await repositories.expected(target(world, "os/a.rpm"))).toEqual({ kind: "building" });
-  const waiting = repositories.expected(target(world, "os/a.rpm"), 5000);
+  const waiting = repositories.expected(target(world, "os/a.rpm"), { waitMs: 5000 });
   await settle();
   await world.pass(5000);
   expect(await waiting).toEqual({ kind: "building" });
-  const lucky = repositories.expected(target(world, "os/a.rpm"), 5000);
+  const lucky = repositories.expected(target(world, "os/a.rpm"), { waitMs: 5000 });
   await settle();
-  directory.publish("os", null);
-  expect(directory.unsettled("os")).toEqual({ table: null, paths: ["os/a.rpm"] });
+  directory.publish("os", "os/repodata", { version: null, why: null, isReaching: false });
   expect(await lucky).toEqual({ kind: "none" });
 });
 
@@ -315,7 +326,7 @@ test("an index that clients begin to use later makes the table building again, a
   };
   await repository.resolve("dists/sid/main/binary-amd64/Packages.gz");
   await idle();
-  directory.building("");
+  directory.building("", "dists/sid");
   expect(await repositories.expected(target(world, "pool/a.deb"))).toEqual(known("aaa"));
   expect(await repositories.expected(target(world, "pool/arm.deb"))).toEqual({ kind: "building" });
   await repository.resolve("dists/sid/main/binary-arm64/Packages.gz");
@@ -325,31 +336,9 @@ test("an index that clients begin to use later makes the table building again, a
 
 test("a build that died is not waited for", async () => {
   const { world, directory, repositories } = setUp();
-  directory.building("os");
+  directory.building("os", "os/repodata");
   world.now += HOUR;
-  expect(await repositories.expected(target(world, "os/a.rpm"), 5000)).toEqual({ kind: "none" });
-});
-
-test("objects stored while the table was being built are checked when it lands", async () => {
-  const { world, repository, directory, idle } = setUp();
-  world.origins[ONE] = rpm(T, { "good.rpm": "good", "bad.rpm": "fine" });
-  directory.building("os");
-  for (const path of ["os/good.rpm", "os/bad.rpm"]) await directory.lookUp(path, 0);
-  await store(world, "os/good.rpm", "good", { provisional: true });
-  await store(world, "os/bad.rpm", "evil", { provisional: true });
-  await repository.resolve(ROOT);
-  await idle();
-  await expect.poll(() => world.store.objects.has("m/os/bad.rpm")).toBe(false);
-  expect(world.store.objects.has("m/os/good.rpm")).toBe(true);
-  expect(world.logs.join("\n")).toContain("os/bad.rpm was stored before its digest was known");
-});
-
-test("an entry whose path leads out of the mirror leaves the others bound", async () => {
-  const { world, repository, repositories, idle } = setUp();
-  world.origins[ONE] = rpm(T, { "../../etc/passwd": "x", "a.rpm": "aaa" });
-  await repository.resolve(ROOT);
-  await idle();
-  expect(await repositories.expected(target(world, "os/a.rpm"))).toEqual(known("aaa"));
+  expect(await repositories.expected(target(world, "os/a.rpm"), { waitMs: 5000 })).toEqual({ kind: "none" });
 });
 
 test.each<[string, Readonly<Record<string, string>> | Uint8Array, string]>([
@@ -371,21 +360,26 @@ test.each<[string, Readonly<Record<string, string>> | Uint8Array, string]>([
   expect(await repositories.expected(target(world, "os/a.rpm"))).toEqual({ kind: "none" });
 });
 
+test("a table that the store lost is built again as soon as a package is looked up, which is not known meanwhile", async () => {
+  const { world, repository, repositories, idle, lost } = setUp();
+  world.origins[ONE] = rpm(T, { "a.rpm": "aaa" });
+  await repository.resolve(ROOT);
+  await idle();
+  await world.store.delete([...world.store.objects.keys()].filter((key) => key.startsWith("-/table/")));
+  expect(await repositories.expected(target(world, "os/a.rpm"))).toEqual({ kind: "building" });
+  expect(lost).toContain("os");
+  await expect.poll(() => repositories.expected(target(world, "os/a.rpm"))).toEqual(known("aaa"));
+});
+
 test("a table that the store lost is built again when the repository starts anew", async () => {
   const { world, repository, repositories, idle, directory } = setUp();
   world.origins[ONE] = rpm(T, { "a.rpm": "aaa" });
   await repository.resolve(ROOT);
   await idle();
   await world.store.delete([...world.store.objects.keys()].filter((key) => key.startsWith("-/table/")));
-  directory.publish("os", null);
-  const port = {
-    building: async (base: string) => directory.building(base),
-    publish: async (base: string, table: Parameters<TableDirectory["publish"]>[1]) => directory.publish(base, table),
-    unsettled: async () => ({ table: null, paths: [] }),
-    settled: async () => {},
-  };
-  world.repository({ tables: createIndexTables({ ...sharedOf(world), log: () => {}, directory: port }) });
-  await expect.poll(() => repositories.expected(target(world, "os/a.rpm"))).toEqual(known("aaa"));
+  world.repository({ tables: createIndexTables({ ...DECODERS, ...tableDependencies(world), directory: portOf(() => directory) }) });
+  await expect.poll(() => world.store.objects.size).toBeGreaterThan(2);
+  expect(await repositories.expected(target(world, "os/a.rpm"))).toEqual(known("aaa"));
 });
 
 test("a stored file that its name verifies is answered without asking the repository; members and packages get what is known of them", async () => {
