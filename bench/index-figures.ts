@@ -103,7 +103,7 @@ async function startWorker(upstream: string): Promise<Miniflare> {
       workers: [
         {
           name: "lazy-mirror",
-          modules: [{ type: "ESModule", path: "worker.js", contents: bundled.value }],
+          modules: [...bundled.value],
           compatibilityDate: "2026-10-01",
           compatibilityFlags: ["nodejs_compat"],
           bindings: { MIRRORS: { m: { upstreams: [upstream] } }, VERIFY: "index", LOG: "off" },

@@ -1,5 +1,5 @@
 import { Gunzip } from "fflate";
-import { concatBytes } from "./concat-bytes.ts";
+import { joinBytes } from "./concat-bytes.ts";
 import type { CreateDigest } from "./digest-ranges.ts";
 import { toHex } from "./expectation.ts";
 
@@ -75,7 +75,7 @@ function createHead() {
   // Called where a member begins behind another, before any of its bytes is passed on.
   gunzip.onmember = (offset) => {
     if (found !== null) return;
-    const tar = concatBytes(...open);
+    const tar = joinBytes(open);
     open = [];
     if (++members > MAX_MEMBERS) found = "unknown";
     else if (!beginsWithName(tar, SIGNATURE_NAME)) found = { from: memberStart, to: offset, dataHash: dataHashOf(tar) };
@@ -96,7 +96,7 @@ function createHead() {
       }
       if (found === null) return packedBytes > MAX_PACKED_BYTES ? "unknown" : null;
       if (found === "unknown") return found;
-      const all = concatBytes(...packed);
+      const all = joinBytes(packed);
       return { packed: all.slice(found.from, found.to), dataHash: found.dataHash, rest: all.subarray(found.to) };
     },
   };

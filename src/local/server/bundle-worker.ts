@@ -1,18 +1,24 @@
 import { build, stop, type BuildFailure, type Plugin } from "esbuild";
 import { done, refused, type Step } from "../step.ts";
-import { XZ_MODULE_NAME } from "../xz-module.ts";
+import { readXzModule, XZ_MODULE_NAME } from "../xz-module.ts";
 
-/** What the Worker imports of WebAssembly stays an import, and runtime.ts gives workerd the module of that name. */
+/** The Worker as Miniflare takes it; the first module is the entry. */
+export type WorkerModules = readonly (
+  | { readonly type: "ESModule"; readonly path: string; readonly contents: string }
+  | { readonly type: "CompiledWasm"; readonly path: string; readonly contents: Buffer<ArrayBuffer> }
+)[];
+
+/** What the Worker imports of WebAssembly stays an import, of a module beside the script. */
 const keepWasm: Plugin = {
   name: "keep-wasm",
   setup: ({ onResolve }) => onResolve({ filter: /\.wasm$/ }, () => ({ path: `./${XZ_MODULE_NAME}`, external: true })),
 };
 
 /**
- * Bundles the Worker as `wrangler deploy` does: one ES module that still imports the runtime's own modules and the decoder of xz. Refuses with esbuild's
- * errors.
+ * Bundles the Worker as `wrangler deploy` does: one ES module that still imports the runtime's own modules and the decoder of xz, which lies beside it.
+ * Refuses with esbuild's errors.
  */
-export async function bundleWorker(entry: string): Promise<Step<string>> {
+export async function bundleWorker(entry: string): Promise<Step<WorkerModules>> {
   try {
     const { outputFiles } = await build({
       entryPoints: [entry],
@@ -27,7 +33,11 @@ export async function bundleWorker(entry: string): Promise<Step<string>> {
       logLevel: "silent",
     });
     const [output] = outputFiles;
-    return output === undefined ? refused(`Cannot bundle "${entry}": esbuild wrote nothing.`) : done(output.text);
+    if (output === undefined) return refused(`Cannot bundle "${entry}": esbuild wrote nothing.`);
+    return done([
+      { type: "ESModule", path: "worker.js", contents: output.text },
+      { type: "CompiledWasm", path: XZ_MODULE_NAME, contents: readXzModule() },
+    ]);
   } catch (error) {
     const { errors = [] } = error as Partial<BuildFailure>;
     if (errors.length === 0) throw error;

@@ -3,16 +3,16 @@ import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { once } from "node:events";
 import { getCACertificates } from "node:tls";
 import { convertV4MiniflareOptions, Miniflare } from "miniflare";
+import type { WorkerModules } from "./bundle-worker.ts";
 import type { Endpoint } from "./command-line.ts";
 import type { ProjectFile } from "../project-file.ts";
 import type { StateFolder } from "./state-folder.ts";
 import { done, refused, type Step } from "../step.ts";
-import { readXzModule, XZ_MODULE_NAME } from "../xz-module.ts";
 
 /** What workerd runs, with which bindings, on which state and addresses. */
 export interface RuntimeOptions {
-  /** The Worker as one ES module. */
-  readonly script: string;
+  /** The Worker. */
+  readonly modules: WorkerModules;
   readonly project: ProjectFile;
   readonly bindings: Readonly<Record<string, unknown>>;
   readonly state: StateFolder;
@@ -77,7 +77,7 @@ export async function startRuntime(options: RuntimeOptions): Promise<Step<Runtim
   });
 }
 
-function miniflareOptions({ script, project, bindings, state, endpoints, onLog }: RuntimeOptions) {
+function miniflareOptions({ modules, project, bindings, state, endpoints, onLog }: RuntimeOptions) {
   return {
     // Miniflare insists on a socket of its own, which we do not use: any free loopback port will do.
     host: "127.0.0.1",
@@ -90,10 +90,7 @@ function miniflareOptions({ script, project, bindings, state, endpoints, onLog }
     workers: [
       {
         name: "lazy-mirror",
-        modules: [
-          { type: "ESModule" as const, path: "worker.js", contents: script },
-          { type: "CompiledWasm" as const, path: XZ_MODULE_NAME, contents: readXzModule() },
-        ],
+        modules: [...modules],
         compatibilityDate: project.compatibilityDate,
         compatibilityFlags: project.compatibilityFlags,
         bindings: bindings as Record<string, never>,

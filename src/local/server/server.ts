@@ -45,8 +45,8 @@ export async function startServer(options: StartOptions, project: Project, print
   if (unknowable.length > 0) return refused(...unknowable.map(({ name }) => describeUnknowable(name)));
   const file = readProjectFile(project.file);
   if (!file.ok) return file;
-  const script = await bundleWorker(project.entry);
-  if (!script.ok) return script;
+  const modules = await bundleWorker(project.entry);
+  if (!modules.ok) return modules;
   const state = openStateFolder(options.state);
   if (!state.ok) return state;
   const endpoints = await resolveEndpoints(dropCovered(options.endpoints));
@@ -57,7 +57,7 @@ export async function startServer(options: StartOptions, project: Project, print
   const { room } = state.value;
   if (room < budgetBytes) print(describeShortage(budgetBytes, room));
   const runtime = await startRuntime({
-    script: script.value,
+    modules: modules.value,
     project: file.value,
     bindings: {
       ...vars.value,

@@ -1,8 +1,19 @@
-import { concatBytes } from "../../verify/concat-bytes.ts";
+import { concatBytes, joinBytes } from "../../verify/concat-bytes.ts";
 import type { Pace } from "./pace.ts";
+import { MalformedError } from "./parsed-root.ts";
 
 /** Decoders get no more at once. A kilobyte of gzip may open to a megabyte. */
 const MAX_PIECE_BYTES = 16 * 1024;
+
+/** Each part of a packed file (a member, frame or stream) costs a decoder of its own. bgzip's are the shortest in use, some 16 KB. */
+const FREE_PARTS = 1000;
+const MIN_BYTES_PER_PART = 1024;
+
+/** Throws MalformedError where a file is made of far more parts than any tool makes. `parts`: those that were read so far; `what`: what they are called. */
+export function requireFewParts(parts: number, what: string, { used }: ByteInput): void {
+  if (parts > FREE_PARTS && parts * MIN_BYTES_PER_PART > used)
+    throw new MalformedError(`it has too many ${what} for its ${used} bytes so far`);
+}
 
 /** Bytes that come in chunks of any size, read in pieces, with a look ahead. */
 export interface ByteInput {
@@ -62,7 +73,7 @@ export function createByteInput(chunks: AsyncIterable<Uint8Array>, pace: Pace): 
         parts.push(chunk);
         size += chunk.length;
       }
-      if (parts.length > 1) held = concatBytes(...parts);
+      if (parts.length > 1) held = joinBytes(parts);
       return held.subarray(0, length);
     },
     next,

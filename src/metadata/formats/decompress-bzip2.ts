@@ -1,6 +1,6 @@
 import bzip2 from "unbzip2-stream/lib/bzip2.js";
 import { concatBytes } from "../../verify/concat-bytes.ts";
-import type { ByteInput } from "./byte-input.ts";
+import { type ByteInput, requireFewParts } from "./byte-input.ts";
 import { MalformedError } from "./parsed-root.ts";
 
 /** The first bytes of a bzip2 stream; a digit follows. */
@@ -15,12 +15,13 @@ const SURPLUS_BYTES = 25_000;
  * index runs make up more than a small part.
  */
 const MAX_OPEN_BLOCK_BYTES = 4 * 1024 * 1024;
-const MAX_STREAMS = 16_384;
 
 /** Opens all streams of a bzip2 file, of which pbzip2 writes one for each block. A turn opens one block, some 30 to 60 ms. Throws MalformedError. */
 export async function* bunzip2(input: ByteInput): AsyncGenerator<Uint8Array> {
   // The library keeps the tables of a block in `this`.
   const decoder = Object.create(bzip2) as typeof bzip2;
+  const output = createOutput();
+  let scratch = new Int32Array();
   for (let streams = 0; ; streams++) {
     const header = await input.peek(HEADER_BYTES);
     if (!BZIP2_MAGIC.every((byte, at) => header[at] === byte)) {
@@ -28,26 +29,32 @@ export async function* bunzip2(input: ByteInput): AsyncGenerator<Uint8Array> {
       if (streams > 0) return;
       throw new MalformedError("it does not decompress: it is no bzip2 stream");
     }
-    if (streams >= MAX_STREAMS) throw new MalformedError(`it has more than ${MAX_STREAMS} bzip2 streams`);
-    yield* decodeStream(input, decoder);
+    requireFewParts(streams, "bzip2 streams", input);
+    const bits = createBits();
+    bits.supply(header);
+    const length = run(() => decoder.header(bits.read)) * BLOCK_UNIT_BYTES;
+    if (scratch.length < length) scratch = new Int32Array(length);
+    yield* decodeBlocks(input, decoder, bits, scratch.subarray(0, length), output);
   }
 }
 
-async function* decodeStream(input: ByteInput, decoder: typeof bzip2): AsyncGenerator<Uint8Array> {
-  const bits = createBits();
-  bits.supply(await input.peek(HEADER_BYTES));
-  const units = run(() => decoder.header(bits.read));
-  const scratch = new Int32Array(units * BLOCK_UNIT_BYTES);
-  const open = createOutput();
+/** Opens the blocks of a stream; what `bits` has read of it was not taken from the input yet. */
+async function* decodeBlocks(
+  input: ByteInput,
+  decoder: typeof bzip2,
+  bits: ReturnType<typeof createBits>,
+  scratch: Int32Array,
+  output: ReturnType<typeof createOutput>,
+): AsyncGenerator<Uint8Array> {
   let crc: number | null = 0;
   while (crc !== null) {
     bits.supply(await input.peek(bits.used() + scratch.length + SURPLUS_BYTES));
     const before: number = crc;
-    crc = run(() => decoder.decompress(bits.read, open.write, scratch, scratch.length, before));
+    crc = run(() => decoder.decompress(bits.read, output.write, scratch, scratch.length, before));
     if (crc === null) bits.align();
     // What is left of the last byte belongs to the next block.
     await input.skip(bits.drop());
-    const bytes = open.take();
+    const bytes = output.take();
     if (bytes.length > 0) yield bytes;
   }
 }

@@ -1,4 +1,4 @@
-import type { ByteInput } from "./byte-input.ts";
+import { type ByteInput, requireFewParts } from "./byte-input.ts";
 import { MalformedError } from "./parsed-root.ts";
 import { inflateMember, updateCrc32 } from "./open-zlib.ts";
 
@@ -10,8 +10,6 @@ const TRAILER_BYTES = 8;
 /** Flags (RFC 1952 §2.3.1): which optional fields the header has. */
 const [HAS_HEADER_CRC, HAS_EXTRA, HAS_NAME, HAS_COMMENT] = [0x02, 0x04, 0x08, 0x10];
 const MAX_TEXT_BYTES = 64 * 1024;
-/** A bgzip file has a member for each 64 KB. */
-const MAX_MEMBERS = 65_536;
 
 /**
  * Opens a gzip file (RFC 1952): all its members, of which there are several where files were put together, as apk and pigz do. What follows the last
@@ -21,7 +19,7 @@ export async function* gunzip(input: ByteInput): AsyncGenerator<Uint8Array> {
   for (let members = 0; ; members++) {
     const magic = await input.peek(GZIP_MAGIC.length);
     if (!GZIP_MAGIC.every((byte, at) => magic[at] === byte)) return;
-    if (members >= MAX_MEMBERS) throw new MalformedError(`it has more than ${MAX_MEMBERS} gzip members`);
+    requireFewParts(members, "gzip members", input);
     await skipHeader(input);
     let [crc, size] = [0, 0];
     for await (const chunk of inflateMember(input)) {

@@ -1,19 +1,17 @@
 import { isZstdMagic, ZSTD_MAGIC } from "../../verify/zstd.ts";
-import type { ByteInput } from "./byte-input.ts";
+import { type ByteInput, requireFewParts } from "./byte-input.ts";
 import { MalformedError } from "./parsed-root.ts";
 import { decodeZstdFrames } from "./open-zlib.ts";
 
 const MAGIC_BYTES = 4;
 const SKIPPABLE_HEADER_BYTES = 8;
-/** pzstd and the seekable format write a frame for each some hundred KB. */
-const MAX_FRAMES = 16_384;
 
 /** Opens all frames of a zstd file (RFC 8878), and passes over the skippable ones. Throws MalformedError. */
 export async function* unzstd(input: ByteInput): AsyncGenerator<Uint8Array> {
   for (let frames = 0; ; frames++) {
     const magic = await input.peek(MAGIC_BYTES);
     if (magic.length === 0) return;
-    if (frames >= MAX_FRAMES) throw new MalformedError(`it has more than ${MAX_FRAMES} zstd frames`);
+    requireFewParts(frames, "zstd frames", input);
     if (ZSTD_MAGIC.every((byte, at) => magic[at] === byte)) yield* decodeZstdFrames(input);
     else if (isZstdMagic(magic)) await skipFrame(input);
     else throw new MalformedError("it does not decompress: what follows a zstd frame is none");
