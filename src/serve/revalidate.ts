@@ -37,7 +37,7 @@ export async function revalidate(client: Client, target: Target, found: StoredBo
       return answerFound({ kind: "hit", ttlSeconds: -1, detail: `stale: ${validated.detail}` });
     case "absent":
       // A package that the upstream has removed is still what the index named; a file that may change is gone.
-      if (target.class !== "volatile") return answerFound({ kind: "hit", detail: "the upstream has removed it" });
+      if (isImmutable(target.class)) return answerFound({ kind: "hit", detail: "the upstream has removed it" });
       await found.body?.cancel();
       return refuseAbsent(validated.status, target, "stale");
     case "folder":
@@ -99,18 +99,18 @@ async function validate(target: Target, object: StoredObject, deps: ServeDepende
       confirmations.noteFailure(key, now());
       return { kind: "changed", answer: answered };
     case "absent":
-      if (target.class === "volatile" && !isGone(answered)) {
+      if (!isImmutable(target.class) && !isGone(answered)) {
         confirmations.noteFailure(key, now());
         return { kind: "failed", detail: explainDoubt(answered) };
       }
       confirmations.note(key, now());
       // Before the requests that wait for this one look at the store.
-      if (target.class === "volatile")
+      if (!isImmutable(target.class))
         await deleteVersion(deps.store, key, object.version).catch((error: unknown) => deps.log(`Cannot delete ${key}: ${String(error)}`));
       return answered;
     case "folder":
       // Only a version that followed the redirect stored a listing here.
-      if (target.class === "volatile") return answered;
+      if (!isImmutable(target.class)) return answered;
       return { kind: "failed", detail: "the upstream has a folder of that name" };
     case "failure":
       confirmations.noteFailure(key, now());

@@ -5,7 +5,7 @@ import type { Leases } from "../../src/fill/flight/leases.ts";
 import { createFills } from "../../src/fill/fills.ts";
 import { createStreamDigest } from "../../src/fill/pump/check.ts";
 import { createMemory } from "../../src/fill/shared/memory.ts";
-import type { Repositories } from "../../src/metadata/ports/repositories.ts";
+import type { Repositories, Resolution } from "../../src/metadata/ports/repositories.ts";
 import { routeRequest } from "../../src/route/route-request.ts";
 import { serve } from "../../src/serve/serve.ts";
 import { createConfirmations } from "../../src/serve/shared/confirmations.ts";
@@ -13,7 +13,7 @@ import type { ServeDependencies } from "../../src/serve/shared/dependencies.ts";
 import { contentKey, newVersion } from "../../src/store/keys.ts";
 import { createR2Store } from "../../src/store/r2-store.ts";
 import type { StoredObject } from "../../src/store/stored-object.ts";
-import type { UpstreamAnswer, UpstreamRequest } from "../../src/upstream/upstream.ts";
+import type { Absent, UpstreamAnswer, UpstreamRequest } from "../../src/upstream/upstream.ts";
 import { sha256 } from "../unit/metadata/samples.ts";
 
 const { BUCKET } = env as unknown as { BUCKET: R2Bucket };
@@ -234,17 +234,18 @@ describe("an answer that falls through", () => {
 });
 
 describe("a stored file that may change, and that an upstream has no more,", () => {
-  it.each([
+  it.each<readonly [string, Absent, string?]>([
     ["is kept where another upstream cannot be asked", { kind: "absent", status: 404, unsure: ["http://two.example"] }],
     ["is kept where the word is 403", { kind: "absent", status: 403 }],
     ["goes where every upstream said so", { kind: "absent", status: 410 }],
-  ] as const)("%s", async (_, answered) => {
+    ["goes so too where it is metadata that no root names", { kind: "absent", status: 410 }, "dists/x/Release.key"],
+  ])("%s", async (_, answered, path = "some/log.txt") => {
     const rig = createRig({ open: async () => answered });
-    const key = `${rig.name}/some/log.txt`;
+    const key = `${rig.name}/${path}`;
     await put(key, "old", { storedAt: Date.now() - DAY_MS });
     const isGone = answered.status === 410;
     for (let asked = 0; asked < 2; asked++) {
-      expect(await rig.get("some/log.txt")).toMatchObject(isGone ? { status: 410 } : { status: 200, text: "old" });
+      expect(await rig.get(path)).toMatchObject(isGone ? { status: 410 } : { status: 200, text: "old" });
     }
     expect((await store.head(key)) === null).toBe(isGone);
   });
@@ -286,6 +287,48 @@ describe("a stored file that may change", () => {
     const rig = createRig({ open: async () => from(answers, bodyOf("older", OLDER)) });
     await put(`${rig.name}/some/log.txt`, "old", { ...long, lastModified: OLD, upstream });
     expect(await rig.get("some/log.txt")).toMatchObject({ status: 200, text });
+  });
+});
+
+describe("a file named by a digest that is not its own", () => {
+  const named = "0123456789abcdef0123456789abcdef01234567";
+  const inRepodata = `os/repodata/${named}-notes.txt`;
+  const known = (digest: string) => ({ kind: "known", expectations: [{ algorithm: "sha1", digest, source: "name" }] }) as const;
+  const root: Resolution = { kind: "object", key: "-/x", object: objectOf(1), state: "fresh", ageSeconds: 0 };
+
+  function rigFor(resolved: Resolution, names: string | null) {
+    const open = async () => bodyOf("notes");
+    return createRig({
+      open,
+      repositories: {
+        resolve: async (target) => (target.class === "root" ? resolved : { kind: "opaque" }),
+        expected: async (target) => {
+          if (target.class === "hashed") return known(named);
+          return target.class === "member" && names === target.path ? known(named) : { kind: "none" };
+        },
+      },
+    });
+  }
+
+  it.each([
+    ["there is no root", { kind: "absent", status: 404 }],
+    ["the root cannot be read", { kind: "opaque" }],
+    ["the root does not name it", root],
+  ] as const)("passes, each time and unstored, where %s", async (_, resolved) => {
+    const rig = rigFor(resolved, null);
+    for (let times = 0; times < 2; times++) {
+      expect(await rig.get(inRepodata)).toMatchObject({ status: 200, text: "notes", cache: "lazy-mirror; fwd=miss; fwd-status=200" });
+    }
+    expect(await store.head(`${rig.name}/${inRepodata}`)).toBeNull();
+    expect(await store.head(`-/sha1/${named}`)).toBeNull();
+  });
+
+  it.each([
+    ["the root names it", root, inRepodata, inRepodata],
+    ["the root cannot be asked for", { kind: "failure", status: 502, detail: "down" }, null, inRepodata],
+    ["its folder is by-hash/", root, null, `dists/x/by-hash/SHA1/${named}`],
+  ] as const)("is refused where %s", async (_, resolved, names, path) => {
+    expect(await rigFor(resolved, names).get(path)).toMatchObject({ status: 502 });
   });
 });
 
