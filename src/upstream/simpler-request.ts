@@ -14,9 +14,11 @@ export function simplerRequest<R extends SentRequest>(request: R, kind: ResultKi
   if (request.conditional !== undefined && kind !== "busy" && (status === 400 || status === 412 || (status ?? 0) >= 500)) {
     return { ...request, conditional: undefined };
   }
-  // 403, 400, …: some CDNs allow no ranges. 206 and 416 that contradict the request or themselves.
-  const isPartRefused = kind === "forbidden" || kind === "refused" || (kind === "wrong" && (status === 206 || status === 416));
-  return request.range !== undefined && isPartRefused ? { ...request, range: undefined, ifRange: undefined } : null;
+  if (request.range === undefined) return null;
+  // 403, 400, …: some CDNs allow no ranges. 206 and 416 that contradict the request or themselves: no file ends before its first byte.
+  const isContradiction = kind === "wrong" && (status === 206 || status === 416);
+  const isPartRefused = kind === "forbidden" || kind === "refused" || (kind === "unsatisfiable" && request.range.first === 0);
+  return isContradiction || isPartRefused ? { ...request, range: undefined, ifRange: undefined } : null;
 }
 
 /** Some servers refuse HEAD (403, 405, 501, 400), say 404 to it, or drop the connection, and serve the same path to GET. */

@@ -186,6 +186,14 @@ describe("a request that the upstream refuses as it is made is made simpler, onc
     expect(asked.map(isPlain)).toEqual([false, true]);
   });
 
+  test("416 to the first bytes is answered by the whole", async () => {
+    for (const refusal of [reply(416), reply(416, { "content-range": "bytes */0" })]) {
+      const { open, asked } = bench({ [A]: [refusal, whole] });
+      expect(await open([A], { range: { first: 0, last: 4 } })).toMatchObject({ kind: "body", first: 0, representation: { size: 5 } });
+      expect(asked.map(isPlain)).toEqual([false, true]);
+    }
+  });
+
   test("a plain request that fails is not repeated, and no request is repeated twice", async () => {
     const { open, asked } = bench({ [A]: reply(500) });
     expect(await open([A])).toMatchObject({ kind: "failure", status: 502 });
