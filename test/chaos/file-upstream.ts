@@ -2,7 +2,7 @@ import { parseRange, resolveRange } from "../../src/http/byte-ranges.ts";
 
 /** How an upstream labels one file. `changing`: another value with each response; `per-upstream`: constant, and another one at each upstream. */
 export interface Labels {
-  readonly tag: "strong" | "weak" | "changing" | "changing-weak" | "suffixed" | "per-upstream" | "none";
+  readonly tag: "strong" | "weak" | "weak-content" | "changing" | "changing-weak" | "suffixed" | "per-upstream" | "none";
   readonly date: "constant" | "changing" | "none";
   readonly takesRanges: boolean;
 }
@@ -20,22 +20,34 @@ export interface FileUpstreamOptions {
   /** Where the next body breaks off, as a share of its length; null: it does not. */
   readonly breakAt: () => number | null;
   readonly bytesPerSecond: number;
+  /** Milliseconds since the epoch; default: a constant. */
+  readonly dateOf?: () => number;
+  /** Counts the responses, where the upstream is made anew for each one. */
+  readonly responses?: () => number;
 }
 
 const CHUNK_BYTES = 16_384;
 
 /** An upstream of one file that labels it well or badly, and may break off. RFC 9110 §13.1.5: only an equal strong tag satisfies If-Range. */
-export function createFileUpstream({ name, labels, file, breakAt, bytesPerSecond }: FileUpstreamOptions) {
+export function createFileUpstream(options: FileUpstreamOptions) {
+  const { name, labels, file, breakAt, bytesPerSecond, dateOf = () => Date.UTC(2026, 0, 1) } = options;
   let responses = 0;
   return async (headers: Headers, signal: AbortSignal | null): Promise<Response> => {
     await sleep(5);
     const { bytes, content } = file();
-    const tag = tagOf(content, ++responses);
+    responses = options.responses?.() ?? responses + 1;
+    const tag = tagOf(content, responses);
     const sent = new Headers({ "content-type": "application/octet-stream" });
     if (tag !== undefined) sent.set("etag", tag);
     if (labels.date !== "none")
-      sent.set("last-modified", new Date(Date.UTC(2026, 0, 1) + (labels.date === "changing" ? responses * 1000 : 0)).toUTCString());
+      sent.set("last-modified", new Date(dateOf() + (labels.date === "changing" ? responses * 1000 : 0)).toUTCString());
     if (labels.takesRanges) sent.set("accept-ranges", "bytes");
+    // RFC 9110 §13.2.2: If-None-Match before If-Modified-Since; a changing label matches nothing.
+    const isSame = headers.has("if-none-match")
+      ? headers.get("if-none-match") === tag
+      : headers.get("if-modified-since") === sent.get("last-modified");
+    if (isSame && (headers.has("if-none-match") || headers.has("if-modified-since")))
+      return new Response(null, { status: 304, headers: sent });
     const wanted = labels.takesRanges ? parseRange(headers.get("range"))?.[0] : undefined;
     const ifRange = headers.get("if-range");
     const isPart = wanted !== undefined && (ifRange === null || (ifRange === tag && !ifRange.startsWith("W/")));
@@ -55,6 +67,8 @@ export function createFileUpstream({ name, labels, file, breakAt, bytesPerSecond
         return `"${content}"`;
       case "weak":
         return 'W/"same"';
+      case "weak-content":
+        return `W/"${content}"`;
       case "changing":
         return `"${name}-${response}"`;
       case "changing-weak":

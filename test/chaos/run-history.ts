@@ -1,0 +1,144 @@
+import { type AskPath, install, type Installed } from "./clients.ts";
+import type { History, Step } from "./history.ts";
+import { createMirror, type Got, receive } from "./mirror.ts";
+import type { VirtualTime } from "./virtual-time.ts";
+import { createWorld } from "./world.ts";
+
+/** A promise that a history broke, with what led to it. */
+export interface Violation {
+  readonly what: string;
+  /** How many steps of the history had been taken. */
+  readonly after: number;
+  readonly direct: readonly string[];
+  readonly mirror: readonly string[];
+  readonly log: readonly string[];
+}
+
+const TTL_SECONDS = 60;
+/** METADATA_WAIT, the poll of the model client, and the life of listings. */
+const BASE_SECONDS = 240;
+/** DOUBT_SECONDS bounds every wait for a sync. */
+const HALF_WAY_SECONDS = 660;
+/** The longest back-off of a breaker, and the request that ends it. */
+const OUTAGE_SECONDS = 400;
+/** An older root, one of the future, or one without its signature is believed after an hour. */
+const DOUBT_SECONDS = 4_500;
+/** A client gives up on a silent server after this long. */
+const PATIENCE_MS = 30_000;
+const POLL_SECONDS = 25;
+
+/** Runs a history; null: every promise held. */
+export async function runHistory(history: History, time: VirtualTime): Promise<Violation | null> {
+  const world = createWorld(history, time.now);
+  const mirror = createMirror({
+    vars: {
+      METADATA_TTL_SECONDS: TTL_SECONDS,
+      SLICE_MIB: 0.0625,
+      HOLD_MIB: 0.015625,
+      MIRRORS: { m: { upstreams: world.upstreams.map(({ url }) => url) } },
+    },
+    fetch: world.fetch,
+  });
+  const wrong: string[] = [];
+  let outageAt = -Infinity;
+
+  const throughMirror: AskPath = async (path) => {
+    const headers = isRoot(path) ? { "cache-control": "max-age=0" } : {};
+    const got = await mirror.ask(`m/${path}`, { headers });
+    if (got.status === 200 && got.cut === null && !world.wasServed(path, got.body))
+      wrong.push(`${path}: ${got.body.length} bytes that no upstream ever had`);
+    return got;
+  };
+
+  /** What a client gets that is set up with the upstreams themselves, in their order. */
+  async function goDirect(): Promise<Installed> {
+    let last: Installed = { ok: false, why: "no upstream", steps: [] };
+    for (const { url } of world.upstreams) {
+      last = await install((path) => askDirect(`${url}/${path}`), history.client);
+      if (last.ok) return last;
+    }
+    return last;
+  }
+
+  async function askDirect(url: string): Promise<Got> {
+    const abort = new AbortController();
+    const limit = new Promise<Got>((resolve) =>
+      setTimeout(() => resolve({ status: 504, headers: new Headers(), body: new Uint8Array(), cut: null }), PATIENCE_MS),
+    );
+    const fetched = world
+      .fetch(url, { signal: abort.signal })
+      .then(receive)
+      .catch((error: unknown) => ({ status: 502, headers: new Headers(), body: new TextEncoder().encode(String(error)), cut: null }));
+    return Promise.race([fetched, limit]).finally(() => abort.abort());
+  }
+
+  function limitSeconds(): number {
+    const now = time.now();
+    if (world.upstreams.some(({ fault, firstByteMs }) => fault !== null || firstByteMs > 1_000)) outageAt = now;
+    const isHalfWay = world.isHalfWay() ? HALF_WAY_SECONDS : 0;
+    const isOut = now - outageAt < 3_600_000 ? OUTAGE_SECONDS : 0;
+    const isDoubtful = world.troubled.doubtAt > 0 ? DOUBT_SECONDS : 0;
+    return BASE_SECONDS + isHalfWay + isOut + isDoubtful;
+  }
+
+  /** Polls through the mirror until a client gets what going direct gives, or the limit has passed. */
+  async function check(after: number): Promise<Violation | null> {
+    const limit = limitSeconds();
+    const began = time.now();
+    let seen: readonly Installed[] = [];
+    let direct = await time.run(goDirect());
+    for (let waited = 0; ; waited = (time.now() - began) / 1000) {
+      seen = await time.run(Promise.all(Array.from({ length: waited === 0 ? 2 : 1 }, () => install(throughMirror, history.client))));
+      if (wrong.length > 0) return violation(wrong.join("; "), after, direct, seen);
+      if (!direct.ok || seen.every((one) => isAsGood(one, direct))) break;
+      if (waited > limit)
+        return violation(`not what going direct gives, after ${Math.round(waited)} s (limit ${limit})`, after, direct, seen);
+      await time.pass(Math.max(POLL_SECONDS, waited / 5) * 1000);
+      direct = await time.run(goDirect());
+    }
+    return refusesBadBytes(after, direct, seen);
+  }
+
+  /** What a client refuses by its digest may have gone out once, while the index was being read; but it is neither stored nor given out again. */
+  async function refusesBadBytes(after: number, direct: Installed, seen: readonly Installed[]): Promise<Violation | null> {
+    const isBad = (one: Installed) => !one.ok && one.why.endsWith("other bytes than named");
+    if (history.kind === "files" || !seen.some(isBad)) return null;
+    await time.pass(15_000);
+    const [again] = await time.run(Promise.all([install(throughMirror, history.client)]));
+    const isSame = !again.ok && seen.some((one) => !one.ok && one.why === again.why && one.steps[0] === again.steps[0]);
+    return isBad(again) && isSame ? violation("bytes that the client refuses go out whole, again and again", after, direct, [again]) : null;
+  }
+
+  function isAsGood(one: Installed, direct: Installed): boolean {
+    if (!one.ok || !direct.ok) return one.ok;
+    return (world.numberOf(one.root) ?? -1) >= (world.numberOf(direct.root) ?? Infinity);
+  }
+
+  function violation(what: string, after: number, direct: Installed, seen: readonly Installed[]): Violation {
+    return { what, after, direct: describe(direct), mirror: seen.flatMap(describe), log: mirror.log.slice(-40) };
+  }
+
+  function describe(one: Installed): string[] {
+    return [
+      one.ok ? `installed from publication ${world.numberOf(one.root) ?? "?"}` : `failed: ${one.why}`,
+      ...one.steps.map((step) => `  ${step}`),
+    ];
+  }
+
+  async function take(step: Step): Promise<void> {
+    if (step.kind === "restart") mirror.restart();
+    else if (step.kind === "pass") await time.pass(step.seconds * 1000);
+    else world.apply(step);
+  }
+
+  for (const [at, step] of history.steps.entries()) {
+    await take(step);
+    const found = await check(at + 1);
+    if (found !== null) return found;
+  }
+  return null;
+}
+
+function isRoot(path: string): boolean {
+  return /(?:repomd\.xml|InRelease|Release|core\.db)$/.test(path);
+}
