@@ -16,8 +16,8 @@ export interface ClientOptions {
 /** What became of one installation. */
 export type Installed =
   /** Everything was there, and as its digests say; `root`: SHA-256 of the root's bytes. */
-  | { readonly ok: true; readonly root: string; readonly steps: readonly string[] }
-  | { readonly ok: false; readonly why: string; readonly steps: readonly string[] };
+  | { readonly ok: true; readonly root: string; readonly hasRoot: true; readonly steps: readonly string[] }
+  | { readonly ok: false; readonly why: string; readonly hasRoot: boolean; readonly steps: readonly string[] };
 
 interface Named {
   readonly path: string;
@@ -31,6 +31,7 @@ class Refusal extends Error {}
 /** Does what dnf, apt and pacman do: root, signature, indexes, packages, and checks each by what named it. */
 export async function install(ask: AskPath, options: ClientOptions): Promise<Installed> {
   const steps: string[] = [];
+  let hasRoot = false;
 
   async function get(path: string): Promise<Uint8Array | null> {
     const got = await ask(path);
@@ -38,6 +39,7 @@ export async function install(ask: AskPath, options: ClientOptions): Promise<Ins
       `${path}: ${got.status}, ${got.body.length} bytes${got.cut === null ? "" : `, cut (${got.cut})`}${got.status >= 500 ? ` ${new TextDecoder().decode(got.body).trim()}` : ""}`,
     );
     if (got.cut !== null) throw new Refusal(`${path} was cut`);
+    hasRoot ||= got.status === 200;
     if (got.status === 200) return decode(got, path);
     if (got.status === 404 || got.status === 410 || got.status === 403 || got.status === 401) return null;
     throw new Refusal(`${path}: ${got.status}`);
@@ -58,10 +60,10 @@ export async function install(ask: AskPath, options: ClientOptions): Promise<Ins
   try {
     const { root, packages } = await CLIENTS[options.kind]({ get, need, check }, options);
     for (const named of packages) await check(named);
-    return { ok: true, root: sha256(root), steps };
+    return { ok: true, root: sha256(root), hasRoot: true, steps };
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
-    return { ok: false, why: error.message, steps };
+    return { ok: false, why: error.message, hasRoot, steps };
   }
 }
 
@@ -96,8 +98,8 @@ const CLIENTS: Readonly<Record<Kind, Read>> = {
     const root = await need("core.db");
     const signature = await get("core.db.sig");
     if (checksSignatures && (signature === null || !isSignedBy(root, signature))) throw new Refusal("core.db has no good signature");
-    const text = gunzip(root, "core.db");
-    const named = [...text.matchAll(/%FILENAME%\n(.*)\n\n%CSIZE%\n(\d+)\n\n%SHA256SUM%\n([0-9a-f]{64})\n/g)];
+    const database = gunzip(root, "core.db");
+    const named = [...database.matchAll(/%FILENAME%\n(.*)\n\n%CSIZE%\n(\d+)\n\n%SHA256SUM%\n([0-9a-f]{64})\n/g)];
     return { root, packages: named.map(([, path = "", size, digest = ""]) => ({ path, size: Number(size), sha256: digest })) };
   },
   async files({ need }) {

@@ -39,6 +39,8 @@ export interface History {
   readonly seed: number;
   readonly kind: Kind;
   readonly upstreams: number;
+  /** 1: one machine; 2: as at the edge. */
+  readonly isolates: number;
   readonly isSigned: boolean;
   readonly client: ClientOptions;
   readonly steps: readonly Step[];
@@ -54,8 +56,17 @@ export function createHistory(seed: number): History {
   const isSigned = random.chance(0.6);
   const checksSignatures = isSigned && kind !== "files" && kind !== "apt-no-release" && random.chance(0.7);
   const steps: Step[] = [{ kind: "publish", at: range(upstreams), part: "whole", hole: hole(random) }];
-  for (let count = 2 + random.below(MAX_STEPS - 2); steps.length < count;) steps.push(createStep(random, upstreams));
-  return { seed, kind, upstreams, isSigned, client: { kind, checksSignatures, usesFilelists: random.chance(0.4) }, steps };
+  const count = 2 + random.below(MAX_STEPS - 2);
+  while (steps.length < count) steps.push(createStep(random, upstreams));
+  return {
+    seed,
+    kind,
+    upstreams,
+    isolates: random.chance(0.3) ? 2 : 1,
+    isSigned,
+    client: { kind, checksSignatures, usesFilelists: random.chance(0.4) },
+    steps,
+  };
 }
 
 function createStep(random: Random, upstreams: number): Step {

@@ -1,11 +1,22 @@
 import { createHash } from "node:crypto";
-import { gunzipSync } from "node:zlib";
+import { createInflateRaw, gunzipSync } from "node:zlib";
+import { createRandom } from "./random.ts";
+
+export interface Platform {
+  /** Whether a thread of node:zlib is at work: the clock must wait for it. */
+  isBusy(): boolean;
+  uninstall(): void;
+}
 
 /**
- * What workerd has and Node lacks, or does in a thread of its own: there a virtual clock could run ahead of the work. All of it works in the same turn,
- * so that a history is the same each time. Returns the function that takes it away again.
+ * What workerd has and Node lacks, or does in a thread of its own, where a virtual clock could run ahead of the work; and chance, which follows from
+ * `seed`: so a history is the same each time.
  */
-export function installPlatform(): () => void {
+export function installPlatform(seed = 1): Platform {
+  const random = createRandom(seed);
+  const streams = Object.getPrototypeOf(Object.getPrototypeOf(createInflateRaw())) as { _transform: Transform };
+  const transform = streams._transform;
+  let busy = 0;
   const { subtle } = crypto;
   const readers = ReadableStreamBYOBReader.prototype as { readAtLeast?: unknown };
   const undo = [
@@ -15,8 +26,24 @@ export function installPlatform(): () => void {
     replace(crypto, "DigestStream", SyncDigestStream),
     replace(subtle, "digest", async (name: string, bytes: Uint8Array) => hashOf(name).update(bytes).digest().buffer),
     replace(readers, "readAtLeast", readAtLeast),
+    replace(Math, "random", random.next),
+    replace(crypto, "randomUUID", () => uuidOf(random.bytes(16))),
+    replace(streams, "_transform", function (this: unknown, chunk: unknown, encoding: unknown, done: (error: unknown) => void) {
+      busy++;
+      transform.call(this, chunk, encoding, (error: unknown) => {
+        busy--;
+        done(error);
+      });
+    }),
   ];
-  return () => undo.forEach((one) => one());
+  return { isBusy: () => busy > 0, uninstall: () => undo.forEach((one) => one()) };
+}
+
+type Transform = (this: unknown, chunk: unknown, encoding: unknown, done: (error: unknown) => void) => void;
+
+function uuidOf(bytes: Uint8Array): string {
+  const hex = Buffer.from(bytes).toString("hex");
+  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join("-");
 }
 
 function replace(owner: object, name: string, value: unknown): () => void {

@@ -159,9 +159,9 @@ function tar(entries: readonly (readonly [string, string])[], date: number): Uin
     const body = Buffer.from(content);
     const header = Buffer.alloc(512);
     header.write(name, 0);
-    header.write("0000644\0" + "0000000\0" + "0000000\0", 100);
+    header.write(`0000644\0${"0000000\0".repeat(2)}`, 100);
     header.write(`${body.length.toString(8).padStart(11, "0")}\0${date.toString(8).padStart(11, "0")}\0        0`, 124);
-    header.write("ustar\0" + "00", 257);
+    header.write(`ustar\0${"0".repeat(2)}`, 257);
     const sum = header.reduce((total, byte) => total + byte, 0);
     header.write(`${sum.toString(8).padStart(6, "0")}\0 `, 148);
     return [header, body, Buffer.alloc((512 - (body.length % 512)) % 512)];

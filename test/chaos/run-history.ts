@@ -1,7 +1,7 @@
 import { type AskPath, install, type Installed } from "./clients.ts";
 import type { History, Step } from "./history.ts";
 import { createMirror, type Got, receive } from "./mirror.ts";
-import type { VirtualTime } from "./virtual-time.ts";
+import { installVirtualTime, type VirtualTime } from "./virtual-time.ts";
 import { createWorld } from "./world.ts";
 
 /** A promise that a history broke, with what led to it. */
@@ -27,8 +27,20 @@ const DOUBT_SECONDS = 4_500;
 const PATIENCE_MS = 30_000;
 const POLL_SECONDS = 25;
 
-/** Runs a history; null: every promise held. */
-export async function runHistory(history: History, time: VirtualTime): Promise<Violation | null> {
+/** `oldest`: the number of the oldest publication that is as good. */
+type Direct = Installed & { readonly oldest: number };
+
+/** Runs a history in a time of its own; null: every promise held. */
+export async function runHistory(history: History): Promise<Violation | null> {
+  const time = installVirtualTime(history.seed);
+  try {
+    return await runIn(time, history);
+  } finally {
+    time.uninstall();
+  }
+}
+
+async function runIn(time: VirtualTime, history: History): Promise<Violation | null> {
   const world = createWorld(history, time.now);
   const mirror = createMirror({
     vars: {
@@ -38,26 +50,32 @@ export async function runHistory(history: History, time: VirtualTime): Promise<V
       MIRRORS: { m: { upstreams: world.upstreams.map(({ url }) => url) } },
     },
     fetch: world.fetch,
+    isolates: history.isolates,
   });
   const wrong: string[] = [];
   let outageAt = -Infinity;
 
+  let asked = 0;
   const throughMirror: AskPath = async (path) => {
     const headers = isRoot(path) ? { "cache-control": "max-age=0" } : {};
-    const got = await mirror.ask(`m/${path}`, { headers });
+    const got = await mirror.ask(`m/${path}`, { headers, isolate: asked++ });
     if (got.status === 200 && got.cut === null && !world.wasServed(path, got.body))
       wrong.push(`${path}: ${got.body.length} bytes that no upstream ever had`);
     return got;
   };
 
-  /** What a client gets that is set up with the upstreams themselves, in their order. */
-  async function goDirect(): Promise<Installed> {
-    let last: Installed = { ok: false, why: "no upstream", steps: [] };
-    for (const { url } of world.upstreams) {
+  /** What a client gets that is set up with the upstreams themselves: from the first one that gives it a root. */
+  async function goDirect(): Promise<Direct> {
+    let last: Installed = { ok: false, why: "no upstream", hasRoot: false, steps: [] };
+    for (const [at, { url }] of world.upstreams.entries()) {
       last = await install((path) => askDirect(`${url}/${path}`), history.client);
-      if (last.ok) return last;
+      // The mirror may have a publication of a better upstream, which gives no whole root any more.
+      // A doubt holds as long as another upstream shows what is held.
+      const others = world.troubled.doubtAt > 0 ? world.upstreams : world.upstreams.slice(0, at);
+      const older = others.map((state) => world.shownBy(state) ?? Infinity);
+      if (last.hasRoot) return { ...last, oldest: Math.min(last.ok ? (world.numberOf(last.root) ?? Infinity) : Infinity, ...older) };
     }
-    return last;
+    return { ...last, oldest: Infinity };
   }
 
   async function askDirect(url: string): Promise<Got> {
@@ -104,18 +122,18 @@ export async function runHistory(history: History, time: VirtualTime): Promise<V
     const isBad = (one: Installed) => !one.ok && one.why.endsWith("other bytes than named");
     if (history.kind === "files" || !seen.some(isBad)) return null;
     await time.pass(15_000);
-    const [again] = await time.run(Promise.all([install(throughMirror, history.client)]));
+    const again = await time.run(install(throughMirror, history.client));
     const isSame = !again.ok && seen.some((one) => !one.ok && one.why === again.why && one.steps[0] === again.steps[0]);
     return isBad(again) && isSame ? violation("bytes that the client refuses go out whole, again and again", after, direct, [again]) : null;
   }
 
-  function isAsGood(one: Installed, direct: Installed): boolean {
+  function isAsGood(one: Installed, direct: Direct): boolean {
     if (!one.ok || !direct.ok) return one.ok;
-    return (world.numberOf(one.root) ?? -1) >= (world.numberOf(direct.root) ?? Infinity);
+    return (world.numberOf(one.root) ?? -1) >= direct.oldest;
   }
 
   function violation(what: string, after: number, direct: Installed, seen: readonly Installed[]): Violation {
-    return { what, after, direct: describe(direct), mirror: seen.flatMap(describe), log: mirror.log.slice(-40) };
+    return { what, after, direct: describe(direct), mirror: seen.flatMap(describe), log: mirror.log.slice(-400) };
   }
 
   function describe(one: Installed): string[] {

@@ -11,10 +11,10 @@ export function sha256(bytes: Uint8Array): string {
  * An armored signature packet of version 4 over `document`, without a key (RFC 9580 §5.2.3): the two bytes of the hash in it are right, and where the
  * number of a real one stands, the whole digest does. `madeAt` in Unix seconds: signed anew, a file has another signature.
  */
-export function sign(document: Uint8Array, madeAt: number): Uint8Array {
+export function sign(document: Uint8Array, madeAt: number, type: 0 | 1 = 0): Uint8Array {
   const time = Buffer.alloc(4);
   time.writeUInt32BE(madeAt);
-  const hashed = Buffer.from([4, 0, 1, 8, 0, 6, 5, 2, ...time]);
+  const hashed = Buffer.from([4, type, 1, 8, 0, 6, 5, 2, ...time]);
   const digest = createHash("sha256")
     .update(document)
     .update(hashed)
@@ -26,19 +26,19 @@ export function sign(document: Uint8Array, madeAt: number): Uint8Array {
 }
 
 /** Whether `signature` was made over `document` by `sign`: what a client's keyring would say. */
-export function isSignedBy(document: Uint8Array, signature: Uint8Array): boolean {
+export function isSignedBy(document: Uint8Array, signature: Uint8Array, type: 0 | 1 = 0): boolean {
   const text = new TextDecoder().decode(signature);
   const armored = text.startsWith(HEADER) ? text.slice(HEADER.length, text.indexOf("-----END")).replaceAll(/\s/g, "") : "";
   const packet = Buffer.from(armored, "base64");
   if (packet.length < 20) return false;
   const madeAt = packet.subarray(10, 14).readUInt32BE();
-  return Buffer.compare(Buffer.from(sign(document, madeAt)), Buffer.from(signature)) === 0;
+  return Buffer.compare(Buffer.from(sign(document, madeAt, type)), Buffer.from(signature)) === 0;
 }
 
 /** A clearsigned text, as an InRelease is (RFC 9580 §7); `text` has no line that begins with a dash, and ends in a line end. */
 export function clearsign(text: string, madeAt: number): Uint8Array {
   const signed = text.replace(/\n$/, "");
-  const signature = new TextDecoder().decode(sign(encoder.encode(signed), madeAt));
+  const signature = new TextDecoder().decode(sign(canonical(signed), madeAt, 1));
   return encoder.encode(`-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\n\n${signed}\n${signature}`);
 }
 
@@ -48,5 +48,10 @@ export function openClearsigned(message: Uint8Array): string | null {
   const [start, end] = [text.indexOf("\n\n"), text.indexOf(`\n${HEADER}`)];
   if (!text.startsWith("-----BEGIN PGP SIGNED MESSAGE-----") || start < 0 || end < start) return null;
   const signed = text.slice(start + 2, end);
-  return isSignedBy(encoder.encode(signed), encoder.encode(text.slice(end + 1))) ? `${signed}\n` : null;
+  return isSignedBy(canonical(signed), encoder.encode(text.slice(end + 1)), 1) ? `${signed}\n` : null;
+}
+
+/** A signature of type "text" covers each line with CRLF at its end (RFC 9580 §5.2.1.2). */
+function canonical(text: string): Uint8Array {
+  return encoder.encode(text.replaceAll("\n", "\r\n"));
 }

@@ -1,16 +1,23 @@
 import { withGlobal } from "@sinonjs/fake-timers";
+import { installPlatform } from "./platform.ts";
 
 /** The time at which every history begins. */
 const EPOCH = Date.UTC(2026, 10, 1, 12);
+/** Turns that are given to work without a timer before time goes on. */
+const TURNS = 3;
+/** A thread of node:zlib that has not answered within so many real milliseconds waits for a reader, which may wait for a timer. */
+const THREAD_MS = 100;
 
 export type VirtualTime = ReturnType<typeof installVirtualTime>;
 
 /**
- * Replaces the clock and the timers of this process. Time stands still while anything is being computed, and jumps to the next timer when all waits for
- * one: hours pass in milliseconds, in the same order each time. All that runs must work in the process's own turns: see platform.ts.
+ * Replaces the clock and the timers of this process, and what platform.ts does. Time stands still while anything is being computed, and jumps to the next
+ * timer when all waits for one: hours pass in milliseconds, in the same order each time. `uninstall` drops what still waits for a timer.
  */
-export function installVirtualTime() {
+export function installVirtualTime(seed = 1) {
+  const platform = installPlatform(seed);
   const turn = globalThis.setImmediate;
+  const realNow = performance.now.bind(performance);
   const clock = withGlobal(globalThis).install({
     now: EPOCH,
     toFake: ["setTimeout", "clearTimeout", "setInterval", "clearInterval", "Date"],
@@ -19,7 +26,11 @@ export function installVirtualTime() {
 
   /** Lets everything that waits for no timer run to its end. */
   async function settle(): Promise<void> {
-    for (let turns = 0; turns < 3; turns++) await new Promise<void>((resolve) => turn(() => resolve()));
+    const until = realNow() + THREAD_MS;
+    for (let turns = 0; turns < TURNS; turns++) {
+      await new Promise<void>((resolve) => turn(() => resolve()));
+      if (platform.isBusy() && realNow() < until) turns = 0;
+    }
   }
 
   /** Runs until `work` has settled, or more than `limitMs` have passed. Throws where nothing would ever go on. */
@@ -28,8 +39,7 @@ export function installVirtualTime() {
     const settled = work.finally(() => (isSettled = true));
     settled.catch(() => {});
     const until = clock.now + limitMs;
-    let idle = 0;
-    for (;;) {
+    for (let idle = 0; ;) {
       await settle();
       if (isSettled) return settled;
       if (clock.countTimers() === 0 && ++idle > 100) throw new Error("everything waits, and no timer will end it");
@@ -45,5 +55,10 @@ export function installVirtualTime() {
     await run(new Promise<void>((resolve) => setTimeout(resolve, ms)), ms + 1);
   }
 
-  return { run, pass, settle, now: () => clock.now, uninstall: () => clock.uninstall() };
+  function uninstall(): void {
+    clock.uninstall();
+    platform.uninstall();
+  }
+
+  return { run, pass, now: () => clock.now, uninstall };
 }

@@ -124,6 +124,9 @@ export function createWorld(history: History, now: () => number) {
           firstByteMs: step.firstByteMs,
         });
         break;
+      case "restart":
+      case "pass":
+        break;
     }
     note();
   }
@@ -149,8 +152,18 @@ export function createWorld(history: History, now: () => number) {
     );
   }
 
+  /** The number of the publication whose root an upstream shows; undefined: it shows none. */
+  function shownBy(state: UpstreamState): number | undefined {
+    const root = targets
+      .get(state)
+      ?.roots.map((path) => state.files.get(path))
+      .find((bytes) => bytes !== undefined);
+    return root === undefined ? undefined : numbers.get(sha256(root));
+  }
+
   return {
     upstreams,
+    shownBy,
     fetch: createUpstreamFetch(upstreams),
     apply,
     isHalfWay,

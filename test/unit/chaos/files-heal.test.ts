@@ -2,7 +2,6 @@ import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createFileUpstream, type Labels, type UpstreamFile } from "../../chaos/file-upstream.ts";
 import { createMirror, type Got } from "../../chaos/mirror.ts";
-import { installPlatform } from "../../chaos/platform.ts";
 import { installVirtualTime, type VirtualTime } from "../../chaos/virtual-time.ts";
 
 const SIZE = 700_000;
@@ -11,15 +10,10 @@ const SLICE_BYTES = 131_072;
 const PATHS = ["any/images/disk-1.0.img", "any/images/disk.img"] as const;
 
 let time: VirtualTime;
-let uninstall: () => void;
 beforeAll(() => {
-  uninstall = installPlatform();
   time = installVirtualTime();
 });
-afterAll(() => {
-  time.uninstall();
-  uninstall();
-});
+afterAll(() => time.uninstall());
 
 /** Bytes that no other content shares, anywhere in the file. */
 function fileOf(content: string, size = SIZE): UpstreamFile {
