@@ -37,7 +37,7 @@ export type Gathered =
 
 /**
  * Fetches into the store what clients are sure to ask for. Longer files than `prefetchBytes` come when a client asks for them. `has`: the files (by
- * `groupName`) that the held generation has; null: no generation is held. What it lacks is not needed in the next one either.
+ * `groupName`) that the held generation has; null: no generation is held. What it lacks is not waited for in the next one either.
  */
 export async function gatherMembers(
   { members, place, limits }: MemberDependencies,
@@ -45,8 +45,9 @@ export async function gatherMembers(
   has: ReadonlySet<string> | null,
   takes: TakesMembers,
 ): Promise<Gathered> {
+  const isHad = (name: string): boolean => has?.has(name) ?? true;
   const isNeeded = (name: string): boolean =>
-    (has?.has(name) ?? true) && (isAlwaysNeeded(place, name) || (isNeededOnceGot(place, name) && members.wasGot(name)));
+    isHad(name) && (isAlwaysNeeded(place, name) || (isNeededOnceGot(place, name) && members.wasGot(name)));
   const isUsed = (entry: Entry): boolean => members.isUsed(usedName(place, entry));
   const groups = groupMembers(place, root.entries).filter(({ name, forms }) => isNeeded(name) || forms.some(isWanted));
   const next = withinLimit(groups.toSorted((a, b) => Number(isNeeded(b.name)) - Number(isNeeded(a.name)))).values();
@@ -58,7 +59,7 @@ export async function gatherMembers(
       const missing = await gatherGroup(group);
       if (missing === null) continue;
       if (isNeeded(group.name) && !takes.needed) obstacle ??= { kind: "needed", reason: missing.reason };
-      else if (missing.isTransport && !takes.unfetched) obstacle ??= { kind: "sync", reason: missing.reason };
+      else if (missing.isTransport && isHad(group.name) && !takes.unfetched) obstacle ??= { kind: "sync", reason: missing.reason };
       else holes.push({ path: missing.path, reason: missing.reason });
     }
   };

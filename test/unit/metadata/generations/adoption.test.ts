@@ -306,6 +306,19 @@ describe("waiting for a sync ends after DOUBT_SECONDS", () => {
     expect(world.logs.filter((line) => line.includes("published"))).toHaveLength(published);
   });
 
+  test("and a member that fails for good delays one generation, not each", async () => {
+    const { world, repository } = await open(make(1));
+    await repository.resolve(ROOT);
+    for (const n of [2, 3]) world.faults.set(`${ONE} ${fileOf("filelists", `f${n}`)}`, "fails");
+    world.origins[ONE] = make(2);
+    await goOn(world, repository, ROOT, 20 * MINUTE);
+    expect(await world.read(repository, ROOT)).toBe(make(2)[ROOT]);
+    world.origins[ONE] = make(3);
+    world.now += 61 * SECOND;
+    expect(await repository.resolve(ROOT)).toMatchObject({ state: "revalidated" });
+    expect(await world.read(repository, ROOT)).toBe(make(3)[ROOT]);
+  });
+
   test("and at once where it is 0", async () => {
     const { world, repository } = await open(make(1), [ONE], { doubt: 0 });
     await repository.resolve(ROOT);
