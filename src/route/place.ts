@@ -71,6 +71,9 @@ const PACMAN_DATABASE = /.\.(?:db|files)(?:\.tar(?:\.(?!(?:asc|gpg|key|sig)$)[a-
 const SIGNED_LIST =
   /^(?:summary|(?:.*[-_.])?(?:MD5|SHA1|SHA224|SHA256|SHA384|SHA512|B2|BLAKE2)SUMS?(?:\.txt)?|(?:.*-)?CHECKSUMS?(?:\.txt)?)$/i;
 
+/** Format 2, and format 3 by the names that apk and OpenWrt give it. */
+const APK_INDEX = /^(?:APKINDEX\.tar\.gz|(?:APKINDEX|[Pp]ackages)\.adb)$/;
+
 /** A whole word of a name or folder: not `concurrent`, not `libcurrent1_1.deb`. */
 const MOVING_WORD = /(?:^|[/._~+-])(?:latest|current)(?:$|[/._~+-])/i;
 const MOVING_FOLDER = /(?:^|[/._~+-])(?:daily|weekly|nightly)(?:[._~+-][^/]*)?\//i;
@@ -105,7 +108,7 @@ const ROWS: readonly {
   { rule: "apt-release", class: "root", test: ({ folder, name }) => inDeb(folder, roleOf(name, "InRelease", "Release")) },
   { rule: "repodata", class: "member", test: ({ folder }) => inRepodata(folder, "member") },
   { rule: "pacman-database", class: "root", test: (parts) => standingAlone("pacman", PACMAN_DATABASE, parts) },
-  { rule: "apkindex", class: "root", test: (parts) => standingAlone("apk", /^APKINDEX\.tar\.gz$/, parts) },
+  { rule: "apkindex", class: "root", test: (parts) => standingAlone("apk", APK_INDEX, parts) },
   { rule: "apt-index", class: "member", test: ({ path, folder }) => APT_INDEX.test(path) && inDeb(folder, "member") },
   { rule: "apt-index-signature", class: "member", test: ({ path, folder }) => INDEX_SIGNATURE.test(path) && inDeb(folder, "member") },
   { rule: "signed-list", class: "root", test: (parts) => standingAlone("pair", SIGNED_LIST, parts, DETACHED_END) },

@@ -16,7 +16,8 @@ export async function parseApkIndex(chunks: AsyncIterable<Uint8Array>, found: (n
     if (name !== INDEX_NAME) return;
     let fields = new Map<string, string>();
     const finish = (): void => {
-      if (fields.size > 0) reportFields(fields, reporter);
+      if (fields.size === 0) return;
+      reportFields(fields, reporter);
       fields = new Map();
     };
     await readLines(body, (line) => {

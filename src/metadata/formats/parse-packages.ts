@@ -44,8 +44,10 @@ export async function parsePackages(chunks: AsyncIterable<Uint8Array>, found: (n
   let list: string | undefined;
   let [isText, isIndex] = [false, false];
   const finish = (): void => {
-    if (stanza.fields.size > 0) reportStanza(stanza, reporter);
-    [stanza, list] = [emptyStanza(), undefined];
+    list = undefined;
+    if (stanza.fields.size === 0 && stanza.files.size === 0) return;
+    reportStanza(stanza, reporter);
+    stanza = emptyStanza();
   };
   await readLines(chunks, (line) => {
     if (line === "") return finish();

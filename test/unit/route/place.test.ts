@@ -400,7 +400,9 @@ const PATHS: readonly (readonly [Distro | undefined, Expected])[] = [
       "apk root": `
         v3.22/main/x86_64^/APKINDEX.tar.gz|
         edge/community/aarch64^/APKINDEX.tar.gz|
-        latest-stable/main/x86_64^/APKINDEX.tar.gz|`,
+        latest-stable/main/x86_64^/APKINDEX.tar.gz|
+        v4.0/main/x86_64^/Packages.adb|
+        releases/25.12.0/packages/x86_64/base^/packages.adb|`,
       package: `
         v3.22/main/x86_64/busybox-1.37.0-r19.apk
         v3.22/community/aarch64/libstdc++-14.2.0-r6.apk
