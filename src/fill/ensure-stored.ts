@@ -3,7 +3,8 @@ import type { ObjectStore } from "../store/object-store.ts";
 import type { UpstreamFailure } from "../upstream/upstream.ts";
 import type { FillEnd } from "./shared/fill.ts";
 import type { Fills } from "./fills.ts";
-import { DeliveryError, type Reading, type Sink } from "./reading.ts";
+import { DeliveryError, type Sink } from "./delivery.ts";
+import type { Reading } from "./reading.ts";
 
 /** Stores files of known digest without a client, by the same fill that clients' requests go through. */
 export function createEnsureStored(fills: Fills, store: ObjectStore, waitUntil: (work: Promise<unknown>) => void): EnsureStored {
@@ -42,7 +43,8 @@ async function readThrough(reading: Reading): Promise<FillEnd | null> {
   try {
     const end = await reading.hold(HOLD_MS);
     if (end !== null) return end;
-    await reading.deliver(0, reading.promise().size, DISCARD);
+    if (reading.growing !== null) await reading.deliverGrowing(DISCARD);
+    else await reading.deliver(0, reading.promise().size, DISCARD);
     await reading.settled();
     return null;
   } catch (error) {

@@ -4,7 +4,7 @@ import type { PumpDependencies } from "./pump/dependencies.ts";
 import { ALONE } from "./flight/leases.ts";
 import { giveUp } from "./pump/give-up.ts";
 import { pump, type PumpOptions } from "./pump/pump.ts";
-import { STALLED_MS, type Fill, type Run } from "./shared/fill.ts";
+import { STALLED_MS, UNKNOWN_SIZE, type Fill, type Run } from "./shared/fill.ts";
 
 export interface ObtainOptions extends Pick<PumpOptions, "expected"> {
   /** Keeps the request alive while it fetches for others, after its client has left. */
@@ -81,6 +81,8 @@ async function follow(
 
 /** Takes the object as the other isolate's leader described it, which also publishes its head. */
 function adopt(fill: Fill, object: StoredObject): void {
+  // A body without a length can be read only where it is fetched.
+  if (object.size === UNKNOWN_SIZE) return void (fill.end = { kind: "unshared" });
   fill.object = object;
   fill.sliceBytes = object.sliceBytes ?? fill.sliceBytes;
   fill.promised = fill.begun = fill.published = true;

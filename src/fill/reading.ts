@@ -1,34 +1,13 @@
 import type { StoredObject } from "../store/stored-object.ts";
 import type { UpstreamAnswer } from "../upstream/upstream.ts";
+import { deliverGrowing } from "./deliver-growing.ts";
+import { DeliveryError, type Sink } from "./delivery.ts";
 import { obtain, type ObtainOptions, type Slices } from "./obtain.ts";
 import { PIECE_BYTES, pieceAtRest, pieceInMemory, type Piece } from "./pieces.ts";
 import type { PumpDependencies } from "./pump/dependencies.ts";
-import { isComing, isDropped, lastSlice, STALLED_MS, type Fill, type FillEnd, type Reader, type Run } from "./shared/fill.ts";
-
-/** Takes delivered bytes. Both methods reject when the client has left. */
-export interface Sink {
-  write(bytes: Uint8Array): Promise<void>;
-  /** Takes a whole stream natively; rejects where it ends before `length` bytes. */
-  pipe(stream: ReadableStream<Uint8Array>, length: number): Promise<void>;
-}
-
-/** The bytes wanted cannot be delivered: a body that has begun must be aborted. */
-export class DeliveryError extends Error {
-  override readonly name = "DeliveryError";
-  readonly end: FillEnd;
-  constructor(end: FillEnd) {
-    super(end.kind === "failure" ? end.detail : explain(end.kind));
-    this.end = end;
-  }
-}
+import { isComing, isDropped, lastSlice, STALLED_MS, type Fill, type FillEnd, type Growing, type Reader, type Run } from "./shared/fill.ts";
 
 const TURNED_OUT_BAD: FillEnd = { kind: "failure", status: 502, detail: "the upstream's bytes turned out bad" };
-
-function explain(kind: Exclude<FillEnd["kind"], "failure">): string {
-  return kind === "unproven"
-    ? "nothing shows that what the upstream sends now continues what was sent"
-    : `the upstream's file is ${kind} now`;
-}
 
 export interface ReadingOptions extends ObtainOptions {
   /** The reading takes no more part in the fill. */
@@ -95,7 +74,12 @@ export class Reading {
     this.#fill.changed.notify();
   }
 
-  /** Waits until the object is described, and fetches it where no request does. The end of the fill, where it ended; else null. */
+  /** The description of a body whose length is not known (yet). */
+  get growing(): Growing["object"] | null {
+    return this.#fill.object === null ? (this.#fill.growing?.object ?? null) : null;
+  }
+
+  /** Waits until the object is described, or growing, and fetches it where no request does. The end of the fill, where it ended; else null. */
   async describe(first: number, last: number | null, opened?: UpstreamAnswer): Promise<FillEnd | null> {
     const { runs, claiming, sliceBytes } = this.#fill;
     this.#wanted = { slice: Math.floor(first / sliceBytes), last };
@@ -107,7 +91,7 @@ export class Reading {
 
   /**
    * Waits, at most `limitMs`, until the object is whole and judged, or the fill has ended. Null: the object is promised, in the same turn, so that no retry
-   * can exchange the version while the answer is being made.
+   * can exchange the version while the answer is being made; where its length is still not known it is `growing`.
    */
   async hold(limitMs: number): Promise<FillEnd | null> {
     const fill = this.#fill;
@@ -115,10 +99,18 @@ export class Reading {
     for (;;) {
       await this.#described();
       if (fill.end !== null) return fill.end;
+      const left = until - this.#deps.now();
+      if (fill.object === null && fill.growing !== null && left > 0) {
+        await fill.changed.wait(left);
+        continue;
+      }
+      if (fill.object === null && fill.growing !== null) {
+        fill.promised = true;
+        return null;
+      }
       // A retry on another upstream has just begun: there is nothing to promise.
       if (fill.object === null) continue;
       const last = fill.buffers.get(lastSlice(fill.object.size, fill.sliceBytes));
-      const left = until - this.#deps.now();
       if (last?.released === true || left <= 0 || fill.runs.size === 0) {
         this.promise();
         return null;
@@ -168,6 +160,11 @@ export class Reading {
     }
   }
 
+  /** All bytes of a body without a length, in order; see `growing`. Throws `DeliveryError`, or what the sink throws. */
+  deliverGrowing(sink: Sink): Promise<void> {
+    return deliverGrowing(this.#fill, this.#reader, this.#deps, sink);
+  }
+
   /** The request ends; each of its runs ends with the slice that it is fetching. */
   close(): void {
     for (const run of this.#runs) run.abandoned = true;
@@ -178,10 +175,10 @@ export class Reading {
     this.#options.onClose();
   }
 
-  /** The object's description, or the end of the fill; the store has neither. */
-  #described(opened?: UpstreamAnswer): Promise<FillEnd | StoredObject> {
+  /** The object's description, that it is growing, or the end of the fill; the store has none of them. */
+  #described(opened?: UpstreamAnswer): Promise<FillEnd | StoredObject | Growing> {
     const fill = this.#fill;
-    return this.#drive(this.#wanted, () => fill.end ?? fill.object, null, opened);
+    return this.#drive<FillEnd | StoredObject | Growing>(this.#wanted, () => fill.end ?? fill.object ?? fill.growing, null, opened);
   }
 
   /** The next bytes from `position` on, as far as they can go out now. Throws `DeliveryError`. */

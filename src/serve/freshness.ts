@@ -1,7 +1,7 @@
-import type { Config, PathClass } from "../config/config.ts";
+import { isImmutable, type Config, type PathClass } from "../config/config.ts";
 import type { CacheStatus } from "../http/cache-status.ts";
 import { DAY_MS } from "../http/units.ts";
-import type { StoredObject } from "../store/stored-object.ts";
+import { isUnproven, type StoredObject } from "../store/stored-object.ts";
 import type { Where } from "./locate.ts";
 
 /** Listings, images under a moving name, keys, logs: no one promises how long they stay. */
@@ -18,7 +18,7 @@ const CLOCK_SKEW_MS = 60_000;
 /** All that decides whether a stored copy may be used. Times in milliseconds since the epoch. */
 export interface FreshnessQuestion {
   /** What lies in the store; null: nothing. */
-  readonly stored: Pick<StoredObject, "storedAt" | "provisional"> | null;
+  readonly stored: (Pick<StoredObject, "storedAt"> & Partial<Pick<StoredObject, "provisional" | "verified" | "sliceBytes">>) | null;
   readonly where: Exclude<Where, { kind: "absent" }>;
   /** The look before this one saw to the file a moment ago: what lies there now is the answer, with this status. */
   readonly settled: CacheStatus | undefined;
@@ -60,6 +60,9 @@ export function freshness(question: FreshnessQuestion, config: Pick<Config, "met
   if (where.kind === "generation") return use(statusOf(where, config.metadataTtlSeconds), where.ageSeconds);
   // Nothing is published; but a root that no parser could read is stored under its own name, and old is better than nothing.
   if (where.kind === "failure") return use({ kind: "hit", ttlSeconds: -1, detail: `stale: ${where.failure.detail}` }, ageSeconds);
+
+  // It may be cut off: it only stands in for an upstream that does not answer.
+  if (!isImmutable(pathClass) && isUnproven(stored)) return { kind: "ask" };
 
   switch (pathClass) {
     case "hashed":

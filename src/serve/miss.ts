@@ -7,6 +7,7 @@ import { answer } from "./answer/answer.ts";
 import { redirectToFolder, refuseAbsent, refuseFailure, refuseUnsatisfiable } from "./answer/failure.ts";
 import type { Client } from "./shared/client.ts";
 import type { Outcome, ServeDependencies } from "./shared/dependencies.ts";
+import { passGrowing } from "./pass/growing.ts";
 import { passHead, sizeUpstream } from "./pass/head.ts";
 import { asOrdinaryFile, isKnownByRoot, isNamedByRoot } from "./pass/misnamed.ts";
 import { passThrough } from "./pass/through.ts";
@@ -51,6 +52,8 @@ export async function miss(client: Client, target: Target, deps: ServeDependenci
   // What no root names may not be the file of its name: its bytes decide, before the client has any.
   const isOpen = ordinary !== null && !isHeld && !(await isKnownByRoot(target, deps));
   const end = await reading.hold(isOpen ? deps.config.metadataWaitSeconds * 1_000 : isHeld ? deps.config.holdMs : 0);
+  const { growing } = reading;
+  if (end === null && growing !== null) return passGrowing(client, reading, growing);
   if (end !== null && (end.kind === "failure" || reading.object === null)) {
     reading.close();
     return answerEnd(client, target, end, reason, deps);

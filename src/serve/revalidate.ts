@@ -4,7 +4,7 @@ import { isUnsettled, parseHttpDate } from "../http/http-date.ts";
 import type { Target } from "../route/target.ts";
 import type { StoredBody } from "../store/object-store.ts";
 import { rewriteObject } from "../store/rewrite-object.ts";
-import type { StoredObject } from "../store/stored-object.ts";
+import { isUnproven, type StoredObject } from "../store/stored-object.ts";
 import type { Absent, Representation, UpstreamAnswer } from "../upstream/upstream.ts";
 import { answer } from "./answer/answer.ts";
 import { redirectToFolder, refuseAbsent } from "./answer/failure.ts";
@@ -74,8 +74,9 @@ async function validate(target: Target, object: StoredObject, deps: ServeDepende
   const comparison = await compareWithIndex(target, object, deps);
   if (comparison === "other") return { kind: "not-published" };
   // Validators of a file that may change, and had just done so when it was fetched, prove nothing: it is fetched again. Neither do they prove that
-  // bytes are those of an index.
-  const isComparable = comparison === "fits" && (isImmutable(target.class) || !isUnsettled(object.lastModified, object.storedAt));
+  // bytes are those of an index, nor that a copy is whole which may have been cut off.
+  const isSettled = !isUnsettled(object.lastModified, object.storedAt) && !isUnproven(object);
+  const isComparable = comparison === "fits" && (isImmutable(target.class) || isSettled);
   const conditional = {
     ...(object.etag === undefined ? {} : { etag: object.etag }),
     ...(object.lastModified === undefined ? {} : { lastModified: object.lastModified }),

@@ -19,7 +19,7 @@ export const STORED_OBJECT = v.object({
   upstream: v.string(),
   /** Milliseconds since the epoch at which these bytes were last known to be the upstream's. */
   storedAt: v.number(),
-  /** How the bytes were proven: by a digest from an index or a name, by the file's own format, by the Content-Length alone, or not at all. */
+  /** How the bytes were proven: by a digest from an index or a name, by the file's own format, by the body's length or framing alone, or not at all. */
   verified: v.picklist(["none", "length", "structure", "digest"]),
   /** SHA-256 of the content in lower-case hex, where it was computed. */
   sha256: v.exactOptional(v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/))),
@@ -38,6 +38,14 @@ export const STORED_OBJECT = v.object({
 export type StoredObject = Readonly<v.InferOutput<typeof STORED_OBJECT>>;
 
 export type Verified = StoredObject["verified"];
+
+/**
+ * Whether no length and no end of its body showed that these are all bytes: a small file that may change, kept for the case that no upstream answers. (Of
+ * an object in slices `none` says only that it was pieced together, and each piece has its length.)
+ */
+export function isUnproven({ verified, sliceBytes }: Partial<Pick<StoredObject, "verified" | "sliceBytes">>): boolean {
+  return verified === "none" && sliceBytes === undefined;
+}
 
 /** What an upstream's headers say of a file; undefined: it sent none (without Content-Type the type is unknown, RFC 9110 §8.3). */
 type Described = Pick<StoredObject, "upstream"> & { readonly [Field in "contentType" | "etag" | "lastModified"]: string | undefined };

@@ -42,7 +42,7 @@ export function createByteSource(
   const tags = new Map<string, string>();
   /** Upstream to its breaks since the last progress. */
   const breaks = new Map<string, number>();
-  let { body, end } = opened;
+  let { body, end, isEndVisible } = opened;
   /** Where the current response ends by its own headers; `end` is where the first one did. */
   let sentEnd = end;
   /** The version whose bytes were delivered, and the representation that the current upstream sends. */
@@ -103,6 +103,8 @@ export function createByteSource(
   async function resume(fault: BodyFault): Promise<void> {
     body.close(fault.message);
     if (ended !== undefined) return;
+    // Positions in an encoded body are none in the file, and the next response may be encoded in another way: it is begun anew.
+    const isResumable = isUntouched() || version.contentEncoding === undefined;
     const status = fault.reason === "stalled" ? 504 : 502;
     let detail = `${current.upstream} ${fault.message}`;
     deps.record(current.upstream, { kind: "failure", random: deps.random() });
@@ -110,7 +112,7 @@ export function createByteSource(
     if (position - resumedAt >= PROGRESS_BYTES) breaks.clear();
     addBreaks(current.upstream, 1);
     resumedAt = position;
-    for (const upstream of candidates(fault)) {
+    for (const upstream of isResumable ? candidates(fault) : []) {
       if (ended !== undefined || ++resumes > MAX_RESUMES) break;
       const joined = await join(upstream);
       if (joined.kind === "body") return continueWith(joined);
@@ -158,7 +160,7 @@ export function createByteSource(
   }
 
   function continueWith(joined: Extract<Joined, { kind: "body" }>): void {
-    ({ body, end: sentEnd } = joined);
+    ({ body, end: sentEnd, isEndVisible } = joined);
     if (ended !== undefined) return body.close("cancelled");
     end ??= joined.end;
     current = joined.representation;
@@ -181,5 +183,11 @@ export function createByteSource(
     body.close(reason);
   }
 
-  return { read, cancel, version: () => version, handOver: () => (ended === undefined ? body.handOver() : null) };
+  return {
+    read,
+    cancel,
+    isEndProven: () => end !== undefined || isEndVisible,
+    version: () => version,
+    handOver: () => (ended === undefined ? body.handOver() : null),
+  };
 }

@@ -1,4 +1,4 @@
-import { isImmutable, type PathClass, type Upstream } from "../config/config.ts";
+import type { Upstream } from "../config/config.ts";
 import { parseContentRange } from "../http/content-range.ts";
 import { parseHttpDate, parseRetryAfter } from "../http/http-date.ts";
 import type { Representation, UpstreamRequest } from "./upstream.ts";
@@ -13,8 +13,17 @@ export interface SentRequest extends Pick<UpstreamRequest, "class" | "range" | "
 
 /** What the status and headers of one final response mean for the request. Each `detail` continues a sentence that begins with the upstream. */
 export type ClassifiedResponse =
-  /** A body with the bytes [first, end) follows; `end` is undefined where the headers state no length. */
-  | { readonly kind: "body"; readonly representation: Representation; readonly first: number; readonly end: number | undefined }
+  /**
+   * A body with the bytes [first, end) follows; `end` is undefined where the headers state no length. `isEndVisible`: a cut of the body shows, by its length
+   * or because the last of its chunks is missing.
+   */
+  | {
+      readonly kind: "body";
+      readonly representation: Representation;
+      readonly first: number;
+      readonly end: number | undefined;
+      readonly isEndVisible: boolean;
+    }
   | { readonly kind: "head"; readonly representation: Representation }
   | { readonly kind: "not-modified" }
   | { readonly kind: "unsatisfiable"; readonly size: number | undefined }
@@ -61,7 +70,9 @@ export function classifyResponse({ status, headers }: Response, sent: SentReques
 }
 
 function classifyWhole(headers: Headers, sent: SentRequest): ClassifiedResponse {
-  const size = parseLength(headers.get("content-length"));
+  // RFC 9112 §6.3: "If a message is received with both a Transfer-Encoding and a Content-Length header field, the Transfer-Encoding overrides the
+  // Content-Length."
+  const size = isChunked(headers) ? undefined : parseLength(headers.get("content-length"));
   if (size === null) return wrong("sent a malformed Content-Length");
   return classifyBody(headers, sent, size, 0, size);
 }
@@ -110,17 +121,18 @@ function classifyBody(
     contentEncoding: encoding === "" || encoding === "identity" ? undefined : encoding,
     upstream: sent.upstream.url,
   };
-  const disguise = findDisguise(representation, sent.class);
-  if (disguise !== undefined) return wrong(disguise);
-  return sent.method === "HEAD" ? { kind: "head", representation } : { kind: "body", representation, first, end };
+  return sent.method === "HEAD"
+    ? { kind: "head", representation }
+    : { kind: "body", representation, first, end, isEndVisible: end !== undefined || isChunked(headers) };
 }
 
-/** Why the response cannot be a package although the status says so: it is encoded, or a web page (an error page, a portal, a bot check). */
-function findDisguise(representation: Representation, path: PathClass): string | undefined {
-  if (!isImmutable(path)) return undefined;
-  if (representation.contentEncoding !== undefined) return `sent a package with Content-Encoding ${representation.contentEncoding}`;
-  const isPage = /^\s*(text\/html|application\/xhtml\+xml)\b/i.test(representation.contentType ?? "");
-  return isPage ? "sent a web page in place of a package" : undefined;
+/**
+ * Whether the runtime says that the body came in chunks: then it throws where the last one is missing. A body that ends with its connection looks whole
+ * wherever it was cut, and of HTTP/2 nothing is said (docs/decisions/0007-bytes-over-labels.md).
+ */
+function isChunked(headers: Headers): boolean {
+  const codings = headers.get("transfer-encoding")?.split(",") ?? [];
+  return codings.at(-1)?.trim().toLowerCase() === "chunked";
 }
 
 /**

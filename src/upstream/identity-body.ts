@@ -1,7 +1,8 @@
 // workerd has zstd and brotli in node:zlib alone (nodejs_compat). Its gunzip also reads several members, and reports a cut.
 import type { Transform } from "node:stream";
 import { createBrotliDecompress, createGunzip, createInflate, createInflateRaw, createZstdDecompress } from "node:zlib";
-import { type Coding, isLabelMistaken, LABEL_SNIFF_BYTES, parseContentCodings } from "../verify/content-coding.ts";
+import { type Coding, isGzip, isLabelMistaken, LABEL_SNIFF_BYTES, parseContentCodings } from "../verify/content-coding.ts";
+import { HTML_SNIFF_BYTES, isPageInPlaceOf } from "../verify/html.ts";
 import { SourceError, type ByteSource, type Representation } from "./upstream.ts";
 
 /** Bytes given to a decoder at once, and bytes that it gives back at once. */
@@ -44,24 +45,32 @@ export async function identityBody(source: ByteSource, { path, representation, n
   if (codings.length === 0 || (size !== undefined && namedSizes.includes(size))) return asSent;
   const begun = await readUpTo(source, LABEL_SNIFF_BYTES);
   let wire = replay(begun, source);
-  if (isLabelMistaken(path, codings, firstBytesOf(begun))) return { ...asSent, source: wire };
+  const first = firstBytesOf(begun);
+  if (isLabelMistaken(path, codings, first)) {
+    // An encoded page under the name of a packed file begins as that file does.
+    if (codings[0] !== "gzip" || !isGzip(first)) return { ...asSent, source: wire };
+    const trial = await readUpTo(wire, HTML_SNIFF_BYTES);
+    wire = replay(trial, wire);
+    const opened = await openSome(trial, codings);
+    const isPage = opened !== null && isPageInPlaceOf(path.slice(0, path.lastIndexOf(".")), opened, null);
+    if (!isPage) return { ...asSent, source: wire };
+  }
   // Behind the magic of gzip or zstd what does not open is broken, and no mistake of the label. The others have no magic.
   if (codings[0] === "br" || codings[0] === "deflate") {
     const trial = await readUpTo(wire, TRIAL_BYTES);
     wire = replay(trial, wire);
-    if (!(await opens(trial, codings))) return { ...asSent, source: wire };
+    if ((await openSome(trial, codings)) === null) return { ...asSent, source: wire };
   }
   return { source: decoded(wire, codings, path, upstream), size: undefined, isDecoded: true };
 }
 
-/** Whether the decoders take the beginning of a body. */
-async function opens(beginning: readonly Uint8Array[], codings: readonly Coding[]): Promise<boolean> {
+/** The first bytes to which the beginning of a body opens; null where the decoders do not take it. */
+async function openSome(beginning: readonly Uint8Array[], codings: readonly Coding[]): Promise<Uint8Array | null> {
   const trial = chain(replay(beginning, null), codings);
   try {
-    await trial.read();
-    return true;
+    return (await trial.read()) ?? new Uint8Array(0);
   } catch {
-    return false;
+    return null;
   } finally {
     trial.cancel("tried");
   }

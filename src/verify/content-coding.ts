@@ -57,12 +57,21 @@ const MAGIC_BY_SUFFIX: Readonly<Record<string, readonly (readonly number[])[]>> 
   zck: [ZCHUNK],
   db: ANY_PACKED,
   files: ANY_PACKED,
+  img: ANY_PACKED,
+  cpio: ANY_PACKED,
   apk: [GZIP, ADB],
   adb: [ADB],
   qcow2: [QCOW2],
 };
+/** Images for booting are packed without a suffix that says so; Apache's mod_mime_magic labels them by their first bytes. */
+const BOOT_IMAGE = /^(?:initrd|initramfs|linux|vmlinu[xz])(?:[.-]|$)/;
 /** Magics that no coding begins with: under any name they are the file's own. */
 const NEVER_A_CODING = [RPM_MAGIC, AR_MAGIC, XZ_MAGIC];
+
+/** Whether the bytes begin as a gzip member does (RFC 1952 §2.3.1). */
+export function isGzip(bytes: Uint8Array): boolean {
+  return GZIP.every((byte, at) => bytes[at] === byte);
+}
 
 /** The first bytes of a body by which `isLabelMistaken` decides. */
 export const LABEL_SNIFF_BYTES = 8;
@@ -77,15 +86,16 @@ export const LABEL_SNIFF_BYTES = 8;
 export function isLabelMistaken(path: string, codings: readonly Coding[], firstBytes: Uint8Array): boolean {
   if (firstBytes.length === 0) return true;
   const begins = (magic: readonly number[]): boolean => magic.every((byte, at) => firstBytes[at] === byte);
-  const own = Object.hasOwn(MAGIC_BY_SUFFIX, suffixOf(path)) ? MAGIC_BY_SUFFIX[suffixOf(path)] : undefined;
-  if (own?.some(begins) === true || NEVER_A_CODING.some(begins)) return true;
-  if (codings[0] === "gzip") return !begins(GZIP);
+  if (magicsOf(path).some(begins) || NEVER_A_CODING.some(begins)) return true;
+  if (codings[0] === "gzip") return !isGzip(firstBytes);
   if (codings[0] === "zstd") return !isZstdMagic(firstBytes.subarray(0, 4));
   // Brotli has no magic, and of DEFLATE (RFC 1950 §2.2) servers send the raw form too: only a trial shows whether they open.
   return false;
 }
 
-function suffixOf(path: string): string {
-  const dot = path.lastIndexOf(".");
-  return dot > path.lastIndexOf("/") ? path.slice(dot + 1).toLowerCase() : "";
+function magicsOf(path: string): readonly (readonly number[])[] {
+  const name = path.slice(path.lastIndexOf("/") + 1);
+  if (BOOT_IMAGE.test(name)) return ANY_PACKED;
+  const suffix = name.slice(name.lastIndexOf(".") + 1).toLowerCase();
+  return (Object.hasOwn(MAGIC_BY_SUFFIX, suffix) ? MAGIC_BY_SUFFIX[suffix] : undefined) ?? [];
 }

@@ -38,7 +38,7 @@ export function* walkDeb(file: WalkedFile, isExpected: boolean): Walk {
     if (length === null) return broken(malformedHeader(at));
     at += length;
     hasData ||= memberName(header).startsWith("data.tar");
-    if (hasData) file.declare({ kind: at === file.contentLength ? "exact" : "at-least", bytes: at });
+    if (hasData) file.declare(at === file.contentLength ? { kind: "exact", bytes: at } : { kind: "at-least", bytes: at, isUsual: true });
   }
 }
 

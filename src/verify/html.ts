@@ -20,3 +20,41 @@ export function isHtmlBody(firstBytes: Uint8Array, contentType: string | null | 
   const text = new TextDecoder("latin1").decode(firstBytes.subarray(0, HTML_SNIFF_BYTES)).replace(BEFORE_FIRST_TAG, "");
   return PAGE_START.test(text) || (HTML_TYPE.test(contentType ?? "") && FRAGMENT_START.test(text));
 }
+
+/** Names under which a page is the file itself: listings too. */
+const HTML_NAME = /(?:\.(?:x?html?|xht|php)|\/|^)$/i;
+
+/**
+ * Whether a page came in place of the file of this name (login, error, bot check). Ask only where neither a digest nor a structure proves the bytes: these
+ * decide over what the body looks like.
+ */
+export function isPageInPlaceOf(path: string, firstBytes: Uint8Array, contentType: string | null | undefined): boolean {
+  return !HTML_NAME.test(path) && isHtmlBody(firstBytes, contentType);
+}
+
+const TYPE_BY_SUFFIX: Readonly<Record<string, string>> = {
+  rpm: "application/x-rpm",
+  drpm: "application/x-rpm",
+  deb: "application/vnd.debian.binary-package",
+  udeb: "application/vnd.debian.binary-package",
+  gz: "application/gzip",
+  tgz: "application/gzip",
+  xz: "application/x-xz",
+  bz2: "application/x-bzip2",
+  zst: "application/zstd",
+  xml: "text/xml",
+  iso: "application/octet-stream",
+  db: "application/octet-stream",
+  files: "application/octet-stream",
+  apk: "application/octet-stream",
+};
+
+/**
+ * The Content-Type to give a file whose bytes were found to be no page, or that came under a Content-Encoding that was a mistake: that of its name, where
+ * the upstream's cannot be right. Undefined: there is none.
+ */
+export function contentTypeOf(path: string, sent: string | undefined, isCodingMistaken: boolean): string | undefined {
+  if (!isCodingMistaken && !HTML_TYPE.test(sent ?? "")) return sent;
+  const suffix = path.slice(path.lastIndexOf(".") + 1).toLowerCase();
+  return Object.hasOwn(TYPE_BY_SUFFIX, suffix) ? TYPE_BY_SUFFIX[suffix] : sent;
+}

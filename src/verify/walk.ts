@@ -11,7 +11,10 @@ export type Broken = { readonly kind: "broken"; readonly reason: string };
  * The length in bytes that the file declares of itself. `pending`: not read yet; `exact`: rpm, deb; `at-least`: iso, and a deb to which members may
  * be appended; `unknown`: the format states none, or there is no known format.
  */
-export type DeclaredLength = { readonly kind: "pending" | "unknown" } | { readonly kind: "exact" | "at-least"; readonly bytes: number };
+export type DeclaredLength =
+  | { readonly kind: "pending" | "unknown" }
+  /** `isUsual`: most files end there, so that it can be taken for the length until more comes. */
+  | { readonly kind: "exact" | "at-least"; readonly bytes: number; readonly isUsual?: boolean };
 
 /** After this many bytes `declared()` is `unknown` if no length was declared: the client waits no longer for its headers. */
 const DECLARED_WITHIN_BYTES = 1024 * 1024;

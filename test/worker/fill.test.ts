@@ -5,7 +5,8 @@ import { createLeases, type FillCoordinator } from "../../src/fill/flight/fill-c
 import { createFills, type Fills } from "../../src/fill/fills.ts";
 import { createMemory } from "../../src/fill/shared/memory.ts";
 import type { PumpDependencies } from "../../src/fill/pump/dependencies.ts";
-import type { Reading, Sink } from "../../src/fill/reading.ts";
+import type { Sink } from "../../src/fill/delivery.ts";
+import type { Reading } from "../../src/fill/reading.ts";
 import { createStreamDigest } from "../../src/fill/pump/check.ts";
 import type { Target } from "../../src/route/target.ts";
 import { serve } from "../../src/serve/serve.ts";
@@ -13,7 +14,8 @@ import { createConfirmations } from "../../src/serve/shared/confirmations.ts";
 import type { ServeDependencies } from "../../src/serve/shared/dependencies.ts";
 import { StoreError, type ObjectStore } from "../../src/store/object-store.ts";
 import { createR2Store } from "../../src/store/r2-store.ts";
-import type { UpstreamAnswer, UpstreamRequest, Upstreams } from "../../src/upstream/upstream.ts";
+import { sliceKey } from "../../src/store/keys.ts";
+import { SourceError, type UpstreamAnswer, type UpstreamRequest, type Upstreams } from "../../src/upstream/upstream.ts";
 import { toHex, type Expected } from "../../src/verify/expectation.ts";
 import { craftRpm } from "../support/crafted-rpm.ts";
 
@@ -38,6 +40,8 @@ interface Served {
   /** Bytes after which it waits for `gate`. */
   pauseAt?: number;
   gate?: Promise<void>;
+  /** Its headers state no length; `true`: its end shows all the same, as that of chunks does. */
+  endShows?: boolean;
 }
 
 /** The upstreams of a mirror: what each answers, and how often it was asked. */
@@ -50,9 +54,9 @@ function createOrigin(serving: (upstream: string, path: string) => Served | null
       const upstream = UPSTREAMS.find((url) => request.avoid?.includes(url) !== true) ?? UPSTREAMS[0];
       const served = serving(upstream, request.path);
       if (served === null) return { kind: "absent", status: 404 };
-      const { bytes, lastModified, pauseAt = Infinity, gate } = served;
+      const { bytes, lastModified, pauseAt = Infinity, gate, endShows } = served;
       const representation = {
-        size: bytes.length,
+        size: endShows === undefined ? bytes.length : undefined,
         etag: undefined,
         lastModified,
         contentType: "application/x-rpm",
@@ -70,6 +74,7 @@ function createOrigin(serving: (upstream: string, path: string) => Served | null
           return part.length === 0 ? null : part;
         },
         cancel: () => void cancelled.push(request),
+        isEndProven: () => endShows ?? true,
       };
       return { kind: "body", representation, first, source };
     },
@@ -149,7 +154,8 @@ async function readAll(reading: Reading): Promise<Uint8Array> {
     pipe: async (stream) => void parts.push(new Uint8Array(await new Response(stream).arrayBuffer())),
   };
   try {
-    await reading.deliver(0, reading.promise().size, sink);
+    if (reading.growing !== null) await reading.deliverGrowing(sink);
+    else await reading.deliver(0, reading.promise().size, sink);
   } finally {
     reading.close();
   }
@@ -250,6 +256,142 @@ describe("two isolates over one store and one coordinator", () => {
     expect(isEqual(await second, bytes)).toBe(true);
     expect(isEqual((await readStored(world.store, world.key)) ?? new Uint8Array(), bytes)).toBe(true);
   });
+});
+
+describe("a body without a length", () => {
+  /** Of no structure that is known here. */
+  function noiseOf(seed: number, size: number): Uint8Array<ArrayBuffer> {
+    return Uint8Array.from({ length: size }, (_, at) => (at * at * seed + (at >> 7)) & 255);
+  }
+  const tarOf = ({ target }: World): Target => ({ ...target, path: `${target.path}.tar.gz`, key: `${target.key}.tar.gz` });
+
+  it.each([700, 50_000, SLICE, SLICE + 1, 3 * SLICE, 450_000])(
+    "of %d bytes whose end shows is fetched once for all clients of an isolate, and stored whole",
+    async (size) => {
+      const bytes = noiseOf(3, size);
+      const gate = Promise.withResolvers<void>();
+      const origin = createOrigin(() => ({ bytes, endShows: true, pauseAt: Math.min(size, 2 * CHUNK), gate: gate.promise }));
+      const world = createWorld(origin.upstreams);
+      const fills = world.isolate();
+      const target = tarOf(world);
+      const clients = Array.from({ length: 4 }, () => world.open(fills, target).then(readAll));
+      while (origin.asked.length === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+      setTimeout(gate.resolve, 30);
+      for (const got of await Promise.all(clients)) expect(isEqual(got, bytes)).toBe(true);
+      await world.settled();
+      expect(isEqual((await readStored(world.store, target.key)) ?? new Uint8Array(), bytes)).toBe(true);
+      expect((await world.store.head(target.key))?.size).toBe(size);
+      expect(origin.asked).toHaveLength(1);
+      expect(world.log).toEqual([]);
+    },
+  );
+
+  it.each([700, 450_000])("of %d bytes that may have been cut is passed on, and no package of it is stored, nor a slice", async (size) => {
+    const bytes = noiseOf(5, size);
+    const origin = createOrigin(() => ({ bytes, endShows: false }));
+    const puts: string[] = [];
+    const world = createWorld(origin.upstreams, (store) => ({
+      putSlice: (version, index, slice) => {
+        puts.push(version);
+        return store.putSlice(version, index, slice);
+      },
+    }));
+    const target = tarOf(world);
+    const reading = await world.open(world.isolate(), target);
+    expect(isEqual(await readAll(reading), bytes)).toBe(true);
+    await world.settled();
+    expect(await world.store.head(target.key)).toBeNull();
+    expect(puts).toEqual([]);
+  });
+
+  it("that is small, may have been cut and may change is kept, as unproven", async () => {
+    const bytes = noiseOf(7, 900);
+    const origin = createOrigin(() => ({ bytes, endShows: false }));
+    const world = createWorld(origin.upstreams);
+    const target: Target = { ...tarOf(world), class: "volatile" };
+    expect(isEqual(await readAll(await world.open(world.isolate(), target)), bytes)).toBe(true);
+    await world.settled();
+    expect(await world.store.head(target.key)).toMatchObject({ verified: "none", size: 900 });
+  });
+
+  it("that breaks off ends every reader, and leaves no slice behind", async () => {
+    const bytes = noiseOf(9, 450_000);
+    const gate = Promise.withResolvers<void>();
+    const slices: string[] = [];
+    const origin = createOrigin(() => ({ bytes, endShows: true, pauseAt: 350_000, gate: gate.promise }));
+    const world = createWorld(origin.upstreams, (store) => ({
+      putSlice: (version, index, slice) => {
+        slices.push(sliceKey(version, index));
+        return store.putSlice(version, index, slice);
+      },
+    }));
+    const target = tarOf(world);
+    const fills = world.isolate();
+    const readings = [world.open(fills, target).then(readAll), world.open(fills, target).then(readAll)];
+    while (slices.length < 3) await new Promise((resolve) => setTimeout(resolve, 1));
+    gate.reject(new SourceError({ kind: "failure", status: 502, detail: "lost the connection" }));
+    for (const reading of await Promise.allSettled(readings)) expect(reading).toMatchObject({ status: "rejected" });
+    await world.settled();
+    expect(await world.store.head(target.key)).toBeNull();
+    for (const key of slices) expect(await BUCKET.head(key)).toBeNull();
+  });
+
+  it("that another isolate fetches is found stored where it was short, and is its own where it takes long", async () => {
+    for (const [size, isLong] of [
+      [50_000, false],
+      [450_000, true],
+    ] as const) {
+      const bytes = noiseOf(11, size);
+      const gate = Promise.withResolvers<void>();
+      const origin = createOrigin(() => ({ bytes, endShows: true, pauseAt: CHUNK, gate: gate.promise }));
+      const world = createWorld(origin.upstreams);
+      const target = tarOf(world);
+      const config = { ...CONFIG, holdMs: isLong ? 0 : 1_000 };
+      const first = world.open(world.isolate({ config }), target).then(readAll);
+      while (origin.asked.length === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+      const followed = world.isolate({ config }).open({
+        target,
+        first: 0,
+        recheck: true,
+        waitUntil: () => {},
+        expected: async () => ({ kind: "none" }),
+      });
+      setTimeout(gate.resolve, 50);
+      expect(isEqual(await first, bytes)).toBe(true);
+      expect(await followed).toMatchObject({ kind: isLong ? "unshared" : "stored" });
+      expect(origin.asked).toHaveLength(1);
+    }
+  });
+
+  it("a deb that goes on behind its data is whole at the next try, for a client that began to read it too", async () => {
+    const deb = debOf(250_000);
+    const member = new TextEncoder().encode(
+      `${"_gpgorigin".padEnd(16)}${"0".padEnd(12)}${"0".padEnd(6)}${"0".padEnd(6)}${"100644".padEnd(8)}${"10".padEnd(10)}\`\n0123456789`,
+    );
+    const signed = new Uint8Array(await new Blob([deb, member]).arrayBuffer());
+    const origin = createOrigin(() => ({ bytes: signed, endShows: true }));
+    const world = createWorld(origin.upstreams);
+    const target: Target = { ...world.target, path: "pool/a.deb", key: `${world.key}.deb` };
+    const fills = world.isolate();
+    const first = await world
+      .open(fills, target)
+      .then(readAll)
+      .catch((error: unknown) => error);
+    expect(first instanceof Error || isEqual(first as Uint8Array, signed)).toBe(true);
+    await world.settled();
+    expect(isEqual(await readAll(await world.open(fills, target)), signed)).toBe(true);
+    await world.settled();
+    expect(isEqual((await readStored(world.store, target.key)) ?? new Uint8Array(), signed)).toBe(true);
+  });
+
+  /** An ar archive as dpkg-deb writes it: only its structure counts here. */
+  function debOf(dataBytes: number): Uint8Array {
+    const header = (name: string, size: number): string =>
+      `${name.padEnd(16)}${"0".padEnd(12)}${"0".padEnd(6)}${"0".padEnd(6)}${"100644".padEnd(8)}${String(size).padEnd(10)}\`\n`;
+    return new TextEncoder().encode(
+      `!<arch>\n${header("debian-binary", 4)}2.0\n${header("control.tar", 100)}${"c".repeat(100)}${header("data.tar", dataBytes)}${"d".repeat(dataBytes)}`,
+    );
+  }
 });
 
 describe("the coordinator", () => {

@@ -37,9 +37,9 @@ function sourceOf(bytes: Uint8Array): ByteSource {
 async function readAll(packed: Uint8Array, contentEncoding: string): Promise<Uint8Array> {
   const representation = { contentEncoding, size: packed.length, upstream: "http://one.test" };
   const { source } = await identityBody(sourceOf(packed), { path: "InRelease", representation });
-  const parts: Uint8Array[] = [];
+  const parts: Uint8Array<ArrayBuffer>[] = [];
   for (let part = await source.read(); part !== null; part = await source.read()) parts.push(part.slice());
-  return new Uint8Array(await new Blob(parts as Uint8Array<ArrayBuffer>[]).arrayBuffer());
+  return new Uint8Array(await new Blob(parts).arrayBuffer());
 }
 
 describe("a body that came encoded, in workerd", () => {

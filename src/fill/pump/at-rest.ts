@@ -3,7 +3,7 @@ import { sliceKey } from "../../store/keys.ts";
 import { type ObjectStore, StoreError } from "../../store/object-store.ts";
 import { rewriteObject } from "../../store/rewrite-object.ts";
 import type { StoredObject } from "../../store/stored-object.ts";
-import { lastSlice, type Fill, type SliceBuffer } from "../shared/fill.ts";
+import { lastSlice, UNKNOWN_SIZE, type Fill, type SliceBuffer } from "../shared/fill.ts";
 import type { PumpDependencies } from "./dependencies.ts";
 
 export type RestDependencies = Pick<PumpDependencies, "store" | "sleep" | "onUnstored">;
@@ -29,7 +29,8 @@ export async function restSlice(fill: Fill, object: StoredObject, buffer: SliceB
     }
     await retried(deps, () => putSlice(store, version, buffer));
     buffer.atRest = true;
-    if (fill.published || fill.givenUp.has(version) || (replaces && buffer.index < lastSlice(size, sliceBytes))) return;
+    if (fill.published || size === UNKNOWN_SIZE || fill.givenUp.has(version) || (replaces && buffer.index < lastSlice(size, sliceBytes)))
+      return;
     fill.published = true;
     const put = await retried(deps, () => store.put(key, object, EMPTY, { ifAbsent: !replaces }));
     // Given up during the write, whose head came after the deletion: every reader of it would fail at the same byte.

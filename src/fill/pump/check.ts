@@ -6,7 +6,7 @@ import { compare, type Measured } from "../../verify/compare.ts";
 import { createVerifier } from "../../verify/create-verifier.ts";
 import type { CreateDigest } from "../../verify/digest-ranges.ts";
 import { APK_CONTROL_SHA1, toHex, type Expected, type Known } from "../../verify/expectation.ts";
-import { HTML_SNIFF_BYTES, isHtmlBody } from "../../verify/html.ts";
+import { HTML_SNIFF_BYTES, isPageInPlaceOf } from "../../verify/html.ts";
 import type { DeclaredLength } from "../../verify/walk.ts";
 
 export type Check = ReturnType<typeof createCheck>;
@@ -40,6 +40,8 @@ export function createCheck({ target, contentType, contentLength, expected, deep
   const isPackage = PACKAGE_CLASSES.has(target.class);
   const digests = deep && named === null ? createDigest : undefined;
   const verifier = isPackage ? createVerifier(target.path, { contentLength, createDigest: digests }) : null;
+  // Where digests name the bytes, they alone decide: the file may be a page, or of a structure that only this program takes for broken.
+  const mayBeNamed = named?.some(({ size }) => size === undefined || contentLength === undefined || size === contentLength) === true;
   const algorithms = new Set(named?.flatMap(({ algorithm }) => (algorithm === "size" ? [] : [algorithm])));
   // An index that lands later is compared with it.
   if (deep || expected.kind === "building") algorithms.add("sha256");
@@ -54,7 +56,12 @@ export function createCheck({ target, contentType, contentLength, expected, deep
   const digestsOf = new Map<string, string>();
 
   function sniff(length: number): void {
-    if (isPackage && isHtmlBody(head.subarray(0, length), contentType)) html = "the upstream sent an HTML page instead of a package";
+    if (isPackage && isPageInPlaceOf(target.path, head.subarray(0, length), contentType))
+      html = "the upstream sent an HTML page instead of a package";
+  }
+
+  function broken(): string | null {
+    return html ?? verifier?.broken() ?? null;
   }
 
   return {
@@ -72,13 +79,12 @@ export function createCheck({ target, contentType, contentLength, expected, deep
     /** The length that the file itself declares, settled within the first MiB. */
     declared: (): DeclaredLength => (seen < head.length ? { kind: "pending" } : (verifier?.declared() ?? { kind: "unknown" })),
     /** Why the bytes so far can never be whole; null as long as they can. */
-    broken: () => html ?? verifier?.broken() ?? null,
+    broken: () => (mayBeNamed ? null : broken()),
     async finish(): Promise<CheckResult> {
       if (seen < head.length) sniff(seen);
-      const reason = html ?? verifier?.broken();
-      if (reason != null) return { ok: false, reason };
       const verdict = (await verifier?.finish()) ?? { kind: "unknown" };
-      if (verdict.kind === "broken") return { ok: false, reason: verdict.reason };
+      const reason = broken();
+      if (reason !== null && !mayBeNamed) return { ok: false, reason };
       for (const { algorithm, digest } of running) digestsOf.set(algorithm, toHex(await digest.digest()));
       const hex = digestsOf.get("sha256");
       const passed: Passed = {
@@ -86,7 +92,9 @@ export function createCheck({ target, contentType, contentLength, expected, deep
         verified: verdict.kind === "whole" ? "structure" : "length",
         ...(hex === undefined ? {} : { sha256: hex }),
       };
-      return named === null ? passed : judgeByExpectations(named, passed, { size: seen, digests: digestsOf });
+      const judged = named === null ? passed : judgeByExpectations(named, passed, { size: seen, digests: digestsOf });
+      const isProven = judged.ok && judged.verified === "digest";
+      return reason === null || isProven ? judged : { ok: false, reason };
     },
     /** What `finish` computed. */
     measured: (): Measured => ({ size: seen, digests: digestsOf }),

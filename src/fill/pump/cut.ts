@@ -1,116 +1,189 @@
+import { isImmutable } from "../../config/config.ts";
 import { newVersion } from "../../store/keys.ts";
 import { describeObject, type StoredObject } from "../../store/stored-object.ts";
-import type { Representation } from "../../upstream/upstream.ts";
+import type { ByteSource, Representation } from "../../upstream/upstream.ts";
 import type { SliceLease } from "../flight/leases.ts";
-import { lastSlice, type Fill, type Run, type SliceBuffer } from "../shared/fill.ts";
-import { takeBuffer } from "../shared/slice-buffers.ts";
+import { lastSlice, UNKNOWN_SIZE, type Fill, type Growing, type Run, type SliceBuffer } from "../shared/fill.ts";
+import { endBuffer, takeBuffer, widenBuffer } from "../shared/slice-buffers.ts";
 import { restSlice, restVerdict } from "./at-rest.ts";
-import { createCheck } from "./check.ts";
+import { declaredLength, namedLength, type BodyLength } from "./body-length.ts";
+import { type CheckResult, createCheck } from "./check.ts";
 import type { AskExpected, PumpDependencies } from "./dependencies.ts";
 import { type IndexVerdict, judgeByIndex } from "./index-verdict.ts";
-import type { SizedSource } from "./sized-source.ts";
 
 const PROGRESS_REPORT_MS = 2_000;
 
 /** `done`: all that was wanted is at rest, or passed on; `broken`: the bytes are not the file's. */
 export type Cut =
   | { readonly kind: "done" | "no-memory" }
-  | { readonly kind: "short"; readonly at: number }
-  | { readonly kind: "broken"; readonly reason: string };
+  | { readonly kind: "short"; readonly at: number; readonly size: number }
+  | { readonly kind: "broken"; readonly reason: string }
+  /** The body has another length than its beginning or an index let expect. */
+  | { readonly kind: "misjudged"; readonly length: number };
 
 export interface CutOptions {
   readonly fill: Fill;
   readonly run: Run;
   readonly lease: SliceLease;
+  /** Representation and type of the file itself, as `plainBody` gives them. */
   readonly representation: Representation;
+  readonly contentType: string | undefined;
   /** See `ByteSource`. */
   readonly version: (() => Representation) | undefined;
-  readonly body: SizedSource;
+  readonly source: ByteSource;
   /** The slice that was asked for: where the upstream ignores Range, the body begins before it. */
   readonly asked: number;
   /** Called before the first byte, and again at the end. */
   readonly expected: AskExpected;
 }
 
-/** Cuts one body into slices: every byte of a miss goes through this loop. Throws `SourceError` where the body cannot be completed. */
+/**
+ * Cuts one body into slices: every byte of a miss goes through this loop. Where the upstream states no length, an index or the file's beginning may; until
+ * then, or to its end, the object is `growing`. Throws `SourceError` where the body cannot be completed.
+ */
 export async function cut(options: CutOptions, deps: PumpDependencies): Promise<Cut> {
-  const { fill, run, lease, representation, body } = options;
-  const { size } = body;
+  const { fill, run, lease, representation, source } = options;
   // The first bytes come while the index is asked.
-  let coming = body.source.read();
+  let coming = source.read();
   coming.catch(() => {});
   const expected = run.slice === 0 ? await options.expected(0) : null;
   const { contentType } = representation;
   const { config, createDigest } = deps;
-  const about = { target: fill.target, contentType, contentLength: size, deep: config.verify === "index" };
+  // What an upstream does not state, an index may: its last table is a minute old at most, and was wrong where an earlier try had another length.
+  const named = representation.size === undefined && !fill.tainted ? namedLength(expected) : undefined;
+  const stated = representation.size ?? named;
+  const about = { target: fill.target, contentType, contentLength: stated, deep: config.verify === "index" };
   const check = expected && createCheck({ ...about, expected, createDigest });
-  const final = lastSlice(size, fill.sliceBytes);
-  const room = () => takeBuffer(fill, run, size, deps);
+  let length: BodyLength = { bytes: stated ?? UNKNOWN_SIZE, isGuess: named !== undefined };
 
-  if (fill.object === null && fill.storable) fill.storable = await deps.admit(fill.key, size);
-  // Other isolates cannot read what is not stored: they need not wait for it.
-  if (!fill.storable) void lease.tell({ kind: "release" });
-  let buffer = await room();
+  if (fill.object === null && stated !== undefined) await admit(stated);
+  else if (!fill.storable) release();
+  let buffer = await takeBuffer(fill, run, length.bytes, deps);
   if (buffer === null) return { kind: "no-memory" };
   let position = buffer.start;
   let resting: Promise<void> = Promise.resolve();
-  let reportedAt = deps.now();
-  if (check === null) describe(options, deps);
+  const startedAt = deps.now();
+  let reportedAt = startedAt;
+  let isToldOf = false;
+  if (check === null) describe(options, length.bytes, deps);
 
   for (;;) {
     const chunk = await coming;
     if (chunk === null) break;
-    if (position + chunk.length > size) return { kind: "broken", reason: `it goes on past its length of ${size} bytes` };
     await check?.feed(chunk);
     const reason = check?.broken();
     if (reason != null) return { kind: "broken", reason };
+    if (length.bytes === UNKNOWN_SIZE && check !== null) {
+      length = declaredLength(check.declared(), !fill.tainted) ?? length;
+      if (length.bytes < UNKNOWN_SIZE) await admit(length.bytes);
+    }
+    if (position + chunk.length > length.bytes) {
+      if (length.isGuess) return { kind: "misjudged", length: length.bytes };
+      return { kind: "broken", reason: `it goes on past its length of ${length.bytes} bytes` };
+    }
     for (let rest = chunk; rest.length > 0;) {
+      if (buffer.filled === buffer.bytes.length) {
+        const next: SliceBuffer | Cut = await roomAfter(buffer);
+        if ("kind" in next) return next;
+        buffer = next;
+      }
       const part = rest.subarray(0, buffer.bytes.length - buffer.filled);
       buffer.bytes.set(part, buffer.filled);
       buffer.filled += part.length;
       position += part.length;
       rest = rest.subarray(part.length);
-      if (buffer.index === final || buffer.filled < buffer.bytes.length) continue;
-      const object = describe(options, deps);
-      fill.changed.notify();
-      await resting;
-      const full = buffer;
-      resting = restSlice(fill, object, full, deps).then(() => commit(lease, full));
-      const next = await nextSlice(options, full, deps);
-      if (next !== null) run.slice = next;
-      const taken = next === null ? null : await room();
-      if (taken === null) {
-        await resting;
-        return { kind: next === null ? "done" : "no-memory" };
-      }
-      buffer = taken;
+      // Where the length is not known, the slice may be the last one: it is kept until more comes.
+      if (length.bytes === UNKNOWN_SIZE || buffer.index === lastSlice(length.bytes, fill.sliceBytes)) continue;
+      if (buffer.filled < sliceLength(buffer)) continue;
+      const next: SliceBuffer | Cut = await roomAfter(buffer);
+      if ("kind" in next) return next;
+      buffer = next;
     }
-    if (fill.object === null && check?.declared().kind !== "pending") describe(options, deps);
+    if (check === null || check.declared().kind !== "pending") {
+      if (length.bytes < UNKNOWN_SIZE) describe(options, length.bytes, deps);
+      else grow(options, position, deps);
+    }
     run.progressAt = deps.now();
     if (run.progressAt - reportedAt >= PROGRESS_REPORT_MS) {
       void lease.tell({ kind: "progress" });
       reportedAt = run.progressAt;
     }
+    // Short bodies end before that: then followers in other isolates find them stored.
+    if (fill.object === null && fill.growing !== null && !isToldOf && run.progressAt - startedAt >= config.holdMs) {
+      void lease.tell({ kind: "describe", object: fill.growing.object });
+      isToldOf = true;
+    }
     fill.changed.notify();
-    coming = body.source.read();
+    coming = source.read();
   }
   await resting;
-  if (position < size) return { kind: "short", at: position };
+  if (length.bytes < UNKNOWN_SIZE && position < length.bytes) {
+    if (length.isGuess && source.isEndProven?.() !== false) return { kind: "misjudged", length: length.bytes };
+    return { kind: "short", at: position, size: length.bytes };
+  }
+  if (length.bytes === UNKNOWN_SIZE) {
+    buffer = endBuffer(fill, buffer);
+    if (buffer.index === 0) await admit(position);
+  }
+  const isProven = length.bytes < UNKNOWN_SIZE || (source.isEndProven?.() ?? true);
+  const verdict: CheckResult = check === null ? { ok: true, verified: "none" } : await check.finish();
+  if (!verdict.ok && verdict.isMismatch !== true) return { kind: "broken", reason: verdict.reason };
   // Requests are answered from here on: the index may keep the verdict waiting.
-  describe(options, deps);
-  const verdict: IndexVerdict =
-    check === null || expected === null
-      ? { ok: true, verified: "none" }
-      : await judgeByIndex(expected, await check.finish(), check.measured(), options.expected);
-  return finish(options, buffer, verdict, deps);
+  const described = describe(options, position, deps);
+  const judged = check === null || expected === null ? verdict : await judgeByIndex(expected, verdict, check.measured(), options.expected);
+  if (!judged.ok) return { kind: "broken", reason: judged.reason };
+  return finish(options, described, buffer, judged, isProven, deps);
+
+  async function admit(bytes: number): Promise<void> {
+    if (fill.storable) fill.storable = await deps.admit(fill.key, bytes);
+    if (!fill.storable) release();
+  }
+
+  /** Other isolates cannot read what is not stored: they need not wait for it. */
+  function release(): void {
+    void lease.tell({ kind: "release" });
+  }
+
+  function sliceLength({ start }: SliceBuffer): number {
+    return Math.min(fill.sliceBytes, length.bytes - start);
+  }
+
+  /** Room for the bytes behind those of a full buffer: a wider one for the same slice, or one for the next. Else what this run comes to. */
+  async function roomAfter(full: SliceBuffer): Promise<SliceBuffer | Cut> {
+    const wanted = sliceLength(full);
+    if (full.bytes.length < wanted) {
+      const wider = await widenBuffer(fill, full, Math.min(wanted, full.bytes.length * 4), deps.memory);
+      return wider ?? { kind: "no-memory" };
+    }
+    const isOpen = length.bytes === UNKNOWN_SIZE;
+    const object = isOpen ? grow(options, position, deps).object : describe(options, length.bytes, deps);
+    if (isOpen && fill.storable) {
+      const slices = full.index + 1;
+      // What no framing proves is not kept beyond one slice. Room is asked for in doublings.
+      if (source.isEndProven?.() === false) {
+        fill.storable = false;
+        release();
+      } else if ((slices & (slices - 1)) === 0) await admit(2 * slices * fill.sliceBytes);
+    }
+    fill.changed.notify();
+    await resting;
+    resting = restSlice(fill, object, full, deps).then(() => (isOpen ? undefined : commit(lease, full)));
+    const next = await nextSlice(options, full, isOpen, deps);
+    if (next !== null) run.slice = next;
+    const taken = next === null ? null : await takeBuffer(fill, run, length.bytes, deps);
+    if (taken !== null) return taken;
+    await resting;
+    return { kind: next === null ? "done" : "no-memory" };
+  }
 }
 
 /** From here on requests can be answered with what the upstream says of the object. */
-function describe({ fill, lease, representation, version, body: { size } }: CutOptions, { now }: PumpDependencies): StoredObject {
+function describe(options: CutOptions, size: number, { now }: PumpDependencies): StoredObject {
+  const { fill, lease } = options;
   if (fill.object !== null) return fill.object;
   const { sliceBytes } = fill;
-  const object = describeObject(version?.() ?? representation, {
-    version: newVersion(),
+  const object = describeObject(describedBy(options), {
+    version: fill.growing?.object.version ?? newVersion(),
     size,
     ...(size > sliceBytes ? { sliceBytes } : {}),
     storedAt: now(),
@@ -123,22 +196,45 @@ function describe({ fill, lease, representation, version, body: { size } }: CutO
   return object;
 }
 
-/** The last byte has come, and the verdict: the last write, and the release of the bytes held back. */
-async function finish(options: CutOptions, last: SliceBuffer, verdict: IndexVerdict, deps: PumpDependencies): Promise<Cut> {
-  const { fill, lease, body, run } = options;
-  if (!verdict.ok) return { kind: "broken", reason: verdict.reason };
-  const object: StoredObject = { ...describe(options, deps), ...provenFacts(verdict) };
-  if (!body.proven && object.verified === "length") fill.storable = false;
+/** The upstream that began the body may not be the one that sends it. */
+function describedBy({ representation, contentType, version }: CutOptions): Representation {
+  const { etag, lastModified, upstream } = version?.() ?? representation;
+  return { ...representation, contentType, etag, lastModified, upstream };
+}
+
+/** From here on bytes can go out, without a length; `length` of them have come. */
+function grow(options: CutOptions, length: number, { now }: PumpDependencies): Growing {
+  const { fill } = options;
+  const facts = { version: newVersion(), size: UNKNOWN_SIZE, storedAt: now(), verified: "none" } as const;
+  fill.growing ??= { object: { ...describeObject(describedBy(options), facts), sliceBytes: fill.sliceBytes }, length };
+  fill.growing.length = length;
+  return fill.growing;
+}
+
+/** The last byte has come, and the verdict: the last write, and the release of the bytes held back. `isProven`: the body's length or its end was seen. */
+async function finish(
+  { fill, lease, run }: CutOptions,
+  described: StoredObject,
+  last: SliceBuffer,
+  verdict: Extract<IndexVerdict, { ok: true }>,
+  isProven: boolean,
+  deps: PumpDependencies,
+): Promise<Cut> {
+  const isUnproven = !isProven && verdict.verified === "length";
+  const object: StoredObject = { ...described, ...provenFacts(verdict), ...(isUnproven ? { verified: "none" } : {}) };
+  // It may have been cut: a small file that may change is kept for the case that no upstream answers (serve/freshness.ts), no package is.
+  if (isUnproven && (isImmutable(fill.target.class) || object.sliceBytes !== undefined)) fill.storable = false;
   fill.object = object;
   run.progressAt = deps.now();
   // Clients that wait for the whole get it as soon as it is judged. Where a client gets it already, its last byte means that it is stored; and
   // where an older version is stored, no client may meet that again.
   const isHeld = object.sliceBytes === undefined && object.size <= deps.config.holdBytes && !fill.promised;
   if (isHeld && !fill.replaces) releaseBuffer(fill, last);
+  const isNotedEarlier = fill.published;
   await restSlice(fill, object, last, deps);
   releaseBuffer(fill, last);
   if (fill.storable) deps.onStored(fill.target, fill.object);
-  if (object.sliceBytes !== undefined && object.verified !== "none") await restVerdict(fill, object, deps);
+  if (isNotedEarlier && object.sliceBytes !== undefined && object.verified !== "none") await restVerdict(fill, object, deps);
   commit(lease, last);
   return { kind: "done" };
 }
@@ -159,12 +255,19 @@ function releaseBuffer(fill: Fill, buffer: SliceBuffer): void {
 }
 
 /** The slice to go on with, or null where this run ends: no more is wanted, or the slice is at rest or another request fetches it. */
-async function nextSlice({ fill, run, lease, asked }: CutOptions, done: SliceBuffer, { store }: PumpDependencies): Promise<number | null> {
+async function nextSlice(
+  { fill, run, lease, asked }: CutOptions,
+  done: SliceBuffer,
+  isOpen: boolean,
+  { store }: PumpDependencies,
+): Promise<number | null> {
   const next = done.index + 1;
+  // Without a length no other request can take up what comes: it goes on to its end for those who read it.
+  if (isOpen && fill.readers.size === 0 && run.abandoned) return null;
   // Another request could not take up what is not stored: its readers need this run to the end.
   const isAbandoned = run.abandoned && (fill.storable || fill.readers.size === 0);
   // A body that begins too early only gets to the slice that was asked for through those before it, even where others have them.
-  if (next <= asked && !isAbandoned) {
+  if (isOpen || (next <= asked && !isAbandoned)) {
     if (fill.storable) await lease.tell({ kind: "claim", slice: next });
     return next;
   }

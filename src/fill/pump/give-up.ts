@@ -9,9 +9,10 @@ export type GiveUpDependencies = Pick<PumpDependencies, "store" | "leases" | "on
 /** Bytes that went out, or were stored, turned out bad: all readers stop, and no client may resume onto them. */
 export async function spoil(fill: Fill, deps: GiveUpDependencies): Promise<void> {
   fill.storable = false;
-  if (fill.object !== null) fill.givenUp.add(fill.object.version);
+  const sent = fill.object ?? fill.growing?.object;
+  if (sent !== undefined) fill.givenUp.add(sent.version);
   // Before any reader learns of it: its client may come back at once, and its date must not be believed then.
-  if (fill.object !== null) await deps.leases.taint(fill.key, fill.object.version);
+  if (sent !== undefined) await deps.leases.taint(fill.key, sent.version);
   fill.spoiled = true;
   await unpublish(fill, fill.object, deps);
 }

@@ -1,4 +1,5 @@
 import type { PathClass } from "../../config/config.ts";
+import { sliceKey } from "../../store/keys.ts";
 import type { StoredObject } from "../../store/stored-object.ts";
 import {
   SourceError,
@@ -13,7 +14,7 @@ import { cut, type CutOptions } from "./cut.ts";
 import type { PumpDependencies } from "./dependencies.ts";
 import { giveUp, spoil, unpublish } from "./give-up.ts";
 import { createKnownBytes, createNearbyBytes } from "./known-bytes.ts";
-import { sizeSource } from "./sized-source.ts";
+import { isPartOfEncoded, plainBody } from "./plain-body.ts";
 
 /** How often one file is begun (on another upstream, if there is one) while no client has seen a byte of it. */
 const MAX_TRIES = 3;
@@ -37,26 +38,31 @@ export async function pump(fill: Fill, options: PumpOptions, deps: PumpDependenc
   const firstSlice = run.slice;
   const avoid: string[] = [];
   let { opened } = options;
+  let isAsSent = false;
   try {
     for (let tries = 1; ; tries++) {
-      const tried = await tryOnce(fill, options, opened, avoid, deps);
+      const tried = await tryOnce(fill, options, opened, { avoid, isAsSent }, deps);
       if (tried === null) return;
       const { failure, again } = tried;
       if (again === undefined || firstSlice > 0 || fill.promised || tries === MAX_TRIES) {
         if (failure.isRefused) await (fill.promised ? spoil : giveUp)(fill, deps);
         return await settle(failure);
       }
-      avoid.push(again);
+      if (again.avoid !== undefined) avoid.push(again.avoid);
+      isAsSent = again.isAsSent === true;
       opened = undefined;
       const { object } = fill;
       fill.object = null;
       await unpublish(fill, object, deps);
+      await dropGrowing(fill, deps);
       dropBuffers(fill);
       run.slice = firstSlice;
     }
   } catch (error) {
     await settle(failed(502, `Cannot fetch ${fill.key}: ${String(error)}`));
   } finally {
+    // Given up before its end: no head will name its slices.
+    if (fill.object === null) await dropGrowing(fill, deps);
     fill.runs.delete(run);
     fill.begun = true;
     lease[Symbol.dispose]();
@@ -71,19 +77,23 @@ export async function pump(fill: Fill, options: PumpOptions, deps: PumpDependenc
 
 interface Failed {
   readonly failure: UpstreamFailure;
-  /** The upstream to avoid on the next try; undefined where another try is of no use. */
-  readonly again?: string;
+  /** What the next try is to do otherwise; undefined where another try is of no use. `isAsSent`: take the bytes undecoded. */
+  readonly again?: { readonly avoid?: string; readonly isAsSent?: true };
 }
 
 async function tryOnce(
   fill: Fill,
   { run, lease, expected, isShared }: PumpOptions,
   opened: UpstreamAnswer | undefined,
-  avoid: readonly string[],
+  { avoid, isAsSent }: { readonly avoid: readonly string[]; readonly isAsSent: boolean },
   deps: PumpDependencies,
 ): Promise<Failed | null> {
   const { sliceBytes, key } = fill;
-  const answer = opened ?? (await deps.upstreams.open(requestFor(fill, run, avoid, deps)));
+  let answer = opened ?? (await deps.upstreams.open(requestFor(fill, run, avoid, deps)));
+  if (answer.kind === "body" && isPartOfEncoded(answer, fill, run)) {
+    answer.source.cancel("a part of an encoded body cannot be decoded");
+    answer = await deps.upstreams.open({ ...requestFor(fill, run, avoid, deps), range: undefined });
+  }
   if (answer.kind === "failure") return { failure: answer };
   if (answer.kind === "not-modified" || answer.kind === "head")
     throw new Error(`the upstream's answer to a plain GET was "${answer.kind}"`);
@@ -98,39 +108,68 @@ async function tryOnce(
     endFill(fill, answer);
     return null;
   }
-  const { representation, source, first } = answer;
-  const { upstream, size } = representation;
+  const { first, source } = answer;
+  const { upstream } = answer.representation;
   try {
-    const body = size === undefined ? await sizeSource(source, fill.target.path, sliceBytes) : { size, proven: true, source };
-    const isTooLong = fill.object === null && PUMPED_OR_PASSED.has(fill.target.class) && (size ?? 0) > deps.maxPumpBytes;
-    if (body === null || representation.contentEncoding !== undefined || isTooLong) {
+    const plain = await plainBody(answer, fill, expected, isAsSent);
+    const { representation, contentType } = plain;
+    const isLong = (representation.size ?? 0) > deps.maxPumpBytes;
+    if (isLong && fill.object === null && PUMPED_OR_PASSED.has(fill.target.class)) {
       endFill(fill, { kind: "unshared" });
       return null;
     }
     // An upstream that ignores Range starts at 0: the slices before the one that was asked for are filled on the way.
     const asked = run.slice;
     run.slice = Math.floor(first / sliceBytes);
-    const result = await cut({ fill, run, lease, representation, version: source.version, body, asked, expected }, deps);
+    const result = await cut(
+      { fill, run, lease, representation, contentType, version: source.version, source: plain.source, asked, expected },
+      deps,
+    );
     switch (result.kind) {
       case "done":
         return null;
       case "no-memory":
         return { failure: { ...failed(503, "Too many files are being fetched at once"), retryAfterSeconds: 5 } };
       case "short":
-        return { failure: failed(502, `${upstream} ended ${key} after ${result.at} of ${body.size} bytes`), again: upstream };
+        return { failure: failed(502, `${upstream} ended ${key} after ${result.at} of ${result.size} bytes`), again: { avoid: upstream } };
+      case "misjudged": {
+        // The coordinator remembers it, should a client have begun to read: its next try gets the whole.
+        fill.tainted = true;
+        const detail = `${upstream} sent ${key} in another length than the ${result.length} bytes that were to be expected`;
+        return { failure: { ...failed(502, detail), isRefused: true }, again: {} };
+      }
       case "broken":
+        // A name without a suffix (by-hash) may be that of a packed file, which its server labels as a coding.
+        if (plain.isDecoded && !isAsSent && (await expected(0)).kind === "known")
+          return { failure: { ...failed(502, result.reason), isRefused: true }, again: { isAsSent: true } };
         deps.onBroken(fill.target, upstream, result.reason);
-        return { failure: { ...failed(502, `Refused ${key} from ${upstream}: ${result.reason}`), isRefused: true }, again: upstream };
+        return {
+          failure: { ...failed(502, `Refused ${key} from ${upstream}: ${result.reason}`), isRefused: true },
+          again: { avoid: upstream },
+        };
     }
   } catch (error) {
     if (!(error instanceof SourceError)) throw error;
-    return { failure: error.failure, again: upstream };
+    return { failure: error.failure, again: { avoid: upstream } };
   } finally {
     source.cancel("this fetch has ended");
   }
 }
 
 const failed = (status: 502 | 503, detail: string): UpstreamFailure => ({ kind: "failure", status, detail });
+
+/** Deletes the slices of a body without a length that will not be completed. */
+async function dropGrowing(fill: Fill, { store, onUnstored }: PumpDependencies): Promise<void> {
+  const { growing } = fill;
+  fill.growing = null;
+  const count = growing === null ? 0 : Math.floor(growing.length / fill.sliceBytes);
+  if (growing === null || count === 0) return;
+  try {
+    await store.delete(Array.from({ length: count }, (_, index) => sliceKey(growing.object.version, index)));
+  } catch (error) {
+    onUnstored(fill.key, `slices without a head may be left: ${String(error)}`);
+  }
+}
 
 function requestFor(fill: Fill, run: Run, avoid: readonly string[], deps: PumpDependencies): UpstreamRequest {
   const { sliceBytes, object, target } = fill;

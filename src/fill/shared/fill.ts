@@ -27,6 +27,8 @@ export interface Fill {
   sliceBytes: number;
   /** Set once the upstream has described the object and its first bytes do not contradict that. */
   object: StoredObject | null;
+  /** Set while bytes can go out of a body whose length is not known: `object` follows with its last byte. */
+  growing: Growing | null;
   /** Why there is no object, or why no more bytes come. Final. */
   end: FillEnd | null;
   /** A request answers with `object`: from here on no other version may take its place. */
@@ -68,8 +70,19 @@ export type FillEnd =
   | { readonly kind: "changed" }
   /** Nothing can show whether the upstream still has this version, which other requests are reading: this request fetches the file for itself. */
   | { readonly kind: "unproven" }
-  /** Encoded, or long and without a length: each request fetches it for itself, and it is not stored. */
+  /** Too long for the plan's CPU, or without a length and fetched by another isolate: each request fetches it for itself, and it is not stored. */
   | { readonly kind: "unshared" };
+
+/** A body without a length, as far as it has come. */
+export interface Growing {
+  /** Its description: the version under which its slices lie, and as size UNKNOWN_SIZE. */
+  readonly object: StoredObject & { readonly sliceBytes: number };
+  /** Bytes that have come so far and are not refused. */
+  length: number;
+}
+
+/** The size of an object as long as its length is not known. No answer states it. */
+export const UNKNOWN_SIZE = Number.MAX_SAFE_INTEGER;
 
 export interface SliceBuffer {
   readonly index: number;
@@ -111,6 +124,7 @@ export function createFill(target: Target, head: StoredObject | null, replaces: 
     key: target.key,
     sliceBytes: head?.sliceBytes ?? sliceBytes,
     object: head,
+    growing: null,
     end: null,
     promised: head !== null,
     buffers: new Map(),

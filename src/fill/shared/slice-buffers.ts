@@ -1,4 +1,4 @@
-import type { Fill, Reader, Run, SliceBuffer } from "./fill.ts";
+import { UNKNOWN_SIZE, type Fill, type Reader, type Run, type SliceBuffer } from "./fill.ts";
 import type { Memory } from "./memory.ts";
 
 /** Slices in memory for one fill: the one being fetched, the one being stored, and one for readers close behind. */
@@ -6,7 +6,13 @@ const MAX_BUFFERS = 3;
 /** A fill that cannot be stored goes at the pace of its slowest reader, and drops a reader that read nothing for this long. */
 const READER_STALL_MS = 60_000;
 
-/** Room for the next slice of `run`, of an object of `size` bytes; null when the isolate's memory is taken, or an unstored fill has no reader left. */
+/** Bytes of the first buffer of a body without a length: most are small. */
+const FIRST_BYTES = 64 * 1024;
+
+/**
+ * Room for the next slice of `run`, of an object of `size` bytes (UNKNOWN_SIZE where it is not known: then the first buffer is small, and is to be widened);
+ * null when the isolate's memory is taken, or an unstored fill has no reader left.
+ */
 export async function takeBuffer(
   fill: Fill,
   run: Run,
@@ -15,13 +21,32 @@ export async function takeBuffer(
 ): Promise<SliceBuffer | null> {
   const start = run.slice * fill.sliceBytes;
   if (!(await makeRoom(fill, now))) return null;
-  const room = await memory.take(Math.min(fill.sliceBytes, size - start));
+  const isOpen = size === UNKNOWN_SIZE && run.slice === 0;
+  const room = await memory.take(Math.min(fill.sliceBytes, isOpen ? FIRST_BYTES : size - start));
   if (room === null) return null;
   // A second run may have taken over this slice from a stalled one; both bring the same bytes.
   dropBuffer(fill, run.slice);
   const buffer = { index: run.slice, start, bytes: room.bytes, filled: 0, atRest: false, released: false, free: room.free };
   fill.buffers.set(run.slice, buffer);
   return buffer;
+}
+
+/** The same slice in a buffer of `length` bytes; null when the isolate's memory is taken. */
+export async function widenBuffer(fill: Fill, buffer: SliceBuffer, length: number, memory: Memory): Promise<SliceBuffer | null> {
+  const room = await memory.take(length);
+  if (room === null) return null;
+  room.bytes.set(buffer.bytes.subarray(0, buffer.filled));
+  buffer.free(true);
+  const wider = { ...buffer, bytes: room.bytes, free: room.free };
+  fill.buffers.set(buffer.index, wider);
+  return wider;
+}
+
+/** The slice ends with the bytes that it has: the last one of a body without a length. */
+export function endBuffer(fill: Fill, buffer: SliceBuffer): SliceBuffer {
+  const ended = { ...buffer, bytes: buffer.bytes.subarray(0, buffer.filled) };
+  fill.buffers.set(buffer.index, ended);
+  return ended;
 }
 
 async function makeRoom(fill: Fill, now: () => number): Promise<boolean> {

@@ -1,4 +1,4 @@
-import type { Sink } from "../../fill/reading.ts";
+import type { Sink } from "../../fill/delivery.ts";
 import type { FillEnd } from "../../fill/shared/fill.ts";
 import { type CacheStatus, formatCacheStatus } from "../../http/cache-status.ts";
 import type { Target } from "../../route/target.ts";

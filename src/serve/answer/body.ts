@@ -1,4 +1,4 @@
-import type { Sink } from "../../fill/reading.ts";
+import type { Sink } from "../../fill/delivery.ts";
 import type { Client } from "../shared/client.ts";
 import type { AnswerWithBody } from "./choose-answer.ts";
 
@@ -28,7 +28,12 @@ export function streamBody(
     },
     async pipe(stream, expected) {
       // Where it ends early, a fixed length fails; chunks would not: they are counted.
-      if (isChunked) return readInto(stream, sink.write);
+      if (length === null || isChunked) {
+        const before = sent;
+        await readInto(stream, sink.write);
+        if (sent - before !== expected) throw new Error(`the store gave ${sent - before} bytes of ${expected}`);
+        return;
+      }
       writer.releaseLock();
       await stream.pipeTo(writable, { preventClose: true });
       sent += expected;

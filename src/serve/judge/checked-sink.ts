@@ -1,6 +1,6 @@
 import { createCheck, createStreamDigest, type Passed } from "../../fill/pump/check.ts";
+import type { Sink } from "../../fill/delivery.ts";
 import { judgeByIndex } from "../../fill/pump/index-verdict.ts";
-import type { Sink } from "../../fill/reading.ts";
 import type { Target } from "../../route/target.ts";
 import type { Expected } from "../../verify/expectation.ts";
 import { readInto } from "../answer/body.ts";

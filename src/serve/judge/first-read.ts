@@ -1,5 +1,6 @@
 import { isImmutable } from "../../config/config.ts";
-import { DeliveryError, type Reading, type Sink } from "../../fill/reading.ts";
+import { DeliveryError, type Sink } from "../../fill/delivery.ts";
+import type { Reading } from "../../fill/reading.ts";
 import { HELD_BACK_BYTES, lastSlice } from "../../fill/shared/fill.ts";
 import type { Target } from "../../route/target.ts";
 import { SLICE_PREFIX } from "../../store/keys.ts";

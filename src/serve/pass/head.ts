@@ -1,6 +1,7 @@
 import { formatCacheStatus } from "../../http/cache-status.ts";
 import type { Target } from "../../route/target.ts";
 import type { Representation, UpstreamAnswer } from "../../upstream/upstream.ts";
+import { parseContentCodings } from "../../verify/content-coding.ts";
 import { redirectToFolder, refuse, refuseAbsent, refuseFailure } from "../answer/failure.ts";
 import type { Client } from "../shared/client.ts";
 import type { ServeDependencies } from "../shared/dependencies.ts";
@@ -19,23 +20,29 @@ export async function passHead(client: Client, target: Target, deps: ServeDepend
 /** Length in bytes of what an upstream has, undefined where it does not say. */
 export async function sizeUpstream(target: Target, deps: ServeDependencies): Promise<number | undefined> {
   const upstream = await askHead(target, deps);
-  return upstream.kind === "head" ? upstream.representation.size : undefined;
+  if (upstream.kind !== "head" || parseContentCodings(upstream.representation.contentEncoding).length > 0) return undefined;
+  return upstream.representation.size;
 }
 
 function askHead({ mirror, path, query, class: pathClass }: Target, { upstreams }: ServeDependencies): Promise<UpstreamAnswer> {
   return upstreams.open({ mirror, path, query, class: pathClass, method: "HEAD" });
 }
 
-/** Headers of what is passed on unstored: without an entity tag, as there is no version here that a client could come back to. */
-export function passedHeaders({ size, contentType, contentEncoding, lastModified }: Representation): Headers {
+/**
+ * Headers of what is passed on unstored: without an entity tag, as there is no version here that a client could come back to. No label of a coding goes on:
+ * the body is sent as identity, and the length that was stated is that of the encoded form.
+ */
+export function passedHeaders({ size, contentType, contentEncoding, lastModified }: Representation, collapsed = false): Headers {
+  const isCoded = parseContentCodings(contentEncoding).length > 0;
   const headers = new Headers({
     "Cache-Control": "no-transform",
-    "Cache-Status": formatCacheStatus({ kind: "forwarded", reason: "miss", status: 200 }),
+    "Cache-Status": formatCacheStatus({ kind: "forwarded", reason: "miss", status: 200, collapsed }),
     "Content-Type": contentType ?? "application/octet-stream",
   });
-  if (size !== undefined) headers.set("Content-Length", String(size));
-  if (contentEncoding !== undefined) headers.set("Content-Encoding", contentEncoding);
-  else headers.set("Accept-Ranges", "bytes");
+  if (size !== undefined && !isCoded) {
+    headers.set("Content-Length", String(size));
+    headers.set("Accept-Ranges", "bytes");
+  }
   if (lastModified !== undefined) headers.set("Last-Modified", lastModified);
   return headers;
 }

@@ -2,6 +2,7 @@ import { parseRange } from "../../http/byte-ranges.ts";
 import { formatContentRange } from "../../http/content-range.ts";
 import type { Target } from "../../route/target.ts";
 import type { UpstreamAnswer } from "../../upstream/upstream.ts";
+import { parseContentCodings } from "../../verify/content-coding.ts";
 import type { Client } from "../shared/client.ts";
 import type { ServeDependencies } from "../shared/dependencies.ts";
 
@@ -28,7 +29,7 @@ export async function passNatively(
   { native, onUse }: ServeDependencies,
 ): Promise<{ readonly body: ReadableStream<Uint8Array>; readonly status: number; readonly headers: Record<string, string> } | null> {
   const { size } = representation;
-  if (native === null || size === undefined || representation.contentEncoding !== undefined) return null;
+  if (native === null || size === undefined || parseContentCodings(representation.contentEncoding).length > 0) return null;
   // An upstream that ignores Range sends the whole: so do we.
   const isPart = first > 0;
   const isStored = !isPart && target.class !== "pass" && size <= MAX_STORED_BYTES && (await native.admit(target.key, size));

@@ -157,9 +157,31 @@ describe("one upstream's answer", () => {
     expect(await from(reply(500))).toMatchObject({ kind: "failure", status: 502 });
   });
 
-  test("gzip on metadata passes, and the representation states it", async () => {
-    const encoded = reply(200, { "content-encoding": "GZIP" }, "x");
-    expect(await from(encoded, { class: "root" })).toMatchObject({ kind: "body", representation: { contentEncoding: "gzip" } });
+  test.each([{ "content-encoding": "GZIP" }, { "content-type": "text/html; charset=utf-8" }])(
+    "labels decide nothing: under %j a package and a root are bodies, and the upstream is no worse for it",
+    async (labels: Record<string, string>) => {
+      const made = bench({ [A]: reply(200, labels, "<html>") });
+      for (let times = 0; times < 5; times++) {
+        const answer = await made.open([A], { class: times % 2 === 0 ? "package" : "root" });
+        expect(answer).toMatchObject({ kind: "body" });
+        await readAll(sourceOf(answer));
+      }
+      expect(made.upstreams.snapshot()).toMatchObject([{ state: "ready", failures: 0 }]);
+    },
+  );
+
+  test.each<[string, Record<string, string>, boolean, number | undefined]>([
+    ["its length", { "content-length": "5" }, true, 5],
+    ["the last of its chunks", { "transfer-encoding": "chunked" }, true, undefined],
+    ["the last of its chunks, which overrides a length", { "transfer-encoding": "gzip, Chunked", "content-length": "3" }, true, undefined],
+    ["nothing: it ends with the connection", {}, false, undefined],
+    ["nothing: it was not chunked last", { "transfer-encoding": "chunked, gzip" }, false, undefined],
+  ])("the end of a body is proven by %s", async (_, headers, isProven, size) => {
+    const answer = await from(reply(200, headers, "hello"));
+    expect(answer).toMatchObject({ kind: "body", representation: { size } });
+    const source = sourceOf(answer);
+    expect((await readAll(source)).toString()).toBe("hello");
+    expect(source.isEndProven?.()).toBe(isProven);
   });
 });
 
@@ -291,8 +313,6 @@ describe("the next upstream is asked", () => {
     ["after 403", reply(403)],
     ["after 429", reply(429)],
     ["after 404 of a package: mirrors lag", reply(404)],
-    ["after gzip on a package", reply(200, { "content-encoding": "gzip" }, "x")],
-    ["after a web page in place of a package", reply(200, { "content-type": "text/html; charset=utf-8" }, "<html>")],
     ["after a redirect to a host that is not allowed", reply(302, { location: "http://evil.example/" })],
     ["after a redirect to a private address", reply(302, { location: "http://169.254.169.254/latest" })],
     ["after a redirect without Location", reply(301)],

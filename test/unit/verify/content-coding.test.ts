@@ -47,6 +47,8 @@ describe("a label", () => {
     ["a.iso", "gzip", Buffer.alloc(64), "no gzip at all"],
     ["Release", "gzip", TEXT, "no gzip at all"],
     ["Release", "zstd", gzipSync(TEXT), "no zstd at all"],
+    ["images/pxeboot/initrd.img", "gzip", gzipSync(TEXT), "what mod_mime_magic says of it"],
+    ["netboot/initrd", "gzip", gzipSync(TEXT), "the same"],
     ["x.gz", "gzip", new Uint8Array(0), "nothing came"],
   ])("of %s as %s is a mistake: %j", (path, coding, bytes) => {
     expect(isLabelMistaken(path, [coding], bytes.subarray(0, 8))).toBe(true);

@@ -42,7 +42,10 @@ describe.runIf(requireTools("dpkg-deb", "apt-get"))("a real deb (dpkg-deb, apt-g
 
   test("is whole without Content-Length, though only its least length is known then", async () => {
     for (const { name, bytes } of await realDebs()) {
-      expect(await judge(name, bytes)).toEqual({ verdict: { kind: "whole" }, declared: { kind: "at-least", bytes: bytes.length } });
+      expect(await judge(name, bytes)).toEqual({
+        verdict: { kind: "whole" },
+        declared: { kind: "at-least", bytes: bytes.length, isUsual: true },
+      });
     }
   });
 

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { isHtmlBody } from "../../../src/verify/html.ts";
+import { contentTypeOf, isHtmlBody, isPageInPlaceOf } from "../../../src/verify/html.ts";
 import { makeNoise } from "../../support/fixture.ts";
 
 const noise = (length: number): Uint8Array => new Uint8Array(makeNoise("sample", length));
@@ -63,6 +63,32 @@ describe("no page of HTML is", () => {
   ])("%s that a server names text/html", (_, magic) => {
     expect(isHtmlBody(Uint8Array.of(...magic, ...noise(500), ...bytesOf("<html>")), "text/html")).toBe(false);
   });
+});
+
+describe("a page in place of a file", () => {
+  const page = bytesOf("<!doctype html><html>log in</html>");
+  test.each(["pool/a.deb", "a.tar.gz", "dists/a/InRelease", "repodata/repomd.xml", "a.htm.gz", "html"])(
+    "is one under the name %s",
+    (path) => {
+      expect(isPageInPlaceOf(path, page, null)).toBe(true);
+      expect(isPageInPlaceOf(path, bytesOf("Origin: a\n"), "text/html")).toBe(false);
+    },
+  );
+  test.each(["index.html", "NOTES.HTM", "docs/a.xhtml", "pool/", ""])("is the file itself under the name %j", (path) => {
+    expect(isPageInPlaceOf(path, page, "text/html")).toBe(false);
+  });
+});
+
+test.each([
+  ["a.rpm", "text/html; charset=utf-8", false, "application/x-rpm"],
+  ["a.rpm", "application/octet-stream", false, "application/octet-stream"],
+  ["Packages.gz", "text/plain", true, "application/gzip"],
+  ["Packages.gz", "text/plain", false, "text/plain"],
+  ["listing/", "text/html", false, "text/html"],
+  ["toString", "text/html", false, "text/html"],
+  ["a.deb", undefined, false, undefined],
+])("the type of %s sent as %s (coding mistaken: %s) is %s", (path, sent, isCodingMistaken, type) => {
+  expect(contentTypeOf(path, sent, isCodingMistaken)).toBe(type);
 });
 
 test("any bytes are judged, in bounded time", () => {

@@ -137,6 +137,34 @@ describe("the check of a body", () => {
     expect(await verdict(bytes, { ...expectation, size: bytes.length + 1 })).toMatchObject({ ok: false });
   });
 
+  it("lets the digest decide over what the bytes look like: a page, or a structure that seems broken", async () => {
+    for (const bytes of [PAGE, RPM.subarray(0, 10_000)]) {
+      const expectations = [{ algorithm: "sha256", digest: sha256Of(bytes), size: bytes.length, source: "index" }] as const;
+      const check = createCheck({
+        ...OPTIONS,
+        contentLength: bytes.length,
+        contentType: "text/html",
+        expected: { kind: "known", expectations },
+      });
+      await feed(check, bytes, [700]);
+      expect(check.broken()).toBeNull();
+      expect(await check.finish()).toMatchObject({ ok: true, verified: "digest" });
+    }
+  });
+
+  it("refuses early what has the length of neither the index nor its own header; what only the index contradicts, at its end", async () => {
+    const expectations = [{ algorithm: "sha256", digest: sha256Of(RPM), size: RPM.length, source: "index" }] as const;
+    const cut = createCheck({ ...OPTIONS, contentLength: RPM.length - 1, expected: { kind: "known", expectations } });
+    await cut.feed(RPM.subarray(0, 5_000));
+    expect(cut.broken()).toContain("Content-Length");
+    // The index may have changed meanwhile: it is asked anew before a mismatch counts.
+    const other = craftRpm({ payload: makeNoise("other", 30_000), format: "v4" }).bytes;
+    const rebuilt = createCheck({ ...OPTIONS, contentLength: other.length, expected: { kind: "known", expectations } });
+    await feed(rebuilt, other, [5_000]);
+    expect(rebuilt.broken()).toBeNull();
+    expect(await rebuilt.finish()).toMatchObject({ ok: false, isMismatch: true });
+  });
+
   it("accepts any of several files that indexes name, each by its own algorithm, size and digest together", async () => {
     const [one, other] = [makeDeb("one", 4_000), makeDeb("other", 5_000)];
     const nameBy = (algorithm: "sha256" | "sha512" | "md5", bytes: Uint8Array, size = bytes.length) =>
