@@ -8,7 +8,7 @@ export interface NamedPackage {
   readonly base?: string;
   /** Bytes; absent where the index does not say it, or not as a number. */
   readonly size?: number;
-  /** All that the entry states and that is known here, strongest first; at least one. */
+  /** All that the entry states and that is known here, strongest first; none where it states only the size. */
   readonly digests: readonly PackageDigest[];
   readonly name?: string;
   /** rpm: `epoch:version-release`, the epoch only where it is not 0; the others: as the index writes it. */
@@ -20,7 +20,7 @@ export interface NamedPackage {
 export interface IndexReport {
   /** Packages that were passed on. */
   readonly found: number;
-  /** Entries that say where a package lies, and could not be used: without a digest that is known here, or with a malformed location. */
+  /** Entries that say where a package lies, and could not be used: without a size and a digest that is known here, or with a malformed location. */
   readonly skipped: number;
   /** One of the skipped entries and what is wrong with it, as a phrase for the log; null where none was. */
   readonly example: string | null;
@@ -63,13 +63,14 @@ export function createReporter(found: (named: NamedPackage) => void) {
       if (location.length > MAX_LOCATION_CHARACTERS) return skip(location, "its location is too long");
       const known: PackageDigest[] = digests.map(([algorithm, hex]) => parseDigest(algorithm, hex)).filter((digest) => digest !== null);
       if (apkControl !== undefined) known.push({ algorithm: APK_CONTROL_SHA1, digest: apkControl });
-      if (known.length === 0) return skip(location, "it states no digest that is known here");
+      const isSized = size !== undefined && isCount(size);
+      if (known.length === 0 && !isSized) return skip(location, "it states no digest that is known here, and no size");
       known.sort((one, other) => STRONGEST_FIRST.indexOf(one.algorithm) - STRONGEST_FIRST.indexOf(other.algorithm));
       count++;
       found({
         location,
         ...(base === undefined || base === "" ? {} : { base }),
-        ...(size !== undefined && isCount(size) ? { size: Number(size) } : {}),
+        ...(isSized ? { size: Number(size) } : {}),
         digests: known,
         ...word("name", name),
         ...word("version", version),

@@ -1,4 +1,7 @@
+import { execFileSync } from "node:child_process";
+import { createHash } from "node:crypto";
 import { gzipSync } from "node:zlib";
+import { packTar } from "modern-tar";
 import { expect, test } from "vitest";
 import type { Repositories } from "../../../../src/metadata/ports/repositories.ts";
 import { createIndexTables } from "../../../../src/metadata/digests/index-tables.ts";
@@ -9,6 +12,7 @@ import { createTableDirectory, type TableDirectory } from "../../../../src/metad
 import type { Target } from "../../../../src/route/target.ts";
 import type { Expected } from "../../../../src/verify/expectation.ts";
 import type { StoredObject } from "../../../../src/store/stored-object.ts";
+import { makeApk } from "../../../support/apk-package.ts";
 import { DECODERS } from "../../../support/decompressing.ts";
 import { clearsigned, packages, pacmanDatabase, primary, release, repomd, sha256 } from "../samples.ts";
 import {
@@ -30,6 +34,7 @@ import type { RootProtection } from "../../../../src/watch/history.ts";
 const T = Date.UTC(2025, 11, 31) / 1000;
 const ROOT = "os/repodata/repomd.xml";
 const DB = "core/os/x86_64/core.db";
+const PACKAGES = "dists/sid/main/binary-amd64/Packages";
 
 interface Setup {
   readonly world: World;
@@ -91,6 +96,10 @@ const known = (content: string): Expected => ({
   kind: "known",
   expectations: [{ algorithm: "sha256", digest: sha256(content), size: content.length, source: "index" }],
 });
+
+function xzSync(text: string): Uint8Array {
+  return new Uint8Array(execFileSync("xz", ["-c"], { input: text }));
+}
 
 function rpm(revision: number, files: Readonly<Record<string, string>>): Files {
   const content = gzipSync(primary(files));
@@ -292,12 +301,214 @@ test("a pacman database that is no archive is handed out all the same, as its cl
   expect(await repositories.expected(target(world, "core/os/x86_64/a.pkg.tar.zst"))).toEqual({ kind: "none" });
 });
 
-test("Alpine's index makes no table: its checksums cover only a part of each package", async () => {
-  const { world, repository, repositories, idle } = setUp();
-  world.origins[ONE] = { "main/x86_64/APKINDEX.tar.gz": gzipSync(await pacmanDatabase({ "a.apk": "aaa" })) };
+test("Alpine's index binds a package by the checksum of its control segment", async () => {
+  const { world, repository, repositories, idle, protections } = setUp();
+  const apk = await makeApk("content");
+  const body = `C:${apk.checksum}\nP:a\nV:1-r0\nA:x86_64\nS:${apk.bytes.length}\n\n`;
+  const index = gzipSync(await packTar([{ header: { name: "APKINDEX", size: body.length }, body }]));
+  world.origins[ONE] = { "main/x86_64/APKINDEX.tar.gz": index };
   expect(await repository.resolve("main/x86_64/APKINDEX.tar.gz")).toMatchObject({ kind: "object" });
   await idle();
-  expect(await repositories.expected(target(world, "main/x86_64/a.apk"))).toEqual({ kind: "none" });
+  expect(await repositories.expected(target(world, "main/x86_64/a-1-r0.apk"))).toEqual({
+    kind: "known",
+    expectations: [{ algorithm: "apk-control-sha1", digest: apk.control, size: apk.bytes.length, source: "index" }],
+  });
+  expect(protections["main/x86_64/APKINDEX.tar.gz"]).toEqual({ state: "bound", packages: 1, skipped: 0, detail: null });
+});
+
+test("where clients ask only for pacman's list of files, or another name of the database, the database itself names the packages", async () => {
+  const { world, repository, repositories } = setUp();
+  world.origins[ONE] = {
+    [DB]: gzipSync(await pacmanDatabase({ "a.pkg.tar.zst": "aaa" })),
+    "core/os/x86_64/core.files": gzipSync(await pacmanDatabase({ "a.pkg.tar.zst": "of long ago" })),
+  };
+  await repository.resolve("core/os/x86_64/core.files");
+  await expect.poll(() => repositories.expected(target(world, "core/os/x86_64/a.pkg.tar.zst"))).toEqual(known("aaa"));
+});
+
+test("a form of an index that is named and not there is no reason to read none: the next one is taken", async () => {
+  const { world, repository, repositories, idle, protections } = setUp();
+  world.origins[ONE] = suite("sid", T, { "pool/a.deb": "old" });
+  await repository.resolve("dists/sid/InRelease");
+  await repository.resolve(`${PACKAGES}.gz`);
+  await idle();
+  expect(await repositories.expected(target(world, "pool/a.deb"))).toEqual(known("old"));
+  const [gzip, xz] = [gzipSync(packages({ "pool/a.deb": "aaa" })), xzSync(packages({ "pool/a.deb": "aaa" }))];
+  const listed = { "main/binary-amd64/Packages.gz": gzip, "main/binary-amd64/Packages.xz": xz };
+  world.origins[ONE] = { "dists/sid/InRelease": clearsigned(release({ date: T + 1, files: listed })), [`${PACKAGES}.xz`]: xz };
+  world.now += HOUR;
+  await repository.resolve("dists/sid/InRelease");
+  await idle();
+  expect(await repositories.expected(target(world, "pool/a.deb"))).toEqual(known("aaa"));
+  expect(protections["dists/sid"]).toMatchObject({ state: "bound" });
+});
+
+test.each<[string, (content: string) => string, (content: string) => object]>([
+  [
+    "SHA-512",
+    (content) => `SHA512: ${createHash("sha512").update(content).digest("hex")}\nSize: ${content.length}`,
+    (content) => ({ algorithm: "sha512", digest: createHash("sha512").update(content).digest("hex"), size: content.length }),
+  ],
+  [
+    "SHA-1 and MD5",
+    (content) => `MD5sum: ${createHash("md5").update(content).digest("hex")}\nSHA1: ${createHash("sha1").update(content).digest("hex")}`,
+    (content) => ({ algorithm: "sha1", digest: createHash("sha1").update(content).digest("hex") }),
+  ],
+  ["the size alone", (content) => `Size: ${content.length}`, (content) => ({ algorithm: "size", digest: String(content.length), size: 3 })],
+])("an index that states %s binds its packages by that", async (_what, state, expected) => {
+  const { world, repository, repositories, idle } = setUp();
+  const index = gzipSync(`Package: p\nFilename: pool/a.deb\n${state("aaa")}\n`);
+  const listed = { "main/binary-amd64/Packages.gz": index };
+  world.origins[ONE] = { "dists/sid/InRelease": clearsigned(release({ date: T, files: listed })), [`${PACKAGES}.gz`]: index };
+  await repository.resolve("dists/sid/InRelease");
+  await repository.resolve(`${PACKAGES}.gz`);
+  await idle();
+  expect(await repositories.expected(target(world, "pool/a.deb"))).toEqual({
+    kind: "known",
+    expectations: [{ ...expected("aaa"), source: "index" }],
+  });
+});
+
+test("an entry that leads out of the mirror is left out by itself, and counted; one that leads out of the folder names a file there", async () => {
+  const { world, repository, repositories, idle, protections } = setUp();
+  world.origins[ONE] = rpm(T, { "a.rpm": "aaa", "../blobs/b.rpm": "b", "../../../x.rpm": "x" });
+  await repository.resolve(ROOT);
+  await idle();
+  expect(await repositories.expected(target(world, "os/a.rpm"))).toEqual(known("aaa"));
+  expect(await repositories.expected(target(world, "blobs/b.rpm"))).toEqual(known("b"));
+  expect(protections["os/repodata"]).toEqual({
+    state: "partly",
+    packages: 3,
+    skipped: 1,
+    detail: '"../../../x.rpm" lies outside this mirror',
+  });
+  expect(world.logs.filter((line) => line.startsWith("warn"))).toEqual([
+    'warn: m: 1 entries of the indexes of os/repodata could not be used, e.g. "../../../x.rpm" lies outside this mirror; its other packages are bound to digests',
+  ]);
+});
+
+test("a flat repository in a folder names its packages relative to whatever URL above it clients were given", async () => {
+  const { world, repository, repositories, idle } = setUp();
+  const index = gzipSync(packages({ "binary/a.deb": "aaa", "./b.deb": "b" }));
+  world.origins[ONE] = {
+    "debian/binary/Release": release({ date: T, files: { "Packages.gz": index } }),
+    "debian/binary/Packages.gz": index,
+  };
+  await repository.resolve("debian/binary/Release");
+  await repository.resolve("debian/binary/Packages.gz");
+  await idle();
+  for (const path of ["debian/binary/a.deb", "debian/binary/binary/a.deb", "binary/a.deb"]) {
+    expect(await repositories.expected(target(world, path))).toEqual(known("aaa"));
+  }
+  for (const path of ["debian/binary/b.deb", "debian/b.deb", "b.deb"]) {
+    expect(await repositories.expected(target(world, path))).toEqual(known("b"));
+  }
+});
+
+test("a published index names files of any class: below dists/, and in folders called latest or nightly", async () => {
+  const { world, repository, repositories, idle } = setUp();
+  const path = "dists/bookworm/pool/stable/amd64/docker_1_amd64.deb";
+  const files = suite("sid", T, { [path]: "docker" });
+  world.origins[ONE] = { ...files, ...rpm(T, { "latest/x.rpm": "x" }) };
+  await repository.resolve("dists/sid/InRelease");
+  await repository.resolve(`${PACKAGES}.gz`);
+  await repository.resolve(ROOT);
+  await idle();
+  expect(await repositories.expected(target(world, path, "volatile"))).toEqual(known("docker"));
+  expect(await repositories.expected(target(world, "os/latest/x.rpm", "volatile"))).toEqual(known("x"));
+  expect(await repositories.expected(target(world, "os/latest/", "volatile"))).toEqual({ kind: "none" });
+});
+
+test("the nearest repository decides: another one cannot name its files, nor delete them", async () => {
+  const { world, repository, directory, repositories, idle } = setUp();
+  directory.publish("owner/b", "owner/b/repodata", { version: null, why: "it cannot be read", isReaching: false });
+  world.origins[ONE] = rpm(T, { "../owner/b/x.rpm": "x", "a.rpm": "a" });
+  await repository.resolve(ROOT);
+  await idle();
+  expect(await repositories.expected(target(world, "owner/b/x.rpm"))).toEqual({ kind: "none" });
+  expect(await repositories.naming(target(world, "owner/b/x.rpm"))).toEqual({
+    repository: "owner/b",
+    roots: [],
+    whys: ["owner/b/repodata: it cannot be read"],
+  });
+  expect(await repositories.naming(target(world, "os/a.rpm"))).toEqual({ repository: "os", roots: ["os/repodata"], whys: [] });
+  await store(world, "owner/b/x.rpm", "x");
+  world.origins[ONE] = rpm(T + 1, { "../owner/b/x.rpm": "other", "a.rpm": "a" });
+  world.now += HOUR;
+  await repository.resolve(ROOT);
+  await idle();
+  expect(world.store.objects.has("m/owner/b/x.rpm")).toBe(true);
+});
+
+test("that packages are bound to no digest is said with its reason, and ends once an index can be read", async () => {
+  const { world, repository, repositories, idle, protections } = setUp();
+  const broken = gzipSync("<metadata><package>");
+  world.origins[ONE] = {
+    [ROOT]: repomd({ revision: T, data: { primary: ["repodata/p.xml.gz", broken] } }),
+    "os/repodata/p.xml.gz": broken,
+  };
+  await repository.resolve(ROOT);
+  await idle();
+  expect(protections["os/repodata"]).toMatchObject({
+    state: "not",
+    packages: 0,
+    detail: expect.stringContaining("os/repodata/p.xml.gz: "),
+  });
+  expect((await repositories.naming(target(world, "os/a.rpm"))).whys).toEqual([
+    expect.stringContaining("os/repodata: os/repodata/p.xml.gz: "),
+  ]);
+  expect(world.logs.filter((line) => line.includes("no digest table of os/repodata"))).toHaveLength(1);
+  world.origins[ONE] = rpm(T + 1, { "a.rpm": "aaa" });
+  world.now += HOUR;
+  await repository.resolve(ROOT);
+  await idle();
+  expect(protections["os/repodata"]).toEqual({ state: "bound", packages: 1, skipped: 0, detail: null });
+  expect(world.logs).toContain("info: m: the 1 packages of os/repodata are bound to digests");
+});
+
+test("an index that no client has asked for binds nothing, and that is as it should be", async () => {
+  const { world, repository, idle, protections } = setUp();
+  world.origins[ONE] = suite("sid", T, { "pool/a.deb": "aaa" });
+  await repository.resolve("dists/sid/InRelease");
+  await idle();
+  expect(protections["dists/sid"]).toMatchObject({
+    state: "not",
+    isExpected: true,
+    detail: expect.stringContaining("no client has asked"),
+  });
+});
+
+test("a root that is no more takes its table along: nothing is refused for what it said", async () => {
+  const { world, repository, repositories, idle } = setUp();
+  world.origins[ONE] = { "binary/Packages": packages({ "a.deb": "aaa" }) };
+  await repository.resolve("binary/Packages");
+  await idle();
+  expect(await repositories.expected(target(world, "binary/a.deb"))).toEqual(known("aaa"));
+});
+
+test("tables of an earlier version are made anew, and their heads deleted", async () => {
+  const { world, directory, repositories } = setUp();
+  world.origins[ONE] = rpm(T, { "a.rpm": "aaa" });
+  const old = { version: "0".repeat(32), pages: 1, sliceBytes: 4096 };
+  world.kept.save("table:os/repodata", JSON.stringify({ table: old, digests: [] }));
+  world.kept.save("merged", `-/table/${"1".repeat(32)}`);
+  const repository = world.repository({
+    tables: createIndexTables({ ...DECODERS, ...tableDependencies(world), directory: portOf(() => directory) }),
+  });
+  await repository.resolve(ROOT);
+  await expect.poll(() => repositories.expected(target(world, "os/a.rpm"))).toEqual(known("aaa"));
+  expect(world.store.deleted).toEqual([`-/table/${"0".repeat(32)}`, `-/table/${"1".repeat(32)}`]);
+  expect(world.kept.keys().filter((key) => key.startsWith("table:") || key === "merged")).toEqual([]);
+});
+
+test("retention is to spare what live tables lie in", async () => {
+  const { world, repository, idle } = setUp();
+  world.origins[ONE] = rpm(T, { "a.rpm": "aaa" });
+  await repository.resolve(ROOT);
+  await idle();
+  await expect.poll(() => world.published.filter((key) => key.startsWith("-/table/"))).toHaveLength(1);
+  const [key = ""] = world.published.filter((one) => one.startsWith("-/table/"));
+  expect(world.store.objects.has(key)).toBe(true);
 });
 
 test("while the first table is being built a fill waits for it, at most as long as it likes, and then is provisional", async () => {
