@@ -214,7 +214,7 @@ const REBUILD_MS = 10_000;
 
 /** The repositories of all mirrors, each in the Durable Object of its name. */
 function buildRepositories({ config, store, retention, now, log }: Core, env: Env): HandlerDependencies["serve"]["repositories"] {
-  const lookUp = rememberTables({
+  const remembered = rememberTables({
     listings: (mirror) => repositoryStub(env, mirror).listings(),
     lookUp: (mirror, path, waitMs) => repositoryStub(env, mirror).lookUp(path, waitMs),
     ttlMs: config.metadataTtlSeconds * 1_000,
@@ -233,7 +233,7 @@ function buildRepositories({ config, store, retention, now, log }: Core, env: En
     store,
     now,
     repository: (mirror, base) => repositoryStub(env, `${mirror}/${base}`),
-    publishedDigests: config.verify === "index" ? createPublishedDigests({ tables, lookUp, onLost }) : null,
+    publishedDigests: config.verify === "index" ? createPublishedDigests({ tables, ...remembered, onLost }) : null,
   });
 }
 

@@ -84,7 +84,10 @@ export function createRepositories({ store, now, repository, publishedDigests }:
         return { kind: "object", key, object, state: "fresh", ageSeconds: Math.max(0, Math.floor((now() - object.storedAt) / 1000)) };
       }
     }
-    return repository(mirror.name, place.base).resolve(mirror.name, path, place, lost);
+    const resolution = await repository(mirror.name, place.base).resolve(mirror.name, path, place, lost);
+    // Its client asks for packages right after, and the repository may have announced a table of them.
+    publishedDigests?.noteAsked(mirror.name);
+    return resolution;
   }
 
   async function expected(target: Target, ask: AskDigests): Promise<Expected> {

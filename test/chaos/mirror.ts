@@ -79,7 +79,7 @@ export function createMirror({ vars, fetch, isolates = 1 }: MirrorOptions) {
     }
 
     return cores.map((core) => {
-      const lookUp = rememberTables({
+      const remembered = rememberTables({
         listings: (mirror) => (repositoryOf(mirror) as RepositoryObject).listings() as never,
         lookUp: (mirror, path, waitMs) => (repositoryOf(mirror) as RepositoryObject).lookUp(path, waitMs),
         ttlMs: config.metadataTtlSeconds * 1_000,
@@ -93,7 +93,8 @@ export function createMirror({ vars, fetch, isolates = 1 }: MirrorOptions) {
           store: core.store,
           now: core.now,
           repository: (mirror, base) => repositoryOf(`${mirror}/${base}`),
-          publishedDigests: config.verify === "index" ? createPublishedDigests({ tables: createTableReader(core), lookUp, onLost }) : null,
+          publishedDigests:
+            config.verify === "index" ? createPublishedDigests({ tables: createTableReader(core), ...remembered, onLost }) : null,
         }),
         confirmations: createConfirmations(),
         taint: core.leases.taint,

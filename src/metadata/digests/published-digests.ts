@@ -17,6 +17,8 @@ export type PublishedDigests = ReturnType<typeof createPublishedDigests>;
 export interface PublishedDigestsDependencies {
   readonly tables: Pick<Tables, "lookUp">;
   readonly lookUp: LookUpTables;
+  /** A repository of the mirror has answered for its metadata. */
+  readonly noteAsked: (mirror: string) => void;
   /** The store lost a table of the repository of this base, or has one of an earlier version only: it is to make another. Never throws. */
   readonly onLost: (mirror: string, base: string) => void;
 }
@@ -31,8 +33,9 @@ interface Named {
  * Whether published indexes of a mirror name a path, and with what digests. Everything rejects if the directory of tables cannot be asked, and with
  * StoreError.
  */
-export function createPublishedDigests({ tables, lookUp, onLost }: PublishedDigestsDependencies) {
+export function createPublishedDigests({ tables, lookUp, noteAsked, onLost }: PublishedDigestsDependencies) {
   return {
+    noteAsked,
     /** What the bytes of a file must match, or that no index names it. */
     async expected({ mirror, path }: Target, { waitMs = 0, maxAgeMs = Infinity }: AskDigests): Promise<Expected> {
       if (!isNameable({ mirror, path })) return { kind: "none" };

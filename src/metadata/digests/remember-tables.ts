@@ -14,31 +14,38 @@ export interface RememberDependencies {
   readonly now: () => number;
 }
 
-/** The listing of one mirror, and when it came in milliseconds since the epoch. */
+/** The listing of one mirror, when it came in milliseconds since the epoch, and how often this isolate had asked repositories of the mirror until then. */
 interface Remembered {
   readonly at: number;
+  readonly asked: number;
   readonly listings: readonly Listed[];
 }
+
+export type RememberedTables = ReturnType<typeof rememberTables>;
 
 /**
  * Answers from the directory's listing of a moment ago, so that a cold file costs no call of its own. That of a path below no repository, or below one
  * whose table is being built, is from a listing of at most RECENT_MS ago.
  */
-export function rememberTables({ listings, lookUp, ttlMs, now }: RememberDependencies): LookUpTables {
+export function rememberTables({ listings, lookUp, ttlMs, now }: RememberDependencies) {
   const memories = new Map<string, Remembered>();
+  const askedOf = new Map<string, number>();
 
   async function recall(mirror: string, maxAgeMs: number): Promise<Remembered | null> {
     const known = memories.get(mirror);
-    if (known !== undefined && now() - known.at < maxAgeMs) return known;
+    const asked = askedOf.get(mirror) ?? 0;
+    // A client that has just got a root asks for what it names within the second.
+    const isBefore = maxAgeMs <= RECENT_MS && known?.asked !== asked;
+    if (known !== undefined && !isBefore && now() - known.at < maxAgeMs) return known;
     const at = now();
     const listed = await listings(mirror);
     if (listed === null) return null;
-    const memory = { at, listings: listed };
+    const memory = { at, asked, listings: listed };
     memories.set(mirror, memory);
     return memory;
   }
 
-  return async (mirror, path, { waitMs = 0, maxAgeMs = Infinity }) => {
+  const lookUpTables: LookUpTables = async (mirror, path, { waitMs = 0, maxAgeMs = Infinity }) => {
     if (waitMs > 0) return lookUp(mirror, path, waitMs);
     const mostMs = Math.min(ttlMs, MAX_REMEMBERED_MS, maxAgeMs);
     const memory = await recall(mirror, mostMs);
@@ -47,5 +54,11 @@ export function rememberTables({ listings, lookUp, ttlMs, now }: RememberDepende
     if (found.base !== null && !found.building && !found.isLost) return found;
     const newer = await recall(mirror, Math.min(mostMs, RECENT_MS));
     return newer === null ? lookUp(mirror, path, 0) : lookUpIn(newer.listings, path);
+  };
+
+  return {
+    lookUp: lookUpTables,
+    /** A repository of this mirror has answered for its metadata: it may have announced a table. */
+    noteAsked: (mirror: string): void => void askedOf.set(mirror, (askedOf.get(mirror) ?? 0) + 1),
   };
 }

@@ -77,6 +77,7 @@ function setUp(): Setup {
     publishedDigests: createPublishedDigests({
       tables: createTableReader({ store: world.store }),
       lookUp: (_mirror, path, { waitMs = 0 }) => directory.lookUp(path, waitMs),
+      noteAsked: () => {},
       onLost: (_mirror, base) => void (lost.push(base), repository.rebuildTables(base)),
     }),
   });

@@ -11,7 +11,7 @@ function rig(ttlMs = 60_000) {
   const asked: string[] = [];
   const clock = { now: 1_000_000 };
   const directory: TableDirectory = createTableDirectory({ kept: memoryState(), timer: () => () => {}, now: () => clock.now });
-  const lookUp = rememberTables({
+  const tables = rememberTables({
     ttlMs,
     now: () => clock.now,
     listings: async () => {
@@ -23,7 +23,13 @@ function rig(ttlMs = 60_000) {
       return directory.lookUp(path, waitMs);
     },
   });
-  return { asked, clock, directory, lookUp: (path: string, ask: AskDigests = {}) => lookUp("fedora", path, ask) };
+  return {
+    asked,
+    clock,
+    directory,
+    lookUp: (path: string, ask: AskDigests = {}) => tables.lookUp("fedora", path, ask),
+    noteAsked: () => tables.noteAsked("fedora"),
+  };
 }
 const tablesOf = (base: string, table: PublishedTable, root = base) => [{ base, root, version: table.version }];
 
@@ -89,6 +95,18 @@ test("below no repository, and while a table is being built, the answer is of a 
   clock.now += RECENT_MS;
   expect(await lookUp("os/c.rpm")).toMatchObject({ building: false, tables: tablesOf("os", TABLE) });
   expect(asked).toEqual(["listings", "listings", "listings"]);
+});
+
+test("what a repository announces as it answers for its root is known to the next question, and costs no call where nothing depends on it", async () => {
+  const { asked, directory, lookUp, noteAsked } = rig();
+  directory.publish("os", "os", TABLE);
+  expect(await lookUp("new/a.rpm")).toMatchObject({ base: null });
+  directory.building("new", "new");
+  noteAsked();
+  expect(await lookUp("os/a.rpm")).toMatchObject({ base: "os" });
+  expect(asked).toEqual(["listings"]);
+  expect(await lookUp("new/a.rpm")).toMatchObject({ base: "new", building: true });
+  expect(asked).toEqual(["listings", "listings"]);
 });
 
 test("without a TTL, and where a fill waits for a table, nothing is remembered", async () => {
