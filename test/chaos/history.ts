@@ -107,7 +107,7 @@ function createStep(random: Random, upstreams: number): Step {
 
 /** What the root names and the upstream never has. */
 function hole(random: Random): string | null {
-  return random.chance(0.25) ? random.pick(["other.xml", "productid.xml", "Translation-en"]) : null;
+  return random.chance(0.25) ? random.pick(["other.xml", "productid.xml", "Translation-en", "filelists.xml"]) : null;
 }
 
 function range(count: number): number[] {

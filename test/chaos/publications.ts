@@ -17,6 +17,8 @@ export interface Publication {
   readonly signatures: readonly string[];
   readonly indexes: readonly string[];
   readonly packages: readonly string[];
+  /** Whether the root names a file of this sort that never was there. */
+  isLacking(sort: string): boolean;
 }
 
 export interface PublishOptions {
@@ -42,10 +44,11 @@ export function packageBytes(random: Random, name: string): Uint8Array {
 export function publish(options: PublishOptions): Publication {
   const made = BUILDERS[options.kind](options);
   for (const hole of options.holes) for (const path of made.files.keys()) if (path.includes(hole)) made.files.delete(path);
-  return { signatures: [], ...made, number: options.number, date: options.date };
+  const isLacking = (sort: string) => options.holes.some((hole) => hole.includes(sort));
+  return { signatures: [], ...made, number: options.number, date: options.date, isLacking };
 }
 
-type Made = Omit<Publication, "number" | "date" | "files" | "signatures"> & {
+type Made = Omit<Publication, "number" | "date" | "files" | "signatures" | "isLacking"> & {
   files: Map<string, Uint8Array>;
   signatures?: readonly string[];
 };

@@ -1,6 +1,7 @@
-import { type AskPath, install, type Installed } from "./clients.ts";
+import { type AskPath, type ClientOptions, install, type Installed } from "./clients.ts";
 import type { History, Step } from "./history.ts";
 import { createMirror, type Got, receive } from "./mirror.ts";
+import { createRandom } from "./random.ts";
 import { installVirtualTime, type VirtualTime } from "./virtual-time.ts";
 import { createWorld } from "./world.ts";
 
@@ -15,14 +16,16 @@ export interface Violation {
 }
 
 const TTL_SECONDS = 60;
-/** METADATA_WAIT, the poll of the model client, and the life of listings. */
-const BASE_SECONDS = 240;
+/** METADATA_TTL or the life of listings, METADATA_WAIT, and the poll of the model client. */
+const BASE_SECONDS = 160;
 /** DOUBT_SECONDS bounds every wait for a sync. */
 const HALF_WAY_SECONDS = 660;
 /** The longest back-off of a breaker, and the request that ends it. */
 const OUTAGE_SECONDS = 400;
 /** An older root, one of the future, or one without its signature is believed after an hour. */
 const DOUBT_SECONDS = 4_500;
+/** A file that clients got holds a generation back for so long where it is not there any more. */
+const USED_FILE_SECONDS = 7 * 86_400 + 3_600;
 /** A client gives up on a silent server after this long. */
 const PATIENCE_MS = 30_000;
 const POLL_SECONDS = 25;
@@ -53,7 +56,9 @@ async function runIn(time: VirtualTime, history: History): Promise<Violation | n
     isolates: history.isolates,
   });
   const wrong: string[] = [];
+  const random = createRandom(history.seed ^ 0xc11e);
   let outageAt = -Infinity;
+  let hasGotFilelists = false;
 
   let asked = 0;
   const throughMirror: AskPath = async (path) => {
@@ -65,10 +70,10 @@ async function runIn(time: VirtualTime, history: History): Promise<Violation | n
   };
 
   /** What a client gets that is set up with the upstreams themselves: from the first one that gives it a root. */
-  async function goDirect(): Promise<Direct> {
+  async function goDirect(client: ClientOptions): Promise<Direct> {
     let last: Installed = { ok: false, why: "no upstream", hasRoot: false, steps: [] };
     for (const [at, { url }] of world.upstreams.entries()) {
-      last = await install((path) => askDirect(`${url}/${path}`), history.client);
+      last = await install((path) => askDirect(`${url}/${path}`), client);
       // The mirror may have a publication of a better upstream, which gives no whole root any more.
       // A doubt holds as long as another upstream shows what is held.
       const others = world.troubled.doubtAt > 0 ? world.upstreams : world.upstreams.slice(0, at);
@@ -96,7 +101,8 @@ async function runIn(time: VirtualTime, history: History): Promise<Violation | n
     const isHalfWay = world.isHalfWay() ? HALF_WAY_SECONDS : 0;
     const isOut = now - outageAt < 3_600_000 ? OUTAGE_SECONDS : 0;
     const isDoubtful = world.troubled.doubtAt > 0 ? DOUBT_SECONDS : 0;
-    return BASE_SECONDS + isHalfWay + isOut + isDoubtful;
+    const isUsedGone = hasGotFilelists && world.lacks("filelists") ? USED_FILE_SECONDS : 0;
+    return BASE_SECONDS + isHalfWay + isOut + isDoubtful + isUsedGone;
   }
 
   /** Polls through the mirror until a client gets what going direct gives, or the limit has passed. */
@@ -104,25 +110,42 @@ async function runIn(time: VirtualTime, history: History): Promise<Violation | n
     const limit = limitSeconds();
     const began = time.now();
     let seen: readonly Installed[] = [];
-    let direct = await time.run(goDirect());
+    const client = { ...history.client, usesFilelists: history.client.usesFilelists && random.chance(0.5) };
+    let direct = await time.run(goDirect(client));
+    const rude = leaveEarly();
     for (let waited = 0; ; waited = (time.now() - began) / 1000) {
-      seen = await time.run(Promise.all(Array.from({ length: waited === 0 ? 2 : 1 }, () => install(throughMirror, history.client))));
+      seen = await time.run(Promise.all(Array.from({ length: waited === 0 ? 2 : 1 }, () => install(throughMirror, client))));
+      hasGotFilelists ||= client.usesFilelists && seen.some(({ ok }) => ok);
       if (wrong.length > 0) return violation(wrong.join("; "), after, direct, seen);
       if (!direct.ok || seen.every((one) => isAsGood(one, direct))) break;
       if (waited > limit)
         return violation(`not what going direct gives, after ${Math.round(waited)} s (limit ${limit})`, after, direct, seen);
       await time.pass(Math.max(POLL_SECONDS, waited / 5) * 1000);
-      direct = await time.run(goDirect());
+      direct = await time.run(goDirect(client));
     }
-    return refusesBadBytes(after, direct, seen);
+    await time.run(rude);
+    return refusesBadBytes(after, client, direct, seen);
+  }
+
+  /** Another client, which wants a part of a file, and leaves before it has that. */
+  async function leaveEarly(): Promise<void> {
+    const path = random.pick(world.paths().filter((one) => /\.(?:rpm|deb|tar)$/.test(one)));
+    const first = random.below(60_000);
+    if (path !== undefined)
+      await mirror.ask(`m/${path}`, { headers: { range: `bytes=${first}-` }, leaveAfter: random.below(50_000), isolate: asked++ });
   }
 
   /** What a client refuses by its digest may have gone out once, while the index was being read; but it is neither stored nor given out again. */
-  async function refusesBadBytes(after: number, direct: Installed, seen: readonly Installed[]): Promise<Violation | null> {
+  async function refusesBadBytes(
+    after: number,
+    client: ClientOptions,
+    direct: Installed,
+    seen: readonly Installed[],
+  ): Promise<Violation | null> {
     const isBad = (one: Installed) => !one.ok && one.why.endsWith("other bytes than named");
     if (history.kind === "files" || !seen.some(isBad)) return null;
     await time.pass(15_000);
-    const again = await time.run(install(throughMirror, history.client));
+    const again = await time.run(install(throughMirror, client));
     const isSame = !again.ok && seen.some((one) => !one.ok && one.why === again.why && one.steps[0] === again.steps[0]);
     return isBad(again) && isSame ? violation("bytes that the client refuses go out whole, again and again", after, direct, [again]) : null;
   }

@@ -161,9 +161,19 @@ export function createWorld(history: History, now: () => number) {
     return root === undefined ? undefined : numbers.get(sha256(root));
   }
 
+  /** Whether an index of this sort, which a publication names, is not there as it is named. */
+  function lacks(sort: string): boolean {
+    return [...targets].some(([{ files }, target]) => {
+      const named = target.indexes.filter((path) => path.includes(sort));
+      return named.some((path) => files.get(path) !== target.files.get(path)) || target.isLacking(sort);
+    });
+  }
+
   return {
     upstreams,
     shownBy,
+    lacks,
+    paths: (): readonly string[] => [...served.keys()],
     fetch: createUpstreamFetch(upstreams),
     apply,
     isHalfWay,
