@@ -40,8 +40,6 @@ export interface Ask {
   readonly isolate?: number;
 }
 
-export type Mirror = ReturnType<typeof createMirror>;
-
 /** The whole Worker in this process, over a store in memory: what worker.ts puts together, without the platform. */
 export function createMirror({ vars, fetch, isolates = 1 }: MirrorOptions) {
   const parsed = parseConfig(vars);

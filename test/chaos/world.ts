@@ -16,8 +16,6 @@ const PATHS = {
   files: (name: string, version: number) => `${name}-${version}.0.tar`,
 } as const;
 
-export type World = ReturnType<typeof createWorld>;
-
 /** The upstreams of one history, and what they ever had. `now` in milliseconds since the epoch. */
 export function createWorld(history: History, now: () => number) {
   const random = createRandom(history.seed ^ 0x5eed);

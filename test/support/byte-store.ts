@@ -3,8 +3,6 @@ import { parseSliceKey, requireStorableKey, serialiseStoredObject, sliceKey } fr
 import type { ListedObject, ObjectStore } from "../../src/store/object-store.ts";
 import type { StoredObject } from "../../src/store/stored-object.ts";
 
-export type ByteStore = ReturnType<typeof createByteStore>;
-
 /** An ObjectStore in memory, with the bytes; what it holds may be looked at and changed, as a disk's fault or an eviction would. */
 export function createByteStore(now: () => number) {
   const objects = new Map<string, { object: StoredObject; bytes: Uint8Array; uploadedAt: number }>();
@@ -58,7 +56,7 @@ export function createByteStore(now: () => number) {
 }
 
 /** A byte stream, as the platform's stores give it. */
-export function streamOf(bytes: Uint8Array): ReadableStream<Uint8Array> {
+function streamOf(bytes: Uint8Array): ReadableStream<Uint8Array> {
   return new ReadableStream({
     type: "bytes",
     start(controller) {
