@@ -45,11 +45,11 @@ export async function handle(request: Request, deps: HandlerDependencies, waitUn
     case "site":
       return deps.app.fetch(new Request(`${url.startsWith("https:") ? "https" : "http"}://${host || "localhost"}${routed.path}`, request));
     case "mirror":
-      return serveFile(routed.target);
+      return serveFile(routed.target, routed.isBareTop === true);
   }
 
-  async function serveFile(target: Target): Promise<Response> {
-    const { mirror, path, key } = target;
+  async function serveFile(target: Target, isBareTop: boolean): Promise<Response> {
+    const { mirror, path, query, key } = target;
     const refused = await refuseClient(request, mirror, deps);
     if (refused !== null) return turnAway(mirror.name, path, refused);
     const via = headers.get("via");
@@ -74,7 +74,9 @@ export async function handle(request: Request, deps: HandlerDependencies, waitUn
 
     const leave = deps.via.enter(key, via);
     try {
-      response = await serve({ method, headers, waitUntil, onBody }, target, deps.serve);
+      response = isBareTop
+        ? refuse(301, `The mirror begins at /${mirror.name}/`, { Location: `./${mirror.name}/${query}` })
+        : await serve({ method, headers, waitUntil, onBody }, target, deps.serve);
     } catch (error) {
       // A bug of ours. Clients retry after a 502; they take a bare 500 for final.
       deps.serve.log(`Cannot answer ${method} ${key}: ${error instanceof Error ? error.stack : String(error)}`);
@@ -84,7 +86,8 @@ export async function handle(request: Request, deps: HandlerDependencies, waitUn
     }
     // A shared cache must not give to the next client what only this one may read.
     if (mirror.access !== undefined) response.headers.set("Cache-Control", "private, no-store, no-transform");
-    if (response.status >= 400 && body === null) onBody(0, null);
+    // Of refusals and redirects, whose few words are no file.
+    if (response.status >= 300 && body === null) onBody(0, null);
     else logOnceBothAreKnown();
     return response;
   }

@@ -56,7 +56,8 @@ export function routeRequest(mirrors: ReadonlyMap<string, Mirror>, request: Requ
   const query = canonicalQuery(rawQuery, mirror.allowedQuery);
   const key = `${mirror.name}/${path}${query}`;
   if (new TextEncoder().encode(key).length > MAX_KEY_BYTES) return refused(414, `the path is longer than ${MAX_KEY_BYTES} bytes`);
-  return { kind: "mirror", target: { mirror, path, query, key, ...placeOf(mirror, path) } };
+  const target = { mirror, path, query, key, ...placeOf(mirror, path) };
+  return mapped === undefined && rest.length === 0 ? { kind: "mirror", target, isBareTop: true } : { kind: "mirror", target };
 }
 
 function refused(status: 400 | 414 | 421, why: string): Routed {

@@ -14,7 +14,8 @@ export interface Target extends Place {
 
 /** Where a request goes, or why it goes nowhere. */
 export type Routed =
-  | { readonly kind: "mirror"; readonly target: Target }
+  /** `isBareTop`: the client named the mirror without a slash behind it, so that relative links of its listing would lead past the mirror. */
+  | { readonly kind: "mirror"; readonly target: Target; readonly isBareTop?: true }
   /** `/` on an unmapped host and everything under `/-/`; `path` is raw, with query. */
   | { readonly kind: "site"; readonly path: string }
   | { readonly kind: "refused"; readonly status: 400 | 404 | 414 | 421; readonly detail: string };

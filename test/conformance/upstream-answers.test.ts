@@ -90,6 +90,18 @@ describe("what upstreams' answers mean", () => {
       expect(first.requests("/folder/with:colon").length).toBe(2);
     });
 
+    it("is a redirect too where it is the mirror itself, and stands in the log", async () => {
+      const url = mirror.prefixUrl("one");
+      const moved = await download(url);
+      expect([moved.status, new URL(moved.headers.location ?? "", url).href]).toEqual([301, `${url}/`]);
+      expect((await download(`${url}/`)).status).toBe(200);
+      expect((await download(mirror.hostUrl("one"))).status).toBe(200);
+      expect((await get("one", "/logged")).status).toBe(404);
+      placeFile(folders[0], "/logged/a.txt", makeNoise("logged", 100));
+      expect((await get("one", "/logged")).status).toBe(301);
+      await expect.poll(() => mirror.output()).toMatch(/\b301\b.*logged|logged.*\b301\b/);
+    });
+
     it("is so although the upstream stands behind a proxy and names another scheme and port", async () => {
       placeFile(folders[0], "/proxied/a.txt", makeNoise("proxied", 100));
       first.fault("/proxied", { kind: "status", status: 302, headers: { location: "http://127.0.0.1:1/proxied/" } });

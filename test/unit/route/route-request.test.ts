@@ -82,6 +82,16 @@ describe("the host picks the mirror", () => {
     }
   });
 
+  it("is noted where no slash follows its name: relative links of its listing would lead past it", () => {
+    const isBareTop = (url: string, host: string) => {
+      const routed = route(url, host);
+      return routed.kind === "mirror" && routed.isBareTop === true;
+    };
+    for (const url of ["/fedora", "//fedora", "/fedora?x=1", "/%66edora"]) expect(isBareTop(url, "localhost")).toBe(true);
+    for (const url of ["/fedora/", "/fedora//", "/fedora/.", "/fedora/x", "/"]) expect(isBareTop(url, "localhost")).toBe(false);
+    for (const url of ["/", "/fedora"]) expect(isBareTop(url, "fedora.lan")).toBe(false);
+  });
+
   it("on a mapped host the first folder is one like others", () => {
     expect(outcome("/debian/x", "fedora.lan")).toBe("fedora/debian/x");
     expect(outcome("/", "fedora.lan")).toBe("fedora/");
