@@ -91,7 +91,7 @@ async function validate(target: Target, object: StoredObject, deps: ServeDepende
         answered.source.cancel("unchanged");
         return confirm();
       }
-      if (isBehind(answered.representation, object, mirror)) {
+      if (isBehind(answered.representation, object, target, deps)) {
         answered.source.cancel("older than the stored copy");
         confirmations.noteFailure(key, now());
         return { kind: "failed", detail: `${answered.representation.upstream} has an older one than ${object.upstream} had` };
@@ -145,13 +145,18 @@ function isSameVersion(object: StoredObject, now: Representation): boolean {
 }
 
 /**
- * Whether another upstream than the one that gave the copy has an older file: it lags behind. An upstream that goes back to an older file itself is
- * followed, and so is another once the mirror does not ask the first any more.
+ * Whether another upstream than the one that gave the copy has an older file: it lags behind. Dates of two servers may disagree, and the first may be gone
+ * for good, so that this holds for DOUBT_SECONDS after the copy was last confirmed. An upstream that goes back to an older file itself is followed, and so
+ * is another once the mirror does not ask the first any more.
  */
-function isBehind(now: Representation, object: StoredObject, mirror: Target["mirror"]): boolean {
-  const [sentAt, storedAt] = [parseHttpDate(now.lastModified), parseHttpDate(object.lastModified)];
-  if (now.upstream === object.upstream || sentAt === null || storedAt === null) return false;
-  return sentAt < storedAt && mirror.upstreams.some(({ url }) => url === object.upstream);
+function isBehind(sent: Representation, object: StoredObject, { mirror, key }: Target, deps: ServeDependencies): boolean {
+  const { config, confirmations, now } = deps;
+  const [sentDate, storedDate] = [parseHttpDate(sent.lastModified), parseHttpDate(object.lastModified)];
+  if (sent.upstream === object.upstream || sentDate === null || storedDate === null) return false;
+  if (!mirror.upstreams.some(({ url }) => url === object.upstream)) return false;
+  // A date in the future is a wrong clock.
+  const isOlder = sentDate < storedDate && storedDate <= now();
+  return isOlder && ageSecondsOf(object, confirmations.at(key), now()) < config.doubtSeconds;
 }
 
 /** An object past its retention that the upstream still has starts a new life. */

@@ -280,12 +280,14 @@ describe("a stored file that may change", () => {
   });
 
   it.each([
-    ["stays where another upstream lags behind", ONE, "http://two.test", "old"],
-    ["goes where its own upstream goes back", ONE, ONE, "older"],
-    ["goes where its own upstream is no longer asked", "http://gone.test", ONE, "older"],
-  ])("%s", async (_, upstream, answers, text) => {
+    ["stays where another upstream lags behind", ONE, "http://two.test", OLD, 500, "old"],
+    ["goes where its own upstream goes back", ONE, ONE, OLD, 500, "older"],
+    ["goes where its own upstream is no longer asked", "http://gone.test", ONE, OLD, 500, "older"],
+    ["goes where its own upstream has not confirmed it for DOUBT_SECONDS", ONE, "http://two.test", OLD, 700, "older"],
+    ["goes where its own upstream's clock is ahead", ONE, "http://two.test", "Thu, 01 Jan 2099 00:00:00 GMT", 500, "older"],
+  ])("%s", async (_, upstream, answers, lastModified, ageSeconds, text) => {
     const rig = createRig({ open: async () => from(answers, bodyOf("older", OLDER)) });
-    await put(`${rig.name}/some/log.txt`, "old", { ...long, lastModified: OLD, upstream });
+    await put(`${rig.name}/some/log.txt`, "old", { storedAt: Date.now() - ageSeconds * 1_000, lastModified, upstream });
     expect(await rig.get("some/log.txt")).toMatchObject({ status: 200, text });
   });
 });
