@@ -63,7 +63,9 @@ const APT_INDEX =
 /** opkg's `Packages.sig`, and what signs an index of a repository without a Release. */
 const INDEX_SIGNATURE = /(?:^|\/)(?:Packages|Sources)(?:\.(?:gz|bz2|xz|lzma|lz4|zst))?\.(?:asc|gpg|sig|sign|minisig)$/;
 /** Beside one architecture's Packages: the suite's Release names it, so that it is no root. */
-const ARCHITECTURE_RELEASE = /(?:^|\/)dists\/.+\/(?:binary-[^/]+|source)\/(?:InRelease|Release)(?:\.(?:asc|gpg|key|sig))?$/;
+const ARCHITECTURE_RELEASE = /^(?:InRelease|Release)(?:\.(?:asc|gpg|key|sig))?$/;
+/** What follows the suite. */
+const ARCHITECTURE_FOLDER = /^\/(?:.+\/)?(?:binary-[^/]+|source)$/;
 /** `core.db.tar.sig` signs `core.db.tar`: `sig` is no compression. */
 const PACMAN_DATABASE = /.\.(?:db|files)(?:\.tar(?:\.(?!(?:asc|gpg|key|sig)$)[a-z0-9]+)?)?$/;
 
@@ -103,7 +105,7 @@ const ROWS: readonly {
   { rule: "hashed-repodata", class: "hashed", test: hashedInRepodata },
   { rule: "koji-latest", class: "volatile", test: ({ path, distribution }) => distribution.movingFolders?.test(path) },
 
-  { rule: "architecture-release", class: "member", test: ({ path, folder }) => ARCHITECTURE_RELEASE.test(path) && inDeb(folder, "member") },
+  { rule: "architecture-release", class: "member", test: besideArchitecture },
   { rule: "repomd", class: "root", test: ({ folder, name }) => inRepodata(folder, roleOf(name, "repomd.xml")) },
   { rule: "apt-release", class: "root", test: ({ folder, name }) => inDeb(folder, roleOf(name, "InRelease", "Release")) },
   { rule: "repodata", class: "member", test: ({ folder }) => inRepodata(folder, "member") },
@@ -165,6 +167,11 @@ function inDeb(folder: string, role: Role | null): RepositoryPlace | null {
   if (top === undefined) return { kind: "deb", base: folder, root: folder, role };
   const isBelow = role === "member" || role === "hashed";
   return { kind: "deb", base, root: isBelow ? `${base === "" ? "" : `${base}/`}dists/${suite}` : folder, role };
+}
+
+function besideArchitecture({ folder, name }: Parts): RepositoryPlace | null {
+  const suite = ARCHITECTURE_RELEASE.test(name) ? SUITE_FOLDER.exec(folder) : null;
+  return suite !== null && ARCHITECTURE_FOLDER.test(folder.slice(suite[0].length)) ? inDeb(folder, "member") : null;
 }
 
 function inByHash({ folder, name }: Parts): RepositoryPlace | null {
