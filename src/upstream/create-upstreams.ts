@@ -93,7 +93,7 @@ export function createUpstreams(deps: UpstreamsDependencies) {
     const askedAgain = new Set<string>();
     for (let upstream = left.shift(); upstream !== undefined && faults.length < MAX_FAULTS; upstream = left.shift() ?? lastHope()) {
       const isDown = availability(healthOf(upstream.url), now()) === "open";
-      if (isDown && absent.length > 0 && !mayHave(upstream)) continue;
+      if (isDown && absent.length + forbidden.length > 0 && !mayHave(upstream)) continue;
       const exchangeRequest = exchangeRequestFor(request, upstream);
       const result = await askOnce(request, exchangeRequest);
       switch (result.kind) {

@@ -457,8 +457,8 @@ describe("that there is no such file", () => {
     }
   });
 
-  test("does not wait again for one that is known to be down for long", async () => {
-    const { open, asked, clock } = bench({ [A]: reply(404), [B]: lost });
+  test.each([404, 403])("said by %d, does not wait again for one that is known to be down", async (status) => {
+    const { open, asked, clock } = bench({ [A]: reply(status), [B]: lost });
     for (let request = 0; request < 3; request++) await open([A, B], { class: "root" });
     clock.now += MINUTE_MS;
     // The request that probes it.
