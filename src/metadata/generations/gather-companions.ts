@@ -83,19 +83,25 @@ interface CompanionRequest {
   /** Configured URL of the upstream that gave the root. */
   readonly upstream: string;
   readonly document: Document;
+  /** No generation has had it: while `upstream` cannot be asked, another one's word that it has none is enough. */
+  readonly isOptional?: boolean;
 }
 
 /**
  * Fetches a companion of a root from the root's upstream. A signature that is not there is taken from another one, if it certainly belongs to the root: an
  * upstream may lack files that others have, and of anything else nothing shows which version it belongs to.
  */
-export async function fetchCompanion(deps: CompanionFetcher, { path, upstream, document }: CompanionRequest): Promise<FetchFileAnswer> {
+export async function fetchCompanion(deps: CompanionFetcher, request: CompanionRequest): Promise<FetchFileAnswer> {
+  const { path, upstream, document, isOptional = false } = request;
   const { mirror, limits, place } = deps;
   const urls = mirror.upstreams.map(({ url }) => url);
   const others = urls.filter((url) => url !== upstream);
   const slicedUpTo = place.form === undefined ? undefined : limits.prefetchBytes;
   const own = await fetchFile(deps, { mirror, path, avoid: others, slicedUpTo });
-  if (own.kind === "fetched" || others.length === 0 || others.length === urls.length || signedFile(path) === null) return own;
+  if (own.kind === "fetched" || others.length === 0 || others.length === urls.length) return own;
+  const mayBeAbsent = isOptional && own.kind === "failure";
+  if (signedFile(path) === null && !mayBeAbsent) return own;
   const elsewhere = await fetchFile(deps, { mirror, path, avoid: [upstream] });
+  if (mayBeAbsent && elsewhere.kind === "absent") return elsewhere;
   return elsewhere.kind === "fetched" && (await belongsTo(path, elsewhere.bytes, document)) ? elsewhere : own;
 }

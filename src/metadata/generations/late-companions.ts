@@ -68,7 +68,15 @@ export function createLateCompanions(deps: LateCompanionsDependencies) {
   async function fetchLate({ path, place, keeper, current, had }: LateRequest): Promise<Late> {
     const { generation } = current;
     const document = storedDocuments(store, generation);
-    const answer = await fetchCompanion({ ...deps, place }, { path, upstream: generation.root.object.upstream, document });
+    const answer = await fetchCompanion(
+      { ...deps, place },
+      {
+        path,
+        upstream: generation.root.object.upstream,
+        document,
+        isOptional: had === undefined,
+      },
+    );
     if (answer.kind === "failure") return answer;
     if (answer.kind === "unfit" && !answer.isPage) return { kind: "opaque" };
     if (answer.kind !== "fetched") {

@@ -202,6 +202,23 @@ test("a root that stays is signed anew: its new signature comes with the next co
   expect(await digestAt(world.repository(), ASC)).toBe(sha256(sign(rpm(T)[ROOT], "anew")));
 });
 
+test("what no generation has had is absent by another upstream's word while the root's own cannot be asked", async () => {
+  const world = createWorld([ONE, TWO]);
+  world.origins[ONE] = { "os/core.db": "db", ...rpm(T) };
+  world.origins[TWO] = { "os/core.db": "db", ...rpm(T) };
+  const [pacman, dnf] = [world.repository(), world.repository()];
+  await pacman.resolve("os/core.db");
+  await dnf.resolve(ROOT);
+  world.origins[ONE] = null;
+  world.now += TTL;
+  expect(await digestAt(pacman, "os/core.db")).toBe(sha256("db"));
+  expect(await digestAt(pacman, "os/core.db.sig")).toBe("absent");
+  expect(await digestAt(dnf, KEY)).toBe("absent");
+  world.origins[TWO] = null;
+  world.now += TTL;
+  expect(await digestAt(pacman, "os/core.db.sig")).toBe("failure");
+});
+
 test("a database of pacman and a Release are signed anew in the same way", async () => {
   const world = createWorld([ONE]);
   const make = (note: string): Files => ({
