@@ -27,6 +27,10 @@ export interface SortOptions {
   readonly scratch: Scratch;
   /** Gives other work its turn. */
   readonly breathe: () => Promise<void>;
+  /** Default: MAX_TABLE_BYTES. */
+  readonly maxBytes?: number;
+  /** Default: MAX_RUN_BYTES. */
+  readonly maxRunBytes?: number;
 }
 
 export type RecordSorter = ReturnType<typeof createRecordSorter>;
@@ -35,7 +39,7 @@ export type RecordSorter = ReturnType<typeof createRecordSorter>;
  * Sorts records by path, in short turns and in some 20 MB of memory however many there are: what comes is sorted in runs, which are kept as the bytes of
  * pages (a tenth of the memory of objects), and merged. Equal records come out once.
  */
-export function createRecordSorter({ scratch, breathe }: SortOptions) {
+export function createRecordSorter({ scratch, breathe, maxBytes = MAX_TABLE_BYTES, maxRunBytes = MAX_RUN_BYTES }: SortOptions) {
   let batch: RawRecord[] = [];
   let runs: Uint8Array[] = [];
   let runBytes = 0;
@@ -74,16 +78,16 @@ export function createRecordSorter({ scratch, breathe }: SortOptions) {
   }
 
   return {
-    /** False: the records take more than MAX_TABLE_BYTES; this one, and all after it, are not taken. Leaves out what no table can hold. */
+    /** False: the records take more than `maxBytes`; this one, and all after it, are not taken. Leaves out what no table can hold. */
     add(record: TableRecord): boolean {
-      if (total > MAX_TABLE_BYTES) return false;
+      if (total > maxBytes) return false;
       if (isTablePath(record.path)) batch.push(encodeRecord(record));
       if (batch.length >= RUN_RECORDS) closeBatch();
       return true;
     },
     /** To be awaited now and then while records come: moves out what is too much for memory. */
     async relieve(): Promise<void> {
-      if (runBytes > MAX_RUN_BYTES) await moveOut();
+      if (runBytes > maxRunBytes) await moveOut();
     },
     /** All records in order, some at a time. Nothing may be added any more. */
     async *sorted(): AsyncGenerator<readonly RawRecord[]> {

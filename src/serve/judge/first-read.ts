@@ -32,8 +32,8 @@ export function judgedDeliver(unjudged: Unjudged, deps: ServeDependencies): Deli
   const { size, sliceBytes } = object;
   return async (offset, length, sink) => {
     const end = offset + length;
-    const isJudged = sliceBytes === undefined || object.verified !== "none" || !isImmutable(target.class);
-    if (isJudged || end < size) return reading.deliver(offset, end, sink);
+    const isJudged = sliceBytes === undefined || object.verified !== "none";
+    if (isJudged || end < size || !(await isJudgeable(target, deps))) return reading.deliver(offset, end, sink);
     if (offset === 0 && !reading.isBeingJudged) return judge(unjudged, 0, sink, deps);
     // Within the last slice, whose end is given out only when all of it is at rest.
     const tail = Math.max(offset, end - HELD_BACK_BYTES, lastSlice(size, sliceBytes) * sliceBytes);
@@ -43,6 +43,11 @@ export function judgedDeliver(unjudged: Unjudged, deps: ServeDependencies): Deli
     const isOpen = reading.object?.verified === "none" && (await canTell(target, deps)) && (await isComplete(object, deps));
     return isOpen ? judge(unjudged, tail, sink, deps) : reading.deliver(tail, end, sink);
   };
+}
+
+/** A file that may change is what the upstream had, in whatever parts it came; unless an index names it. */
+async function isJudgeable(target: Target, { repositories }: ServeDependencies): Promise<boolean> {
+  return isImmutable(target.class) || (target.class === "volatile" && (await repositories.expected(target)).kind === "known");
 }
 
 async function canTell(target: Target, { config, repositories }: ServeDependencies): Promise<boolean> {
