@@ -34,7 +34,9 @@ function reportFields(fields: ReadonlyMap<string, string>, reporter: Reporter): 
   if (name === undefined || version === undefined) return;
   const location = `${name}-${version}.apk`;
   const apkControl = checksum.startsWith(SHA1_MARK) ? hexOf(checksum.slice(SHA1_MARK.length)) : undefined;
-  reporter.add({ location, size: fields.get("S"), digests: [], apkControl, name, version, architecture: fields.get("A") });
+  // apk shows the size and does not compare it: alone it binds nothing.
+  const size = apkControl === undefined ? undefined : fields.get("S");
+  reporter.add({ location, size, digests: [], apkControl, name, version, architecture: fields.get("A") });
 }
 
 /** The bytes that the base64 text stands for as 40 hex digits; undefined where it is no SHA-1. */

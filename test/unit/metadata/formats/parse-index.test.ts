@@ -85,7 +85,8 @@ describe("a Packages or Sources is read as apt reads it", () => {
   test("what cannot be used is skipped by itself", async () => {
     const stanza = (name: string, rest: string): string => `Package: ${name}\n${rest}\n\n`;
     const text = [
-      stanza("none", `Filename: none.deb\nSize: 1`),
+      stanza("none", `Filename: none.deb\nSize: many`),
+      stanza("size", `Filename: size.deb\nSize: 1`),
       stanza("bad", `Filename: bad.deb\nSHA256: ${"z".repeat(64)}`),
       stanza("no-file", `SHA256: ${A(64)}`),
       stanza("long", `Filename: ${"x".repeat(5000)}.deb\nSHA256: ${A(64)}`),
@@ -95,11 +96,12 @@ describe("a Packages or Sources is read as apt reads it", () => {
     ].join("");
     const { packages, report } = await read("deb", text);
     expect(packages.map(({ location, size }) => [location, size])).toEqual([
+      ["size.deb", 1],
       ["odd-size.deb", undefined],
       ["https://elsewhere.example/far.deb", undefined],
       ["./good.deb", 1],
     ]);
-    expect(report).toEqual({ found: 3, skipped: 3, example: '"none.deb": it states no digest that is known here' });
+    expect(report).toEqual({ found: 4, skipped: 3, example: '"none.deb": it states no digest that is known here, and no size' });
   });
 
   test("an empty one names nothing", async () => {
