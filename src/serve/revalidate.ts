@@ -8,6 +8,7 @@ import { isUnproven, type StoredObject } from "../store/stored-object.ts";
 import type { Absent, Representation, UpstreamAnswer } from "../upstream/upstream.ts";
 import { answer } from "./answer/answer.ts";
 import { redirectToFolder, refuseAbsent } from "./answer/failure.ts";
+import { explainDoubt, isGone } from "./shared/absent.ts";
 import type { Client } from "./shared/client.ts";
 import type { Outcome, ServeDependencies } from "./shared/dependencies.ts";
 import { ageSecondsOf, needsRenewal } from "./freshness.ts";
@@ -125,16 +126,6 @@ async function validate(target: Target, object: StoredObject, deps: ServeDepende
     await renew(key, object, deps);
     return { kind: "same" };
   }
-}
-
-/** Whether every upstream said 404 or 410. Less is not enough to delete a copy: one that cannot be reached may have the file. */
-function isGone({ status, unsure = [] }: Absent): boolean {
-  return status !== 403 && unsure.length === 0;
-}
-
-function explainDoubt({ status, unsure = [] }: Absent): string {
-  if (unsure.length === 0) return `the upstream answered ${status}`;
-  return `an upstream answered ${status}, but ${unsure.join(" and ")} may have it`;
 }
 
 /** An upstream that ignores conditions: equal validators and size say as much as its 304 would. Without validators nothing does. */

@@ -251,6 +251,20 @@ describe("a stored file that may change, and that an upstream has no more,", () 
   });
 });
 
+describe("a stored package with a slice missing, which an upstream has no more,", () => {
+  it.each<readonly [string, UpstreamAnswer, number]>([
+    ["is kept where another upstream cannot be asked", { kind: "absent", status: 404, unsure: ["http://two.example"] }, 502],
+    ["is kept where the upstream has a folder of that name", { kind: "folder" }, 502],
+    ["goes where every upstream said so", { kind: "absent", status: 404 }, 404],
+  ])("%s", async (_, answered, status) => {
+    const rig = createRig({ open: async () => answered });
+    const key = `${rig.name}/pool/a_1.deb`;
+    await store.put(key, objectOf(2 * SLICE, { sliceBytes: SLICE }), new Uint8Array(0));
+    expect((await rig.get("pool/a_1.deb")).status).toBe(status);
+    expect((await store.head(key)) === null).toBe(status === 404);
+  });
+});
+
 describe("a stored file that may change", () => {
   const OLD = "Mon, 01 Jan 2024 00:00:00 GMT";
   const ONE = "http://one.test";

@@ -1,6 +1,6 @@
 import type { Target } from "../../route/target.ts";
 import type { StoredObject } from "../../store/stored-object.ts";
-import type { AbsentStatus, UpstreamFailure } from "../../upstream/upstream.ts";
+import type { Absent, UpstreamFailure } from "../../upstream/upstream.ts";
 import { createSignal, type Signal } from "./signal.ts";
 
 /** No client gets these last bytes of an object before the verdict: without them it knows that it does not have the file. */
@@ -60,7 +60,7 @@ export interface Fill {
 
 export type FillEnd =
   | UpstreamFailure
-  | { readonly kind: "absent"; readonly status: AbsentStatus }
+  | Absent
   /** The upstream redirects to the same path with a slash at its end. */
   | { readonly kind: "folder" }
   | { readonly kind: "unsatisfiable"; readonly size: number | undefined }

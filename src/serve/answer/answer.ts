@@ -3,12 +3,13 @@ import type { FillEnd } from "../../fill/shared/fill.ts";
 import { type CacheStatus, formatCacheStatus } from "../../http/cache-status.ts";
 import type { Target } from "../../route/target.ts";
 import type { StoredObject } from "../../store/stored-object.ts";
+import { explainDoubt, isGone } from "../shared/absent.ts";
 import { type Client, isLengthBlind } from "../shared/client.ts";
 import type { Outcome, ServeDependencies } from "../shared/dependencies.ts";
 import { deleteVersion } from "../../store/delete-version.ts";
 import { type Deliver, deliverAnswer, streamBody } from "./body.ts";
 import { answerHead, type AnswerWithBody, chooseAnswer, hasBody } from "./choose-answer.ts";
-import { refuseFailure } from "./failure.ts";
+import { refuse, refuseFailure } from "./failure.ts";
 
 /** Where the bytes of an answer come from: they lie in the store, or are just coming. */
 export interface Source {
@@ -74,7 +75,11 @@ export async function answer(
       return refuseFailure(opened);
     case "unproven":
       return { kind: "look-again", isApart: true };
+    case "folder":
+      return refuse(502, `Cannot complete ${target.key}: the upstream has a folder of that name`);
     default:
+      // What is stored of it can be completed when the upstreams that may have it answer again.
+      if (opened.kind === "absent" && !isGone(opened)) return refuse(502, `Cannot complete ${target.key}: ${explainDoubt(opened)}`);
       // The upstream has another version than the one begun here: what is stored of it can never be completed.
       await deleteVersion(deps.store, target.key, object.version).catch((error: unknown) =>
         deps.log(`Cannot delete ${target.key}: ${String(error)}`),
