@@ -677,3 +677,30 @@ test("an index that another mirror stores between two looks at the store is know
   await idle();
   expect(await repositories.expected(target(world, "pool/a.deb"))).toEqual(known("aaa"));
 });
+
+test("packages of an index without any Release are bound by that index, and by the Release's once one appears", async () => {
+  const { world, repository, repositories, idle, protections } = setUp();
+  const index = (content: string): Uint8Array => gzipSync(packages({ "a_1_all.ipk": content }));
+  const expected = () => repositories.expected(target(world, "feed/a_1_all.ipk"));
+  world.origins[ONE] = { "feed/Packages.gz": index("one"), "feed/Packages.sig": "signature" };
+  await repository.resolve("feed/Packages.gz");
+  await idle();
+  expect(await expected()).toEqual(known("one"));
+  world.origins[ONE] = { "feed/Packages.gz": index("two"), "feed/Packages.sig": "another signature" };
+  world.now += HOUR;
+  await repository.resolve("feed/Packages.gz");
+  await idle();
+  expect(await expected()).toEqual(known("two"));
+  const bytes = index("three");
+  world.origins[ONE] = {
+    "feed/Packages.gz": bytes,
+    "feed/InRelease": clearsigned(release({ date: T, files: { "Packages.gz": bytes } })),
+  };
+  world.now += HOUR;
+  await repository.resolve("feed/InRelease");
+  await repository.resolve("feed/Packages.gz");
+  await idle();
+  await settle();
+  expect(await expected()).toEqual(known("three"));
+  expect(protections["feed/Packages"] ?? null).toBeNull();
+});

@@ -168,3 +168,24 @@ test("a list of checksums without a signature is a file like any other", async (
   expect(await repository.resolve("iso/SHA256SUMS.gpg")).toEqual({ kind: "absent", status: 404 });
   expect(await repository.resolve("iso/SHA512SUMS")).toEqual({ kind: "absent", status: 404 });
 });
+
+test("a long index lies in slices, and changes with its signature all the same; one beyond the limit goes by its own name", async () => {
+  const world = createWorld([ONE]);
+  const make = (fill: number, length = 200_000): Files => ({
+    [`${FEED}/Packages`]: new Uint8Array(length).fill(fill),
+    [`${FEED}/Packages.sig`]: `usign ${fill}`,
+  });
+  world.origins[ONE] = make(7);
+  const repository = world.repository();
+  expect(await repository.resolve(`${FEED}/Packages`)).toMatchObject({ object: { size: 200_000, sliceBytes: 65_536 } });
+  world.now += TTL;
+  world.requests.length = 0;
+  expect(await repository.resolve(`${FEED}/Packages`)).toMatchObject({ state: "revalidated" });
+  world.origins[ONE] = make(8, 210_000);
+  world.now += TTL;
+  expect(await repository.resolve(`${FEED}/Packages`)).toMatchObject({ object: { size: 210_000 } });
+  expect(await world.read(repository, `${FEED}/Packages.sig`)).toBe("usign 8");
+  const long = createWorld([ONE]);
+  long.origins[ONE] = make(7, 1_000_001);
+  expect(await long.repository().resolve(`${FEED}/Packages`)).toEqual({ kind: "opaque" });
+});
