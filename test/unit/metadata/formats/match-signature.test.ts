@@ -91,5 +91,5 @@ test.each<[string, string]>([
   expect(await matchSignature(bytes("document"), bytes(text))).toBe("unknown");
   expect(await matchClearsigned(bytes(`${MESSAGE}\nx\n${text}`))).toBe("unknown");
   expect(await matchClearsigned(bytes(`${MESSAGE}${text}\n${BEGIN}${END}`))).toBe("unknown");
-  expect(performance.now() - started).toBeLessThan(2_000);
+  expect(performance.now() - started).toBeLessThan(10_000);
 });

@@ -128,7 +128,7 @@ test.each<[string, string]>([
   let breaths = 0;
   const started = performance.now();
   await parseRelease(bytes(text), "", async () => void breaths++);
-  expect(performance.now() - started).toBeLessThan(2_000);
+  expect(performance.now() - started).toBeLessThan(10_000);
   const lines = text.startsWith("-") ? 0 : text.split("\n").length - 1;
   expect(breaths).toBeGreaterThanOrEqual(Math.floor(lines / 10_000));
 });
