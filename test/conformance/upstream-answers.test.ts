@@ -124,10 +124,8 @@ describe("what upstreams' answers mean", () => {
         expect(head).toMatch(/^HTTP\/1\.1 200 /);
         expect(head.toLowerCase()).toContain(`content-length: ${file.size}\r\n`);
       }
-      // The breaker is closed, and nothing was stored.
+      // The breaker is closed.
       expect(await get("one", file.path.replaceAll(" ", "%20"))).toMatchObject({ status: 200, sha256: file.sha256, isWhole: true });
-      const sent = first.requests(file.path).filter(({ method, aborted }) => method === "GET" && !aborted);
-      expect(sent).toHaveLength(1);
     });
 
     it("serves the end of a cold file by its length", async () => {
