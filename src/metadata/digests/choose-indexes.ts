@@ -42,7 +42,7 @@ export function chooseIndexes(place: RepositoryPlace, { root, parsed }: RootCont
       // `<name>.files` and `<name>.db.tar.*` name the same packages again, or those of long ago where they are left over (root-files.ts, `databaseOf`).
       return root.path.endsWith(".db") ? { indexes: itself, why: null } : NONE;
     case "apk":
-      return { indexes: itself, why: null };
+      return root.path.endsWith(".adb") ? { indexes: [], why: "the format of apk 3 is not read here" } : { indexes: itself, why: null };
     case "rpm-md":
       return choose(
         place,
