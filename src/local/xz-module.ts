@@ -9,7 +9,7 @@ const MARK = "data:application/wasm;base64,";
 
 /**
  * The WebAssembly inside npm's `xz-decompress`, which carries it as base64 in its script and compiles it when it runs. Cloudflare forbids that: there a
- * module has to be imported as a file (docs/decisions/0008-xz-as-an-imported-module.md). Throws if the package has none.
+ * module has to be imported as a file (docs/decisions/0011-reading-indexes.md). Throws if the package has none.
  */
 export function readXzModule(): Buffer<ArrayBuffer> {
   const require = createRequire(import.meta.url);
