@@ -75,6 +75,18 @@ function createBits() {
   /** In bits. */
   let position = 0;
   const used = (): number => Math.ceil(position / 8);
+  /** The library's way to read: a number of bits; null aligns. */
+  const read = (count: number | null): number => {
+    if (count === null) return 0;
+    // Four bytes hold 24 bits from any bit of the first one on; the library asks for 32 at most.
+    if (count > 24) return (read(count - 16) << 16) | read(16);
+    const at = position >> 3;
+    const offset = position & 7;
+    position += count;
+    if (position > bytes.length * 8) throw new MalformedError("it does not decompress: it is cut off");
+    const word = ((bytes[at] ?? 0) << 24) | ((bytes[at + 1] ?? 0) << 16) | ((bytes[at + 2] ?? 0) << 8) | (bytes[at + 3] ?? 0);
+    return count === 0 ? 0 : (word << offset) >>> (32 - count);
+  };
   return {
     /** Takes the bytes from the first one that `drop` did not count. */
     supply(next: Uint8Array): void {
@@ -90,21 +102,7 @@ function createBits() {
     align(): void {
       position = used() * 8;
     },
-    /** The library's way to read: a number of bits; null aligns. */
-    read(count: number | null): number {
-      if (count === null) return 0;
-      let value = 0;
-      for (let left = count; left > 0;) {
-        const byte = bytes[position >> 3];
-        if (byte === undefined) throw new MalformedError("it does not decompress: it is cut off");
-        const offset = position & 7;
-        const taken = Math.min(left, 8 - offset);
-        value = (value << taken) | ((byte >> (8 - offset - taken)) & ((1 << taken) - 1));
-        position += taken;
-        left -= taken;
-      }
-      return value;
-    },
+    read,
   };
 }
 

@@ -2,8 +2,8 @@ import { createReporter, type IndexReport, type NamedPackage, type Reporter } fr
 import { MalformedError } from "./parsed-root.ts";
 import { readLines } from "./read-lines.ts";
 
-/** Files of one source package; real ones have some ten, texlive some hundred. */
-const MAX_SOURCE_FILES = 10_000;
+/** Files of one source package; real ones have some ten. What is beyond is passed over, and so is a digest of a file that has one of each list already. */
+const MAX_SOURCE_FILES = 1000;
 
 /** The longest field name that is needed has 16 characters; apt allows blanks between a name and its colon. */
 const MAX_NAME_CHARACTERS = 32;
@@ -81,8 +81,8 @@ function emptyStanza(): Stanza {
 function addFile({ files }: Stanza, algorithm: string, line: string): void {
   const [hex = "", size = "", name = ""] = line.trim().split(/[ \t]+/, 3);
   const known = files.get(name);
-  if (known !== undefined) known.digests.push([algorithm, hex]);
-  else if (files.size < MAX_SOURCE_FILES) files.set(name, { size, digests: [[algorithm, hex]] });
+  if (known !== undefined && known.digests.length < FILE_LISTS.size) known.digests.push([algorithm, hex]);
+  else if (known === undefined && files.size < MAX_SOURCE_FILES) files.set(name, { size, digests: [[algorithm, hex]] });
 }
 
 function reportStanza({ fields, files }: Stanza, reporter: Reporter): void {
