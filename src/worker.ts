@@ -76,7 +76,7 @@ export default {
 /** The Durable Object of one repository; the one that has only a mirror's name is the directory of that mirror's digest tables. */
 export class RepositoryObject extends RepositoryObjectBase<Env> {
   protected override dependencies(): RepositoryObjectDependencies {
-    const { config, store, upstreams, fills, leases } = (core ??= buildCore(this.env));
+    const { config, store, upstreams, fills, leases, retention } = (core ??= buildCore(this.env));
     const name = this.ctx.id.name ?? "";
     const keepAlive = (work: Promise<unknown>): void => this.ctx.waitUntil(work);
     return {
@@ -96,7 +96,12 @@ export class RepositoryObject extends RepositoryObjectBase<Env> {
       directory: (mirror) => repositoryStub(this.env, mirror),
       rows: (mirror) => {
         const ledger = ledgerStub(this.env, mirror);
-        return { page: (prefix, after, limit) => ledger.rowsFrom(prefix, after, limit), pick: (keys) => ledger.rowsOf(keys) };
+        // What this isolate stored a moment ago is still in its batch.
+        const current = async (): Promise<DurableObjectStub<LedgerObject>> => (await retention.flush(), ledger);
+        return {
+          page: async (prefix, after, limit) => (await current()).rowsFrom(prefix, after, limit),
+          pick: async (keys) => (await current()).rowsOf(keys),
+        };
       },
     };
   }
