@@ -1,10 +1,9 @@
-// What workerd's fetch shows of a body without a length, and of its end: `node bench/body-ends.ts` prints one line for each way in which a server may frame and cut a body.
-// The rule that rests on it stands in docs/decisions/0008-bytes-over-labels.md.
+// What workerd's fetch shows of a body without a length, and of its end: `node bench/body-ends.ts` prints a line for each way in which a server may frame
+// and cut a body, first as one machine fetches (through a network service), then by the global fetch. docs/decisions/0013-bytes-over-labels.md rests on it.
 import { once } from "node:events";
 import { createServer, type Socket } from "node:net";
 import type { AddressInfo } from "node:net";
-import { Miniflare } from "miniflare";
-import { convertV4MiniflareOptions } from "miniflare";
+import { convertV4MiniflareOptions, Miniflare } from "miniflare";
 
 const CHUNK = `5\r\nhello\r\n`;
 const head = (...lines: readonly string[]): string => `${["HTTP/1.1 200 OK", "Content-Type: text/plain", ...lines].join("\r\n")}\r\n\r\n`;
@@ -41,25 +40,24 @@ await once(server, "listening");
 const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 
 const script = `export default { async fetch(request, env) {
-  const name = new URL(request.url).pathname;
-  for (const fetcher of [globalThis]) {
+  const { pathname, searchParams } = new URL(request.url);
+  const fetcher = searchParams.has("service") ? env.NETWORK : globalThis;
+  try {
+    const response = await fetcher.fetch("${origin}" + pathname, { encodeResponseBody: "manual" });
+    const shown = "transfer-encoding " + response.headers.get("transfer-encoding") + ", content-length " + response.headers.get("content-length");
+    const reader = response.body.getReader();
+    let bytes = 0;
     try {
-      const response = await fetcher.fetch("${origin}" + name, { encodeResponseBody: "manual" });
-      const shown = "transfer-encoding " + response.headers.get("transfer-encoding") + ", content-length " + response.headers.get("content-length");
-      const reader = response.body.getReader();
-      let bytes = 0;
-      try {
-        for (;;) {
-          const { value, done } = await reader.read();
-          if (done) return new Response(shown + "; ends cleanly after " + bytes);
-          bytes += value.length;
-        }
-      } catch (error) {
-        return new Response(shown + "; throws after " + bytes + ": " + error.message);
+      for (;;) {
+        const { value, done } = await reader.read();
+        if (done) return new Response(shown + "; ends cleanly after " + bytes);
+        bytes += value.length;
       }
     } catch (error) {
-      return new Response("fetch throws: " + error.message);
+      return new Response(shown + "; throws after " + bytes + ": " + error.message);
     }
+  } catch (error) {
+    return new Response("fetch throws: " + error.message);
   }
 } }`;
 const miniflare = new Miniflare(
@@ -71,9 +69,11 @@ const miniflare = new Miniflare(
   }),
 );
 const url = await miniflare.ready;
-for (const name of Object.keys(CASES)) {
-  const answer = await fetch(new URL(encodeURIComponent(name), url));
-  process.stdout.write(`${name.padEnd(36)} ${await answer.text()}\n`);
+for (const by of ["?service", ""]) {
+  for (const name of Object.keys(CASES)) {
+    const answer = await fetch(new URL(encodeURIComponent(name) + by, url));
+    process.stdout.write(`${name.padEnd(36)} ${await answer.text()}\n`);
+  }
 }
 await miniflare.dispose();
 server.close();

@@ -103,8 +103,9 @@ export function createByteSource(
   async function resume(fault: BodyFault): Promise<void> {
     body.close(fault.message);
     if (ended !== undefined) return;
-    // Positions in an encoded body are none in the file, and the next response may be encoded in another way: it is begun anew.
-    const isResumable = isUntouched() || version.contentEncoding === undefined;
+    // Positions in an encoded body are none in the file, and the next response may be encoded in another way: it is begun anew. Under a version that was
+    // prescribed, which is never an encoded one, the label is a mistake.
+    const isResumable = isUntouched() || version.contentEncoding === undefined || request.sameAs !== undefined;
     const status = fault.reason === "stalled" ? 504 : 502;
     let detail = `${current.upstream} ${fault.message}`;
     deps.record(current.upstream, { kind: "failure", random: deps.random() });

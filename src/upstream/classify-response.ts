@@ -128,7 +128,7 @@ function classifyBody(
 
 /**
  * Whether the runtime says that the body came in chunks: then it throws where the last one is missing. A body that ends with its connection looks whole
- * wherever it was cut, and of HTTP/2 nothing is said (docs/decisions/0007-bytes-over-labels.md).
+ * wherever it was cut, and of HTTP/2 nothing is said (docs/decisions/0013-bytes-over-labels.md).
  */
 function isChunked(headers: Headers): boolean {
   const codings = headers.get("transfer-encoding")?.split(",") ?? [];

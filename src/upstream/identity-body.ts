@@ -211,7 +211,7 @@ function firstBytesOf(parts: readonly Uint8Array[]): Uint8Array {
 }
 
 /** The bytes that were read already, then the rest of the source. */
-export function replay(read: readonly Uint8Array[], rest: ByteSource | null): ByteSource {
+function replay(read: readonly Uint8Array[], rest: ByteSource | null): ByteSource {
   const parts = [...read];
   return {
     read: async () => parts.shift() ?? (await rest?.read()) ?? null,
