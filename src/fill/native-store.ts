@@ -2,6 +2,7 @@ import type { Target } from "../route/target.ts";
 import { newVersion } from "../store/keys.ts";
 import { describeObject, type StoredObject } from "../store/stored-object.ts";
 import type { Representation } from "../upstream/upstream.ts";
+import { contentTypeOf } from "../verify/html.ts";
 import type { PumpDependencies } from "./pump/dependencies.ts";
 
 /** Longer bodies are left to the runtime on the free plan: a MB through the pump takes about 1 ms of its 10 (docs/costs.md). */
@@ -25,7 +26,10 @@ export function createNativeStore({ admit, put, now, onStored, onUnstored }: Dep
     admit,
     async put(target, representation, body) {
       const { size } = representation;
-      const object = describeObject(representation, { version: newVersion(), size, storedAt: now(), verified: "length" });
+      const object = describeObject(
+        { ...representation, contentType: contentTypeOf(target.path, representation.contentType, false) },
+        { version: newVersion(), size, storedAt: now(), verified: "length" },
+      );
       try {
         await put(target.key, object, body);
         onStored(target, object);

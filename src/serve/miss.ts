@@ -53,7 +53,7 @@ export async function miss(client: Client, target: Target, deps: ServeDependenci
   const isOpen = ordinary !== null && !isHeld && !(await isKnownByRoot(target, deps));
   const end = await reading.hold(isOpen ? deps.config.metadataWaitSeconds * 1_000 : isHeld ? deps.config.holdMs : 0);
   const { growing } = reading;
-  if (end === null && growing !== null) return passGrowing(client, reading, growing);
+  if (end === null && growing !== null) return passGrowing(client, target, reading, growing, reason);
   if (end !== null && (end.kind === "failure" || reading.object === null)) {
     reading.close();
     return answerEnd(client, target, end, reason, deps);

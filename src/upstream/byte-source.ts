@@ -1,4 +1,5 @@
 import type { Upstream } from "../config/config.ts";
+import { parseContentCodings } from "../verify/content-coding.ts";
 import { BodyFault } from "./body-reader.ts";
 import { COMPARED_HEAD_BYTES, createEvidence, headSize } from "./evidence.ts";
 import type { Exchange, ExchangeDependencies, ExchangeRequest, ExchangeResult } from "./exchange.ts";
@@ -105,7 +106,7 @@ export function createByteSource(
     if (ended !== undefined) return;
     // Positions in an encoded body are none in the file, and the next response may be encoded in another way: it is begun anew. Under a version that was
     // prescribed, which is never an encoded one, the label is a mistake.
-    const isResumable = isUntouched() || version.contentEncoding === undefined || request.sameAs !== undefined;
+    const isResumable = isUntouched() || parseContentCodings(version.contentEncoding).length === 0 || request.sameAs !== undefined;
     const status = fault.reason === "stalled" ? 504 : 502;
     let detail = `${current.upstream} ${fault.message}`;
     deps.record(current.upstream, { kind: "failure", random: deps.random() });

@@ -104,10 +104,12 @@ describe("npm start", () => {
     const primary = gzipSync(makeNoise("primary", 50_000));
     const packages = gzipSync(Buffer.concat([text, Buffer.from("by-hash")]));
     const hex = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
+    const pacman = gzipSync(Buffer.alloc(10_240));
     it.each<[string, Uint8Array, string]>([
       ["label/dists/a/main/binary-amd64/Packages.gz", gzipSync(text), "x-gzip"],
       [`label/repodata/${hex(primary)}-primary.xml.gz`, primary, "x-gzip"],
       [`label/dists/a/main/binary-amd64/by-hash/SHA256/${hex(packages)}`, packages, "gzip"],
+      ["label/repo/os/x86_64/extra.files", pacman, "x-gzip"],
       ["label/x-1.tgz", gzipSync(makeNoise("tgz", 60_000)), "x-gzip"],
       ["label/pool/a_1_amd64.deb", makeDeb("labelled", 200_000), "gzip"],
       ["label/Packages/a-1.x86_64.rpm", rpm, "br"],

@@ -1,7 +1,8 @@
-import { formatCacheStatus } from "../../http/cache-status.ts";
+import { type CacheStatus, formatCacheStatus } from "../../http/cache-status.ts";
 import type { Target } from "../../route/target.ts";
 import type { Representation, UpstreamAnswer } from "../../upstream/upstream.ts";
 import { parseContentCodings } from "../../verify/content-coding.ts";
+import { contentTypeOf } from "../../verify/html.ts";
 import { redirectToFolder, refuse, refuseAbsent, refuseFailure } from "../answer/failure.ts";
 import type { Client } from "../shared/client.ts";
 import type { ServeDependencies } from "../shared/dependencies.ts";
@@ -14,7 +15,7 @@ export async function passHead(client: Client, target: Target, deps: ServeDepend
   if (upstream.kind === "folder") return redirectToFolder(target);
   if (upstream.kind === "failure") return refuseFailure(upstream);
   if (upstream.kind !== "head") return refuse(502, `The upstream answered HEAD with ${upstream.kind}`);
-  return new Response(null, { headers: passedHeaders(upstream.representation) });
+  return new Response(null, { headers: passedHeaders(target, upstream.representation) });
 }
 
 /** Length in bytes of what an upstream has, undefined where it does not say. */
@@ -32,12 +33,16 @@ function askHead({ mirror, path, query, class: pathClass }: Target, { upstreams 
  * Headers of what is passed on unstored: without an entity tag, as there is no version here that a client could come back to. No label of a coding goes on:
  * the body is sent as identity, and the length that was stated is that of the encoded form.
  */
-export function passedHeaders({ size, contentType, contentEncoding, lastModified }: Representation, collapsed = false): Headers {
+export function passedHeaders(
+  { path }: Pick<Target, "path">,
+  { size, contentType, contentEncoding, lastModified }: Representation,
+  status: Partial<Extract<CacheStatus, { kind: "forwarded" }>> = {},
+): Headers {
   const isCoded = parseContentCodings(contentEncoding).length > 0;
   const headers = new Headers({
     "Cache-Control": "no-transform",
-    "Cache-Status": formatCacheStatus({ kind: "forwarded", reason: "miss", status: 200, collapsed }),
-    "Content-Type": contentType ?? "application/octet-stream",
+    "Cache-Status": formatCacheStatus({ kind: "forwarded", reason: "miss", status: 200, ...status }),
+    "Content-Type": contentTypeOf(path, contentType, false) ?? "application/octet-stream",
   });
   if (size !== undefined && !isCoded) {
     headers.set("Content-Length", String(size));

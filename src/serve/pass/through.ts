@@ -21,7 +21,7 @@ export async function passThrough(client: Client, target: Target, deps: ServeDep
   if (upstream.kind !== "body") return refuse(502, `The upstream answered with ${upstream.kind}`);
   const passed = await passNatively(client, target, upstream, deps);
   if (passed !== null) {
-    const headers = passedHeaders(upstream.representation);
+    const headers = passedHeaders(target, upstream.representation);
     for (const [name, value] of Object.entries(passed.headers)) headers.set(name, value);
     return new Response(passed.body, { status: passed.status, headers });
   }
@@ -45,7 +45,7 @@ export async function passThrough(client: Client, target: Target, deps: ServeDep
       source.cancel("the client has been served");
     }
   });
-  const headers = passedHeaders(representation);
+  const headers = passedHeaders(target, representation);
   if (isChunked) headers.delete("Content-Length");
   return new Response(stream, { headers });
 }

@@ -23,6 +23,14 @@ function breakThenRefuse(share: number): { readonly send: NonNullable<FileOption
   return { send: (response, body, request) => (request === 0 ? cutAfter(share)(response, body) : void response.destroy()) };
 }
 
+/** Adds the label behind Node's fetch, which would decode the body. */
+function labelling(contentEncoding: string): NonNullable<Parameters<typeof createBench>[0]> {
+  return async (url, init) => {
+    const { body, status, headers } = await fetch(url, init);
+    return new Response(body, { status, headers: [...headers, ["content-encoding", contentEncoding]] });
+  };
+}
+
 describe("a body that ends early", () => {
   test.each([0.01, 0.6, 0.99])("at %d of it goes on at the exact byte on the same upstream, under its strong ETag", async (share) => {
     const one = await listen(serveFile(file, cutOnce(share)));
@@ -48,6 +56,30 @@ describe("a body that ends early", () => {
     const offset = Math.floor(file.length * share);
     const ranges = two.requests.map((request) => request.headers.range);
     expect(ranges).toEqual(offset <= 196_608 ? [undefined] : [`bytes=${offset - 65_536}-`, "bytes=0-131071"]);
+  });
+
+  test("that came encoded is begun anew by its reader, never gone on with: positions in it are none in the file", async () => {
+    const one = await listen(serveFile(file, cutOnce(0.6)));
+    const bench = createBench(labelling("gzip"));
+    await expect(readAll(sourceOf(await bench.open([one.url])))).rejects.toThrow(SourceError);
+    expect(one.requests).toHaveLength(1);
+    expect((await readAll(sourceOf(await bench.open([one.url])))).equals(file)).toBe(true);
+  });
+
+  test("under a version that was prescribed goes on, whatever its label: that version is the file itself", async () => {
+    const one = await listen(serveFile(file, cutOnce(0.6)));
+    const sameAs = {
+      size: file.length,
+      etag: '"a"',
+      lastModified: DATE,
+      contentType: undefined,
+      contentEncoding: undefined,
+      upstream: one.url,
+    };
+    const bench = createBench(labelling("x-gzip"));
+    const answer = await bench.open([one.url], { sameAs, range: { first: 100_000 }, known: async (from, to) => file.subarray(from, to) });
+    expect((await readAll(sourceOf(answer))).equals(file.subarray(100_000))).toBe(true);
+    expect(one.requests).toHaveLength(2);
   });
 
   test("is never gone on with from another file of the same name, size and date", async () => {
