@@ -1,3 +1,4 @@
+import { gzipSync } from "node:zlib";
 import { abortAllDurableObjects, env, evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { describe, expect, it, vi } from "vitest";
 import type { Config } from "../../src/config/config.ts";
@@ -40,6 +41,7 @@ interface Served {
   /** Bytes after which it waits for `gate`. */
   pauseAt?: number;
   gate?: Promise<void>;
+  contentEncoding?: string;
   /** Its headers state no length; `true`: its end shows all the same, as that of chunks does. */
   endShows?: boolean;
 }
@@ -54,13 +56,13 @@ function createOrigin(serving: (upstream: string, path: string) => Served | null
       const upstream = UPSTREAMS.find((url) => request.avoid?.includes(url) !== true) ?? UPSTREAMS[0];
       const served = serving(upstream, request.path);
       if (served === null) return { kind: "absent", status: 404 };
-      const { bytes, lastModified, pauseAt = Infinity, gate, endShows } = served;
+      const { bytes, lastModified, pauseAt = Infinity, gate, endShows, contentEncoding } = served;
       const representation = {
         size: endShows === undefined ? bytes.length : undefined,
         etag: undefined,
         lastModified,
         contentType: "application/x-rpm",
-        contentEncoding: undefined,
+        contentEncoding,
         upstream,
       };
       if (request.method === "HEAD") return { kind: "head", representation };
@@ -255,6 +257,47 @@ describe("two isolates over one store and one coordinator", () => {
     expect(isEqual(await first, bytes)).toBe(true);
     expect(isEqual(await second, bytes)).toBe(true);
     expect(isEqual((await readStored(world.store, world.key)) ?? new Uint8Array(), bytes)).toBe(true);
+  });
+});
+
+describe("a part of a file under a Content-Encoding", () => {
+  async function readPart(world: World, fills: Fills, first: number, last: number): Promise<Uint8Array> {
+    const opened = await fills.open({
+      target: world.target,
+      first,
+      last,
+      recheck: false,
+      waitUntil: () => {},
+      expected: async () => ({ kind: "none" }),
+    });
+    if (opened.kind !== "reading") throw new Error(`Cannot read: ${opened.kind}`);
+    const parts: Uint8Array<ArrayBuffer>[] = [];
+    await opened.reading.hold(0);
+    await opened.reading.deliver(first, last + 1, {
+      write: async (bytes) => void parts.push(bytes.slice()),
+      pipe: async (stream) => void parts.push(new Uint8Array(await new Response(stream).arrayBuffer())),
+    });
+    opened.reading.close();
+    return new Uint8Array(await new Blob(parts).arrayBuffer());
+  }
+
+  it("that is a mistake is fetched alone, after a look at the file's first bytes", async () => {
+    const bytes = rpmOf(31, 450_000);
+    const origin = createOrigin(() => ({ bytes, contentEncoding: "x-gzip" }));
+    const world = createWorld(origin.upstreams);
+    const part = await readPart(world, world.isolate(), 310_000, 310_099);
+    expect(isEqual(part, bytes.subarray(310_000, 310_100))).toBe(true);
+    expect(origin.asked.map(({ range }) => range?.first)).toEqual([3 * SLICE, 0]);
+    expect(origin.asked[1]?.range?.last).toBe(7);
+  });
+
+  it("that is true comes from the decoded whole", async () => {
+    const bytes = rpmOf(37, 450_000);
+    const origin = createOrigin(() => ({ bytes: gzipSync(bytes), contentEncoding: "gzip" }));
+    const world = createWorld(origin.upstreams);
+    const part = await readPart(world, world.isolate(), 310_000, 310_099);
+    expect(isEqual(part, bytes.subarray(310_000, 310_100))).toBe(true);
+    expect(origin.asked.at(-1)?.range).toBeUndefined();
   });
 });
 

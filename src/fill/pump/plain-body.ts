@@ -1,6 +1,13 @@
 import { identityBody } from "../../upstream/identity-body.ts";
-import type { ByteSource, Representation, UpstreamAnswer } from "../../upstream/upstream.ts";
-import { parseContentCodings } from "../../verify/content-coding.ts";
+import {
+  type ByteSource,
+  type Representation,
+  SourceError,
+  type UpstreamAnswer,
+  type UpstreamRequest,
+  type Upstreams,
+} from "../../upstream/upstream.ts";
+import { isLabelMistaken, LABEL_SNIFF_BYTES, parseContentCodings } from "../../verify/content-coding.ts";
 import { contentTypeOf } from "../../verify/html.ts";
 import type { Fill, Run } from "../shared/fill.ts";
 import type { AskExpected } from "./dependencies.ts";
@@ -21,6 +28,22 @@ export interface PlainBody {
 /** Whether the answer is a part of what may be an encoded file: only the whole shows, and only the whole can be decoded. */
 export function isPartOfEncoded({ representation }: OpenedBody, { object }: Fill, { slice, last }: Pick<Run, "slice" | "last">): boolean {
   return object === null && (slice > 0 || last !== null) && parseContentCodings(representation.contentEncoding).length > 0;
+}
+
+/** Whether the beginning of the file shows that its label is a mistake: a few bytes, in place of all that lie before a part. */
+export async function isLabelMistakenOf({ representation }: OpenedBody, request: UpstreamRequest, upstreams: Upstreams): Promise<boolean> {
+  const answer = await upstreams.open({ ...request, range: { first: 0, last: LABEL_SNIFF_BYTES - 1 } });
+  if (answer.kind !== "body") return false;
+  try {
+    const beginning = await answer.source.read();
+    const codings = parseContentCodings(representation.contentEncoding);
+    return answer.first === 0 && beginning !== null && isLabelMistaken(request.path, codings, beginning.subarray(0, LABEL_SNIFF_BYTES));
+  } catch (error) {
+    if (error instanceof SourceError) return false;
+    throw error;
+  } finally {
+    answer.source.cancel("seen");
+  }
 }
 
 /**

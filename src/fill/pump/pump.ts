@@ -14,7 +14,7 @@ import { cut, type CutOptions } from "./cut.ts";
 import type { PumpDependencies } from "./dependencies.ts";
 import { giveUp, spoil, unpublish } from "./give-up.ts";
 import { createKnownBytes, createNearbyBytes } from "./known-bytes.ts";
-import { isPartOfEncoded, plainBody } from "./plain-body.ts";
+import { isLabelMistakenOf, isPartOfEncoded, plainBody } from "./plain-body.ts";
 
 /** How often one file is begun (on another upstream, if there is one) while no client has seen a byte of it. */
 const MAX_TRIES = 3;
@@ -89,10 +89,15 @@ async function tryOnce(
   deps: PumpDependencies,
 ): Promise<Failed | null> {
   const { sliceBytes, key } = fill;
-  let answer = opened ?? (await deps.upstreams.open(requestFor(fill, run, avoid, deps)));
-  if (answer.kind === "body" && isPartOfEncoded(answer, fill, run)) {
-    answer.source.cancel("a part of an encoded body cannot be decoded");
-    answer = await deps.upstreams.open({ ...requestFor(fill, run, avoid, deps), range: undefined });
+  const request = requestFor(fill, run, avoid, deps);
+  let answer = opened ?? (await deps.upstreams.open(request));
+  let isFileItself = isAsSent;
+  if (answer.kind === "body" && !isAsSent && isPartOfEncoded(answer, fill, run)) {
+    isFileItself = run.slice > 0 && (await isLabelMistakenOf(answer, request, deps.upstreams));
+    if (!isFileItself) {
+      answer.source.cancel("a part of an encoded body cannot be decoded");
+      answer = await deps.upstreams.open({ ...request, range: undefined });
+    }
   }
   if (answer.kind === "failure") return { failure: answer };
   if (answer.kind === "not-modified" || answer.kind === "head")
@@ -111,7 +116,7 @@ async function tryOnce(
   const { first, source } = answer;
   const { upstream } = answer.representation;
   try {
-    const plain = await plainBody(answer, fill, expected, isAsSent);
+    const plain = await plainBody(answer, fill, expected, isFileItself);
     const { representation, contentType } = plain;
     const isLong = (representation.size ?? 0) > deps.maxPumpBytes;
     if (isLong && fill.object === null && PUMPED_OR_PASSED.has(fill.target.class)) {
