@@ -101,8 +101,9 @@ async function runIn(time: VirtualTime, history: History): Promise<Violation | n
     const isHalfWay = world.isHalfWay() ? HALF_WAY_SECONDS : 0;
     const isOut = now - outageAt < 3_600_000 ? OUTAGE_SECONDS : 0;
     const isDoubtful = world.troubled.doubtAt > 0 ? DOUBT_SECONDS : 0;
-    const isUsedGone = hasGotFilelists && world.lacks("filelists") ? USED_FILE_SECONDS : 0;
-    return BASE_SECONDS + isHalfWay + isOut + isDoubtful + isUsedGone;
+    // Of two upstreams, one may raise a doubt, and the other lack what clients used: the held generation stays as long as the longer of both waits.
+    const isUsedGone = (hasGotFilelists && world.lacks("filelists")) || (isDoubtful > 0 && world.lacks(""));
+    return BASE_SECONDS + isHalfWay + isOut + isDoubtful + (isUsedGone ? USED_FILE_SECONDS : 0);
   }
 
   /** Polls through the mirror until a client gets what going direct gives, or the limit has passed. */
@@ -146,7 +147,8 @@ async function runIn(time: VirtualTime, history: History): Promise<Violation | n
   ): Promise<Violation | null> {
     const isBad = (one: Installed) => !one.ok && one.why.endsWith("other bytes than named");
     if (history.kind === "files" || !seen.some(isBad)) return null;
-    await time.pass(15_000);
+    // An isolate may go by an earlier table for one METADATA_TTL.
+    await time.pass((TTL_SECONDS + POLL_SECONDS) * 1000);
     const again = await time.run(install(throughMirror, client));
     const isSame = !again.ok && seen.some((one) => !one.ok && one.why === again.why && one.steps[0] === again.steps[0]);
     return isBad(again) && isSame ? violation("bytes that the client refuses go out whole, again and again", after, direct, [again]) : null;
