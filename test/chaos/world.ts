@@ -74,6 +74,8 @@ export function createWorld(history: History, now: () => number) {
     if (path === undefined) return;
     if (what === "signature") troubled.doubtAt = now();
     if (!isSpoilt) return void state.files.delete(path);
+    // Of a file that no index names, the mirror cannot know; it asks for it again once a day.
+    if (history.kind === "files") return;
     const bytes = (state.files.get(path) as Uint8Array).slice();
     bytes[bytes.length >> 1] = (bytes[bytes.length >> 1] ?? 0) ^ 0x55;
     state.files.set(path, bytes);
