@@ -75,9 +75,7 @@ async function runIn(time: VirtualTime, history: History): Promise<Violation | n
     for (const [at, { url }] of world.upstreams.entries()) {
       last = await install((path) => askDirect(`${url}/${path}`), client);
       // The mirror may have a publication of a better upstream, which gives no whole root any more.
-      // A doubt holds as long as another upstream shows what is held.
-      const others = world.troubled.doubtAt > 0 ? world.upstreams : world.upstreams.slice(0, at);
-      const older = others.map((state) => world.shownBy(state) ?? Infinity);
+      const older = world.upstreams.slice(0, at).map((state) => world.shownBy(state) ?? Infinity);
       if (last.hasRoot) return { ...last, oldest: Math.min(last.ok ? (world.numberOf(last.root) ?? Infinity) : Infinity, ...older) };
     }
     return { ...last, oldest: Infinity };
@@ -101,9 +99,13 @@ async function runIn(time: VirtualTime, history: History): Promise<Violation | n
     const isHalfWay = world.isHalfWay() ? HALF_WAY_SECONDS : 0;
     const isOut = now - outageAt < 3_600_000 ? OUTAGE_SECONDS : 0;
     const isDoubtful = world.troubled.doubtAt > 0 ? DOUBT_SECONDS : 0;
-    // Of two upstreams, one may raise a doubt, and the other lack what clients used: the held generation stays as long as the longer of both waits.
-    const isUsedGone = (hasGotFilelists && world.lacks("filelists")) || (isDoubtful > 0 && world.lacks(""));
-    return BASE_SECONDS + isHalfWay + isOut + isDoubtful + (isUsedGone ? USED_FILE_SECONDS : 0);
+    const isUsedGone = hasGotFilelists && world.lacks("filelists") ? USED_FILE_SECONDS : 0;
+    return BASE_SECONDS + isHalfWay + isOut + isDoubtful + isUsedGone;
+  }
+
+  /** One upstream raises a doubt, and another shows another root: as long as it does, the mirror goes by that one, as a client of it does. */
+  function isDoubtedByOne(): boolean {
+    return world.troubled.doubtAt > 0 && new Set(world.upstreams.map(world.shownBy)).size > 1;
   }
 
   /** Polls through the mirror until a client gets what going direct gives, or the limit has passed. */
@@ -119,7 +121,7 @@ async function runIn(time: VirtualTime, history: History): Promise<Violation | n
       seen = await time.run(Promise.all(Array.from({ length: waited === 0 ? 2 : 1 }, () => install(throughMirror, client))));
       hasGotFilelists ||= client.usesFilelists && seen.some(({ ok }) => ok);
       if (wrong.length > 0) return violation(wrong.join("; "), after, direct, seen);
-      if (!direct.ok || seen.every((one) => isAsGood(one, direct))) break;
+      if (!direct.ok || isDoubtedByOne() || seen.every((one) => isAsGood(one, direct))) break;
       // The first request after a deadline ends a wait; the next ones have what comes of it.
       if (waited > limit && ++late > 2)
         return violation(`not what going direct gives, after ${Math.round(waited)} s (limit ${limit})`, after, direct, seen);

@@ -163,9 +163,10 @@ export function createWorld(history: History, now: () => number) {
 
   /** Whether an index of this sort, which a publication names, is not there as it is named. */
   function lacks(sort: string): boolean {
-    return [...targets].some(([{ files }, target]) => {
-      const named = target.indexes.filter((path) => path.includes(sort));
-      return named.some((path) => files.get(path) !== target.files.get(path)) || target.isLacking(sort);
+    return upstreams.some((state) => {
+      const shown = publications.find(({ number }) => number === shownBy(state));
+      const named = shown?.indexes.filter((path) => path.includes(sort)) ?? [];
+      return named.some((path) => state.files.get(path) !== shown?.files.get(path)) || shown?.isLacking(sort) === true;
     });
   }
 
