@@ -14,6 +14,8 @@ import { companionFiles, databaseOf, indexWithoutForm, rootFiles, signedFile } f
 import { createMismatches } from "./mismatches.ts";
 import { createRootKeeper, type Held, type KeeperDependencies, type RootKeeper } from "./root-keeper.ts";
 
+/** Generations that are looked at for one companion: an upstream that publishes faster than it is asked has none that belongs to its root. */
+const MAX_TRIES = 3;
 /** Roots that are remembered as absent. Beyond this all are forgotten, which costs two requests each. */
 const MAX_ABSENT_ROOTS = 1_000;
 
@@ -277,7 +279,13 @@ export function createRepository(deps: RepositoryDependencies) {
     keeper?.noteMember(entry.path, describeMissing(entry, answer));
   }
 
-  async function resolveFile(path: string, place: RepositoryPlace, current: Held, lost: string | undefined): Promise<Resolution> {
+  async function resolveFile(
+    path: string,
+    place: RepositoryPlace,
+    current: Held,
+    lost: string | undefined,
+    tries = 1,
+  ): Promise<Resolution> {
     const { generation } = current;
     if (path === generation.root.path) return answerFile(generation.root, current);
     const had = companionAt(generation, path);
@@ -288,12 +296,11 @@ export function createRepository(deps: RepositoryDependencies) {
     if (asked.kind === "here") return answerFile(asked.file, { ...current, state: "fetched", confirmedAt: now() });
     if (asked.kind === "absent") return { kind: "absent", status: 404 };
     if (asked.kind !== "superseded") return asked;
+    // The new generation may lack it as well, as no client had asked for it yet.
     const next = await keeper.current();
     if (next.kind !== "held") return next;
-    const file = [next.generation.root, ...next.generation.companions].find((one) => one.path === path);
-    return file === undefined
-      ? halfWay(`${path} belongs to another version of its root than the one just published`)
-      : answerFile(file, next);
+    if (tries < MAX_TRIES) return resolveFile(path, place, next, lost, tries + 1);
+    return halfWay(`${path} belongs to another version of its root than the one just published`);
   }
 }
 

@@ -74,6 +74,18 @@ test.each([
   }
 });
 
+test.each(["Packages.gz", "Packages.sig"])("%s that is asked for first after the index changed belongs to the new one", async (name) => {
+  const world = createWorld([ONE]);
+  // As `Packages` alone was asked for, nothing else is held.
+  world.origins[ONE] = { [`${FEED}/Packages`]: "index a" };
+  const repository = world.repository();
+  await repository.resolve(`${FEED}/Packages`);
+  world.now += 11 * SECOND;
+  world.origins[ONE] = feed("b");
+  expect(await world.read(repository, `${FEED}/${name}`)).toBe(feed("b")[`${FEED}/${name}`]);
+  expect(await world.read(repository, `${FEED}/Packages`)).toBe("index b");
+});
+
 test("an unchanged index costs one conditional request for each of its files that clients use, once a TTL", async () => {
   const world = createWorld([ONE]);
   world.origins[ONE] = feed("a");
