@@ -39,13 +39,16 @@ const paths = fc
 const distros = fc.constantFrom(undefined, ...DISTROS);
 
 /** Calls `check` with the place of many paths. */
-function forPlaces(check: (place: Place, path: string, placeIn: (path: string) => Place, distro: Distro | undefined) => void): void {
+function forPlaces(
+  check: (place: Place, path: string, placeIn: (path: string) => Place, distro: Distro | undefined) => void,
+  numRuns = 20_000,
+): void {
   fc.assert(
     fc.property(distros, paths, (distro, path) => {
       const placeIn = (one: string): Place => placeOf({ distro, classes: [] }, one);
       check(placeIn(path), path, placeIn, distro);
     }),
-    { numRuns: 20_000 },
+    { numRuns },
   );
 }
 
@@ -56,7 +59,8 @@ test("the class says the role in a repository, and no other class has one", () =
     seen.add(repository === null ? pathClass : `${repository.kind} ${repository.role}`);
     if (repository === null) expect(["root", "member", "hashed"]).not.toContain(pathClass);
     else expect(pathClass).toBe(classes[repository.role]);
-  });
+    // So many that none of them is missed by chance.
+  }, 80_000);
   const inFolders = ["deb", "rpm-md"].flatMap((kind) => ["companion", "hashed", "member", "root"].map((role) => `${kind} ${role}`));
   const alone = ["apk companion", "apk root", "pacman companion", "pacman root", "pair companion", "pair root"];
   expect([...seen].toSorted()).toEqual([...inFolders, ...alone, "package", "pass", "unstable-package", "volatile"].toSorted());
