@@ -21,6 +21,14 @@ export function readXzModule(): Buffer<ArrayBuffer> {
   return Buffer.from(script.slice(start + MARK.length, end), "base64");
 }
 
+// The types are a Worker's, which may compile no bytes.
+const Module = WebAssembly.Module as unknown as new (bytes: Uint8Array) => WebAssembly.Module;
+
+/** The module, for Node. */
+export function compileXzModule(): WebAssembly.Module {
+  return new Module(readXzModule());
+}
+
 /** Writes the module where wrangler and the tests import it from, unless it is there. */
 export function writeXzModule(): void {
   const module = readXzModule();

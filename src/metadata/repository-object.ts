@@ -1,5 +1,5 @@
 import { DurableObject } from "cloudflare:workers";
-import { sleep, systemTimer } from "../clock/timer.ts";
+import { breathe, systemTimer } from "../clock/timer.ts";
 import type { Config } from "../config/config.ts";
 import { distributionOf } from "../config/distributions.ts";
 import type { ObjectStore } from "../store/object-store.ts";
@@ -126,7 +126,7 @@ export abstract class RepositoryObjectBase<Env> extends DurableObject<Env> {
             directory: directory(name),
             rows: rows(name),
             xz,
-            breathe: () => sleep(0),
+            breathe,
             onProtection: (root, protection) => onProtection(name, root, protection),
           })
         : null,

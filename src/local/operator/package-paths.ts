@@ -1,4 +1,9 @@
-import { gunzipSync, zstdDecompressSync } from "node:zlib";
+import { setImmediate as breathe } from "node:timers/promises";
+import { decompress } from "../../metadata/formats/decompress.ts";
+import { compileXzModule } from "../xz-module.ts";
+
+/** An open index is one string here. */
+const MAX_OPEN_BYTES = 500_000_000;
 
 /** Reads a file of the mirror by its path below the server; null if there is none. */
 export type ReadFile = (path: string) => Promise<Uint8Array | null>;
@@ -14,7 +19,7 @@ const ENTITIES: Readonly<Record<string, string>> = { "&amp;": "&", "&lt;": "<", 
 
 /**
  * Finds packages by name in a repository. `folder`, a path below the server, is for dnf and zypper the folder that holds `repodata/`, for apt the one
- * that holds a Packages file (`debian/dists/trixie/main/binary-amd64`). Throws an Error if no repository is there or its compression is not supported.
+ * that holds a Packages file (`debian/dists/trixie/main/binary-amd64`). Throws an Error if no repository is there or its index cannot be opened.
  */
 export async function findPackages(folder: string, names: readonly string[], read: ReadFile): Promise<PackagePaths> {
   const base = folder.replace(/^\/+|\/+$/g, "");
@@ -46,7 +51,7 @@ async function findRpms(base: string, read: ReadFile): Promise<Iterable<Found> |
   const repomd = await read(`${base}/repodata/repomd.xml`);
   const href = repomd === null ? undefined : /<data type="primary">.*?<location [^>]*href="([^"]+)"/s.exec(textOf(repomd))?.[1];
   const primary = href === undefined ? null : await read(`${base}/${href}`);
-  return primary && parsePrimary(textOf(unpack(href ?? "", primary)), base);
+  return primary && parsePrimary(await unpack(primary), base);
 }
 
 function* parsePrimary(xml: string, base: string): Iterable<Found> {
@@ -60,9 +65,9 @@ function* parsePrimary(xml: string, base: string): Iterable<Found> {
 }
 
 async function findDebs(base: string, read: ReadFile): Promise<Iterable<Found> | null> {
-  for (const name of ["Packages.gz", "Packages"]) {
+  for (const name of ["Packages.gz", "Packages.xz", "Packages"]) {
     const index = await read(`${base}/${name}`);
-    if (index !== null) return parsePackages(textOf(unpack(name, index)), base.slice(0, base.indexOf("/dists/")));
+    if (index !== null) return parsePackages(await unpack(index), base.slice(0, base.indexOf("/dists/")));
   }
   return null;
 }
@@ -78,12 +83,18 @@ function* parsePackages(text: string, archive: string): Iterable<Found> {
   }
 }
 
-function unpack(name: string, bytes: Uint8Array): Uint8Array {
-  if (name.endsWith(".gz")) return gunzipSync(bytes);
-  if (name.endsWith(".zst")) return zstdDecompressSync(bytes);
-  if (/\.(xz|bz2|lzma)$/.test(name))
-    throw new Error(`Cannot read ${name}: wanted gzip, zstd or no compression; give warm a file of paths instead`);
-  return bytes;
+/** The text of an index, whatever it is packed with. */
+async function unpack(packed: Uint8Array): Promise<string> {
+  const xz = compileXzModule();
+  const decoder = new TextDecoder();
+  let text = "";
+  for await (const piece of decompress(chunksOf(packed), { maxBytes: MAX_OPEN_BYTES, xz, breathe }))
+    text += decoder.decode(piece, { stream: true });
+  return text + decoder.decode();
+}
+
+async function* chunksOf(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes;
 }
 
 function textOf(bytes: Uint8Array): string {

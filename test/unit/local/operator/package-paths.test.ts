@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import { expect, it } from "vitest";
 import { findPackages } from "../../../../src/local/operator/package-paths.ts";
@@ -28,6 +29,15 @@ it("finds the newest rpm of each architecture by name", async () => {
     paths: ["fedora/41/os/Packages/v/vim-2.rpm", "fedora/41/os/Packages/v/vim-1.i686.rpm", "fedora/41/os/Packages/v/a&b.rpm"],
     missing: ["emacs"],
   });
+});
+
+it("finds packages in whatever an index is packed with", async () => {
+  const primary = `<metadata>${rpm("vim", "x86_64", 2, "vim-2.rpm")}</metadata>`;
+  for (const command of ["xz", "bzip2", "gzip"]) {
+    const packed = new Uint8Array(execFileSync(command, ["-c"], { input: primary }));
+    const read = reader({ "x/repodata/repomd.xml": REPOMD, "x/repodata/p.xml.zst": packed });
+    expect((await findPackages("x", ["vim"], read)).paths).toEqual(["x/vim-2.rpm"]);
+  }
 });
 
 it("finds debs by name, from the archive's top", async () => {
