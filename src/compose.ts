@@ -81,6 +81,7 @@ export function composeCore(
     onStored,
     onBroken: (target, upstream, reason) => {
       const { key, mirror } = target;
+      upstreams.noteRefused(upstream, target);
       counters.trouble({ at: now(), where: key, kind: "refused", cause: `${upstream}: ${reason}` }, mirror.name);
       retention.count(mirror.name, { refused: 1 });
       log(`Refused ${key} from ${upstream}: ${reason}`);

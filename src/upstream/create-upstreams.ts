@@ -6,6 +6,7 @@ import { headSize } from "./evidence.ts";
 import { askUpstream, type Exchange, type ExchangeDependencies, type ExchangeRequest, type ExchangeResult } from "./exchange.ts";
 import { availability, NEW_HEALTH, orderUpstreams, updateHealth, type Health, type HealthEvent } from "./health.ts";
 import { joinAt, strongTag, type Joined } from "./join.ts";
+import { createRefusals } from "./refusals.ts";
 import { createSlots } from "./slots.ts";
 import type { UpstreamAnswer, UpstreamEvent, UpstreamFailure, UpstreamRequest, UpstreamStatus } from "./upstream.ts";
 
@@ -27,6 +28,7 @@ export function createUpstreams(deps: UpstreamsDependencies) {
   const { now, random, onEvent } = deps;
   const health = new Map<string, Health>();
   const slots = createSlots(now, deps.after);
+  const refusals = createRefusals(now);
   const exchangeDependencies: ExchangeDependencies = { ...deps, slots, record };
   const ask: Exchange = (exchangeRequest) => askUpstream(exchangeRequest, exchangeDependencies);
 
@@ -48,12 +50,17 @@ export function createUpstreams(deps: UpstreamsDependencies) {
     return wanted.length === 0 ? mirror.upstreams : wanted;
   }
 
-  /** The upstreams to ask, best first. One with all its slots taken comes last; those that ask to wait are left out. */
+  /**
+   * The upstreams to ask, best first. One with all its slots taken comes last, and after it one whose bytes of this file were refused; those that ask to
+   * wait are left out.
+   */
   function order(request: UpstreamRequest): readonly Upstream[] {
     const ordered = orderUpstreams(candidates(request), (upstream) => healthOf(upstream.url), now());
     const hasNoSlot = (upstream: Upstream): boolean =>
       slots.isFull(upstream.url) && availability(healthOf(upstream.url), now()) === "ready";
-    return [...ordered.filter((upstream) => !hasNoSlot(upstream)), ...ordered.filter(hasNoSlot)];
+    const free = [...ordered.filter((upstream) => !hasNoSlot(upstream)), ...ordered.filter(hasNoSlot)];
+    const isRefused = ({ url }: Upstream): boolean => refusals.isRecent(url, request);
+    return [...free.filter((upstream) => !isRefused(upstream)), ...free.filter(isRefused)];
   }
 
   function askOnce(request: UpstreamRequest, exchangeRequest: ExchangeRequest): Promise<Joined> {
@@ -189,7 +196,7 @@ export function createUpstreams(deps: UpstreamsDependencies) {
     }));
   }
 
-  return { open, snapshot };
+  return { open, snapshot, noteRefused: refusals.note };
 }
 
 type Fault = Extract<ExchangeResult, { readonly detail: string }> & { readonly upstream: string };

@@ -357,6 +357,16 @@ describe("the next upstream is asked", () => {
     expect(await open([A], { avoid: [A] })).toMatchObject({ representation: { upstream: A } });
   });
 
+  test("first for ten minutes, where the other's bytes of the same file were refused", async () => {
+    const { upstreams, open, clock } = bench({ [A]: whole, [B]: whole });
+    upstreams.noteRefused(A, { mirror: { name: "m" }, path: "f.rpm", query: "" });
+    expect(await open([A, B])).toMatchObject({ representation: { upstream: B } });
+    expect(await open([A, B], { path: "g.rpm" })).toMatchObject({ representation: { upstream: A } });
+    expect(await open([A])).toMatchObject({ representation: { upstream: A } });
+    clock.now += 600_000;
+    expect(await open([A, B])).toMatchObject({ representation: { upstream: A } });
+  });
+
   test("not, but the same once more, when a lone one lost the connection", async () => {
     const { open } = bench({ [A]: [lost, whole] });
     expect(await open([A])).toMatchObject({ kind: "body" });
