@@ -103,6 +103,31 @@ describe("storing a slice", () => {
   });
 });
 
+describe("a version that was given up while it was being stored", () => {
+  it("gets no head any more", async () => {
+    const { fill, buffer, deps, calls } = createWorld();
+    fill.givenUp.add(OBJECT.version);
+    await restSlice(fill, OBJECT, buffer, deps);
+    expect(calls).toEqual(["slice-0"]);
+  });
+
+  it("loses the head that a write under way brought after the deletion", async () => {
+    const { fill, buffer, deps } = createWorld();
+    const deleted: (readonly string[])[] = [];
+    const store: ObjectStore = {
+      ...deps.store,
+      put: async () => {
+        fill.givenUp.add(OBJECT.version);
+        return "stored";
+      },
+      head: async () => OBJECT,
+      delete: async (keys) => void deleted.push(keys),
+    };
+    await restSlice(fill, OBJECT, buffer, { ...deps, store });
+    expect(deleted).toEqual([[fill.key]]);
+  });
+});
+
 describe("storing a whole object", () => {
   it("replaces what is there", async () => {
     const { fill, buffer, deps, calls } = createWorld({ taken: OBJECT });
