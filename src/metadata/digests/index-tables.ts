@@ -178,7 +178,8 @@ export function createIndexTables(deps: IndexTablesDependencies) {
       log("warn", `${mirror.name}: cannot compare the digest tables of ${root}: ${error.message}`);
     }
     if (keys.length > 0) await store.delete(keys);
-    if (count > 0) log("info", `${mirror.name}: ${count} packages below ${base} have new digests, e.g. ${example}`);
+    if (count > 0)
+      log("info", `${mirror.name}: ${count} packages below ${base === "" ? "the top" : base} have new digests, e.g. ${example}`);
   }
 
   async function isStored(version: string | null): Promise<boolean> {

@@ -21,8 +21,6 @@ interface Remembered {
   readonly listings: readonly Listed[];
 }
 
-export type RememberedTables = ReturnType<typeof rememberTables>;
-
 /**
  * Answers from the directory's listing of a moment ago, so that a cold file costs no call of its own. That of a path below no repository, or below one
  * whose table is being built, is from a listing of at most RECENT_MS ago.
