@@ -40,7 +40,7 @@ describe("a generation that is held back", () => {
     rmSync(folder, { recursive: true });
   });
 
-  const page = async (path: string) => (await fetch(mirror.url + path, { headers })).text();
+  const page = async (path: string, accept = "*/*") => (await fetch(mirror.url + path, { headers: { ...headers, accept } })).text();
   const get = async (path: string) => (await fetch(`${mirror.url}/repo/${path}`)).text();
   async function standing(top: string): Promise<Root | undefined> {
     const { roots } = JSON.parse(await page("/-/status.json")) as { roots: readonly Root[] };
@@ -79,7 +79,7 @@ describe("a generation that is held back", () => {
     const { since = 0, until } = (await standing("os"))?.hold ?? {};
     expect(until).toBe(since + 7 * DAY_MS);
     expect(await get(REPOMD)).toBe(first);
-    expect(await page("/-/status")).toContain("needed file missing");
+    expect(await page("/-/status", "text/html")).toContain("needed file missing");
     expect(JSON.parse(await page(`/-/why.json/repo/${REPOMD}`))).toMatchObject({
       generation: { state: "stale", hold: { kind: "needed" } },
     });
