@@ -4,6 +4,7 @@ import { describeDeployed, describePlan } from "./deploy-text.ts";
 import { deploy } from "./deploy.ts";
 import { readDeployPlan } from "./deploy-plan.ts";
 import { createWrangler } from "./deploy-wrangler.ts";
+import { writeXzModule } from "../xz-module.ts";
 
 const ROOT = join(import.meta.dirname, "../../..");
 
@@ -35,6 +36,8 @@ async function main(): Promise<number> {
     print(describePlan(plan.value, options));
     return 0;
   }
+  // A wrangler.toml of the operator's own may lack [build], which writes it too.
+  writeXzModule();
   const wrangler = createWrangler([process.execPath, flags.wrangler], ROOT);
   const urls = await deploy(plan.value, options, wrangler, print);
   if (!urls.ok) return fail(urls.problems);
