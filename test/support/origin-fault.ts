@@ -25,6 +25,8 @@ export type Fault =
       readonly kind: "status";
       readonly status: number;
       readonly body?: string;
+      /** Of `body`; `latin1` for one that is no text. Default: UTF-8. */
+      readonly encoding?: BufferEncoding;
       readonly headers?: Readonly<Record<string, string>>;
     }
   /** 200 with a page that says something went wrong. */

@@ -33,8 +33,8 @@ export interface Sent {
 }
 
 /** The plan that answers with `text`. */
-export function planText(status: number, contentType: string, text: string): Plan {
-  const bytes = Buffer.from(text);
+export function planText(status: number, contentType: string, text: string, encoding: BufferEncoding = "utf8"): Plan {
+  const bytes = Buffer.from(text, encoding);
   return {
     status,
     headers: { "content-type": contentType },
@@ -77,7 +77,7 @@ export async function applyFault(plan: Plan, fault: Fault, path: string, whole: 
     case "framing":
       return { ...plan, framing: fault.framing };
     case "status": {
-      const error = planText(fault.status, "text/plain", fault.body ?? `the origin answers ${fault.status}\n`);
+      const error = planText(fault.status, "text/plain", fault.body ?? `the origin answers ${fault.status}\n`, fault.encoding);
       return { ...error, headers: { ...error.headers, ...fault.headers } };
     }
     case "html":

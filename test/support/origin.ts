@@ -47,8 +47,10 @@ export interface Origin {
   readonly folder: string;
   /** Every request so far, oldest first; `log.length = 0` forgets them. */
   readonly log: OriginRequest[];
-  /** `date-size` is what Apache and nginx send: a change of equal size and date keeps it. */
-  etag: "date-size" | "digest" | "none";
+  /** `date-size` is what Apache and nginx send: a change of equal size and date keeps it. `weak` is that, marked weak; `changing`: another one in each answer. */
+  etag: "date-size" | "digest" | "none" | "weak" | "changing";
+  /** What is not there is answered with this status: object stores without the right to list say 403. */
+  absentStatus: number;
   /** Of each response; undefined: no limit. */
   bytesPerSecond: number | undefined;
   /** Applies `fault` to the next `times` requests (default: until cleared) that match. The newest matching fault wins. */
@@ -174,6 +176,7 @@ export async function startOrigin(folder: string, ip = "127.0.0.1", wantedPort =
     folder,
     log,
     etag: "date-size",
+    absentStatus: 404,
     bytesPerSecond: undefined,
     fault(match, fault, options = {}) {
       const { promise, resolve } = Promise.withResolvers<void>();
@@ -236,7 +239,7 @@ const CONTENT_TYPES: readonly (readonly [RegExp, string])[] = [
 
 /** What a healthy origin answers. */
 function planFile(origin: Origin, path: string, headers: IncomingHttpHeaders): Plan {
-  const notFound = planText(404, "text/html", "<html><body>404 Not Found</body></html>\n");
+  const notFound = planText(origin.absentStatus, "text/html", `<html><body>${origin.absentStatus}: not found</body></html>\n`);
   if (path.includes("\0") || normalize(path).startsWith("..")) return notFound;
   const file = join(origin.folder, path);
   const stat = statSync(file, { throwIfNoEntry: false });
@@ -257,7 +260,7 @@ function planFile(origin: Origin, path: string, headers: IncomingHttpHeaders): P
   // Seconds are all that Last-Modified has.
   const seconds = Math.floor(stat.mtimeMs / 1000);
   const date = new Date(seconds * 1000).toUTCString();
-  const etag = makeEtag(origin.etag, file, seconds, stat.size);
+  const etag = makeEtag(origin, file, seconds, stat.size);
   const body: Body = { file, size: stat.size };
   const type = CONTENT_TYPES.find(([pattern]) => pattern.test(path))?.[1] ?? "application/octet-stream";
   const whole: Plan = {
@@ -274,13 +277,19 @@ function planFile(origin: Origin, path: string, headers: IncomingHttpHeaders): P
   };
   if (isUnchanged(headers, etag, seconds)) return { ...whole, status: 304, end: 0 };
   const condition = headers["if-range"];
-  if (headers.range === undefined || (condition !== undefined && condition !== etag && condition !== date)) return whole;
+  // RFC 9110 §13.1.5: a weak entity tag never matches If-Range.
+  const isSame = (condition === etag && origin.etag !== "weak") || condition === date;
+  if (headers.range === undefined || (condition !== undefined && !isSame)) return whole;
   return planRange(whole, headers.range, stat.size);
 }
 
-function makeEtag(kind: Origin["etag"], file: string, seconds: number, size: number): string | undefined {
-  if (kind === "none") return undefined;
-  if (kind === "date-size") return `"${seconds.toString(16)}-${size.toString(16)}"`;
+function makeEtag({ etag, log }: Origin, file: string, seconds: number, size: number): string | undefined {
+  if (etag === "none") return undefined;
+  const dateAndSize = `"${seconds.toString(16)}-${size.toString(16)}"`;
+  if (etag === "date-size") return dateAndSize;
+  if (etag === "weak") return `W/${dateAndSize}`;
+  // As a host behind a balancer, each of whose machines makes its own of an inode.
+  if (etag === "changing") return `"${log.length}-${size.toString(16)}"`;
   return `"${createHash("sha256").update(readFileSync(file)).digest("hex").slice(0, 32)}"`;
 }
 

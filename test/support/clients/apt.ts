@@ -8,8 +8,8 @@ import { readFiles, readPayload } from "./files.ts";
 
 export const APT_TOOLS = ["apt-get", "dpkg", "dpkg-deb", "apt-ftparchive", "gpg", "xz"] as const;
 
-/** apt and dpkg over the suite `stable` at `url`, which `key` signed. */
-export function openApt(url: string, key: SigningKey): ClientRoot {
+/** apt and dpkg over the suite `stable` at `url`, which `key` signed; or over another line of sources.list. */
+export function openApt(url: string, key: SigningKey | { readonly source: string }): ClientRoot {
   const root = mkdtempSync(join(tmpdir(), "lazy-mirror-apt-root-"));
   for (const folder of [
     "etc/apt/apt.conf.d",
@@ -23,7 +23,10 @@ export function openApt(url: string, key: SigningKey): ClientRoot {
     mkdirSync(join(root, folder), { recursive: true });
   }
   writeFileSync(join(root, "var/lib/dpkg/status"), "");
-  writeFileSync(join(root, "etc/apt/sources.list"), `deb [signed-by=${key.publicKeyFile}] ${url} stable main\n`);
+  writeFileSync(
+    join(root, "etc/apt/sources.list"),
+    `${"source" in key ? key.source : `deb [signed-by=${key.publicKeyFile}] ${url} stable main`}\n`,
+  );
   const conf = {
     Dir: root,
     "Dir::Bin::methods": "/usr/lib/apt/methods",
@@ -45,6 +48,8 @@ export function openApt(url: string, key: SigningKey): ClientRoot {
     // "any": a half-failed update is a failure, as for every script that checks.
     refresh: () => runTool("apt-get", ["update", "--error-on=any"], { env, cwd: root }),
     install: (...wanted) => runTool("apt-get", ["install", "--yes", ...wanted.map((one) => one.name)], { env, cwd: root }),
+    download: (...wanted) =>
+      runTool("apt-get", ["install", "--yes", "--download-only", ...wanted.map((one) => one.name)], { env, cwd: root }),
     downloads: () => {
       const archives = readFiles(join(root, "var/cache/apt/archives"), ".deb");
       for (const name of readFiles(join(root, "var/cache/apt/archives/partial"), ".deb").keys()) archives.delete(name);

@@ -14,6 +14,8 @@ export interface ClientRoot {
   refresh(): Promise<ToolRun>;
   /** Downloads the packages, with what they need, and installs them into `root`. Metadata as last refreshed. */
   install(...wanted: readonly Wanted[]): Promise<ToolRun>;
+  /** As `install`, but what it downloads is not installed. */
+  download(...wanted: readonly Wanted[]): Promise<ToolRun>;
   /** Every package file that the client downloaded and holds for good, by file name. */
   downloads(): Map<string, Buffer>;
   /** The installed file that the package brought, or undefined when it is not installed. */

@@ -10,9 +10,9 @@ export const DNF_TOOLS = ["dnf", "rpm", "rpmbuild", "rpmsign", "createrepo_c", "
 
 /**
  * dnf 4 over the repository at `url`, with packages and metadata checked against `repodata/repomd.xml.key` there. `source`: how it is told of the
- * repository, where that is not by its baseurl.
+ * repository, where that is not by its baseurl. `isUnsigned`: no signature is checked.
  */
-export function openDnf(url: string, source: DnfSource = { baseurl: url }): ClientRoot {
+export function openDnf(url: string, source: DnfSource = { baseurl: url }, { isUnsigned = false } = {}): ClientRoot {
   const home = mkdtempSync(join(tmpdir(), "lazy-mirror-dnf-root-"));
   const root = join(home, "root");
   for (const folder of ["repos", "vars", "root/etc/dnf"]) mkdirSync(join(home, folder), { recursive: true });
@@ -31,7 +31,14 @@ export function openDnf(url: string, source: DnfSource = { baseurl: url }): Clie
     ip_resolve: 4,
   };
   writeFileSync(join(home, "dnf.conf"), `[main]\n${formatIni(conf)}`);
-  const repo = { name: "test", ...source, enabled: 1, gpgcheck: 1, repo_gpgcheck: 1, gpgkey: `${url}/repodata/repomd.xml.key` };
+  const repo = {
+    name: "test",
+    ...source,
+    enabled: 1,
+    gpgcheck: isUnsigned ? 0 : 1,
+    repo_gpgcheck: isUnsigned ? 0 : 1,
+    gpgkey: `${url}/repodata/repomd.xml.key`,
+  };
   writeFileSync(join(home, "repos/test.repo"), `[test]\n${formatIni(repo)}`);
   const dnf = (...args: readonly string[]): Promise<ToolRun> =>
     runTool("dnf", ["--config", join(home, "dnf.conf"), "--installroot", root, "--releasever=1", "--assumeyes", ...args], { cwd: home });
@@ -39,6 +46,7 @@ export function openDnf(url: string, source: DnfSource = { baseurl: url }): Clie
     root,
     refresh: () => dnf("--refresh", "makecache"),
     install: (...wanted) => dnf("install", ...wanted.map((one) => one.name)),
+    download: (...wanted) => dnf("install", "--downloadonly", ...wanted.map((one) => one.name)),
     downloads: () => readFiles(join(root, "var/cache/dnf"), ".rpm"),
     installed: (name) => readPayload(root, name),
     remove: () => rmSync(home, { recursive: true, force: true }),

@@ -80,17 +80,19 @@ export function openDownloader(downloader: Downloader, url: string): ClientRoot 
     const run = await runTool(command, args, { cwd: root });
     return run.code === 0 ? runTool("mv", [file, complete]) : run;
   }
+  async function downloadAll(...wanted: readonly Wanted[]): Promise<ToolRun> {
+    let last: ToolRun = { code: 0, stdout: "", stderr: "" };
+    for (const one of wanted) {
+      last = await download(one);
+      if (last.code !== 0) return last;
+    }
+    return last;
+  }
   return {
     root,
     refresh: async () => ({ code: 0, stdout: "", stderr: "" }),
-    async install(...wanted) {
-      let last: ToolRun = { code: 0, stdout: "", stderr: "" };
-      for (const one of wanted) {
-        last = await download(one);
-        if (last.code !== 0) return last;
-      }
-      return last;
-    },
+    install: downloadAll,
+    download: downloadAll,
     downloads: () => readFiles(complete, ""),
     installed: () => undefined,
     remove: () => rmSync(root, { recursive: true, force: true }),

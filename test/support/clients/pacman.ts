@@ -33,6 +33,7 @@ export function openPacman(url: string): ClientRoot {
     root,
     refresh: () => pacman("-Sy"),
     install: (...wanted) => pacman("-S", ...wanted.map((one) => one.name)),
+    download: (...wanted) => pacman("-Sw", ...wanted.map((one) => one.name)),
     downloads: () => readFiles(join(home, "cache"), ".pkg.tar.zst"),
     installed: (name) => readPayload(root, name),
     remove: () => rmSync(home, { recursive: true, force: true }),

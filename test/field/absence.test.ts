@@ -1,0 +1,4 @@
+import { ABSENCE } from "./absence.ts";
+import { describeShapes } from "./shape.ts";
+
+describeShapes("what is absent", ABSENCE);

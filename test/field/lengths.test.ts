@@ -1,0 +1,4 @@
+import { LENGTHS } from "./lengths.ts";
+import { describeShapes } from "./shape.ts";
+
+describeShapes("a body without a length", LENGTHS);
