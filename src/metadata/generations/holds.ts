@@ -29,6 +29,11 @@ const OUTVOTED: ReadonlySet<HoldKind> = new Set<HoldKind>(["older", "future"]);
 /** Kinds that are believed only once every reachable upstream has shown one. */
 const DOUBTS: ReadonlySet<HoldKind> = new Set<HoldKind>(["older", "future", "malformed", "expired", "unsigned", "gone"]);
 
+/** Whether what an upstream shows may be a sync under way, which is not worth a wait. */
+export function isSync(kind: HoldKind): boolean {
+  return kind === "needed" || kind === "sync";
+}
+
 export function isDoubt(kind: HoldKind): boolean {
   return DOUBTS.has(kind);
 }

@@ -1,0 +1,144 @@
+import type { Config } from "../../config/config.ts";
+import { DAY_MS } from "../../http/units.ts";
+import type { RepositoryPlace } from "../../route/place.ts";
+import type { Generation, UpstreamHold } from "../members/generation.ts";
+import { type AdoptionLogDependencies, createAdoptionLog } from "./adoption-log.ts";
+import type { FailedTry, HeldGeneration } from "./held-generation.ts";
+import {
+  aheadSince,
+  blockingHolds,
+  endHoldsOf,
+  type HoldContext,
+  isDoubt,
+  isSync,
+  mergeSetbacks,
+  pauseHolds,
+  type Setback,
+} from "./holds.ts";
+import type { Mismatches } from "./mismatches.ts";
+import type { Refreshed } from "./refresh-companions.ts";
+import type { Trial, TrialDependencies } from "./try-root.ts";
+
+export interface SettlementDependencies extends AdoptionLogDependencies {
+  readonly mirror: TrialDependencies["mirror"];
+  readonly limits: Pick<Config, "doubtSeconds">;
+  /** The held generation's files are kept for so long after an upstream confirmed it. */
+  readonly retentionDays: number;
+  readonly mismatches: Mismatches;
+  /** Called after a generation was published. */
+  readonly afterSwap: () => void;
+}
+
+/** What a round of tries came to: the published generation is current, or it is not, or none is published. */
+export type Settled =
+  | { readonly kind: "confirmed" }
+  | { readonly kind: "trouble" }
+  | { readonly kind: "opaque" }
+  | Extract<Trial, { kind: "absent" }>;
+
+/** Writes down what a round of tries came to: what is published from now on, what holds a newer root back, and since when. */
+export function createSettlement(deps: SettlementDependencies, place: RepositoryPlace, held: HeldGeneration) {
+  const { limits, log, mirror, now } = deps;
+  const { logHolds, logLacks } = createAdoptionLog(deps, place.root);
+  /** When a round last gave up the root for one that no generation can hold; null: none did since the last swap. */
+  let opaqueAt: number | null = null;
+
+  return {
+    get opaqueAt(): number | null {
+      return opaqueAt;
+    },
+    settle,
+    drop,
+    passOn,
+    noteTrouble,
+  };
+
+  /** The held generation is current: confirmed as it is, or replaced by a new one. `setbacks`: what other upstreams showed before. */
+  function settle(trial: Extract<Trial, { kind: "confirmed" | "adopted" }>, setbacks: readonly Setback[]): Settled {
+    const seen = mergeSetbacks(held.standing.holds, setbacks, holdContext(null));
+    if (trial.kind === "adopted") {
+      const { generation, holes } = trial;
+      const { upstream } = generation.root.object;
+      opaqueAt = null;
+      const paused = pauseHolds(endHoldsOf(seen, upstream));
+      noteHolds(paused, () => held.publish(generation, holes, paused));
+      log("info", `${mirror.name}: published a new generation of ${place.root} from ${upstream}`);
+      logLacks(holes, generation.parsed);
+      deps.afterSwap();
+      return { kind: "confirmed" };
+    }
+    renewCompanions(trial.refreshed);
+    const holds = endHoldsOf(seen, trial.upstream);
+    const order = mirror.upstreams.map(({ url }) => url);
+    const blocking = blockingHolds(holds, trial.upstream, order, now());
+    if (blocking.length === 0) {
+      noteHolds(holds, () => held.confirm(trial.validators, holds));
+      return { kind: "confirmed" };
+    }
+    held.saveValidators(trial.validators);
+    return noteFailedTry(blocking, { doubtSince: null, behindSince: aheadSince(blocking), holds });
+  }
+
+  /** The root stays, and its companions may have changed: it was signed anew, or they belong to a root that the upstream does not have yet. */
+  function renewCompanions(refreshed: Refreshed | undefined): void {
+    if (refreshed === undefined) return;
+    const { files, changed, kind } = refreshed;
+    if (kind === "mismatch" && !deps.mismatches.isOverdue(place.root)) return;
+    if (changed.length > 0 || kind === "whole") deps.mismatches.end(place.root);
+    if (files.every((file, index) => file === held.generation?.companions[index])) return;
+    held.setCompanions(files);
+    if (changed.length === 0) return;
+    const what = kind === "whole" ? "which changed beside its root" : "which belong to another version of their root";
+    log(kind === "whole" ? "info" : "warn", `${mirror.name}: published ${changed.join(", ")}, ${what}`);
+    deps.afterSwap();
+  }
+
+  /** No upstream has the root, or none has had it for an hour. */
+  function drop(absent: Extract<Trial, { kind: "absent" }>): Settled {
+    if (held.generation !== null) log("warn", `${mirror.name}: gave up ${place.root}: no upstream has had it for an hour`);
+    held.drop();
+    return absent;
+  }
+
+  /**
+   * No parser can read what the upstreams have, and no generation that one could read is held or believed any more. It is published with its companions;
+   * `generation` undefined: no generation can hold it, and the path is cached by itself.
+   */
+  function passOn(reason: string, generation: Generation | undefined): Settled {
+    const isNews = opaqueAt === null && (held.generation === null || held.generation.parsed !== null);
+    if (isNews) log("warn", `${mirror.name}: ${place.root} is passed on as the upstream has it: ${reason}`);
+    if (generation !== undefined) return settle({ kind: "adopted", generation, holes: [] }, []);
+    if (held.generation !== null) held.drop();
+    opaqueAt = now();
+    return { kind: "opaque" };
+  }
+
+  /** No upstream confirmed the held generation or gave a new one. */
+  function noteTrouble(setbacks: readonly Setback[]): Settled {
+    const reachable = setbacks.filter(({ kind }) => kind !== "unreachable");
+    const allDoubt = reachable.length > 0 && reachable.every(({ kind }) => isDoubt(kind));
+    const doubtSince = allDoubt ? (held.standing.doubtSince ?? now()) : null;
+    const holds = mergeSetbacks(held.standing.holds, setbacks, holdContext(doubtSince));
+    return noteFailedTry(setbacks, { doubtSince, behindSince: aheadSince(holds), holds });
+  }
+
+  /** The held generation stays as it is. `why`: what holds a newer one back, as far as this round showed it. */
+  function noteFailedTry(why: readonly Setback[], rest: Pick<FailedTry, "doubtSince" | "behindSince" | "holds">): Settled {
+    const trouble = why.map(({ reason }) => reason).join("; ");
+    noteHolds(rest.holds, () => held.noteFailedTry({ ...rest, trouble, halfWay: why.some(({ kind }) => isSync(kind)) }));
+    return { kind: "trouble" };
+  }
+
+  function holdContext(doubtSince: number | null): HoldContext {
+    const { standing, generation } = held;
+    const keptUntil = (standing.confirmedAt === 0 ? now() : standing.confirmedAt) + deps.retentionDays * DAY_MS;
+    return { now: now(), syncMs: limits.doubtSeconds * 1000, doubtSince, validUntil: generation?.parsed?.validUntil, keptUntil };
+  }
+
+  /** Saves the holds by `save`, and logs which of them begin and end. */
+  function noteHolds(holds: readonly UpstreamHold[], save: () => void): void {
+    const before = held.standing.holds;
+    save();
+    logHolds(before, holds, { isTrouble: held.standing.trouble !== null, generation: held.generation });
+  }
+}
