@@ -86,6 +86,10 @@ export abstract class RepositoryObjectBase<Env> extends DurableObject<Env> {
     this.#openDirectory().publish(base, root, table);
   }
 
+  bases(): readonly string[] {
+    return this.#openDirectory().bases();
+  }
+
   basesBelow(base: string): readonly string[] {
     return this.#openDirectory().basesBelow(base);
   }

@@ -74,7 +74,9 @@ export function freshness(question: FreshnessQuestion, config: Pick<Config, "met
       // Its name is its digest: it was right when it was stored, and is right now.
       if (pathClass === "hashed") break;
       if (pathClass === "unstable-package" && ageMs >= UNSTABLE_TTL_MS) return { kind: "ask" };
-      if ((isDoubted || stored.provisional === true) && ageMs >= SUSPICION_MS) return { kind: "ask" };
+      if (isDoubted && ageMs >= SUSPICION_MS) return { kind: "ask" };
+      // An index names it by what was not compared: its age says nothing of that.
+      if (stored.provisional === true && now - answeredAt >= SUSPICION_MS) return { kind: "ask" };
       break;
     }
     case "volatile": {

@@ -23,6 +23,8 @@ export interface Expectation {
 export interface Known {
   readonly kind: "known";
   readonly expectations: readonly [Expectation, ...Expectation[]];
+  /** Only the index of a repository in another folder names it, and no repository is nearer: that deletes no stored copy. */
+  readonly isReaching?: true;
 }
 
 /** What is known of a file's content before it is fetched. */

@@ -8,6 +8,7 @@ import { type BuildDependencies, type BuiltTable, buildTable } from "./build-tab
 import { type Choice, chooseIndexes } from "./choose-indexes.ts";
 import { isCompatible } from "./expectations.ts";
 import { createLandings, type LandDependencies } from "./land.ts";
+import { doubtOutside } from "./doubt-outside.ts";
 import { createTableReader, LostTableError } from "./read-table.ts";
 import { isBelow } from "./readings.ts";
 import type { PublishedTable } from "./table-directory.ts";
@@ -23,6 +24,7 @@ export interface DirectoryPort {
   building(base: string, root: string): Promise<void>;
   publish(base: string, root: string, table: PublishedTable | null): Promise<void>;
   basesBelow(base: string): Promise<readonly string[]>;
+  bases(): Promise<readonly string[]>;
 }
 
 export interface IndexTablesDependencies extends BuildDependencies, Pick<LandDependencies, "kept" | "taint" | "sliceBytes" | "log"> {
@@ -135,6 +137,9 @@ export function createIndexTables(deps: IndexTablesDependencies) {
     const from = before?.version ?? null;
     await directory.publish(base, root, { version, isReaching: built.isReaching, why: version === null ? protection.detail : null });
     if (built.table !== null && from !== null) await deleteChanged(place, { version: from }, built.table);
+    if (version !== null && version !== from && built.isReaching) {
+      await doubtOutside({ base, from, to: version, tables, bases: await directory.bases() }, deps);
+    }
     // Last, so that all of this is done again where it is broken off.
     const made = { ids, version, isReaching: built.isReaching, protection, at: now() } satisfies Made;
     kept.save(MADE_KEY + root, JSON.stringify(made));

@@ -46,7 +46,8 @@ export function createPublishedDigests({ tables, lookUp, noteAsked, onLost }: Pu
         found = await ask(mirror.name, path, { maxAgeMs: Math.min(maxAgeMs, RECENT_MS) });
       if (isNone() && found.isOpen && waitMs > 0) found = await ask(mirror.name, path, { waitMs });
       const [first, ...others] = found.named.flatMap(({ records }) => expectationsOf(records));
-      if (first !== undefined) return { kind: "known", expectations: [first, ...others] };
+      if (first !== undefined)
+        return { kind: "known", expectations: [first, ...others], ...(found.lookup.base === null ? { isReaching: true } : {}) };
       return found.isOpen ? { kind: "building" } : { kind: "none" };
     },
     /** Which index names a path, for a person who asks. */

@@ -106,6 +106,8 @@ export function createTableDirectory({
       const all = bases();
       return all.length > MAX_LISTED ? null : all.map(listingOf);
     },
+    /** The folders of all repositories. */
+    bases,
     /** The folders of other repositories below this one. */
     basesBelow(base: string): readonly string[] {
       const start = base === "" ? "" : `${base}/`;

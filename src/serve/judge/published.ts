@@ -7,7 +7,7 @@ import type { ServeDependencies } from "../shared/dependencies.ts";
 
 /**
  * Compares a stored copy with the published indexes when it is revalidated; most are compared before, when a table lands. `other`: it is not the file that
- * they name, and is gone. `unknown`: they name it by a digest that was not computed, so that it must be fetched anew.
+ * they name, and is gone. `unknown`: they name it by a digest that was not computed, or only the index of another folder names other bytes, so that it must be fetched anew.
  */
 export async function compareWithIndex(
   target: Target,
@@ -22,11 +22,13 @@ export async function compareWithIndex(
     return {
       kind: expected.kind,
       comparison: expected.kind === "known" ? compare(expected.expectations, measuredOf(object)) : "same",
+      isReaching: expected.kind === "known" && expected.isReaching === true,
     } as const;
   };
-  let { kind, comparison } = await ask();
+  let { kind, comparison, isReaching } = await ask();
   // What is remembered may be a table of a minute ago, and the copy of a newer one.
-  if (comparison === "other") ({ kind, comparison } = await ask(0));
+  if (comparison === "other") ({ kind, comparison, isReaching } = await ask(0));
+  if (comparison === "other" && isReaching) return "unknown";
   // What was pieced together from several requests is judged by its first complete read.
   if (comparison === "unknown") return object.sliceBytes !== undefined && object.verified === "none" ? "fits" : "unknown";
   if (comparison === "other") {

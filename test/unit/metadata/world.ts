@@ -223,6 +223,7 @@ export function portOf(directory: () => TableDirectory): DirectoryPort {
     building: async (base, root) => directory().building(base, root),
     publish: async (base, root, table) => directory().publish(base, root, table),
     basesBelow: async (base) => directory().basesBelow(base),
+    bases: async () => directory().bases(),
   };
 }
 

@@ -135,6 +135,7 @@ describe("a stored copy under its own key", () => {
   test("that an index names by a digest which is not known of it is asked about at its next use, once a minute", () => {
     const stored = { storedAt: NOW - HOUR, provisional: true } as const;
     expect(freshness(question({ stored }), CONFIG).kind).toBe("ask");
+    expect(freshness(question({ stored: { ...stored, storedAt: NOW - SECOND } }), CONFIG).kind).toBe("ask");
     expect(freshness(question({ stored, answeredAt: NOW - 59 * SECOND }), CONFIG).kind).toBe("use");
     expect(freshness(question({ stored, failedAt: NOW - 59 * SECOND }), CONFIG).kind).toBe("use");
   });

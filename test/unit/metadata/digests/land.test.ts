@@ -138,13 +138,22 @@ test("what lies in the folder of another repository, or is metadata, is not comp
   expect(headOf("os/repodata/x.rpm")).toBeDefined();
 });
 
-test("an index that names files outside its folder deletes none there", async () => {
-  const { world, repository, headOf } = setUp(rpm({ "../../blobs/a.rpm": "new", "b.rpm": "new" }));
-  await store(world, "blobs/a.rpm", "old");
-  await store(world, "os/b.rpm", "old");
+test("an index that names files outside its folder deletes none there: where no repository is nearer, they are fetched anew", async () => {
+  const { world, repository, directory, headOf } = setUp(
+    rpm({ "../blobs/a.rpm": "new", "../blobs/same.rpm": "same", "../owner/c.rpm": "new", "b.rpm": "new" }),
+  );
+  directory.publish("owner", "owner/repodata", { version: null, why: "it cannot be read", isReaching: false });
+  for (const path of ["blobs/a.rpm", "owner/c.rpm", "os/b.rpm"]) await store(world, path, "old");
+  await store(world, "blobs/same.rpm", "same");
   await repository.resolve(ROOT);
   await expect.poll(() => headOf("os/b.rpm")).toBeUndefined();
-  expect(headOf("blobs/a.rpm")).toBeDefined();
+  await expect.poll(() => headOf("blobs/a.rpm")).toMatchObject({ provisional: true });
+  expect(headOf("blobs/same.rpm")).not.toHaveProperty("provisional");
+  expect(headOf("owner/c.rpm")).not.toHaveProperty("provisional");
+  world.origins[ONE] = rpm({ "../blobs/same.rpm": "other", "b.rpm": "new" }, 2);
+  world.now += HOUR;
+  await repository.resolve(ROOT);
+  expect(headOf("blobs/same.rpm")).toMatchObject({ provisional: true });
 });
 
 test("a package is right if it is the file that one of several suites names", async () => {
