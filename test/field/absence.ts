@@ -16,7 +16,8 @@ function absences(...paths: readonly string[]): Client {
     for (const path of paths) {
       const got = await download(`${url}/${path}`);
       // 401, 403, 404 and 410 all end a client's try the same way: the file is not there.
-      seen[path] = [401, 403, 404, 410].includes(got.status) ? "absent" : String(got.status);
+      // Of a package that all upstreams forbid the mirror says 502: clients try that again, and the file may be there a moment later.
+      seen[path] = [401, 403, 404, 410, 502].includes(got.status) && got.isWhole ? "absent" : String(got.status);
     }
     return seen;
   };
@@ -60,11 +61,12 @@ function lacking(id: string, status: number): Shape["play"] {
 }
 
 export const ABSENCE: readonly Shape[] = [
-  ...[404, 410].map((status): Shape => ({
+  ...[401, 403, 404, 410].map((status): Shape => ({
     id: `absent-everywhere-${status}`,
     upstream: `whatever is absent is answered by ${status}: packages, roots, databases, keys, by-hash files`,
     clients: "all",
-    promised: "each is absent for the client too, and not trouble of the upstream; what is there is served beside it",
+    promised:
+      "each is absent for the client too (a forbidden package: 502), and the upstream is not taken for broken: what is there is served beside it",
     play: async (stage) => {
       stage.upstream.origin.absentStatus = status;
       stage.upstream.put({ "pool/main/there_1.0_amd64.deb": makeDeb(`absent-everywhere-${status}`, 20_000) });
@@ -110,7 +112,23 @@ export const ABSENCE: readonly Shape[] = [
       await stage.same(client, direct, "warm");
     },
   },
-
+  {
+    id: "package-forbidden-then-there",
+    upstream: "an object store: a package is 403 while its upload is under way, and there a moment later",
+    clients: "apt, dnf",
+    promised: "it is served within seconds, and the upstream is not taken for broken",
+    play: async (stage) => {
+      const id = "package-forbidden-then-there";
+      stage.upstream.origin.absentStatus = 403;
+      const path = `pool/${id}_1.0_amd64.deb`;
+      const other = `pool/${id}-other_1.0_amd64.deb`;
+      stage.upstream.put({ [other]: makeDeb(`${id} other`, 20_000) });
+      for (let time = 0; time < 8; time++) await stage.same(absences(path), await stage.direct(absences(path)), `absent, time ${time}`);
+      await stage.same(plainFiles(other), await stage.direct(plainFiles(other)), "another package");
+      stage.upstream.put({ [path]: makeDeb(id, 20_000) });
+      await stage.soon(plainFiles(path), await stage.direct(plainFiles(path)), "uploaded");
+    },
+  },
   {
     id: "old-package-gone",
     upstream: "the second generation drops the first one's package, and the file with it",

@@ -3,8 +3,10 @@ import { WEDGE } from "./files-that-must-not-wedge.ts";
 import { LABELS } from "./labels.ts";
 import { LENGTHS } from "./lengths.ts";
 import { PAIRS } from "./pairs.ts";
+import { PROTECTION } from "./protection.ts";
 import { FREEZE } from "./repositories-that-must-not-freeze.ts";
 import type { Shape } from "./shape.ts";
+import { THIRD_PARTY } from "./third-party.ts";
 
 /** All rows by kind, in the order of docs/field.md. */
 export const EVERY_ROW: Readonly<Record<string, readonly Shape[]>> = {
@@ -14,6 +16,8 @@ export const EVERY_ROW: Readonly<Record<string, readonly Shape[]>> = {
   "A body without a length is no trouble": LENGTHS,
   "What is absent is absent, and no trouble": ABSENCE,
   "A pair has one life": PAIRS,
+  "Protection must not end silently": PROTECTION,
+  "Third-party repositories in miniature": THIRD_PARTY,
 };
 
 /** The tables of docs/field.md, as `npx oxfmt` would not leave them: compare without blanks and dashes. */

@@ -1,9 +1,10 @@
 import { type Download, download } from "../support/download.ts";
 import { makeNoise } from "../support/fixture.ts";
 import { makeDeb, makeIso } from "../support/large-files.ts";
+import { pack } from "../support/miniature/compress.ts";
 import { deb, debSuite, type Files } from "../support/miniature/deb-archive.ts";
 import { rpm, rpmMd } from "../support/miniature/rpm-md.ts";
-import { apt, dnf, plainFiles, Refusal } from "./model-clients.ts";
+import { apt, type Client, dnf, plainFiles, Refusal } from "./model-clients.ts";
 import { dateOf, generations, type Shape, type Stage } from "./shape.ts";
 
 const MIB = 1024 * 1024;
@@ -30,7 +31,36 @@ function keptFiles(framing: "chunked" | "close", files: (id: string) => Files, i
   };
 }
 
+/** `stored` of a Cache-Status is kept to: the next answer comes from the store. */
+function saysTrue(path: string): Client {
+  return async (url) => {
+    const first = await download(`${url}/${path}`);
+    const next = await download(`${url}/${path}`);
+    const [said, then] = [first, next].map(({ headers }) => String(headers["cache-status"]));
+    const wasStored = said?.includes("; stored");
+    const isHit = then?.includes("; hit");
+    if (wasStored && !isHit) throw new Refusal(`the first answer says "${said}", the next one "${then}"`);
+    return { [path]: next.sha256 };
+  };
+}
+
 export const LENGTHS: readonly Shape[] = [
+  {
+    id: "chunked-small-files",
+    upstream: "a listing, a key, a .treeinfo and a text, sent in chunks that end as they should",
+    clients: "curl, dnf, anaconda",
+    promised: "they are kept for the case that no upstream answers",
+    play: keptFiles(
+      "chunked",
+      (id) => ({
+        "keys/RPM-GPG-KEY-z": makeNoise(`${id} key`, 3000),
+        "os/.treeinfo": makeNoise(`${id} treeinfo`, 2000),
+        "keys/notes.txt": makeNoise(`${id} notes`, 60_000),
+      }),
+      "chunked-small-files",
+      "keys/",
+    ),
+  },
   {
     id: "chunked-packages",
     upstream: "an image of 1 MB, an rpm and a deb of their own declared length, sent in chunks",
@@ -101,7 +131,41 @@ export const LENGTHS: readonly Shape[] = [
       )(stage);
     },
   },
-
+  {
+    id: "chunked-30-mb",
+    upstream: "a deb of 30 MB that no index names, sent in chunks; five clients ask for it",
+    clients: "apt, curl",
+    promised: "one upstream GET for all of them, later ones with Content-Length",
+    play: async (stage) => {
+      const path = "pool/chunked-30-mb_1.0_amd64.deb";
+      stage.upstream.put({ [path]: makeDeb("chunked-30-mb", 30_000_000) });
+      stage.upstream.origin.bytesPerSecond = 60_000_000;
+      framed(stage, "chunked");
+      const client = plainFiles(path);
+      const direct = await stage.direct(client);
+      stage.upstream.origin.log.length = 0;
+      await Promise.all([1, 2, 3, 4].map((at) => stage.same(client, direct, `client ${at} of four at once`)));
+      await stage.same(client, direct, "a client after them");
+      const asked = stage.upstream.origin.requests(`/${path}`).filter(({ method }) => method === "GET").length;
+      if (asked !== 1) throw new Refusal(`the upstream was asked ${asked} times`);
+      const { headers } = await download(`${stage.url()}/${path}`, { method: "HEAD" });
+      if (headers["content-length"] !== "30000000") throw new Refusal(`Content-Length is ${headers["content-length"]}`);
+    },
+  },
+  {
+    id: "chunked-6-mib",
+    upstream: "a tarball of 6 MiB, whose bytes declare no length, sent in chunks",
+    clients: "curl",
+    promised: "`stored` is said only of what is stored",
+    play: async (stage) => {
+      const path = "sources/chunked-6-mib-1.0.tar.gz";
+      stage.upstream.put({ [path]: pack(".gz", makeNoise("chunked-6-mib", 6 * MIB)) });
+      framed(stage, "chunked");
+      const direct = await stage.direct(plainFiles(path));
+      await stage.same(saysTrue(path), direct, "cold and again");
+      await stage.same(plainFiles(path), direct, "later");
+    },
+  },
   {
     id: "chunked-and-cut",
     upstream: "a text, a deb and an rpm in chunks whose last chunk never comes, once",

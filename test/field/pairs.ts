@@ -93,7 +93,19 @@ export const PAIRS: readonly Shape[] = [
     },
     isPair: (one, two) => isSignatureOf(unpack(".gz", one), two),
   }),
-
+  shape({
+    id: "opkg-packages-forms",
+    upstream: "an opkg feed without a Release: Packages and Packages.gz, two forms of one text",
+    clients: "opkg, apt",
+    first: "feed/Packages",
+    second: "feed/Packages.gz",
+    make: (n) => {
+      const text = packagesOf("opkg-packages-forms", n);
+      return [text, pack(".gz", text)];
+    },
+    // A client reads one form; what counts is that each is there, and whole.
+    isPair: (_one, two) => unpack(".gz", two).length > 0,
+  }),
   shape({
     id: "sha256sums",
     upstream: "SHA256SUMS and SHA256SUMS.gpg beside images",

@@ -4,6 +4,9 @@ import { packTar } from "modern-tar";
 import { makeNoise } from "../fixture.ts";
 import type { Files } from "./deb-archive.ts";
 
+/** The same bytes at any time of day. */
+const UNDATED = { mtime: new Date(0) };
+
 export interface ApkEntry {
   readonly name: string;
   readonly version: string;
@@ -16,10 +19,12 @@ export interface ApkEntry {
 export async function apk(name: string, version: string, seed: string, size = 12_000): Promise<ApkEntry> {
   const path = `usr/share/${name}/data`;
   const noise = makeNoise(seed, size);
-  const data = gzipSync(await packTar([{ header: { name: path, size, type: "file" }, body: noise }]), { level: 1 });
+  const data = gzipSync(await packTar([{ header: { ...UNDATED, name: path, size, type: "file" }, body: noise }]), { level: 1 });
   const datahash = createHash("sha256").update(data).digest("hex");
   const info = Buffer.from(`pkgname = ${name}\npkgver = ${version}\narch = x86_64\nsize = ${size}\ndatahash = ${datahash}\n`);
-  const control = gzipSync(endless(await packTar([{ header: { name: ".PKGINFO", size: info.length, type: "file" }, body: info }])));
+  const control = gzipSync(
+    endless(await packTar([{ header: { ...UNDATED, name: ".PKGINFO", size: info.length, type: "file" }, body: info }])),
+  );
   const checksum = `Q1${createHash("sha1").update(control).digest("base64")}`;
   return { name, version, bytes: Buffer.concat([control, data]), checksum };
 }
@@ -33,10 +38,12 @@ export async function apkRepository(folder: string, label: string, entries: read
   const index = Buffer.from(text.join(""));
   const description = Buffer.from(label);
   const signature = Buffer.from(`signature of ${label}`);
-  const signed = await packTar([{ header: { name: ".SIGN.RSA.test.rsa.pub", size: signature.length, type: "file" }, body: signature }]);
+  const signed = await packTar([
+    { header: { ...UNDATED, name: ".SIGN.RSA.test.rsa.pub", size: signature.length, type: "file" }, body: signature },
+  ]);
   const tar = await packTar([
-    { header: { name: "DESCRIPTION", size: description.length, type: "file" }, body: description },
-    { header: { name: "APKINDEX", size: index.length, type: "file" }, body: index },
+    { header: { ...UNDATED, name: "DESCRIPTION", size: description.length, type: "file" }, body: description },
+    { header: { ...UNDATED, name: "APKINDEX", size: index.length, type: "file" }, body: index },
   ]);
   return {
     [`${folder}/APKINDEX.tar.gz`]: Buffer.concat([gzipSync(endless(signed)), gzipSync(tar)]),

@@ -4,6 +4,9 @@ import { makeNoise, sha256 } from "../fixture.ts";
 import type { Files } from "./deb-archive.ts";
 import { type Form, pack } from "./compress.ts";
 
+/** The same bytes at any time of day. */
+const UNDATED = { mtime: new Date(0) };
+
 export interface PacmanEntry {
   readonly name: string;
   readonly version: string;
@@ -20,7 +23,7 @@ export function pacmanPackage(
   return { name, version: options.version ?? "1.0-1", bytes };
 }
 
-function fileNameOf({ name, version }: PacmanEntry): string {
+export function fileNameOf({ name, version }: PacmanEntry): string {
   return `${name}-${version}-any.pkg.tar.zst`;
 }
 
@@ -50,8 +53,8 @@ export async function pacmanDatabase(
       );
       const at = `${entry.name}-${entry.version}/`;
       return [
-        { header: { name: at, type: "directory" as const, size: 0 } },
-        { header: { name: `${at}desc`, size: desc.length, type: "file" as const }, body: desc },
+        { header: { ...UNDATED, name: at, type: "directory" as const, size: 0 } },
+        { header: { ...UNDATED, name: `${at}desc`, size: desc.length, type: "file" as const }, body: desc },
       ];
     }),
   );
