@@ -4,6 +4,7 @@ import { StoreError } from "../store/object-store.ts";
 import type { Signed } from "./freshness.ts";
 import type { ServeDependencies } from "./shared/dependencies.ts";
 
+/** Ends of names of detached signatures. */
 const SIGNATURE_END = /\.(?:asc|gpg|sig|sign|minisig)$/;
 /** A file that was confirmed less than this ago is not doubted because of its signature: files without validators would be fetched at each request. */
 const DOUBT_AFTER_MS = 10_000;

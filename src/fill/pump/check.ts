@@ -9,8 +9,6 @@ import { APK_CONTROL_SHA1, toHex, type Expected, type Known } from "../../verify
 import { HTML_SNIFF_BYTES, isPageInPlaceOf } from "../../verify/html.ts";
 import type { DeclaredLength } from "../../verify/walk.ts";
 
-export type Check = ReturnType<typeof createCheck>;
-
 export interface Passed {
   readonly ok: true;
   readonly verified: Verified;

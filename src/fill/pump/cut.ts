@@ -1,15 +1,13 @@
-import { isImmutable } from "../../config/config.ts";
-import { newVersion } from "../../store/keys.ts";
-import { describeObject, type StoredObject } from "../../store/stored-object.ts";
-import type { ByteSource, Representation } from "../../upstream/upstream.ts";
-import type { SliceLease } from "../flight/leases.ts";
-import { lastSlice, UNKNOWN_SIZE, type Fill, type Growing, type Run, type SliceBuffer } from "../shared/fill.ts";
+import type { ByteSource } from "../../upstream/upstream.ts";
+import { lastSlice, UNKNOWN_SIZE, type Run, type SliceBuffer } from "../shared/fill.ts";
 import { endBuffer, takeBuffer, widenBuffer } from "../shared/slice-buffers.ts";
-import { restSlice, restVerdict } from "./at-rest.ts";
+import { restSlice } from "./at-rest.ts";
 import { declaredLength, namedLength, type BodyLength } from "./body-length.ts";
 import { type CheckResult, createCheck } from "./check.ts";
 import type { AskExpected, PumpDependencies } from "./dependencies.ts";
-import { type IndexVerdict, judgeByIndex } from "./index-verdict.ts";
+import { type BodyOptions, describe, grow } from "./describe.ts";
+import { commit, finish } from "./finish.ts";
+import { judgeByIndex } from "./index-verdict.ts";
 
 const PROGRESS_REPORT_MS = 2_000;
 
@@ -21,15 +19,8 @@ export type Cut =
   /** The body has another length than its beginning or an index let expect. */
   | { readonly kind: "misjudged"; readonly length: number };
 
-export interface CutOptions {
-  readonly fill: Fill;
+export interface CutOptions extends BodyOptions {
   readonly run: Run;
-  readonly lease: SliceLease;
-  /** Representation and type of the file itself, as `plainBody` gives them. */
-  readonly representation: Representation;
-  readonly contentType: string | undefined;
-  /** See `ByteSource`. */
-  readonly version: (() => Representation) | undefined;
   readonly source: ByteSource;
   /** The slice that was asked for: where the upstream ignores Range, the body begins before it. */
   readonly asked: number;
@@ -64,7 +55,7 @@ export async function cut(options: CutOptions, deps: PumpDependencies): Promise<
   let resting: Promise<void> = Promise.resolve();
   const startedAt = deps.now();
   let reportedAt = startedAt;
-  let isToldOf = false;
+  let isAnnounced = false;
   if (check === null) describe(options, length.bytes, deps);
 
   for (;;) {
@@ -109,9 +100,9 @@ export async function cut(options: CutOptions, deps: PumpDependencies): Promise<
       reportedAt = run.progressAt;
     }
     // Short bodies end before that: then followers in other isolates find them stored.
-    if (fill.object === null && fill.growing !== null && !isToldOf && run.progressAt - startedAt >= config.holdMs) {
+    if (fill.object === null && fill.growing !== null && !isAnnounced && run.progressAt - startedAt >= config.holdMs) {
       void lease.tell({ kind: "describe", object: fill.growing.object });
-      isToldOf = true;
+      isAnnounced = true;
     }
     fill.changed.notify();
     coming = source.read();
@@ -132,7 +123,8 @@ export async function cut(options: CutOptions, deps: PumpDependencies): Promise<
   const described = describe(options, position, deps);
   const judged = check === null || expected === null ? verdict : await judgeByIndex(expected, verdict, check.measured(), options.expected);
   if (!judged.ok) return { kind: "broken", reason: judged.reason };
-  return finish(options, described, buffer, judged, isProven, deps);
+  await finish(options, described, buffer, judged, isProven, deps);
+  return { kind: "done" };
 
   async function admit(bytes: number): Promise<void> {
     if (fill.storable) fill.storable = await deps.admit(fill.key, bytes);
@@ -177,83 +169,6 @@ export async function cut(options: CutOptions, deps: PumpDependencies): Promise<
   }
 }
 
-/** From here on requests can be answered with what the upstream says of the object. */
-function describe(options: CutOptions, size: number, { now }: PumpDependencies): StoredObject {
-  const { fill, lease } = options;
-  if (fill.object !== null) return fill.object;
-  const { sliceBytes } = fill;
-  const object = describeObject(describedBy(options), {
-    version: fill.growing?.object.version ?? newVersion(),
-    size,
-    ...(size > sliceBytes ? { sliceBytes } : {}),
-    storedAt: now(),
-    verified: "none",
-    ...(fill.tainted ? { tainted: true } : {}),
-  });
-  fill.object = object;
-  void lease.tell({ kind: "describe", object });
-  fill.changed.notify();
-  return object;
-}
-
-/** The upstream that began the body may not be the one that sends it. */
-function describedBy({ representation, contentType, version }: CutOptions): Representation {
-  const { etag, lastModified, upstream } = version?.() ?? representation;
-  return { ...representation, contentType, etag, lastModified, upstream };
-}
-
-/** From here on bytes can go out, without a length; `length` of them have come. */
-function grow(options: CutOptions, length: number, { now }: PumpDependencies): Growing {
-  const { fill } = options;
-  const facts = { version: newVersion(), size: UNKNOWN_SIZE, storedAt: now(), verified: "none" } as const;
-  fill.growing ??= { object: { ...describeObject(describedBy(options), facts), sliceBytes: fill.sliceBytes }, length };
-  fill.growing.length = length;
-  return fill.growing;
-}
-
-/** The last byte has come, and the verdict: the last write, and the release of the bytes held back. `isProven`: the body's length or its end was seen. */
-async function finish(
-  { fill, lease, run }: CutOptions,
-  described: StoredObject,
-  last: SliceBuffer,
-  verdict: Extract<IndexVerdict, { ok: true }>,
-  isProven: boolean,
-  deps: PumpDependencies,
-): Promise<Cut> {
-  const isUnproven = !isProven && verdict.verified === "length";
-  const object: StoredObject = { ...described, ...provenFacts(verdict), ...(isUnproven ? { verified: "none" } : {}) };
-  // It may have been cut: a small file that may change is kept for the case that no upstream answers (serve/freshness.ts), no package is.
-  if (isUnproven && (isImmutable(fill.target.class) || object.sliceBytes !== undefined)) fill.storable = false;
-  fill.object = object;
-  run.progressAt = deps.now();
-  // Clients that wait for the whole get it as soon as it is judged. Where a client gets it already, its last byte means that it is stored; and
-  // where an older version is stored, no client may meet that again.
-  const isHeld = object.sliceBytes === undefined && object.size <= deps.config.holdBytes && !fill.promised;
-  if (isHeld && !fill.replaces) releaseBuffer(fill, last);
-  const isNotedEarlier = fill.published;
-  await restSlice(fill, object, last, deps);
-  releaseBuffer(fill, last);
-  if (fill.storable) deps.onStored(fill.target, fill.object);
-  if (isNotedEarlier && object.sliceBytes !== undefined && object.verified !== "none") await restVerdict(fill, object, deps);
-  commit(lease, last);
-  return { kind: "done" };
-}
-
-/** What is kept of a verdict beside the bytes. */
-function provenFacts({ verified, sha256, digest, isOpen }: Extract<IndexVerdict, { ok: true }>): Partial<StoredObject> {
-  return {
-    verified,
-    ...(sha256 === undefined ? {} : { sha256 }),
-    ...(digest === undefined ? {} : { digest }),
-    ...(isOpen === true ? { provisional: true } : {}),
-  };
-}
-
-function releaseBuffer(fill: Fill, buffer: SliceBuffer): void {
-  buffer.released = true;
-  fill.changed.notify();
-}
-
 /** The slice to go on with, or null where this run ends: no more is wanted, or the slice is at rest or another request fetches it. */
 async function nextSlice(
   { fill, run, lease, asked }: CutOptions,
@@ -281,9 +196,4 @@ async function nextSlice(
     wanted = stored === null;
   }
   return wanted && (!fill.storable || (await lease.tell({ kind: "claim", slice: next }))) ? next : null;
-}
-
-/** Followers hear of a slice once they can read it from the store. */
-function commit(lease: SliceLease, { atRest, index }: SliceBuffer): void {
-  if (atRest) void lease.tell({ kind: "commit", slice: index });
 }

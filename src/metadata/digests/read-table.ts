@@ -1,7 +1,8 @@
 import type { ObjectStore } from "../../store/object-store.ts";
 import { readStream } from "../../store/read-object.ts";
 import { toHex } from "../../verify/expectation.ts";
-import { decodeRecord, type Manifest, type RawRecord, readManifest, readPage, TableFormatError, type TableRecord } from "./table-format.ts";
+import { decodeRecord, type Manifest, type RawRecord, readManifest, readPage, type TableRecord } from "./table-format.ts";
+import { TableFormatError } from "./table-bytes.ts";
 import { tableKey, type TableRef } from "./write-table.ts";
 
 /** Pages and manifests that are kept in memory: some 4 MiB, as most tables are of one page or the pages that clients ask for are few. */

@@ -5,8 +5,9 @@ import { createPageWriter, type PageRef, type RawRecord, writeManifest } from ".
 
 /** A page ends where a path says so, which one of so many does: a page of some 32 KiB, whose end does not depend on what lies before it. */
 const RECORDS_PER_END = 256;
-/** No page ends below this, and each does above MAX_PAGE_BYTES. */
+/** No page ends below this … */
 const MIN_PAGE_BYTES = 8 * 1024;
+/** … and each ends with the path that takes it above this. @internal */
 export const MAX_PAGE_BYTES = 128 * 1024;
 /** Pages that are written at the same time. */
 const PARALLEL_WRITES = 6;

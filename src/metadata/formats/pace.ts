@@ -3,7 +3,7 @@ export type Breathe = () => Promise<void>;
 
 /**
  * What is done between two breaths, in units: one for each byte that is read or written. All isolates of a machine share one event loop, so that a long turn for one upstream's
- * file would stop the clients of all others. At some 10 to 100 MB a second a turn is 1 to 13 ms.
+ * file would stop the clients of all others. At some 10 to 100 MB a second a turn is 1 to 13 ms. @internal
  */
 export const UNITS_PER_TURN = 128 * 1024;
 

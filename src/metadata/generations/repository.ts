@@ -1,8 +1,7 @@
 import { DAY_MS } from "../../http/units.ts";
 import type { RepositoryPlace } from "../../route/place.ts";
 import type { Expectation } from "../../verify/expectation.ts";
-import type { Generation, RootContent, StoredFile } from "../members/generation.ts";
-import type { IndexTables } from "../digests/index-tables.ts";
+import type { Generation, StoredFile } from "../members/generation.ts";
 import { createMembers, expectationOf, memberCandidates } from "../members/members.ts";
 import { dateOf, type Entry } from "../formats/parsed-root.ts";
 import { groupName } from "../members/member-groups.ts";
@@ -10,43 +9,28 @@ import { describeMissing } from "./gather-members.ts";
 import type { EnsureStored, EnsureStoredAnswer } from "../ports/ensure-stored.ts";
 import type { Resolution } from "../ports/repositories.ts";
 import { companionAt, createLateCompanions, halfWay } from "./late-companions.ts";
-import { companionFiles, databaseOf, indexWithoutForm, rootFiles, signedFile } from "./root-files.ts";
+import { companionFiles, indexWithoutForm, rootFiles, signedFile } from "./root-files.ts";
 import { createMismatches } from "./mismatches.ts";
-import { createRootKeeper, type Held, type KeeperDependencies, type RootKeeper } from "./root-keeper.ts";
+import { createKnownRoots, type KnownRootsDependencies } from "./known-roots.ts";
+import type { Held } from "./root-keeper.ts";
 
 /** Generations that are looked at for one companion: an upstream that publishes faster than it is asked has none that belongs to its root. */
 const MAX_TRIES = 3;
-/** Roots that are remembered as absent. Beyond this all are forgotten, which costs two requests each. */
-const MAX_ABSENT_ROOTS = 1_000;
 
-export interface RepositoryDependencies extends Omit<
-  KeeperDependencies,
-  "members" | "beforeSwap" | "afterSwap" | "onAbsent" | "mismatches"
-> {
+export interface RepositoryDependencies extends Omit<KnownRootsDependencies, "members" | "mismatches" | "onAbsent"> {
   readonly ensureStored: EnsureStored;
-  /** The digest tables of packages; null where packages are judged by their structure only. */
-  readonly tables: IndexTables | null;
-  /** Receives, after each swap, every key that the published generations name: retention evicts these last. */
-  readonly onPublished: (keys: readonly string[]) => void;
 }
 
 export type Repository = ReturnType<typeof createRepository>;
 
 /** All roots below one base: the suites of a deb archive, elsewhere mostly one. One Durable Object runs them. */
 export function createRepository(deps: RepositoryDependencies) {
-  const { kept, now } = deps;
+  const { now } = deps;
   const members = createMembers({ ...deps, usedForMs: deps.retentionDays * DAY_MS });
-  const keepers = new Map<string, RootKeeper>();
-  const mismatches = createMismatches(kept, now, deps.limits.doubtSeconds);
+  const mismatches = createMismatches(deps.kept, now, deps.limits.doubtSeconds);
   const late = createLateCompanions({ ...deps, mismatches });
-  /** When the upstreams last gave no root here. In memory only: nothing is kept for what does not exist. */
-  const rootlessSince = new Map<string, number>();
-  for (const key of kept.keys()) {
-    if (!key.startsWith("place:")) continue;
-    const place = JSON.parse(kept.load(key) ?? "{}") as RepositoryPlace;
-    // A restart ends the building of a table: it begins anew here.
-    followIndexes(place, keeperOf(place).held());
-  }
+  const roots = createKnownRoots({ ...deps, members, mismatches, onAbsent: late.noteAbsent });
+  const { keepers, keeperOf, followIndexes, underKnownRoot } = roots;
 
   return {
     /** Answers for a path that stands at `guess`. `lost`: the key of an earlier answer that the store no longer has: the file is fetched again. */
@@ -56,11 +40,11 @@ export function createRepository(deps: RepositoryDependencies) {
       if (place.role === "hashed") return resolveHashed(path, place);
       if (place.role === "companion" && !filesOf(place).includes(path)) return { kind: "opaque" };
       const isRootFile = rootFiles(place).includes(path);
-      if (!isRootFile && isRootless(place.root)) return resolveRootless(path, place, lost);
+      if (!isRootFile && roots.isRootless(place.root)) return resolveRootless(path, place, lost);
       const current = await keeperOf(place).current(lost);
-      if (current.kind === "absent") forgetRoot(place.root);
+      if (current.kind === "absent") roots.forget(place.root);
       if (current.kind !== "held") {
-        noteRootless(place.root);
+        roots.noteRootless(place.root);
         if (isRootFile) return current;
         // A client without a mirror gets what stands below a folder, whatever becomes of the root there.
         const isIndexHeld = keepers.get(indexWithoutForm(path) ?? "")?.place.form !== undefined;
@@ -94,32 +78,6 @@ export function createRepository(deps: RepositoryDependencies) {
     },
   };
 
-  /** The place below the longest known root above the path: `dists/a/b/` may be a suite `a/b`, or a component `b` of the suite `a`. */
-  function underKnownRoot(path: string, place: RepositoryPlace): RepositoryPlace {
-    if (place.kind !== "deb" || place.role === "root" || place.role === "companion") return place;
-    const known = [...keepers.keys()].filter((root) => path.startsWith(`${root}/`)).toSorted((a, b) => b.length - a.length)[0];
-    return known === undefined ? place : { ...place, root: known };
-  }
-
-  /** Whether the upstreams gave no root here a moment ago: otherwise each request for a file below it would ask for the root as well. */
-  function isRootless(root: string): boolean {
-    const since = rootlessSince.get(root);
-    return since !== undefined && now() - since < deps.limits.metadataTtlSeconds * 1000 && keepers.get(root)?.held() == null;
-  }
-
-  function noteRootless(root: string): void {
-    if (rootlessSince.size >= MAX_ABSENT_ROOTS) rootlessSince.clear();
-    rootlessSince.set(root, now());
-  }
-
-  /** The upstreams have no root here, or no longer. */
-  function forgetRoot(root: string): void {
-    const known = keepers.get(root);
-    if (known !== undefined) void deps.tables?.withdraw(known.place);
-    keepers.delete(root);
-    kept.remove(`place:${root}`);
-  }
-
   /**
    * A file below a folder that has no root. An index of packages stands in for one: its forms and signatures are a generation of their own. Anything else
    * goes by its own name.
@@ -133,82 +91,8 @@ export function createRepository(deps: RepositoryDependencies) {
     const index: RepositoryPlace = { kind: "deb", base: place.base, root, role: form === path ? "root" : "companion", form };
     const current = await keeperOf(index).current(lost);
     if (current.kind === "held") return resolveFile(path, index, current, lost);
-    if (current.kind === "absent") forgetRoot(root);
+    if (current.kind === "absent") roots.forget(root);
     return form === path ? current : { kind: "opaque" };
-  }
-
-  /** A Release that has appeared names the indexes that stood in for it. */
-  function dropIndexesBelow({ root, form, kind }: RepositoryPlace): void {
-    if (kind !== "deb" || form !== undefined) return;
-    for (const [index, keeper] of keepers) {
-      if (keeper.place.form === undefined || !(root === "" || index.startsWith(`${root}/`))) continue;
-      keeper.drop();
-      void deps.tables?.withdraw(keeper.place);
-      keepers.delete(index);
-      kept.remove(`place:${index}`);
-    }
-  }
-
-  function keeperOf(place: RepositoryPlace): RootKeeper {
-    const existing = keepers.get(place.root);
-    if (existing !== undefined) return existing;
-    const keeper = createRootKeeper(
-      {
-        ...deps,
-        members,
-        mismatches,
-        onAbsent: late.noteAbsent,
-        beforeSwap: async (next, held) => {
-          await (held === null ? deps.tables?.announce(place, next, members) : deps.tables?.prepare(place, next, members));
-        },
-        afterSwap: () => {
-          kept.save(`place:${place.root}`, JSON.stringify(place));
-          dropIndexesBelow(place);
-          members.keepOnly(new Set(liveMembers()));
-          followIndexes(place, keeper.held());
-          void reportKeys();
-        },
-      },
-      place,
-    );
-    keepers.set(place.root, keeper);
-    return keeper;
-  }
-
-  function liveGenerations(): readonly Generation[] {
-    return [...keepers.values()].flatMap((one) => one.held() ?? []);
-  }
-
-  function liveMembers(): readonly string[] {
-    return [
-      ...new Set(
-        liveGenerations()
-          .flatMap(({ parsed }) => parsed?.entries ?? [])
-          .map(members.keyOf),
-      ),
-    ];
-  }
-
-  /** Retention spares what the published generations name, and the digest tables that were made of them. */
-  async function reportKeys(): Promise<void> {
-    const published = liveGenerations().flatMap(({ root, companions }) => [root, ...companions].map(({ key }) => key));
-    deps.onPublished([...liveMembers(), ...published, ...((await deps.tables?.keys()) ?? [])]);
-  }
-
-  /** `isLost`: the store lost a part of the root's digest table. */
-  function followIndexes(place: RepositoryPlace, held: RootContent | null, isLost = false): void {
-    const { tables } = deps;
-    if (held === null || tables === null) return;
-    void tables.prepare(place, held, members, isLost).then((isNew) => (isNew ? reportKeys() : undefined));
-    if (place.kind === "pacman") void followDatabase(place);
-  }
-
-  /** Clients may ask for a database by another name only, or for its list of files: the packages are named by `<name>.db`. */
-  async function followDatabase(place: RepositoryPlace): Promise<void> {
-    const root = databaseOf(place.root);
-    if (root === place.root || keepers.has(root)) return;
-    const { kind } = await keeperOf({ ...place, root, role: "root" }).current();
-    if (kind === "absent") forgetRoot(root);
   }
 
   /** A file named by its own digest. The held generation knows its other name upstream, and notes that clients use it. */

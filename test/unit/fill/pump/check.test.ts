@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { createCheck, type Check, type CheckOptions } from "../../../../src/fill/pump/check.ts";
+import { createCheck, type CheckOptions } from "../../../../src/fill/pump/check.ts";
 import type { CreateDigest } from "../../../../src/verify/digest-ranges.ts";
 import type { Known } from "../../../../src/verify/expectation.ts";
 import { HTML_SNIFF_BYTES } from "../../../../src/verify/html.ts";
@@ -27,7 +27,7 @@ const RPM = craftRpm({ payload: makeNoise("check", 20_000), format: "v4" }).byte
 const sha256Of = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
 const PAGE = Buffer.from(`<!-- ${"x".repeat(300)} -->\n<!DOCTYPE html><html><body>${"Please log in. ".repeat(500)}</body></html>\n`);
 
-async function feed(check: Check, bytes: Uint8Array, cuts: readonly number[]): Promise<void> {
+async function feed(check: ReturnType<typeof createCheck>, bytes: Uint8Array, cuts: readonly number[]): Promise<void> {
   let from = 0;
   for (const cut of [...cuts.map((at) => at % bytes.length).toSorted((a, b) => a - b), bytes.length]) {
     if (cut > from) await check.feed(bytes.subarray(from, cut));

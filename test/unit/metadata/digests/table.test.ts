@@ -8,9 +8,9 @@ import {
   type RawRecord,
   readManifest,
   readPage,
-  TableFormatError,
   type TableRecord,
 } from "../../../../src/metadata/digests/table-format.ts";
+import { TableFormatError } from "../../../../src/metadata/digests/table-bytes.ts";
 import { MAX_PAGE_BYTES, tableKey, type TableRef, writeTable } from "../../../../src/metadata/digests/write-table.ts";
 import { createWorld, DAY } from "../world.ts";
 import { sha256 } from "../samples.ts";
