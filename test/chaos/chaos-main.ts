@@ -33,6 +33,8 @@ registerHooks({
   resolve(specifier, context, next) {
     if (specifier === "cloudflare:workers")
       return { url: new URL("../support/workers-module.ts", import.meta.url).href, shortCircuit: true };
+    // The module is no file before the first build: what it is made of does not matter here.
+    if (specifier.endsWith(".wasm")) return { url: new URL(specifier, context.parentURL).href, format: "module", shortCircuit: true };
     return next(specifier, context);
   },
   load: (url, context, next) => (url.endsWith(".wasm") ? { format: "module", source: XZ, shortCircuit: true } : next(url, context)),

@@ -103,9 +103,22 @@ async function runIn(time: VirtualTime, history: History): Promise<Violation | n
     return BASE_SECONDS + isHalfWay + isOut + isDoubtful + isUsedGone;
   }
 
-  /** One upstream raises a doubt, and another shows another root: as long as it does, the mirror goes by that one, as a client of it does. */
-  function isDoubtedByOne(): boolean {
-    return world.troubled.doubtAt > 0 && new Set(world.upstreams.map(world.shownBy)).size > 1;
+  /**
+   * One upstream raises a doubt, and another one shows what the mirror gives: a doubt is believed only once every reachable upstream has shown one. A client
+   * that is set up with that other one is no better off.
+   */
+  function isVouchedFor(one: Installed, each: readonly (readonly [shown: number | undefined, direct: Installed])[]): boolean {
+    return each.some(([shown, direct]) => direct.hasRoot && (one.ok ? shown === world.numberOf(one.root) : isSameRefusal(direct, one)));
+  }
+
+  /** What a client gets that is set up with one of the upstreams alone, for each of them; none where no upstream raises a doubt. */
+  async function askEach(client: ClientOptions): Promise<readonly (readonly [shown: number | undefined, direct: Installed])[]> {
+    if (world.troubled.doubtAt === 0) return [];
+    return Promise.all(
+      world.upstreams.map(
+        async (state) => [world.shownBy(state), await install((path) => askDirect(`${state.url}/${path}`), client)] as const,
+      ),
+    );
   }
 
   /** Polls through the mirror until a client gets what going direct gives, or the limit has passed. */
@@ -121,7 +134,9 @@ async function runIn(time: VirtualTime, history: History): Promise<Violation | n
       seen = await time.run(Promise.all(Array.from({ length: waited === 0 ? 2 : 1 }, () => install(throughMirror, client))));
       hasGotFilelists ||= client.usesFilelists && seen.some(({ ok }) => ok);
       if (wrong.length > 0) return violation(wrong.join("; "), after, direct, seen);
-      if (!direct.ok || isDoubtedByOne() || seen.every((one) => isAsGood(one, direct))) break;
+      if (!direct.ok || seen.every((one) => isAsGood(one, direct))) break;
+      const each = await time.run(askEach(client));
+      if (seen.every((one) => isAsGood(one, direct) || isVouchedFor(one, each))) break;
       // The first request after a deadline ends a wait; the next ones have what comes of it.
       if (waited > limit && ++late > 2)
         return violation(`not what going direct gives, after ${Math.round(waited)} s (limit ${limit})`, after, direct, seen);
@@ -184,6 +199,11 @@ async function runIn(time: VirtualTime, history: History): Promise<Violation | n
     if (found !== null) return found;
   }
   return null;
+}
+
+/** Both clients give up for the same reason. */
+function isSameRefusal(one: Installed, other: Installed): boolean {
+  return !one.ok && !other.ok && one.why === other.why;
 }
 
 function isRoot(path: string): boolean {

@@ -38,6 +38,17 @@ export function isDoubt(kind: HoldKind): boolean {
   return DOUBTS.has(kind);
 }
 
+/**
+ * Whether nothing but doubtful roots is to be had, where no upstream shows the held root or one that can be adopted: every reachable upstream shows a doubtful
+ * one, or the preferred of them does and the others hold something back as well. Going direct, clients ask the preferred one: to wait for days for what
+ * another one lacks would leave them worse off. `order`: the configured URLs, the preferred first.
+ */
+export function isDoubtShown(setbacks: readonly Setback[], order: readonly string[]): boolean {
+  const rank = ({ upstream }: Setback): number => (upstream === null ? order.length : order.indexOf(upstream));
+  const [preferred] = setbacks.filter(({ kind }) => kind !== "unreachable").toSorted((a, b) => rank(a) - rank(b));
+  return preferred !== undefined && isDoubt(preferred.kind);
+}
+
 /** Since when an upstream has been ahead of the held generation; null: none is. */
 export function aheadSince(holds: readonly UpstreamHold[]): number | null {
   const times = holds.filter(({ kind, isShown }) => isShown && AHEAD.has(kind)).map(({ since }) => since);

@@ -9,7 +9,7 @@ import {
   blockingHolds,
   endHoldsOf,
   type HoldContext,
-  isDoubt,
+  isDoubtShown,
   isSync,
   mergeSetbacks,
   pauseHolds,
@@ -115,9 +115,8 @@ export function createSettlement(deps: SettlementDependencies, place: Repository
 
   /** No upstream confirmed the held generation or gave a new one. */
   function noteTrouble(setbacks: readonly Setback[]): Settled {
-    const reachable = setbacks.filter(({ kind }) => kind !== "unreachable");
-    const allDoubt = reachable.length > 0 && reachable.every(({ kind }) => isDoubt(kind));
-    const doubtSince = allDoubt ? (held.standing.doubtSince ?? now()) : null;
+    const order = mirror.upstreams.map(({ url }) => url);
+    const doubtSince = isDoubtShown(setbacks, order) ? (held.standing.doubtSince ?? now()) : null;
     const holds = mergeSetbacks(held.standing.holds, setbacks, holdContext(doubtSince));
     return noteFailedTry(setbacks, { doubtSince, behindSince: aheadSince(holds), holds });
   }

@@ -86,9 +86,22 @@ export async function tryRoot(deps: TrialDependencies, options: TrialOptions): P
   const confirmed = confirm(deps, answer);
   if (generation === null) return confirmed;
   const refreshed = await refreshCompanions(deps, generation);
+  const elsewhere = refreshed.kind === "mismatch" ? upstreamsOfChanged(refreshed).find((url) => url !== confirmed.upstream) : undefined;
+  if (elsewhere !== undefined) {
+    // The companions belong to a root that their own upstream has: it is slower than the one that answered for the root, or comes after it.
+    const others = deps.mirror.upstreams.map(({ url }) => url).filter((url) => url !== elsewhere);
+    const theirs = options.avoid.includes(elsewhere) ? null : await fetchRoot(deps, { ...options, avoid: others });
+    if (theirs?.kind === "fetched" && !isHeldRoot(theirs, generation)) return judgeAnswer(deps, theirs, options);
+    if (theirs === null || !isHeldRoot(theirs, generation)) return confirmed;
+  }
   // Companions of which nothing shows that they belong to this root do so if the upstream has the same root after them.
   const again = refreshed.kind === "whole" && !refreshed.isProven ? await fetchRoot(deps, options) : answer;
   return isHeldRoot(again, generation) ? { ...confirmed, refreshed } : judgeAnswer(deps, again, options);
+}
+
+/** The configured URLs of the upstreams that sent companions with other content than before. */
+function upstreamsOfChanged({ files, changed }: Refreshed): readonly string[] {
+  return files.filter(({ path }) => changed.includes(path)).map(({ object }) => object.upstream);
 }
 
 function isHeldRoot(answer: FetchFileAnswer, generation: Generation | null): answer is HeldRoot {

@@ -423,6 +423,7 @@ describe("two upstreams, the first preferred", () => {
   const newest = rpm(T + 200, { primary: "newest" });
   const rubbish: Files = { [ROOT]: "<html>maintenance</html>" };
   const unsigned = next;
+  const signedAndBroken = without({ ...newest, [`${ROOT}.asc`]: "s" }, fileOf("primary", "newest"));
 
   interface Phase {
     readonly one?: Files | null;
@@ -524,6 +525,21 @@ describe("two upstreams, the first preferred", () => {
       [
         { one: unsigned, two: { ...held, [`${ROOT}.asc`]: "s" }, for: HOUR - 10 * MINUTE, serves: held, state: /unsigned/ },
         { for: 20 * MINUTE, serves: held, state: "current" },
+      ],
+    ],
+    [
+      "a newer root without its signature on the first, and one with a file missing on the second: the first's after an hour, as clients of it get it",
+      [
+        { one: unsigned, two: signedAndBroken, for: HOUR - 10 * MINUTE, serves: held, state: /unsigned|needed/ },
+        { for: 20 * MINUTE, serves: unsigned, state: "current" },
+        { for: 8 * DAY, serves: unsigned, state: "current" },
+      ],
+    ],
+    [
+      "a file missing on the first, and an old state on the second: nothing goes back for that",
+      [
+        { one: broken, two: old, for: 7 * DAY - HOUR, serves: held, state: /needed/ },
+        { for: 2 * HOUR, serves: next, state: "current" },
       ],
     ],
   ];

@@ -249,6 +249,34 @@ test("a signature of another version beside a root that stays does not replace o
   expect(await digestAt(repository, ASC)).toBe(sha256(sign("another file")));
 });
 
+test("a signature of a newer root at its own upstream brings that root along, though another upstream is asked first for roots", async () => {
+  const world = createWorld([ONE, TWO]);
+  for (const url of [ONE, TWO]) world.origins[url] = signedRpm(T);
+  const repository = world.repository();
+  await repository.resolve(ROOT);
+  // The first upstream has become slow, and is asked last.
+  const { open } = world.upstreams;
+  const isFor = (url: string) => (request: UpstreamRequest) => request.path === ROOT && request.avoid?.includes(url) !== true;
+  world.upstreams.open = (request) => open(isFor(ONE)(request) && isFor(TWO)(request) ? { ...request, avoid: [ONE] } : request);
+  world.origins[ONE] = signedRpm(T + 1);
+  world.now += TTL;
+  expect(await digestAt(repository, ROOT)).toBe(sha256(rpm(T + 1)[ROOT] ?? ""));
+  expect(await digestAt(repository, ASC)).toBe(sha256(sign(rpm(T + 1)[ROOT])));
+});
+
+test("a signature of a newer root that is held back does not replace the one that fits the held root", async () => {
+  const world = createWorld([ONE, TWO]);
+  for (const url of [ONE, TWO]) world.origins[url] = signedRpm(T);
+  const repository = world.repository();
+  await repository.resolve(ROOT);
+  const { "os/repodata/p.xml.gz": _, ...broken } = signedRpm(T + 1);
+  world.origins[ONE] = broken;
+  for (let passed = 0; passed < 2_000 * SECOND; passed += TTL) {
+    world.now += TTL;
+    expect(await digestAt(repository, ASC)).toBe(sha256(sign(rpm(T)[ROOT])));
+  }
+});
+
 test("a signature that is gone while its root stays goes on: it signs what is served", async () => {
   const world = createWorld([ONE]);
   world.origins[ONE] = signedRpm(T);
