@@ -8,21 +8,19 @@ import { aptDownload, dnfDownload } from "./real-clients.ts";
 import { dateOf, type Shape } from "./shape.ts";
 
 const PROMISED = "other bytes than the index names are never given out twice; a rebuilt package comes anew";
-const PROMISED_OUTSIDE = "each generation is adopted; other bytes than the index names are never given out twice";
 
 function row(id: string, upstream: string, clients: string, rebuilt: Rebuilt, tools?: readonly string[]): Shape {
   return {
     id,
     upstream,
     clients,
-    promised: rebuilt.isRebuilt === false ? PROMISED_OUTSIDE : PROMISED,
+    promised: PROMISED,
     mirrors: PROTECTED_MIRRORS,
     play: protects(rebuilt),
     ...(tools === undefined ? {} : { tools }),
   };
 }
 
-const byAnotherDigest = (rebuilt: Rebuilt): Rebuilt => ({ ...rebuilt, isAskedEarly: false });
 const debPath = (id: string): string => `pool/main/${id}-tool_1.0_amd64.deb`;
 const rpmPath = (id: string): string => `Packages/${id}-tool-1.0-1.noarch.rpm`;
 
@@ -89,12 +87,7 @@ export const PROTECTION: readonly Shape[] = [
   ),
   ...(["MD5sum", "SHA1", "SHA512"] as const).map((hash) => {
     const id = `packages-${hash.toLowerCase()}`;
-    return row(
-      id,
-      `Packages names ${hash} alone`,
-      "apt",
-      byAnotherDigest(debRebuilt(id, { path: debPath(id), indexOptions: { hashes: [hash] } })),
-    );
+    return row(id, `Packages names ${hash} alone`, "apt", debRebuilt(id, { path: debPath(id), indexOptions: { hashes: [hash] } }));
   }),
   row(
     "packages-lower-case",
@@ -163,7 +156,7 @@ export const PROTECTION: readonly Shape[] = [
   ),
   ...(["sha512", "sha1", "sha", "md5", "sha384"] as const).map((hash) => {
     const id = `primary-${hash}`;
-    return row(id, `primary.xml names packages by ${hash}`, "dnf", byAnotherDigest(rpmRebuilt(id, { path: rpmPath(id), hash })));
+    return row(id, `primary.xml names packages by ${hash}`, "dnf", rpmRebuilt(id, { path: rpmPath(id), hash }));
   }),
   row("primary-xz", "primary.xml.xz", "dnf", rpmRebuilt("primary-xz", { path: rpmPath("primary-xz"), form: ".xz" })),
   row(
@@ -179,7 +172,6 @@ export const PROTECTION: readonly Shape[] = [
     {
       ...rpmRebuilt("primary-bz2-real-dnf", { path: rpmPath("primary-bz2-real-dnf"), form: ".bz2", hash: "sha512" }),
       client: dnfDownload("primary-bz2-real-dnf-tool"),
-      isAskedEarly: false,
     },
     ["dnf"],
   ),
@@ -201,7 +193,6 @@ export const PROTECTION: readonly Shape[] = [
       path: "os/blob/location-above-tool-1.0-1.noarch.rpm",
       href: "../../blob/location-above-tool-1.0-1.noarch.rpm",
     }),
-    isRebuilt: false,
   }),
   row(
     "location-beside-odd-ones",
@@ -260,7 +251,6 @@ export const PROTECTION: readonly Shape[] = [
   row("apk-v2", "Alpine: `C:` is the SHA-1 of the control stream, whose .PKGINFO has the SHA-256 of the data stream", "apk", {
     path: "v3.22/main/x86_64/apk-v2-p-1.0-r0.apk",
     client: apk("v3.22/main/x86_64"),
-    isAskedEarly: false,
     files: async (n, seed) => apkRepository("v3.22/main/x86_64", `apk-v2 ${n}`, [await makeApk("apk-v2-p", "1.0-r0", `apk-v2 ${seed}`)]),
   }),
   row("two-suites-one-pool", "two suites name one pool; the package is named by the second one alone", "apt", {
@@ -285,6 +275,5 @@ export const PROTECTION: readonly Shape[] = [
       path: "top/rpms/packages-beside-folder-tool-1.0-1.noarch.rpm",
       href: "../rpms/packages-beside-folder-tool-1.0-1.noarch.rpm",
     }),
-    isRebuilt: false,
   }),
 ];

@@ -14,10 +14,6 @@ export interface Rebuilt {
   /** All files, in generation `n`, the package's bytes made of `seed`; the same length for each seed. */
   readonly files: (n: number, seed: string) => Files | Promise<Files>;
   readonly setUp?: (stage: Stage) => void;
-  /** False: no client asked for the package before any index. What was stored then is compared by its SHA-256; by another digest only once a day. */
-  readonly isAskedEarly?: boolean;
-  /** False: the package is not rebuilt under its name. An index that names what lies above its folder deletes nothing there. */
-  readonly isRebuilt?: boolean;
 }
 
 /** Every such row needs these mirrors: each is cold at the step that it is for. */
@@ -30,7 +26,7 @@ const PACKAGE_DATE = dateOf(0);
  * Directly the client refuses other bytes than the index names. Through the mirror, once the upstream is right again, the next client gets the right ones; and
  * a package that is rebuilt under its name, with its size and date, comes anew. So it is for a mirror that was asked for the package before any index.
  */
-export function protects({ client, path, files, setUp, isAskedEarly = true, isRebuilt = true }: Rebuilt): Shape["play"] {
+export function protects({ client, path, files, setUp }: Rebuilt): Shape["play"] {
   return async (stage) => {
     setUp?.(stage);
     const put = async (n: number, seed: string): Promise<void> => {
@@ -44,7 +40,7 @@ export function protects({ client, path, files, setUp, isAskedEarly = true, isRe
     };
     await put(1, "first");
     const first = await stage.direct(client);
-    if (isAskedEarly) await early(stage, path);
+    await early(stage, path);
 
     await putPackage("other");
     const isRefused = await client(stage.upstream.url).then(
@@ -64,11 +60,10 @@ export function protects({ client, path, files, setUp, isAskedEarly = true, isRe
     await stage.soon(client, first, "the upstream is right again");
     await stage.same(client, first, "and a second client");
 
-    // Where it is not rebuilt, the second generation names the same package.
-    await put(2, isRebuilt ? "second" : "first");
+    await put(2, "second");
     const second = await stage.direct(client);
     await stage.soon(client, second, "the package is rebuilt");
-    if (isAskedEarly) await stage.soon(client, second, "the package was asked for before any index", undefined, stage.url("early"));
+    await stage.soon(client, second, "the package was asked for before any index", undefined, stage.url("early"));
     await stage.same(client, second, "rebuilt, cold", stage.url("late"));
     await stage.same(client, second, "rebuilt, warm");
   };

@@ -10,12 +10,10 @@ import { debRebuilt, type DebRow, PROTECTED_MIRRORS, protects, type Rebuilt, rpm
 import { generations, type Shape, type Stage } from "./shape.ts";
 
 const PROMISED = "each generation is adopted; other bytes than the index names are never given out twice; a rebuilt package comes anew";
-const PROMISED_OUTSIDE = "each generation is adopted; other bytes than the index names are never given out twice";
 const forbids = (stage: Stage): void => void (stage.upstream.origin.absentStatus = 403);
 
 function row(id: string, upstream: string, clients: string, rebuilt: Rebuilt): Shape {
-  const promised = rebuilt.isRebuilt === false ? PROMISED_OUTSIDE : PROMISED;
-  return { id, upstream, clients, promised, mirrors: PROTECTED_MIRRORS, play: protects(rebuilt) };
+  return { id, upstream, clients, promised: PROMISED, mirrors: PROTECTED_MIRRORS, play: protects(rebuilt) };
 }
 
 function debRow(id: string, upstream: string, options: DebRow, setUp?: (stage: Stage) => void): Shape {
@@ -195,7 +193,6 @@ export const THIRD_PARTY: readonly Shape[] = [
   row("alpine", "Alpine v2: APKINDEX.tar.gz signed in its first gzip member", "apk", {
     path: "alpine/v3.22/community/x86_64/tool-1.0-r0.apk",
     client: apk("alpine/v3.22/community/x86_64"),
-    isAskedEarly: false,
     files: async (n, seed) =>
       apkRepository("alpine/v3.22/community/x86_64", `alpine ${n}`, [await makeApk("tool", "1.0-r0", `alpine ${seed}`)]),
   }),
@@ -267,7 +264,6 @@ export const THIRD_PARTY: readonly Shape[] = [
       href: "../../../../../blobstore/9c1d/tool-1.0-1.amzn2023.x86_64.rpm",
       form: ".gz",
     }),
-    isRebuilt: false,
   }),
   pacmanRow(
     "arch-x-gzip",
@@ -316,7 +312,6 @@ export const THIRD_PARTY: readonly Shape[] = [
       memberHash: "sha",
       hash: "sha",
     }),
-    isAskedEarly: false,
   }),
   debRow(
     "elastic",
