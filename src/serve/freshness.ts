@@ -4,7 +4,7 @@ import { DAY_MS } from "../http/units.ts";
 import { isUnproven, type StoredObject } from "../store/stored-object.ts";
 import type { Where } from "./locate.ts";
 
-/** Listings, images under a moving name, keys, logs: no one promises how long they stay. */
+/** Listings, images under a moving name, keys, logs: no upstream promises how long they stay. */
 const VOLATILE_TTL_MS = 120_000;
 /** Packages of trees that rebuild under one name are asked about once a day. */
 const UNSTABLE_TTL_MS = DAY_MS;

@@ -15,7 +15,7 @@ export interface HeldGenerationDependencies {
 }
 
 /** What a try of the upstreams that did not confirm the held generation leaves behind. */
-export type FailedTry = Pick<Standing, "halfWay" | "doubtSince" | "behindSince" | "holds"> & { readonly trouble: string };
+export type FailedTry = Pick<Standing, "doubtSince" | "behindSince" | "holds"> & { readonly trouble: string };
 
 export type HeldGeneration = ReturnType<typeof createHeldGeneration>;
 
@@ -57,7 +57,7 @@ export function createHeldGeneration({ kept, now, onStanding }: HeldGenerationDe
       if (generation !== null) saveGeneration({ ...generation, companions });
     },
     saveValidators,
-    /** Another upstream than the one that gave the generation confirms it: it is no one upstream's old state. */
+    /** Another upstream than the one that gave the generation confirms it: it is not the old state of a single upstream. */
     endRetreat(): void {
       if (generation === null) return;
       const { retreated: _, ...rest } = generation;
@@ -105,7 +105,6 @@ export function createHeldGeneration({ kept, now, onStanding }: HeldGenerationDe
       confirmedAt: now(),
       triedAt: now(),
       trouble: null,
-      halfWay: false,
       doubtSince: null,
       behindSince: null,
       holds,

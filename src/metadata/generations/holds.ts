@@ -29,7 +29,7 @@ const OUTVOTED: ReadonlySet<HoldKind> = new Set<HoldKind>(["older", "future"]);
 /** Kinds that are believed only once every reachable upstream has shown one. */
 const DOUBTS: ReadonlySet<HoldKind> = new Set<HoldKind>(["older", "future", "malformed", "expired", "unsigned", "gone"]);
 
-/** Whether what an upstream shows may be a sync under way, which is not worth a wait. */
+/** Whether a hold waits for files that the upstream does not have yet, as while a sync is under way. */
 export function isSync(kind: HoldKind): boolean {
   return kind === "needed" || kind === "sync";
 }

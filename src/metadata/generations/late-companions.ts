@@ -91,7 +91,7 @@ export function createLateCompanions(deps: LateCompanionsDependencies) {
       await keeper.askAgain();
       if (keeper.held()?.root.key !== generation.root.key) return { kind: "superseded" };
     }
-    if (mismatch !== null && !mismatches.isOverdue(path)) return halfWay(mismatch);
+    if (mismatch !== null && !mismatches.isOverdue(path)) return syncFailure(mismatch);
     if (mismatch !== null) log("warn", `${mirror.name}: published ${path} as the upstream has it: ${mismatch}`);
     mismatches.end(path);
     keeper.addCompanion(answer.file, generation.root.key);
@@ -100,7 +100,7 @@ export function createLateCompanions(deps: LateCompanionsDependencies) {
 }
 
 /** The upstream has another file than the generation: a sync is under way, and the client may come again soon. */
-export function halfWay(detail: string): UpstreamFailure {
+export function syncFailure(detail: string): UpstreamFailure {
   return { kind: "failure", status: 503, detail, retryAfterSeconds: 10 };
 }
 

@@ -8,7 +8,7 @@ import { groupName } from "../members/member-groups.ts";
 import { describeMissing } from "./gather-members.ts";
 import type { EnsureStored, EnsureStoredAnswer } from "../ports/ensure-stored.ts";
 import type { Resolution } from "../ports/repositories.ts";
-import { companionAt, createLateCompanions, halfWay } from "./late-companions.ts";
+import { companionAt, createLateCompanions, syncFailure } from "./late-companions.ts";
 import { companionFiles, indexWithoutForm, rootFiles, signedFile } from "./root-files.ts";
 import { createMismatches } from "./mismatches.ts";
 import { createKnownRoots, type KnownRootsDependencies } from "./known-roots.ts";
@@ -184,7 +184,7 @@ export function createRepository(deps: RepositoryDependencies) {
     const next = await keeper.current();
     if (next.kind !== "held") return next;
     if (tries < MAX_TRIES) return resolveFile(path, place, next, lost, tries + 1);
-    return halfWay(`${path} belongs to another version of its root than the one just published`);
+    return syncFailure(`${path} belongs to another version of its root than the one just published`);
   }
 }
 

@@ -8,7 +8,7 @@ import { isDoubt, isSync, type Setback } from "./holds.ts";
 import { isBelieved } from "./judge-root.ts";
 import { standsAlone } from "./root-files.ts";
 import { createSettlement, type Settled, type SettlementDependencies } from "./settle-round.ts";
-import { type Trial, type TrialDependencies, tryRoot } from "./try-root.ts";
+import { type Trial, type TrialDependencies, type TrialOptions, tryRoot } from "./try-root.ts";
 
 /** If nothing is published and the signature does not fit its root, try again after this: a sync replaces both files within it. */
 const MISMATCH_PAUSE_MS = 2_000;
@@ -19,6 +19,15 @@ export interface RevalidationDependencies extends Omit<TrialDependencies, "place
 
 /** How the revalidation of a root ended; `failure`: nothing is published, and no upstream gave a usable answer. */
 export type Revalidation = Settled | UpstreamFailure;
+
+/** What the upstreams showed in one round in which none of them settled the matter. */
+interface Round {
+  readonly setbacks: Setback[];
+  /** Roots that no parser can read, with the generations that they would be, or that no generation can hold. */
+  readonly unreadable: (Setback & { readonly generation?: Generation })[];
+  /** The first upstream that has the held root, where another one may have a better root. */
+  confirmed: Extract<Trial, { kind: "confirmed" }> | null;
+}
 
 /** Asks the upstreams of one root whether the held generation is current, and publishes what is newer. */
 export function createRevalidation(deps: RevalidationDependencies, place: RepositoryPlace, held: HeldGeneration) {
@@ -44,50 +53,64 @@ export function createRevalidation(deps: RevalidationDependencies, place: Reposi
     const isDoubtOver = isBelieved(now(), held.standing.doubtSince);
     const takesMismatch = secondLook !== undefined || held.generation?.mismatched === true;
     const patience = { isDoubtOver, isOver: secondLook === undefined ? isOver : () => true };
-    const avoid: string[] = [];
-    const setbacks: Setback[] = [];
-    const unreadable: (Setback & { readonly generation?: Generation })[] = [];
-    const isUnreadHeld = held.generation?.parsed === null && !standsAlone(place);
-    const isRetreat = held.generation?.retreated === true;
-    let confirmed: Extract<Trial, { kind: "confirmed" }> | null = null;
+    const round: Round = { setbacks: [], unreadable: [], confirmed: null };
+    const { setbacks } = round;
     try {
-      while (avoid.length < mirror.upstreams.length) {
-        const trial = await tryRoot({ ...deps, place, held }, { avoid, isLost, takesMismatch, patience, patienceUntil });
-        if (trial.kind === "confirmed" && (isUnreadHeld || isRetreat)) {
-          // Another upstream may have a root that can be read, or the newer one that was given up while that upstream was away.
-          confirmed ??= trial;
-          if (trial.upstream !== held.generation?.root.object.upstream) held.endRetreat();
-          avoid.push(trial.upstream);
-          continue;
-        }
-        if (trial.kind === "confirmed" || trial.kind === "adopted") return settle(trial, setbacks);
-        if (trial.kind === "absent" || trial.kind === "failure") {
-          if (held.generation === null && avoid.length === 0) return trial.kind === "absent" ? drop(trial) : trial;
-          setbacks.push(setbackOf(trial));
-          break;
-        }
-        const { kind, reason, upstream, generation } = trial;
-        avoid.push(upstream);
-        if (kind === "opaque" || kind === "unfit")
-          unreadable.push({ kind: "malformed", upstream, reason, ...(generation === undefined ? {} : { generation }) });
-        else setbacks.push({ kind, upstream, reason });
-      }
+      const settled = await askInTurn(round, { isLost, takesMismatch, patience, patienceUntil });
+      if (settled !== null) return settled;
     } catch (error) {
       setbacks.push({ kind: "unreachable", upstream: null, reason: error instanceof Error ? error.message : String(error) });
     }
-    if (confirmed !== null) return settle(confirmed, []);
+    if (round.confirmed !== null) return settle(round.confirmed, []);
     if ((held.generation === null || isLost) && secondLook === undefined && setbacks.some(({ kind }) => isSync(kind))) {
       if (setbacks.some(({ kind }) => kind === "sync")) await sleep(MISMATCH_PAUSE_MS, timer);
       return revalidate(isLost, { patienceUntil });
     }
+    return settleWithout(round, isDoubtOver);
+  }
+
+  /** Asks the upstreams in turn, and writes into `round` what they show. Null: none of them settled it. Throws StoreError. */
+  async function askInTurn(round: Round, options: Omit<TrialOptions, "avoid">): Promise<Revalidation | null> {
+    const isRetreat = held.generation?.retreated === true;
+    const mayBeBettered = isUnreadHeld() || isRetreat;
+    const avoid: string[] = [];
+    while (avoid.length < mirror.upstreams.length) {
+      const trial = await tryRoot({ ...deps, place, held }, { ...options, avoid });
+      if (trial.kind === "adopted" || (trial.kind === "confirmed" && !mayBeBettered)) return settle(trial, round.setbacks);
+      if (trial.kind === "absent" || trial.kind === "failure") {
+        if (held.generation === null && avoid.length === 0) return trial.kind === "absent" ? drop(trial) : trial;
+        round.setbacks.push(setbackOf(trial));
+        return null;
+      }
+      avoid.push(trial.upstream);
+      if (trial.kind === "confirmed") {
+        // Another upstream may have a root that can be read, or the newer one that was given up while that upstream was away.
+        round.confirmed ??= trial;
+        if (trial.upstream !== held.generation?.root.object.upstream) held.endRetreat();
+        continue;
+      }
+      const { kind, reason, upstream, generation } = trial;
+      if (kind !== "opaque" && kind !== "unfit") round.setbacks.push({ kind, upstream, reason });
+      else round.unreadable.push({ kind: "malformed", upstream, reason, ...(generation === undefined ? {} : { generation }) });
+    }
+    return null;
+  }
+
+  /** No upstream has the held root or a new one that may be published: what they have is taken as it is, or what is held stays. */
+  function settleWithout({ setbacks, unreadable }: Round, isDoubtOver: boolean): Revalidation {
     // Nothing that clients could use is held, or every reachable upstream has shown for an hour that it has nothing of the kind any more.
     const isLastWord =
-      held.generation === null || isUnreadHeld || (isDoubtOver && setbacks.every(({ kind }) => isDoubt(kind) || kind === "unreachable"));
+      held.generation === null || isUnreadHeld() || (isDoubtOver && setbacks.every(({ kind }) => isDoubt(kind) || kind === "unreachable"));
     const opaque = unreadable.find(({ generation }) => generation !== undefined) ?? unreadable[0];
     if (isLastWord && opaque !== undefined) return passOn(opaque.reason, opaque.generation);
     const isGone = setbacks.length > 0 && setbacks.every(({ kind, upstream }) => kind === "gone" && upstream === null);
     if (isLastWord && isGone) return drop({ kind: "absent", status: 404 });
     return noteTrouble([...unreadable, ...setbacks]);
+  }
+
+  /** Whether a root is held that no client can read, although roots of its kind name other files. */
+  function isUnreadHeld(): boolean {
+    return held.generation?.parsed === null && !standsAlone(place);
   }
 
   /** Whether an upstream has held the generation back for as long as such a hold may. */

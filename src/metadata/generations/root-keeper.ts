@@ -5,7 +5,7 @@ import type { UpstreamFailure } from "../../upstream/upstream.ts";
 import type { Resolution } from "../ports/repositories.ts";
 import type { Generation, StoredFile } from "../members/generation.ts";
 import { createHeldGeneration, type HeldGenerationDependencies } from "./held-generation.ts";
-import { mainHold } from "./holds.ts";
+import { isSync, mainHold } from "./holds.ts";
 import { createRevalidation, type Revalidation, type RevalidationDependencies } from "./revalidate-root.ts";
 
 export interface KeeperDependencies extends RevalidationDependencies, HeldGenerationDependencies {
@@ -72,9 +72,10 @@ export function createRootKeeper(deps: KeeperDependencies, place: RepositoryPlac
     const known = isLost ? null : withinTtl();
     if (known !== null) return known;
     flight ??= rounds.revalidate(isLost).finally(() => (flight = null));
-    // A sync that is known to be half-way is not worth a wait.
-    if (held.generation !== null && !isLost && held.standing.halfWay) {
-      return answerHeld("stale", held.standing.trouble ?? "a sync is under way");
+    const { trouble, holds } = held.standing;
+    // What an upstream lacked a moment ago it mostly lacks still: that is not worth a wait.
+    if (held.generation !== null && !isLost && trouble !== null && holds.some(({ kind, isShown }) => isShown && isSync(kind))) {
+      return answerHeld("stale", trouble);
     }
     const revalidation = await within(flight, waitMs, () => null, timer);
     if (revalidation === null) {
@@ -85,7 +86,7 @@ export function createRootKeeper(deps: KeeperDependencies, place: RepositoryPlac
       if (revalidation.kind === "confirmed") return answerHeld(had ? "revalidated" : "fetched");
       return answerHeld("stale", held.standing.trouble ?? "upstream could not confirm it");
     }
-    return revalidation.kind === "confirmed" || revalidation.kind === "trouble" ? halfWayFailure() : revalidation;
+    return revalidation.kind === "confirmed" || revalidation.kind === "trouble" ? syncFailure() : revalidation;
   }
 
   /** What the last try came to, if that is less than a TTL ago. */
@@ -112,7 +113,7 @@ export function createRootKeeper(deps: KeeperDependencies, place: RepositoryPlac
     };
   }
 
-  function halfWayFailure(): UpstreamFailure {
+  function syncFailure(): UpstreamFailure {
     const detail = held.standing.trouble ?? `${place.root} is half-way through a sync`;
     return { kind: "failure", status: 503, detail, retryAfterSeconds: Math.max(limits.metadataTtlSeconds, 1) };
   }

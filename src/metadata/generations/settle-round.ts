@@ -4,17 +4,7 @@ import type { RepositoryPlace } from "../../route/place.ts";
 import type { Generation, UpstreamHold } from "../members/generation.ts";
 import { type AdoptionLogDependencies, createAdoptionLog } from "./adoption-log.ts";
 import type { FailedTry, HeldGeneration } from "./held-generation.ts";
-import {
-  aheadSince,
-  blockingHolds,
-  endHoldsOf,
-  type HoldContext,
-  isDoubtShown,
-  isSync,
-  mergeSetbacks,
-  pauseHolds,
-  type Setback,
-} from "./holds.ts";
+import { aheadSince, blockingHolds, endHoldsOf, type HoldContext, isDoubtShown, mergeSetbacks, pauseHolds, type Setback } from "./holds.ts";
 import type { Mismatches } from "./mismatches.ts";
 import type { Refreshed } from "./refresh-companions.ts";
 import type { Trial, TrialDependencies } from "./try-root.ts";
@@ -124,7 +114,7 @@ export function createSettlement(deps: SettlementDependencies, place: Repository
   /** The held generation stays as it is. `why`: what holds a newer one back, as far as this round showed it. */
   function noteFailedTry(why: readonly Setback[], rest: Pick<FailedTry, "doubtSince" | "behindSince" | "holds">): Settled {
     const trouble = why.map(({ reason }) => reason).join("; ");
-    noteHolds(rest.holds, () => held.noteFailedTry({ ...rest, trouble, halfWay: why.some(({ kind }) => isSync(kind)) }));
+    noteHolds(rest.holds, () => held.noteFailedTry({ ...rest, trouble }));
     return { kind: "trouble" };
   }
 

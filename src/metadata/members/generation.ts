@@ -43,8 +43,6 @@ export interface Standing {
   readonly triedAt: number;
   /** Why the last try did not end in a confirmed generation; null: it did. */
   readonly trouble: string | null;
-  /** The trouble is a sync under way upstream: requests get the held generation without waiting for the next try. */
-  readonly halfWay: boolean;
   /** Since when every reachable upstream has shown a root that is doubted, or none; null: not all do. */
   readonly doubtSince: number | null;
   /** Since when an upstream has shown another root that could not be adopted; null: none does. */
@@ -59,7 +57,6 @@ export const NEVER_TRIED: Standing = {
   confirmedAt: 0,
   triedAt: 0,
   trouble: null,
-  halfWay: false,
   doubtSince: null,
   behindSince: null,
   holds: [],

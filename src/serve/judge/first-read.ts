@@ -23,7 +23,7 @@ export interface Unjudged {
 }
 
 /**
- * Bytes of an object, judged where no one has judged it. The run that fetches one body from its beginning to its end judges it. An object that was pieced
+ * Bytes of an object, judged where no fill has judged it. The run that fetches one body from its beginning to its end judges it. An object that was pieced
  * together (a resumed download, a part that another request fetched) is judged by the first complete read, as its bytes go by in order; a read that got
  * its end only judges it once more from the store, if its contents can tell. The last bytes wait for the verdict, and a bad one deletes the head.
  */
