@@ -6,7 +6,7 @@ import type { Target } from "./route/target.ts";
 import { refuse } from "./serve/answer/failure.ts";
 import type { ServeDependencies } from "./serve/shared/dependencies.ts";
 import { serve } from "./serve/serve.ts";
-import type { Via } from "./upstream/via.ts";
+import { type Via, viaKey } from "./upstream/via.ts";
 
 /** What requests need. Addresses are those that the platform reports. */
 export interface HandlerDependencies {
@@ -72,7 +72,7 @@ export async function handle(request: Request, deps: HandlerDependencies, waitUn
       logOnceBothAreKnown();
     };
 
-    const leave = deps.via.enter(key, via);
+    const leave = deps.via.enter(viaKey(target.mirror, target.path, target.query), via);
     try {
       response = isBareTop
         ? refuse(301, `The mirror begins at /${mirror.name}/`, { Location: `./${mirror.name}/${query}` })

@@ -8,7 +8,7 @@ import { addsSlash, resolveRedirect } from "./redirect.ts";
 import { simplerRequest } from "./simpler-request.ts";
 import type { Slots } from "./slots.ts";
 import type { UpstreamRequest } from "./upstream.ts";
-import type { Via } from "./via.ts";
+import { type Via, viaKey } from "./via.ts";
 
 const MAX_REDIRECTS = 5;
 
@@ -162,7 +162,7 @@ function requestHeaders(request: ExchangeRequest, url: URL, deps: ExchangeDepend
   const headers: Record<string, string> = {
     accept: "*/*",
     "accept-encoding": "identity",
-    via: deps.via.headerFor(`${request.mirror.name}/${request.path}${request.query}`),
+    via: deps.via.headerFor(viaKey(request.mirror, request.path, request.query)),
     "user-agent": `lazy-mirror/${deps.version}${contact === undefined ? "" : ` (+${contact})`}`,
   };
   if (range !== undefined) headers["range"] = `bytes=${range.first}-${range.last ?? ""}`;

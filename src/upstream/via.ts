@@ -1,4 +1,5 @@
-import type { Config } from "../config/config.ts";
+import type { Config, Mirror } from "../config/config.ts";
+import { placeOf } from "../route/place.ts";
 
 export type Via = ReturnType<typeof createVia>;
 
@@ -35,6 +36,15 @@ export function createVia(config: Pick<Config, "mirrors">) {
     /** The header to send with a request upstream for `key`. */
     headerFor: (key: string): string => [...new Set([...(waiting.get(key) ?? [])].flat()), name].map((each) => `1.1 ${each}`).join(", "),
   };
+}
+
+/**
+ * What requests upstream are made for: a repository fetches its root, in each of its forms, for a client that asked for another of its files. Keyed by path
+ * alone, a loop would go on unseen in those requests.
+ */
+export function viaKey(mirror: Mirror, path: string, query: string): string {
+  const root = placeOf(mirror, path).repository?.root;
+  return root === undefined ? `${mirror.name}/${path}${query}` : `${mirror.name}/${root}`;
 }
 
 function namesIn(header: string | null): readonly string[] {
