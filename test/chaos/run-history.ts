@@ -29,6 +29,8 @@ const USED_FILE_SECONDS = 7 * 86_400 + 3_600;
 /** A client gives up on a silent server after this long. */
 const PATIENCE_MS = 30_000;
 const POLL_SECONDS = 25;
+/** The mirror asks an upstream last that needs longer than this for its first byte, and much longer than another one. */
+const SLOW_MS = 2_000;
 
 /** `oldest`: the number of the oldest publication that is as good. */
 type Direct = Installed & { readonly oldest: number };
@@ -98,22 +100,22 @@ async function runIn(time: VirtualTime, history: History): Promise<Violation | n
     if (world.upstreams.some(({ fault, firstByteMs }) => fault !== null || firstByteMs > 1_000)) outageAt = now;
     const isHalfWay = world.isHalfWay() ? HALF_WAY_SECONDS : 0;
     const isOut = now - outageAt < 3_600_000 ? OUTAGE_SECONDS : 0;
-    const isDoubtful = world.troubled.doubtAt > 0 ? DOUBT_SECONDS : 0;
+    const isDoubtful = world.isDoubtful() ? DOUBT_SECONDS : 0;
     const isUsedGone = hasGotFilelists && world.lacks("filelists") ? USED_FILE_SECONDS : 0;
     return BASE_SECONDS + isHalfWay + isOut + isDoubtful + isUsedGone;
   }
 
   /**
-   * One upstream raises a doubt, and another one shows what the mirror gives: a doubt is believed only once every reachable upstream has shown one. A client
-   * that is set up with that other one is no better off.
+   * Another upstream shows what the mirror gives, and the mirror goes by that one: while one raises a doubt, which is believed only once every reachable
+   * upstream has shown one, or answers much more slowly and so is asked last. A client that is set up with that other one is no better off.
    */
   function isVouchedFor(one: Installed, each: readonly (readonly [shown: number | undefined, direct: Installed])[]): boolean {
     return each.some(([shown, direct]) => direct.hasRoot && (one.ok ? shown === world.numberOf(one.root) : isSameRefusal(direct, one)));
   }
 
-  /** What a client gets that is set up with one of the upstreams alone, for each of them; none where no upstream raises a doubt. */
+  /** What a client gets that is set up with one of the upstreams alone, for each of them; none where the mirror has to go by the preferred one. */
   async function askEach(client: ClientOptions): Promise<readonly (readonly [shown: number | undefined, direct: Installed])[]> {
-    if (world.troubled.doubtAt === 0) return [];
+    if (!world.isDoubtful() && world.upstreams.every(({ firstByteMs }) => firstByteMs <= SLOW_MS)) return [];
     return Promise.all(
       world.upstreams.map(
         async (state) => [world.shownBy(state), await install((path) => askDirect(`${state.url}/${path}`), client)] as const,

@@ -29,7 +29,8 @@ export function createWorld(history: History, now: () => number) {
   const numbers = new Map<string, number>();
   let packages = new Map<string, Uint8Array>();
   let version = 0;
-  const troubled = { outageAt: 0, doubtAt: 0 };
+  /** The newest publication whose root an upstream ever had. */
+  const newest = new Map<UpstreamState, number>();
 
   function createPublication(step: Extract<Step, { kind: "publish" }>): Publication {
     version++;
@@ -63,7 +64,6 @@ export function createWorld(history: History, now: () => number) {
       "without-signature": () => [...made.files].filter(([path]) => !made.signatures.includes(path)),
     };
     state.files = new Map(parts[part]());
-    if (part === "without-signature") troubled.doubtAt = now();
   }
 
   function harm(state: UpstreamState, isSpoilt: boolean, what: "index" | "package" | "signature"): void {
@@ -72,7 +72,6 @@ export function createWorld(history: History, now: () => number) {
     const there = paths.filter((path) => state.files.has(path));
     const path = there[random.below(Math.max(1, there.length))];
     if (path === undefined) return;
-    if (what === "signature") troubled.doubtAt = now();
     if (!isSpoilt) return void state.files.delete(path);
     // Of a file that no index names, the mirror cannot know; it asks for it again once a day.
     if (history.kind === "files") return;
@@ -86,7 +85,6 @@ export function createWorld(history: History, now: () => number) {
     switch (step.kind) {
       case "publish": {
         const made = createPublication(step);
-        if (step.isFuture === true) troubled.doubtAt = now();
         for (const at of step.at) bring(upstreams[at] as UpstreamState, made, step.part);
         break;
       }
@@ -96,7 +94,6 @@ export function createWorld(history: History, now: () => number) {
       case "roll-back": {
         const current = publications.indexOf(targets.get(state as UpstreamState) as Publication);
         const earlier = publications[Math.max(0, current - step.by)];
-        troubled.doubtAt = now();
         if (earlier !== undefined) bring(state as UpstreamState, earlier, "whole");
         break;
       }
@@ -132,6 +129,7 @@ export function createWorld(history: History, now: () => number) {
   }
 
   function note(): void {
+    for (const state of upstreams) newest.set(state, Math.max(newest.get(state) ?? 0, shownBy(state) ?? 0));
     for (const { files } of upstreams)
       for (const [path, bytes] of files) {
         const known = served.get(path) ?? new Set();
@@ -161,6 +159,17 @@ export function createWorld(history: History, now: () => number) {
     return root === undefined ? undefined : numbers.get(sha256(root));
   }
 
+  /** Whether an upstream shows a root that is older than one that it had, dated in the future, or without the signatures that were made for it. */
+  function isDoubtful(): boolean {
+    return upstreams.some((state) => {
+      const number = shownBy(state);
+      const shown = publications.find((one) => one.number === number);
+      if (shown === undefined || number === undefined) return publications.length > 0;
+      const isUnsigned = shown.signatures.some((path) => state.files.get(path) === undefined);
+      return isUnsigned || number < (newest.get(state) ?? 0) || shown.date * 1000 > now();
+    });
+  }
+
   /** Whether an index of this sort, which a publication names, is not there as it is named. */
   function lacks(sort: string): boolean {
     return upstreams.some((state) => {
@@ -178,7 +187,7 @@ export function createWorld(history: History, now: () => number) {
     fetch: createUpstreamFetch(upstreams),
     apply,
     isHalfWay,
-    troubled,
+    isDoubtful,
     numberOf: (root: string): number | undefined => numbers.get(root),
     wasServed: (path: string, bytes: Uint8Array): boolean => served.get(path)?.has(sha256(bytes)) === true,
   };

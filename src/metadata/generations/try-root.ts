@@ -197,7 +197,8 @@ async function adopt(
     const isHeldUseless = guarded?.parsed != null && isExpired(guarded.parsed, now());
     const gathering = gatherMembers(deps, parsed, has, {
       needed: isHeldUseless || patience.isOver("needed", upstream),
-      unfetched: patience.isOver("sync", upstream),
+      // What was waited for as a needed file has been waited for as long as a sync takes too.
+      unfetched: patience.isOver("sync", upstream) || patience.isOver("needed", upstream),
     });
     // With nothing held there is nothing to protect: the first client does not wait for all members, and what is missing is fetched at its request.
     const late = () => ({ kind: "complete", holes: [] }) as const;

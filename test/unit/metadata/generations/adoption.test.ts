@@ -204,6 +204,18 @@ describe("a file that clients cannot do without", () => {
     },
   );
 
+  test("that gets no answer for seven days is not waited for once more as a sync", async () => {
+    const { world, repository } = await open(rpm(T, { primary: "p1" }));
+    await repository.resolve(ROOT);
+    const next = rpm(T + 1, { primary: "p2" });
+    world.origins[ONE] = next;
+    world.faults.set(`${ONE} ${fileOf("primary", "p2")}`, "fails");
+    world.now += 61 * SECOND;
+    expect(await repository.resolve(ROOT)).toMatchObject({ hold: { kind: "needed" } });
+    await goOn(world, repository, ROOT, 7 * DAY);
+    expect(await world.read(repository, ROOT)).toBe(next[ROOT]);
+  });
+
   test("that comes ends the hold", async () => {
     const { world, repository } = await open(make(1));
     await repository.resolve(ROOT);
