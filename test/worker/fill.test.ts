@@ -379,6 +379,28 @@ describe("a body without a length", () => {
     for (const key of slices) expect(await BUCKET.head(key)).toBeNull();
   });
 
+  it.each([
+    [20_000, true],
+    [31_000, false],
+  ])("goes on for half a minute after its last reader has left, and no longer: after %d ms", async (awayMs, isCompleted) => {
+    const bytes = noiseOf(13, 90_000);
+    const gate = Promise.withResolvers<void>();
+    const origin = createOrigin(() => ({ bytes, endShows: true, pauseAt: 2 * CHUNK, gate: gate.promise }));
+    const world = createWorld(origin.upstreams);
+    const target = tarOf(world);
+    const clock = { now: Date.now() };
+    const fills = world.isolate({ now: () => clock.now });
+    const reading = await world.open(fills, target);
+    const whole = readAll(reading).catch((error: unknown) => String(error));
+    await vi.waitFor(() => expect([...(fills.list()[0]?.buffers.values() ?? [])].map(({ filled }) => filled)).toEqual([2 * CHUNK]));
+    reading.close();
+    clock.now += awayMs;
+    gate.resolve();
+    await Promise.all([whole, world.settled()]);
+    expect((await world.store.head(target.key))?.size).toBe(isCompleted ? bytes.length : undefined);
+    expect(fills.list()).toEqual([]);
+  });
+
   it("that another isolate fetches is found stored where it was short, and is its own where it takes long", async () => {
     for (const [size, isLong] of [
       [50_000, false],

@@ -24,8 +24,10 @@ export interface CheckOptions {
   readonly contentType: string | undefined;
   readonly contentLength: number | undefined;
   readonly expected: Expected;
-  /** Whether to compare the digests inside an rpm, and to compute the SHA-256 of each file for a later comparison, which costs CPU. */
+  /** Whether to compare the digests inside an rpm, and to compute the SHA-256 of each kept file for a later comparison, which costs CPU. */
   readonly deep: boolean;
+  /** False where nothing is stored that could be compared later. */
+  readonly isKept: boolean;
   readonly createDigest: CreateDigest;
 }
 
@@ -33,7 +35,7 @@ const WEBCRYPTO_NAME = { md5: "MD5", sha1: "SHA-1", sha256: "SHA-256", sha384: "
 const PACKAGE_CLASSES: ReadonlySet<PathClass> = new Set(["package", "unstable-package", "pass"]);
 
 /** Judges the bytes of one file from the first to the last, in constant memory. */
-export function createCheck({ target, contentType, contentLength, expected, deep, createDigest }: CheckOptions) {
+export function createCheck({ target, contentType, contentLength, expected, deep, isKept, createDigest }: CheckOptions) {
   const named = expected.kind === "known" ? expected.expectations : null;
   const isPackage = PACKAGE_CLASSES.has(target.class);
   const digests = deep && named === null ? createDigest : undefined;
@@ -42,7 +44,7 @@ export function createCheck({ target, contentType, contentLength, expected, deep
   const mayBeNamed = named?.some(({ size }) => size === undefined || contentLength === undefined || size === contentLength) === true;
   const algorithms = new Set(named?.flatMap(({ algorithm }) => (algorithm === "size" ? [] : [algorithm])));
   // An index that lands later is compared with it.
-  if (deep || expected.kind === "building") algorithms.add("sha256");
+  if ((deep && isKept) || expected.kind === "building") algorithms.add("sha256");
   const running = [...algorithms].map((algorithm) => ({
     algorithm,
     digest: algorithm === APK_CONTROL_SHA1 ? createApkDigest(createDigest) : createDigest(WEBCRYPTO_NAME[algorithm]),

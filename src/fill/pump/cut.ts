@@ -10,6 +10,8 @@ import { commit, finish } from "./finish.ts";
 import { judgeByIndex } from "./index-verdict.ts";
 
 const PROGRESS_REPORT_MS = 2_000;
+/** A body without a length may never end: it is let go of this long after its last reader has left. */
+const DESERTED_MS = 30_000;
 
 /** `done`: all that was wanted is at rest, or passed on; `broken`: the bytes are not the file's. */
 export type Cut =
@@ -43,12 +45,12 @@ export async function cut(options: CutOptions, deps: PumpDependencies): Promise<
   // What an upstream does not state, an index may: its last table is a minute old at most, and was wrong where an earlier try had another length.
   const named = representation.size === undefined && !fill.tainted ? namedLength(expected) : undefined;
   const stated = representation.size ?? named;
-  const about = { target: fill.target, contentType, contentLength: stated, deep: config.verify === "index" };
-  const check = expected && createCheck({ ...about, expected, createDigest });
   let length: BodyLength = { bytes: stated ?? UNKNOWN_SIZE, isGuess: named !== undefined };
 
   if (fill.object === null && stated !== undefined) await admit(stated);
   else if (!fill.storable) release();
+  const about = { target: fill.target, contentType, contentLength: stated, deep: config.verify === "index", isKept: fill.storable };
+  const check = expected && createCheck({ ...about, expected, createDigest });
   let buffer = await takeBuffer(fill, run, length.bytes, deps);
   if (buffer === null) return { kind: "no-memory" };
   let position = buffer.start;
@@ -56,6 +58,7 @@ export async function cut(options: CutOptions, deps: PumpDependencies): Promise<
   const startedAt = deps.now();
   let reportedAt = startedAt;
   let isAnnounced = false;
+  let readAt = startedAt;
   if (check === null) describe(options, length.bytes, deps);
 
   for (;;) {
@@ -99,6 +102,9 @@ export async function cut(options: CutOptions, deps: PumpDependencies): Promise<
       void lease.tell({ kind: "progress" });
       reportedAt = run.progressAt;
     }
+    if (fill.readers.size > 0) readAt = run.progressAt;
+    // No other request could go on with it, and it would hold a connection and a slot of its upstream for as long as that sends anything.
+    if (length.bytes === UNKNOWN_SIZE && run.progressAt - readAt >= DESERTED_MS) return { kind: "done" };
     // Short bodies end before that: then followers in other isolates find them stored.
     if (fill.object === null && fill.growing !== null && !isAnnounced && run.progressAt - startedAt >= config.holdMs) {
       void lease.tell({ kind: "describe", object: fill.growing.object });

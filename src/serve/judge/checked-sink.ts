@@ -21,19 +21,21 @@ export interface CheckedSink extends Sink {
 export interface Checkable {
   readonly size: number | undefined;
   readonly contentType: string | undefined;
+  /** Whether the verdict is noted in a stored head. */
+  readonly isKept: boolean;
 }
 
 /** Checks what goes into `sink`; a body that can never be whole is refused as soon as that shows. */
 export async function createCheckedSink(
   target: Target,
-  { size, contentType }: Checkable,
+  { size, contentType, isKept }: Checkable,
   deps: ServeDependencies,
   sink: Sink,
 ): Promise<CheckedSink> {
   const ask = (_waitMs: number, maxAgeMs?: number): Promise<Expected> => deps.repositories.expected(target, { maxAgeMs });
   const expected = await ask(0);
   const deep = deps.config.verify === "index";
-  const check = createCheck({ target, contentType, contentLength: size, expected, deep, createDigest: createStreamDigest });
+  const check = createCheck({ target, contentType, contentLength: size, expected, deep, isKept, createDigest: createStreamDigest });
   let held: Uint8Array | null = null;
 
   async function write(bytes: Uint8Array): Promise<void> {

@@ -75,7 +75,7 @@ async function isComplete({ version, size, sliceBytes = size }: StoredObject, { 
 
 /** Reads the object from its beginning; the bytes from `from` on go out, the last of them only after the verdict. */
 async function judge({ client, target, reading, object }: Unjudged, from: number, sink: Sink, deps: ServeDependencies): Promise<void> {
-  const checked = await createCheckedSink(target, object, deps, skipping(sink, from));
+  const checked = await createCheckedSink(target, { ...object, isKept: true }, deps, skipping(sink, from));
   try {
     await reading.deliver(0, object.size, checked);
     const { ok: _passed, ...proven } = await checked.finish();

@@ -38,7 +38,7 @@ export async function passThrough(client: Client, target: Target, deps: ServeDep
   const isChunked = size === undefined || isLengthBlind(client);
   const stream = streamBody(client, size ?? null, isChunked, async (sink) => {
     try {
-      const checked = await createCheckedSink(target, representation, deps, sink);
+      const checked = await createCheckedSink(target, { ...representation, isKept: false }, deps, sink);
       for (let chunk = await source.read(); chunk !== null; chunk = await source.read()) await checked.write(chunk.slice());
       await checked.finish();
     } finally {

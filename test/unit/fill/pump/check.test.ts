@@ -21,6 +21,7 @@ const OPTIONS: CheckOptions = {
   contentLength: undefined,
   expected: { kind: "none" },
   deep: true,
+  isKept: true,
   createDigest,
 };
 const RPM = craftRpm({ payload: makeNoise("check", 20_000), format: "v4" }).bytes;
@@ -112,6 +113,19 @@ describe("the check of a body", () => {
       const check = createCheck({ ...OPTIONS, deep });
       await feed(check, bad, [100, 5000]);
       expect((await check.finish()).ok).toBe(ok);
+    }
+  });
+
+  it("computes no digest of what is not kept, unless an index may name it", async () => {
+    for (const [isKept, kind, isComputed] of [
+      [true, "none", true],
+      [false, "none", false],
+      [false, "building", true],
+    ] as const) {
+      const check = createCheck({ ...OPTIONS, isKept, expected: { kind } });
+      await feed(check, RPM, []);
+      expect(await check.finish()).toMatchObject({ ok: true, verified: "structure" });
+      expect(check.measured().digests.has("sha256")).toBe(isComputed);
     }
   });
 
