@@ -132,12 +132,11 @@ function decodeOne(source: ByteSource, coding: Coding): ByteSource {
 }
 
 async function* decode(source: ByteSource, coding: Coding): AsyncGenerator<Uint8Array, undefined> {
-  const first = await source.read();
-  if (first === null) return;
-  // The view is the source's own until its next read.
-  const start = first.slice();
-  const decoder = createDecoder(coding, start);
-  const fed = feed(replay([start], source), decoder);
+  // A chunk may be a single byte, and only two show which form of deflate it is.
+  const begun = await readUpTo(source, LABEL_SNIFF_BYTES);
+  if (begun.length === 0) return;
+  const decoder = createDecoder(coding, firstBytesOf(begun));
+  const fed = feed(replay(begun, source), decoder);
   fed.catch((error: unknown) => decoder.destroy(error instanceof Error ? error : new Error(String(error))));
   try {
     for await (const chunk of decoder as AsyncIterable<Uint8Array>) if (chunk.length > 0) yield chunk;

@@ -64,6 +64,14 @@ describe("a body whose Content-Encoding is true", () => {
     );
   });
 
+  it.each(Object.keys(ENCODERS))("comes decoded where its first chunk is a single byte: %s", async (coding) => {
+    for (const file of [FILE.subarray(0, 0), FILE.subarray(0, 100)]) {
+      const body = await identityBody(sourceOf(ENCODERS[coding]?.(file) ?? file, 1), labelled(coding, "InRelease"));
+      expect(body.isDecoded).toBe(true);
+      expect((await readAll(body.source)).equals(file)).toBe(true);
+    }
+  });
+
   it("comes decoded where it is raw DEFLATE, or coded twice", async () => {
     const raw = await identityBody(sourceOf(deflateRawSync(FILE)), labelled("deflate"));
     expect((await readAll(raw.source)).equals(FILE)).toBe(true);
