@@ -1,3 +1,4 @@
+import { elapsedMs } from "../clock/elapsed.ts";
 import type { StoredObject } from "../store/stored-object.ts";
 import type { UpstreamAnswer } from "../upstream/upstream.ts";
 import { deliverGrowing } from "./deliver-growing.ts";
@@ -225,6 +226,6 @@ export class Reading {
     const now = this.#deps.now();
     if (object !== null) return isComing(this.#fill, slice, now) || this.#runs.some((run) => run.slice === slice && runs.has(run));
     // Every run describes the object first, whichever slice it fetches.
-    return claiming.size > 0 || [...runs].some((run) => this.#runs.includes(run) || now - run.progressAt < STALLED_MS);
+    return claiming.size > 0 || [...runs].some((run) => this.#runs.includes(run) || elapsedMs(run.progressAt, now) < STALLED_MS);
   }
 }

@@ -66,7 +66,8 @@ export function createBook(deps: BookDependencies) {
   const shardNames = () => rowsOf<{ name: string }>(sql, "SELECT name FROM shards ORDER BY name").map(({ name }) => name);
 
   function holdings(exceptKey = ""): Holdings {
-    sql.exec("DELETE FROM reserved WHERE at <= ?", now() - RESERVATION_MS);
+    // Also those that a wrong clock dated ahead.
+    sql.exec("DELETE FROM reserved WHERE at <= ? OR at > ?", now() - RESERVATION_MS, now() + RESERVATION_MS);
     const [sums] = rowsOf<Holdings>(
       sql,
       `SELECT coalesce(sum(live), 0) + (SELECT coalesce(sum(size), 0) FROM reserved WHERE key <> ?) AS live, coalesce(sum(dead), 0) AS dead

@@ -1,3 +1,4 @@
+import { elapsedMs, isAhead } from "../clock/elapsed.ts";
 import { DAY_MS } from "../http/units.ts";
 import { parseSliceKey, SLICE_PREFIX } from "../store/keys.ts";
 import type { ObjectStore } from "../store/object-store.ts";
@@ -76,7 +77,7 @@ export function lastPassBegan(ledger: Ledger): number {
 }
 
 function nextPass(pass: Pass | null, now: number): Pass {
-  if (pass !== null && (pass.step !== "done" || now - pass.began < PASS_INTERVAL_MS)) return pass;
+  if (pass !== null && (pass.step !== "done" || elapsedMs(pass.began, now) < PASS_INTERVAL_MS)) return pass;
   return { step: "listing", began: now };
 }
 
@@ -101,7 +102,7 @@ export async function reapOrphans(
 ): Promise<number> {
   const cursor = ledger.notes.get("sliceCursor") ?? "";
   const page = await store.list({ prefix: SLICE_PREFIX, limit: 2 * PAGE, ...(cursor === "" ? {} : { cursor }) });
-  const before = Math.min(now - SLICE_GRACE_MS, passesBegan - PUBLISH_MARGIN_MS);
+  const before = isAhead(passesBegan, now) ? 0 : Math.min(now - SLICE_GRACE_MS, passesBegan - PUBLISH_MARGIN_MS);
   const old = page.objects.flatMap(({ key, uploadedAt }) => {
     const slice = uploadedAt < before ? parseSliceKey(key) : null;
     return slice === null ? [] : [{ key, version: slice.version }];

@@ -1,3 +1,4 @@
+import { elapsedMs } from "../clock/elapsed.ts";
 import type { ObjectStore } from "../store/object-store.ts";
 import type { StoredObject } from "../store/stored-object.ts";
 import { BOOK_SHARD, shardOf, type Batch, type News, type UseRecord } from "./batch.ts";
@@ -65,7 +66,7 @@ export function createRetention(deps: RetentionDependencies) {
 
   function arm(): void {
     // The request whose `waitUntil` kept the wait alive may have been ended by the runtime: then the batch waits for another one.
-    if (now() - armedAt < 2 * FLUSH_MS) return;
+    if (elapsedMs(armedAt, now()) < 2 * FLUSH_MS) return;
     armedAt = now();
     waitUntil(sleep(FLUSH_MS).then(flush));
   }
@@ -141,7 +142,7 @@ export function createRetention(deps: RetentionDependencies) {
 
   /** Bytes of fills that the ledger does not count yet, without those of `except`. */
   function unreported(except?: object): number {
-    for (const one of pending) if (now() - one.at >= PENDING_MS) pending.delete(one);
+    for (const one of pending) if (elapsedMs(one.at, now()) >= PENDING_MS) pending.delete(one);
     return [...pending].reduce((bytes, one) => (one === except ? bytes : bytes + one.size), 0);
   }
 
@@ -162,7 +163,7 @@ export function createRetention(deps: RetentionDependencies) {
      */
     async admit(key: string, size: number): Promise<boolean> {
       if (!isStorableSize(size, budget)) return false;
-      const isFar = known !== null && now() - known.at < KNOWN_MS && known.used + unreported() + size <= budget * ASK_SHARE;
+      const isFar = known !== null && elapsedMs(known.at, now()) < KNOWN_MS && known.used + unreported() + size <= budget * ASK_SHARE;
       const own = { key, size, at: now() };
       // Before the first await, so that other fills count it from now on.
       pending.add(own);

@@ -1,3 +1,4 @@
+import { isAhead } from "../clock/elapsed.ts";
 import { isImmutable, type Config, type PathClass } from "../config/config.ts";
 import type { CacheStatus } from "../http/cache-status.ts";
 import { DAY_MS } from "../http/units.ts";
@@ -12,8 +13,6 @@ const UNSTABLE_TTL_MS = DAY_MS;
 const SUSPICION_MS = 60_000;
 /** The same for a file that may change: an upstream that keeps silent is not to hold up each of its clients. */
 const RETRY_MS = 10_000;
-/** A date further ahead than this was written by a wrong clock, and says nothing of freshness. */
-const CLOCK_SKEW_MS = 60_000;
 
 /** All that decides whether a stored copy may be used. Times in milliseconds since the epoch. */
 export interface FreshnessQuestion {
@@ -50,11 +49,16 @@ export type Freshness =
 
 /** Whether a stored copy may be used (RFC 9111 §4.2: fresh, or stale and to be validated). Pure. */
 export function freshness(question: FreshnessQuestion, config: Pick<Config, "metadataTtlSeconds" | "retentionDays">): Freshness {
-  const { stored, where, settled, class: pathClass, isDoubted, answeredAt, failedAt, doubtedAt, signed, now } = question;
+  const { stored, where, settled, class: pathClass, isDoubted, signed, now } = question;
   if (stored === null || pathClass === "pass") return { kind: "gone" };
   if (settled !== undefined) return use(settled, 0);
 
-  const knownAt = isAhead(stored, now) ? 0 : stored.storedAt;
+  // What a wrong clock dated is as if it had never been.
+  const past = (time: number): number => (isAhead(time, now) ? 0 : time);
+  const knownAt = past(stored.storedAt);
+  const answeredAt = past(question.answeredAt);
+  const failedAt = past(question.failedAt);
+  const doubtedAt = past(question.doubtedAt);
   const ageMs = now - Math.max(knownAt, answeredAt);
   const ageSeconds = ageSecondsOf(stored, answeredAt, now);
   if (where.kind === "generation") return use(statusOf(where, config.metadataTtlSeconds), where.ageSeconds);
@@ -101,8 +105,9 @@ export function freshness(question: FreshnessQuestion, config: Pick<Config, "met
     const confirmedAt = Math.max(knownAt, answeredAt);
     if (doubtedAt > confirmedAt) return Math.max(ageMs, VOLATILE_TTL_MS);
     if (signed === null) return ageMs;
-    const signedAt = Math.max(signed.storedAt, signed.answeredAt);
-    if (signed.storedAt > confirmedAt || signedAt >= confirmedAt + VOLATILE_TTL_MS) return Math.max(ageMs, VOLATILE_TTL_MS);
+    const signedStoredAt = past(signed.storedAt);
+    const signedAt = Math.max(signedStoredAt, past(signed.answeredAt));
+    if (signedStoredAt > confirmedAt || signedAt >= confirmedAt + VOLATILE_TTL_MS) return Math.max(ageMs, VOLATILE_TTL_MS);
     return Math.min(ageMs, now - signedAt);
   }
 
@@ -113,17 +118,13 @@ export function freshness(question: FreshnessQuestion, config: Pick<Config, "met
 
 /** Seconds since an upstream last gave or confirmed a stored copy (the Age of RFC 9111 §5.1); 0 where a wrong clock dated it and none has answered since. */
 export function ageSecondsOf(stored: Pick<StoredObject, "storedAt">, answeredAt: number, now: number): number {
-  const since = isAhead(stored, now) ? answeredAt || now : Math.max(stored.storedAt, answeredAt);
+  const since = isAhead(stored.storedAt, now) ? answeredAt || now : Math.max(stored.storedAt, answeredAt);
   return Math.max(0, (now - since) / 1_000);
 }
 
 /** Whether a stored copy begins a new life when an upstream confirms it: past its retention, or dated by a wrong clock. */
 export function needsRenewal(stored: Pick<StoredObject, "storedAt">, now: number, retentionDays: number): boolean {
-  return isAhead(stored, now) || now - stored.storedAt >= retentionDays * DAY_MS;
-}
-
-function isAhead({ storedAt }: Pick<StoredObject, "storedAt">, now: number): boolean {
-  return storedAt > now + CLOCK_SKEW_MS;
+  return isAhead(stored.storedAt, now) || now - stored.storedAt >= retentionDays * DAY_MS;
 }
 
 function use(cacheStatus: CacheStatus, ageSeconds: number): Freshness {

@@ -1,3 +1,4 @@
+import { elapsedMs } from "../clock/elapsed.ts";
 import { placeOf } from "../route/place.ts";
 import type { Target } from "../route/target.ts";
 import { StoreError } from "../store/object-store.ts";
@@ -34,5 +35,5 @@ export async function signedFileOf(target: Target, deps: ServeDependencies): Pro
 
 /** The signature is asked for: if it changed, the file did too. */
 export function doubtSigned({ key, storedAt, answeredAt }: SignedFile, { confirmations, now }: ServeDependencies): void {
-  if (now() - Math.max(storedAt, answeredAt) >= DOUBT_AFTER_MS) confirmations.noteDoubt(key, now());
+  if (elapsedMs(Math.max(storedAt, answeredAt), now()) >= DOUBT_AFTER_MS) confirmations.noteDoubt(key, now());
 }

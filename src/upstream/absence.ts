@@ -1,3 +1,4 @@
+import { elapsedMs } from "../clock/elapsed.ts";
 import { isImmutable, type PathClass } from "../config/config.ts";
 import type { ExchangeResult } from "./exchange.ts";
 import { availability, type Health } from "./health.ts";
@@ -28,7 +29,7 @@ export interface SilentUpstream {
  * Pure; `now` in milliseconds since the epoch.
  */
 export function mayStillHave(pathClass: PathClass, { health, fault, isPreferred }: SilentUpstream, now: number): boolean {
-  const hasJustBegun = (patienceMs: number): boolean => health.failingSince === 0 || now - health.failingSince < patienceMs;
+  const hasJustBegun = (patienceMs: number): boolean => health.failingSince === 0 || elapsedMs(health.failingSince, now) < patienceMs;
   if (isImmutable(pathClass)) return hasJustBegun(PACKAGE_PATIENCE_MS);
   const canAnswer = fault === undefined ? availability(health, now) !== "open" : fault === "busy" || (fault === "wrong" && isPreferred);
   return canAnswer && hasJustBegun(PROBE_PATIENCE_MS);

@@ -1,3 +1,5 @@
+import { elapsedMs } from "../clock/elapsed.ts";
+
 /**
  * What this isolate knows of one upstream. It outlives requests, so it is plain data and holds no stream, signal or promise. Times are milliseconds
  * since the epoch.
@@ -124,7 +126,7 @@ function trip(health: Health, random: number, now: number): Health {
 }
 
 function measure(health: Health, now: number, average: "firstByteMs" | "bytesPerSecond", sample: number): Health {
-  const { firstByteMs, bytesPerSecond } = now - health.measuredAt < MEASUREMENT_LIFE_MS ? health : NEW_HEALTH;
+  const { firstByteMs, bytesPerSecond } = elapsedMs(health.measuredAt, now) < MEASUREMENT_LIFE_MS ? health : NEW_HEALTH;
   const old = { firstByteMs, bytesPerSecond };
   const before = old[average] ?? sample;
   return { ...health, ...old, [average]: before + SMOOTHING * (sample - before), measuredAt: now };
@@ -139,7 +141,7 @@ export function availability(health: Health, now: number): Availability {
 
 /** Expected milliseconds for the first SAMPLE_BYTES of a file; 0 where nothing is known, so that a new upstream is tried. */
 function expectedMs(health: Health, now: number): number {
-  if (now - health.measuredAt >= MEASUREMENT_LIFE_MS) return 0;
+  if (elapsedMs(health.measuredAt, now) >= MEASUREMENT_LIFE_MS) return 0;
   return (health.firstByteMs ?? 0) + (health.bytesPerSecond ? (SAMPLE_BYTES * 1000) / health.bytesPerSecond : 0);
 }
 

@@ -1,3 +1,5 @@
+import { elapsedMs } from "../clock/elapsed.ts";
+
 /** An upstream whose bytes were refused is asked last for that file for so long: it may have the right ones by then. */
 const REFUSED_MS = 600_000;
 /** Refusals that are remembered; the oldest are forgotten. */
@@ -25,6 +27,7 @@ export function createRefusals(now: () => number) {
       const oldest = times.size > REMEMBERED ? times.keys().next().value : undefined;
       if (oldest !== undefined) times.delete(oldest);
     },
-    isRecent: (upstream: string, file: RefusedFile): boolean => now() - (times.get(keyOf(upstream, file)) ?? -Infinity) < REFUSED_MS,
+    isRecent: (upstream: string, file: RefusedFile): boolean =>
+      elapsedMs(times.get(keyOf(upstream, file)) ?? -Infinity, now()) < REFUSED_MS,
   };
 }

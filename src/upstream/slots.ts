@@ -1,3 +1,4 @@
+import { elapsedMs } from "../clock/elapsed.ts";
 import { sleep, type Timer } from "../clock/timer.ts";
 
 /** Bodies fetched at once from one upstream: more would burden a public mirror. */
@@ -17,7 +18,7 @@ export function createSlots(now: () => number, after: Timer) {
   function slotsOf(upstream: string): Map<symbol, number> {
     const slots = taken.get(upstream) ?? new Map<symbol, number>();
     taken.set(upstream, slots);
-    for (const [id, touchedAt] of slots) if (now() - touchedAt > ABANDONED_MS) slots.delete(id);
+    for (const [id, touchedAt] of slots) if (elapsedMs(touchedAt, now()) > ABANDONED_MS) slots.delete(id);
     return slots;
   }
 

@@ -1,3 +1,4 @@
+import { elapsedMs } from "../../clock/elapsed.ts";
 import { createSignal, type Signal } from "../shared/signal.ts";
 import { holds, isHeld, NO_LEASES, RECENT_COMMIT_MS, reduceLeases, takeoverIn, type LeaseEvent, type LeaseState } from "./lease-state.ts";
 import type { Claim, ClaimOptions, Followed, FollowOptions } from "./leases.ts";
@@ -103,11 +104,11 @@ function createLease(object: Coordinated) {
 function isSpoiled({ spoiled }: Coordinated, version: string): boolean {
   const at = spoiled.get(version);
   if (at === undefined) return false;
-  if (Date.now() - at < GIVEN_UP_MS) return true;
+  if (elapsedMs(at, Date.now()) < GIVEN_UP_MS) return true;
   spoiled.delete(version);
   return false;
 }
 
 function isRecent({ committed }: LeaseState, now: number): boolean {
-  return committed !== null && now - committed.at < RECENT_COMMIT_MS;
+  return committed !== null && elapsedMs(committed.at, now) < RECENT_COMMIT_MS;
 }

@@ -1,3 +1,4 @@
+import { elapsedMs } from "../../clock/elapsed.ts";
 import type { StoredObject } from "../../store/stored-object.ts";
 import type { UpstreamFailure } from "../../upstream/upstream.ts";
 
@@ -44,7 +45,7 @@ export function isHeld(state: LeaseState, slice: number, now: number): boolean {
 /** Milliseconds until another request may take over the lease of `slice`; 0: it may now. */
 export function takeoverIn(state: LeaseState, slice: number, now: number): number {
   const lease = state.leases.get(slice);
-  return lease === undefined ? 0 : Math.max(0, lease.progressAt + TAKEOVER_MS - now);
+  return lease === undefined ? 0 : Math.max(0, TAKEOVER_MS - elapsedMs(lease.progressAt, now));
 }
 
 export function holds(state: LeaseState, holder: string, slice: number): boolean {

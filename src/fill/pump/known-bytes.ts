@@ -1,3 +1,4 @@
+import { elapsedMs } from "../../clock/elapsed.ts";
 import { listSlices } from "../../store/delete-version.ts";
 import { parseSliceKey } from "../../store/keys.ts";
 import { readPart } from "../../store/read-object.ts";
@@ -16,7 +17,7 @@ const EDGE_BYTES = 65_536;
  */
 export function createKnownBytes(fill: Fill, run: Run, { store, now }: KnownDependencies): KnownBytes {
   const isComing = (slice: number) =>
-    [...fill.runs].some((other) => other !== run && other.slice === slice && now() - other.progressAt < STALLED_MS);
+    [...fill.runs].some((other) => other !== run && other.slice === slice && elapsedMs(other.progressAt, now()) < STALLED_MS);
 
   async function readKnown(position: number, end: number, mayWait: boolean): Promise<Uint8Array | null> {
     for (;;) {

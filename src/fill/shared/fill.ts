@@ -1,3 +1,4 @@
+import { elapsedMs } from "../../clock/elapsed.ts";
 import type { Target } from "../../route/target.ts";
 import type { StoredObject } from "../../store/stored-object.ts";
 import type { Absent, UpstreamFailure } from "../../upstream/upstream.ts";
@@ -13,7 +14,7 @@ const DROPPED_MS = 45_000;
 
 /** workerd may drop a request without running `finally`. */
 export function isDropped(run: Run, now: number): boolean {
-  return now - run.progressAt >= DROPPED_MS;
+  return elapsedMs(run.progressAt, now) >= DROPPED_MS;
 }
 
 /**
@@ -163,7 +164,7 @@ export function readableEnd(object: StoredObject, sliceBytes: number, buffer: Sl
 export function isComing(fill: Fill, slice: number, now: number): boolean {
   for (const run of fill.runs) {
     const reaches = run.slice <= slice && slice - run.slice <= 1 && (run.last === null || slice <= run.last);
-    if (reaches && now - run.progressAt < STALLED_MS) return true;
+    if (reaches && elapsedMs(run.progressAt, now) < STALLED_MS) return true;
   }
   return false;
 }

@@ -1,3 +1,4 @@
+import { elapsedMs } from "../../clock/elapsed.ts";
 import { UNKNOWN_SIZE, type Fill, type Reader, type Run, type SliceBuffer } from "./fill.ts";
 import type { Memory } from "./memory.ts";
 
@@ -61,7 +62,7 @@ async function makeRoom(fill: Fill, now: () => number): Promise<boolean> {
     await fill.changed.wait(1_000);
     const reader = slowestReader(fill);
     if (reader !== slowest || reader?.position !== position) [slowest, position, movedAt] = [reader, reader?.position, now()];
-    else if (now() - movedAt >= READER_STALL_MS) {
+    else if (elapsedMs(movedAt, now()) >= READER_STALL_MS) {
       // It holds up all other readers, and the upstream.
       if (reader === undefined) return false;
       reader.isDropped = true;

@@ -1,3 +1,4 @@
+import { elapsedMs } from "../../clock/elapsed.ts";
 import type { Timer } from "../../clock/timer.ts";
 import type { RepositoryPlace } from "../../route/place.ts";
 import type { RootProtection } from "../../watch/history.ts";
@@ -103,7 +104,7 @@ export function createIndexTables(deps: IndexTablesDependencies) {
     /** Whether a table that could not be made is to be tried again. */
     isDue(root: string): boolean {
       const made = load(root);
-      return made !== null && made.ids.length > 0 && made.version === null && now() - made.at >= RETRY_MS;
+      return made !== null && made.ids.length > 0 && made.version === null && elapsedMs(made.at, now()) >= RETRY_MS;
     },
     /** The keys of all that live tables lie in: retention spares them. Leaves out a table that the store lost. */
     async keys(): Promise<readonly string[]> {
@@ -127,7 +128,7 @@ export function createIndexTables(deps: IndexTablesDependencies) {
     const before = load(root);
     if (choice.indexes.length === 0 && choice.why === null) return false;
     const isUnchanged = before !== null && ids.join() === before.ids.join();
-    const isRetry = before?.version === null && ids.length > 0 && now() - before.at >= RETRY_MS;
+    const isRetry = before?.version === null && ids.length > 0 && elapsedMs(before.at, now()) >= RETRY_MS;
     if (isUnchanged && !isLost && !isRetry && (await isStored(before.version))) return false;
     // Otherwise the published table stays right: no client can know the new packages before the swap.
     if (isLarger(choice, before)) await directory.building(base, root);

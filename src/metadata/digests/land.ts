@@ -1,3 +1,4 @@
+import { isAhead } from "../../clock/elapsed.ts";
 import type { Timer } from "../../clock/timer.ts";
 import type { Mirror } from "../../config/config.ts";
 import type { ObjectStore } from "../../store/object-store.ts";
@@ -110,7 +111,7 @@ export function createLandings(deps: LandDependencies) {
   /** One pass of one landing. Another table may land for the root meanwhile: then its own landing begins anew. */
   async function pass(landing: Landing): Promise<void> {
     const { base, root, from, to, at } = landing;
-    const since = landing.pass === 0 ? 0 : at - OVERLAP_MS;
+    const since = landing.pass === 0 || isAhead(at, now()) ? 0 : at - OVERLAP_MS;
     const nested = await deps.basesBelow(base);
     const isOurs = ({ key, storedAt, class: pathClass }: StoredRow): boolean =>
       storedAt >= since && isPackageClass(pathClass) && !nested.some((other) => isBelow(pathOf(key), other));
@@ -199,7 +200,7 @@ export function createLandings(deps: LandDependencies) {
   }
 
   function dueAt({ at, pass: next }: Landing): number {
-    return at + (PASSES_MS[next] ?? 0);
+    return isAhead(at, now()) ? 0 : at + (PASSES_MS[next] ?? 0);
   }
 
   function nextDue(): Landing | null {

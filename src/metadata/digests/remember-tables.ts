@@ -1,3 +1,4 @@
+import { elapsedMs } from "../../clock/elapsed.ts";
 import { type Listed, lookUpIn, type Lookup, type LookUpTables } from "./table-directory.ts";
 
 /** A listing is remembered for METADATA_TTL, but never longer than this. */
@@ -34,7 +35,7 @@ export function rememberTables({ listings, lookUp, ttlMs, now }: RememberDepende
     const asked = askedOf.get(mirror) ?? 0;
     // A client that has just got a root asks for what it names within the second.
     const isBefore = maxAgeMs <= RECENT_MS && known?.asked !== asked;
-    if (known !== undefined && !isBefore && now() - known.at < maxAgeMs) return known;
+    if (known !== undefined && !isBefore && elapsedMs(known.at, now()) < maxAgeMs) return known;
     const at = now();
     const listed = await listings(mirror);
     if (listed === null) return null;

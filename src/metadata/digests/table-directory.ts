@@ -1,3 +1,4 @@
+import { elapsedMs } from "../../clock/elapsed.ts";
 import * as v from "valibot";
 import type { Timer } from "../../clock/timer.ts";
 import { foldersAbove } from "../formats/repository-path.ts";
@@ -129,7 +130,7 @@ export function createTableDirectory({
 
   function listingOf(base: string): Listed {
     const { roots, isLost } = load(base) ?? { roots: [], isLost: false };
-    const building = roots.some(({ buildingSince }) => buildingSince !== null && now() - buildingSince < MAX_BUILD_MS);
+    const building = roots.some(({ buildingSince }) => buildingSince !== null && elapsedMs(buildingSince, now()) < MAX_BUILD_MS);
     return { base, roots, building, isLost };
   }
 

@@ -1,3 +1,4 @@
+import { elapsedMs } from "../../clock/elapsed.ts";
 import { DAY_MS } from "../../http/units.ts";
 import type { ObjectStore } from "../../store/object-store.ts";
 import { toHex } from "../../verify/expectation.ts";
@@ -90,7 +91,7 @@ async function storeContent(bytes: Uint8Array, sha256: string, { store, now }: W
   const key = tableKey(sha256);
   const stored = await store.head(key);
   const isThere = stored?.size === bytes.length && stored.sha256 === sha256;
-  if (isThere && now() - stored.storedAt < RENEW_MS) return;
+  if (isThere && elapsedMs(stored.storedAt, now()) < RENEW_MS) return;
   const facts = { contentType: "application/octet-stream", upstream: "", storedAt: now(), verified: "digest" } as const;
   await store.put(key, { version: sha256.slice(0, 32), size: bytes.length, sha256, ...facts }, bytes);
 }

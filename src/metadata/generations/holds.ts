@@ -1,3 +1,4 @@
+import { isAhead } from "../../clock/elapsed.ts";
 import { DAY_MS } from "../../http/units.ts";
 import type { Hold, HoldKind } from "../../watch/hold.ts";
 import type { UpstreamHold } from "../members/generation.ts";
@@ -58,16 +59,23 @@ export function aheadSince(holds: readonly UpstreamHold[]): number | null {
 /** The holds after a round of tries: those that upstreams showed go on from when they began, and what only a whole round can show ends with it. */
 export function mergeSetbacks(holds: readonly UpstreamHold[], setbacks: readonly Setback[], context: HoldContext): readonly UpstreamHold[] {
   const isSame = (one: Setback) => (other: Setback) => one.kind === other.kind && one.upstream === other.upstream;
+  const known = holds.map((hold) => restartIfDatedAhead(hold, context));
   const shown = setbacks
     .filter((setback, index) => setbacks.findIndex(isSame(setback)) === index)
     .map((setback): UpstreamHold => {
-      const since = holds.find(isSame(setback))?.since ?? context.now;
+      const since = known.find(isSame(setback))?.since ?? context.now;
       return { ...setback, since, until: untilOf(setback.kind, since, context), isShown: true };
     });
-  const others = holds.filter((hold) => hold.upstream !== null && !setbacks.some(isSame(hold)));
+  const others = known.filter((hold) => hold.upstream !== null && !setbacks.some(isSame(hold)));
   // An upstream that was asked shows one thing. What it showed before keeps its beginning, in case it shows that again.
   const wasAsked = ({ upstream }: Setback): boolean => setbacks.some((setback) => setback.upstream === upstream);
   return [...shown, ...others.map((hold) => (wasAsked(hold) ? { ...hold, isShown: false } : hold))];
+}
+
+/** A hold that began while the clock was wrong begins anew: it would otherwise last until the clock gets there. */
+function restartIfDatedAhead(hold: UpstreamHold, context: HoldContext): UpstreamHold {
+  const { kind, since } = hold;
+  return isAhead(since, context.now) ? { ...hold, since: context.now, until: untilOf(kind, context.now, context) } : hold;
 }
 
 function untilOf(kind: HoldKind, since: number, { doubtSince, validUntil, keptUntil, syncMs }: HoldContext): number {

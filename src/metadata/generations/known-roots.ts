@@ -1,3 +1,4 @@
+import { elapsedMs } from "../../clock/elapsed.ts";
 import type { RepositoryPlace } from "../../route/place.ts";
 import type { IndexTables } from "../digests/index-tables.ts";
 import type { Generation, RootContent } from "../members/generation.ts";
@@ -42,7 +43,7 @@ export function createKnownRoots(deps: KnownRootsDependencies) {
   /** Whether the upstreams gave no root here a moment ago: otherwise each request for a file below it would ask for the root as well. */
   function isRootless(root: string): boolean {
     const since = rootlessSince.get(root);
-    return since !== undefined && now() - since < deps.limits.metadataTtlSeconds * 1000 && keepers.get(root)?.held() == null;
+    return since !== undefined && elapsedMs(since, now()) < deps.limits.metadataTtlSeconds * 1000 && keepers.get(root)?.held() == null;
   }
 
   function noteRootless(root: string): void {

@@ -1,3 +1,4 @@
+import { elapsedMs } from "../../clock/elapsed.ts";
 import type { Config } from "../../config/config.ts";
 import type { UpstreamFailure } from "../../upstream/upstream.ts";
 import type { Generation, StoredFile } from "../members/generation.ts";
@@ -51,7 +52,7 @@ export function createLateCompanions(deps: LateCompanionsDependencies) {
   return {
     async ask(request: LateRequest): Promise<Late> {
       const { path, had } = request;
-      if (had === undefined && now() - (absentSince.get(path) ?? -Infinity) < restMs) return { kind: "absent" };
+      if (had === undefined && elapsedMs(absentSince.get(path) ?? -Infinity, now()) < restMs) return { kind: "absent" };
       const asked = asking.get(path) ?? fetchLate(request).finally(() => asking.delete(path));
       asking.set(path, asked);
       return asked;

@@ -1,3 +1,4 @@
+import { restartIfAhead } from "../../clock/elapsed.ts";
 import type { KeptState } from "../ports/kept-state.ts";
 
 /** Begins the key under which it is kept since when something has belonged to another version of its root. */
@@ -13,9 +14,10 @@ export function createMismatches(kept: KeptState, now: () => number, doubtSecond
   return {
     /** Whether that has been so for long enough. The first call notes the time. */
     isOverdue(path: string): boolean {
-      const since = kept.load(SINCE + path);
-      if (since === null) kept.save(SINCE + path, String(now()));
-      return doubtSeconds === 0 || (since !== null && now() - Number(since) >= doubtSeconds * 1000);
+      const known = kept.load(SINCE + path);
+      const since = known === null ? now() : restartIfAhead(Number(known), now());
+      if (String(since) !== known) kept.save(SINCE + path, String(since));
+      return now() - since >= doubtSeconds * 1000;
     },
     end(path: string): void {
       kept.remove(SINCE + path);

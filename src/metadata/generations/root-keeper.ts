@@ -1,3 +1,4 @@
+import { elapsedMs } from "../../clock/elapsed.ts";
 import { within } from "../../clock/timer.ts";
 import type { Config } from "../../config/config.ts";
 import type { RepositoryPlace } from "../../route/place.ts";
@@ -93,7 +94,7 @@ export function createRootKeeper(deps: KeeperDependencies, place: RepositoryPlac
   function withinTtl(): Held | NoGeneration | null {
     const { generation, standing } = held;
     const { opaqueAt } = rounds;
-    const isRecent = (at: number): boolean => now() - at < ttlMs;
+    const isRecent = (at: number): boolean => elapsedMs(at, now()) < ttlMs;
     if (generation === null) return opaqueAt !== null && isRecent(opaqueAt) ? { kind: "opaque" } : null;
     if (standing.trouble === null) return isRecent(standing.confirmedAt) ? answerHeld("fresh") : null;
     return isRecent(standing.triedAt) ? answerHeld("stale", standing.trouble) : null;

@@ -1,3 +1,4 @@
+import { restartIfAhead } from "../../clock/elapsed.ts";
 import type { Config } from "../../config/config.ts";
 import { DAY_MS } from "../../http/units.ts";
 import type { RepositoryPlace } from "../../route/place.ts";
@@ -106,7 +107,7 @@ export function createSettlement(deps: SettlementDependencies, place: Repository
   /** No upstream confirmed the held generation or gave a new one. */
   function noteTrouble(setbacks: readonly Setback[]): Settled {
     const order = mirror.upstreams.map(({ url }) => url);
-    const doubtSince = isDoubtShown(setbacks, order) ? (held.standing.doubtSince ?? now()) : null;
+    const doubtSince = isDoubtShown(setbacks, order) ? restartIfAhead(held.standing.doubtSince ?? now(), now()) : null;
     const holds = mergeSetbacks(held.standing.holds, setbacks, holdContext(doubtSince));
     return noteFailedTry(setbacks, { doubtSince, behindSince: aheadSince(holds), holds });
   }
@@ -120,7 +121,7 @@ export function createSettlement(deps: SettlementDependencies, place: Repository
 
   function holdContext(doubtSince: number | null): HoldContext {
     const { standing, generation } = held;
-    const keptUntil = (standing.confirmedAt === 0 ? now() : standing.confirmedAt) + deps.retentionDays * DAY_MS;
+    const keptUntil = restartIfAhead(standing.confirmedAt === 0 ? now() : standing.confirmedAt, now()) + deps.retentionDays * DAY_MS;
     return { now: now(), syncMs: limits.doubtSeconds * 1000, doubtSince, validUntil: generation?.parsed?.validUntil, keptUntil };
   }
 

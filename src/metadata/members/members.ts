@@ -1,3 +1,4 @@
+import { elapsedMs } from "../../clock/elapsed.ts";
 import type { Mirror } from "../../config/config.ts";
 import type { RepositoryPlace } from "../../route/place.ts";
 import { DAY_MS } from "../../http/units.ts";
@@ -71,19 +72,19 @@ export function createMembers({ mirror, ensureStored, kept, now, usedForMs }: Me
      * Whether a client got the file of this name (`groupName`), in any form, within the last 30 days. What earlier versions noted does not count: they
      * noted what clients asked for, also where the answer was 404.
      */
-    wasGot: (name: string): boolean => now() - at(GOT + name) < NEEDED_FOR_MS,
+    wasGot: (name: string): boolean => elapsedMs(at(GOT + name), now()) < NEEDED_FOR_MS,
     /** Forgets all keys but these, and uses of long ago; the stored objects stay as long as retention keeps them. */
     keepOnly(keys: ReadonlySet<string>): void {
       for (const name of kept.keys()) {
         if (name.startsWith(OBJECT) && !keys.has(name.slice(OBJECT.length))) forget(name.slice(OBJECT.length));
         const isUse = name.startsWith(USED) || name.startsWith(GOT);
-        if (isUse && now() - at(name) >= Math.max(usedForMs, NEEDED_FOR_MS)) kept.remove(name);
+        if (isUse && elapsedMs(at(name), now()) >= Math.max(usedForMs, NEEDED_FOR_MS)) kept.remove(name);
       }
     },
   };
 
   function renew(name: string): void {
-    if (now() - at(name) >= RENEW_MS) kept.save(name, String(now()));
+    if (elapsedMs(at(name), now()) >= RENEW_MS) kept.save(name, String(now()));
   }
 
   /** Forgets that the store has the key: the store lost it, or nothing names it any more. */
@@ -94,7 +95,7 @@ export function createMembers({ mirror, ensureStored, kept, now, usedForMs }: Me
 
   /** Whether clients used the member of this name (`usedName`) within `usedForMs`. */
   function isUsed(name: string): boolean {
-    return now() - at(USED + name) < usedForMs;
+    return elapsedMs(at(USED + name), now()) < usedForMs;
   }
 
   function at(name: string): number {

@@ -184,6 +184,15 @@ describe("a ledger that cannot be reached", () => {
 });
 
 describe("housekeeping", () => {
+  it("gives the room back that a fill reserved while the clock was far ahead", async () => {
+    const world = createWorld();
+    world.pass(365 * DAY_MS);
+    expect(await world.ledgers.book.reserve("fedora/a", 8, 0)).toMatchObject({ admitted: true, used: 8 });
+    world.pass(-365 * DAY_MS);
+    await world.ledgers.book.sweep();
+    expect(world.ledgers.book.view().used).toBe(0);
+  });
+
   it("deletes what is past its age, at that second and not before", async () => {
     const world = createWorld();
     await fill(world, "a", 8);

@@ -214,6 +214,14 @@ test("an age is never negative, and a date ahead of the clock says nothing", () 
   expect(ageSecondsOf({ storedAt: NOW + DAY }, NOW - SECOND, NOW)).toBe(1);
 });
 
+test.each(["volatile", "member", "unstable-package"] as const)(
+  "an answer that a wrong clock dated ahead counts for nothing: %s",
+  (pathClass) => {
+    const asked = question({ class: pathClass, stored: { storedAt: NOW - 2 * DAY }, answeredAt: NOW + DAY, failedAt: NOW + DAY });
+    expect(freshness(asked, CONFIG)).toEqual({ kind: "ask" });
+  },
+);
+
 test("past its retention, or dated by a wrong clock, a confirmed copy begins a new life", () => {
   expect(needsRenewal({ storedAt: NOW - 89 * DAY }, NOW, 90)).toBe(false);
   expect(needsRenewal({ storedAt: NOW - 90 * DAY }, NOW, 90)).toBe(true);

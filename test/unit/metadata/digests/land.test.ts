@@ -6,7 +6,7 @@ import type { StoredRows } from "../../../../src/metadata/ports/stored-rows.ts";
 import type { StoredObject } from "../../../../src/store/stored-object.ts";
 import { DECODERS } from "../../../support/decompressing.ts";
 import { clearsigned, packages, primary, release, repomd, sha256 } from "../samples.ts";
-import { createWorld, type Files, HOUR, memoryState, ONE, portOf, settle, tableDependencies, type World } from "../world.ts";
+import { createWorld, DAY, type Files, HOUR, memoryState, ONE, portOf, settle, tableDependencies, type World } from "../world.ts";
 
 const ROOT = "os/repodata/repomd.xml";
 const STORED: StoredObject = {
@@ -84,6 +84,23 @@ test("a package that an index names anew is compared with what was stored under 
   world.now += HOUR;
   await repository.resolve(ROOT);
   await expect.poll(() => headOf("os/b.rpm")).toBeUndefined();
+});
+
+test("a comparison that began under a clock far ahead goes on at once when the clock is right", async () => {
+  const { world, repository, restart, rows, use, headOf } = setUp(rpm({ "a.rpm": "aaa" }));
+  world.now += 365 * DAY;
+  await store(world, "os/a.rpm", "old", { storedAt: world.now });
+  const down = async (): Promise<never> => Promise.reject(new Error("down"));
+  use({ page: down, pick: down });
+  await repository.resolve(ROOT);
+  await expect.poll(() => world.logs.join("\n")).toContain("down");
+  world.now -= 365 * DAY;
+  await store(world, "os/a.rpm", "old", { storedAt: world.now });
+  use(rows);
+  await restart().resolve(ROOT);
+  await expect.poll(() => headOf("os/a.rpm")).toBeUndefined();
+  await settle();
+  expect(world.kept.keys().filter((key) => key.startsWith("landing:"))).toEqual([]);
 });
 
 test("what the ledger learns of late is compared too: a fill that ended as the table landed", async () => {
