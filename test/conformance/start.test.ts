@@ -107,6 +107,17 @@ describe("a running server", () => {
     await areGone(processes);
   });
 
+  test("ends with 0 where SIGTERM comes while it starts, and leaves no process", async () => {
+    const npm = runNpm([]);
+    const processes = (): readonly Process[] => listDescendants(npm.pid ?? 0);
+    // workerd answers clients from here on, or a moment later: the server is not announced yet.
+    await expect.poll(() => processes().map(({ name }) => name), { interval: 5, timeout: 60_000 }).toContain("workerd");
+    const before = processes();
+    npm.kill("SIGTERM");
+    expect(await hasExited(npm)).toBe(0);
+    await areGone(before);
+  });
+
   test("lets a request under way end after SIGTERM", async () => {
     const asked = Promise.withResolvers<void>();
     const released = Promise.withResolvers<void>();

@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { parseCommandLine } from "./command-line.ts";
+import { type Runtime, SIGNALS } from "./runtime.ts";
 import { startServer } from "./server.ts";
 
 const PARENT = process.ppid;
@@ -20,26 +21,30 @@ process.exitCode = await main();
 async function main(): Promise<number> {
   const options = parseCommandLine(process.argv.slice(2));
   const project = { entry: join(ROOT, "src/worker.ts"), file: join(ROOT, "wrangler.toml") };
-  const server = await startServer(options, project, (line) => process.stdout.write(`${line}\n`));
-  if (!server.ok) {
-    for (const problem of server.problems) process.stderr.write(`${problem}\n`);
-    return 1;
-  }
-  const { description, runtime } = server.value;
-  process.stdout.write(`${description}\n`);
+  let runtime: Runtime | null = null;
   let stoppedAt: number | null = null;
   const stop = (): void => {
     const now = Date.now();
     if (stoppedAt === null) {
       stoppedAt = now;
       process.stdout.write("Ending: requests under way may go on for a moment.\n");
-      void runtime.stop(options.graceMs);
+      void runtime?.stop(options.graceMs);
     } else if (now - stoppedAt > IMPATIENT_MS) {
+      if (runtime === null) process.exit(0);
       void runtime.stop(0);
     }
   };
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, stop);
+  // Before the start: workerd answers clients before `startServer` returns, and we may be asked to end just then.
+  for (const signal of SIGNALS) process.on(signal, stop);
   watchParent(stop);
+  const server = await startServer(options, project, (line) => process.stdout.write(`${line}\n`));
+  if (!server.ok) {
+    for (const problem of server.problems) process.stderr.write(`${problem}\n`);
+    return stoppedAt === null ? 1 : 0;
+  }
+  ({ runtime } = server.value);
+  if (stoppedAt === null) process.stdout.write(`${server.value.description}\n`);
+  else void runtime.stop(options.graceMs);
   const crash = await runtime.ended;
   if (crash === null) return 0;
   process.stderr.write(`workerd ended by itself (${crash}): the mirror is down; start it again.\n`);

@@ -31,6 +31,9 @@ export interface Runtime {
   stop(graceMs: number): Promise<void>;
 }
 
+/** What asks the server to end. */
+export const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+
 /** Runs the Worker in workerd. Miniflare writes workerd's configuration; clients connect to workerd's own sockets, not to Miniflare's. Refuses if workerd does not start. */
 export async function startRuntime(options: RuntimeOptions): Promise<Step<Runtime>> {
   const children: ChildProcess[] = [];
@@ -40,9 +43,7 @@ export async function startRuntime(options: RuntimeOptions): Promise<Step<Runtim
     if (children.push(child) === 1) child.once("spawn", () => guardAgainstOrphan(child));
   };
   subscribe("child_process", collect);
-  const miniflare = new Miniflare(convertV4MiniflareOptions(miniflareOptions(options)));
-  // Miniflare's own signal handlers kill workerd at once, and every download with it: main.ts installs ours, which let downloads end.
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.removeAllListeners(signal);
+  const miniflare = startMiniflare(options);
   try {
     await miniflare.ready;
   } catch (error) {
@@ -75,6 +76,17 @@ export async function startRuntime(options: RuntimeOptions): Promise<Step<Runtim
       clearTimeout(limit);
     },
   });
+}
+
+/** Miniflare's own signal handlers kill workerd at once, and every download with it: only those stay that main.ts installed before, which let downloads end. */
+function startMiniflare(options: RuntimeOptions): Miniflare {
+  const ours = SIGNALS.map((signal) => process.listeners(signal));
+  const miniflare = new Miniflare(convertV4MiniflareOptions(miniflareOptions(options)));
+  for (const [index, signal] of SIGNALS.entries()) {
+    process.removeAllListeners(signal);
+    for (const listener of ours[index] ?? []) process.on(signal, listener);
+  }
+  return miniflare;
 }
 
 function miniflareOptions({ modules, project, bindings, state, endpoints, onLog }: RuntimeOptions) {
