@@ -94,18 +94,24 @@ export function createLandings(deps: LandDependencies) {
   }
 
   async function run(): Promise<void> {
-    let failed = false;
-    for (let due = nextDue(); due !== null && dueAt(due) <= now() && !failed; due = nextDue()) {
+    const failed = new Set<string>();
+    for (let due = nextDue(failed); due !== null && dueAt(due) <= now(); due = nextDue(failed)) {
       try {
         await pass(due);
       } catch (error) {
-        failed = true;
+        const current = load(due.root);
+        if (error instanceof LostTableError && due.from !== null && current?.to === due.to) {
+          // The table before it is published no more, so that nothing makes it anew if the store loses it: everything is compared.
+          save({ ...current, from: null, after: "" });
+          continue;
+        }
+        failed.add(due.root);
         if (!(error instanceof LostTableError))
           log("warn", `${mirror.name}: cannot compare what is stored below ${due.base} with its indexes yet: ${String(error)}`);
       }
     }
     const next = nextDue();
-    if (next !== null) cancel = deps.timer(Math.max(failed ? RETRY_MS : 0, dueAt(next) - now()), resume);
+    if (next !== null) cancel = deps.timer(Math.max(failed.size > 0 ? RETRY_MS : 0, dueAt(next) - now()), resume);
   }
 
   /** One pass of one landing. Another table may land for the root meanwhile: then its own landing begins anew. */
@@ -203,9 +209,10 @@ export function createLandings(deps: LandDependencies) {
     return isAhead(at, now()) ? 0 : at + (PASSES_MS[next] ?? 0);
   }
 
-  function nextDue(): Landing | null {
+  /** Of the roots that are not in `except`. */
+  function nextDue(except: ReadonlySet<string> = new Set()): Landing | null {
     const all = kept.keys().flatMap((key) => (key.startsWith(LANDING_KEY) ? (load(key.slice(LANDING_KEY.length)) ?? []) : []));
-    return all.toSorted((one, other) => dueAt(one) - dueAt(other))[0] ?? null;
+    return all.filter(({ root }) => !except.has(root)).toSorted((one, other) => dueAt(one) - dueAt(other))[0] ?? null;
   }
 
   function load(root: string): Landing | null {

@@ -222,6 +222,41 @@ test("a comparison that was broken off goes on when the repository starts again,
   await expect.poll(() => headOf("os/a.rpm")).toBeUndefined();
 });
 
+test("a comparison whose table of before the store lost compares everything", async () => {
+  const { world, repository, restart, rows, use, headOf } = setUp(rpm({ "a.rpm": "aaa", "b.rpm": "bbb" }));
+  await repository.resolve(ROOT);
+  await settle();
+  await world.pass(200_000);
+  const before = [...world.store.objects.keys()].filter((key) => key.startsWith("-/table/"));
+  await store(world, "os/b.rpm", "old", { storedAt: world.now });
+  const down = async (): Promise<never> => Promise.reject(new Error("down"));
+  use({ page: down, pick: down });
+  world.origins[ONE] = rpm({ "a.rpm": "aaa", "b.rpm": "new", "c.rpm": "ccc" }, 2);
+  world.now += HOUR;
+  await repository.resolve(ROOT);
+  await expect.poll(() => world.logs.join("\n")).toContain("down");
+  await store(world, "os/b.rpm", "old", { storedAt: world.now });
+  await world.store.delete(before);
+  use(rows);
+  restart();
+  await expect.poll(() => headOf("os/b.rpm")).toBeUndefined();
+});
+
+test("a comparison that fails holds up none of another root", async () => {
+  const { world, repository, rows, use, headOf } = setUp({
+    ...rpm({ "a.rpm": "new" }),
+    ...Object.fromEntries(Object.entries(rpm({ "a.rpm": "newer" }, 2)).map(([path, content]) => [path.replace(/^os/, "other"), content])),
+  });
+  await store(world, "os/a.rpm", "old");
+  await store(world, "other/a.rpm", "old");
+  use({ ...rows, page: (prefix, ...rest) => (prefix === "m/os/" ? Promise.reject(new Error("down")) : rows.page(prefix, ...rest)) });
+  await repository.resolve(ROOT);
+  await expect.poll(() => world.logs.join("\n")).toContain("down");
+  await repository.resolve(ROOT.replace(/^os/, "other"));
+  await expect.poll(() => headOf("other/a.rpm")).toBeUndefined();
+  expect(headOf("os/a.rpm")).toBeDefined();
+});
+
 test("a comparison that never ends keeps no table waiting", async () => {
   const setup = setUp(rpm({ "a.rpm": "aaa" }));
   const { world, repository, directory } = setup;
