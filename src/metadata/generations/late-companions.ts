@@ -81,6 +81,7 @@ export function createLateCompanions(deps: LateCompanionsDependencies) {
     if (answer.kind === "failure") return answer;
     if (answer.kind === "unfit" && !answer.isPage) return { kind: "opaque" };
     if (answer.kind !== "fetched") {
+      mismatches.end(path);
       noteAbsent(path);
       return { kind: "absent" };
     }
@@ -90,7 +91,10 @@ export function createLateCompanions(deps: LateCompanionsDependencies) {
     // Nothing shows that it belongs to the root, which was fetched earlier: it does if the upstream has the same root after it.
     if (mismatch !== null || !(await belongsTo(path, answer.bytes, document))) {
       await keeper.askAgain();
-      if (keeper.held()?.root.key !== generation.root.key) return { kind: "superseded" };
+      if (keeper.held()?.root.key !== generation.root.key) {
+        mismatches.end(path);
+        return { kind: "superseded" };
+      }
     }
     if (mismatch !== null && !mismatches.isOverdue(path)) return syncFailure(mismatch);
     if (mismatch !== null) log("warn", `${mirror.name}: published ${path} as the upstream has it: ${mismatch}`);

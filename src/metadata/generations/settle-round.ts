@@ -51,6 +51,8 @@ export function createSettlement(deps: SettlementDependencies, place: Repository
       const { generation, holes } = trial;
       const { upstream } = generation.root.object;
       opaqueAt = null;
+      // The next sync has a wait of its own.
+      deps.mismatches.end(place.root);
       const paused = pauseHolds(endHoldsOf(seen, upstream));
       noteHolds(paused, () => held.publish(generation, holes, paused));
       log("info", `${mirror.name}: published a new generation of ${place.root} from ${upstream}`);

@@ -147,6 +147,36 @@ test("a late signature of another version is held back while a sync may be under
   expect(await digestAt(world.repository(), GPG)).toBe(sha256(sign("another file")));
 });
 
+test("each sync has a wait of its own for its late signature", async () => {
+  const world = createWorld([ONE]);
+  world.origins[ONE] = { [RELEASE]: releaseOf(T) };
+  const repository = world.repository();
+  await repository.resolve(RELEASE);
+  for (const n of [1, 2]) {
+    world.origins[ONE] = { [RELEASE]: releaseOf(T), [GPG]: sign(releaseOf(T + n)) };
+    world.now += 700 * SECOND;
+    expect(await repository.resolve(GPG)).toMatchObject({ kind: "failure", status: 503 });
+    world.origins[ONE] = { [RELEASE]: releaseOf(T) };
+    world.now += TTL;
+    expect(await repository.resolve(GPG)).toEqual({ kind: "absent", status: 404 });
+  }
+});
+
+test("each sync has a wait of its own for the signature that it brings anew", async () => {
+  const world = createWorld([ONE]);
+  world.origins[ONE] = signedRpm(T);
+  const repository = world.repository();
+  await repository.resolve(ROOT);
+  for (const n of [1, 2]) {
+    world.origins[ONE] = { ...rpm(T + n - 1), [ASC]: sign(rpm(T + n)[ROOT]) };
+    world.now += 700 * SECOND;
+    expect(await digestAt(repository, ASC)).toBe(sha256(sign(rpm(T + n - 1)[ROOT])));
+    world.origins[ONE] = signedRpm(T + n);
+    world.now += TTL;
+    expect(await digestAt(repository, ASC)).toBe(sha256(sign(rpm(T + n)[ROOT])));
+  }
+});
+
 test("a late signature of a newer root brings that root along", async () => {
   const world = createWorld([ONE]);
   world.origins[ONE] = { [RELEASE]: releaseOf(T) };
