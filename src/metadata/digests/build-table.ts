@@ -10,7 +10,7 @@ import { memberCandidates, type Members } from "../members/members.ts";
 import type { Index, IndexForm } from "./choose-indexes.ts";
 import { isBelow, readingsOf } from "./readings.ts";
 import { createRecordSorter, MAX_TABLE_BYTES, type RecordSorter, type Scratch } from "./sort-records.ts";
-import { type TableRef, writeTable } from "./write-table.ts";
+import { type TableRef, writeTable, type WriteTableDependencies } from "./write-table.ts";
 
 export interface BuildDependencies extends Pick<IndexOptions, "xz" | "breathe"> {
   readonly mirror: Mirror;
@@ -40,7 +40,7 @@ export async function buildTable(
   root: RootContent,
   indexes: readonly Index[],
   members: Members,
-  deps: BuildDependencies,
+  deps: BuildDependencies & Pick<WriteTableDependencies, "isLost">,
 ): Promise<BuiltTable> {
   const scratch = createScratch(deps.store);
   const sorter = createRecordSorter({ scratch, breathe: deps.breathe });

@@ -17,8 +17,10 @@ import { tableKey, type TableRef } from "./write-table.ts";
 
 /** Heads of changed packages that one call to the store deletes. */
 const DELETE_AT_ONCE = 1000;
-/** A table that could not be made is tried again after this long, at the next request that asks the repository. */
+/** A table that could not be made of its indexes is tried again after this long, at the next request that asks the repository … */
 const RETRY_MS = 10 * 60_000;
+/** … and one that could not be stored or listed after this long. */
+const RETRY_FAILED_MS = 60_000;
 
 /** The directory of a mirror's digest tables (table-directory.ts), called from another Durable Object. Calls reject if it cannot be reached. */
 export interface DirectoryPort {
@@ -62,6 +64,10 @@ export function createIndexTables(deps: IndexTablesDependencies) {
   const logError = (message: string) => log("error", `${mirror.name}: ${message}`);
   /** What is kept, so that each request need not read it. */
   const mades = new Map<string, Made | null>();
+  /** Roots whose last table could not be stored or listed. In memory only: a restart tries each again. */
+  const failures = new Map<string, { readonly at: number; readonly protection: RootProtection }>();
+  /** Tables under way in place of those that the store lost: who finds the same loss meanwhile waits for these. */
+  const replacing = new Map<string, Promise<boolean>>();
   let queue = removeOldState();
   landings.resume();
 
@@ -72,12 +78,17 @@ export function createIndexTables(deps: IndexTablesDependencies) {
      * table can be built the log and the status page say why, and packages are judged by their structure.
      */
     prepare(place: RepositoryPlace, next: RootContent, members: Members, isLost = false): Promise<boolean> {
+      const { root } = place;
+      const replacement = isLost ? replacing.get(root) : undefined;
+      if (replacement !== undefined) return replacement;
       const prepared = queue
         .then(() => follow(place, next, members, isLost))
         .catch((error: unknown) => {
-          logError(`cannot build the digest table of ${place.root}: ${String(error)}`);
+          noteFailure(root, String(error));
           return false;
-        });
+        })
+        .finally(() => isLost && replacing.delete(root));
+      if (isLost) replacing.set(root, prepared);
       queue = prepared.then(() => {});
       return prepared;
     },
@@ -85,7 +96,8 @@ export function createIndexTables(deps: IndexTablesDependencies) {
      * If `prepare` will build a first table or a larger one: marks the directory's folder as building, so that fills wait for the table. Never rejects.
      */
     async announce(place: RepositoryPlace, next: RootContent, members: Members): Promise<void> {
-      if (!isLarger(chooseIndexes(place, next, members), load(place.root))) return;
+      const choice = chooseIndexes(place, next, members);
+      if (!isOutdated(place.root, idsOf(choice)) || !isLarger(choice, load(place.root))) return;
       const announced = directory.building(place.base, place.root);
       await announced.catch((error: unknown) => logError(`cannot announce the digest table of ${place.root}: ${String(error)}`));
     },
@@ -103,8 +115,8 @@ export function createIndexTables(deps: IndexTablesDependencies) {
     },
     /** Whether a table that could not be made is to be tried again. */
     isDue(root: string): boolean {
-      const made = load(root);
-      return made !== null && made.ids.length > 0 && made.version === null && elapsedMs(made.at, now()) >= RETRY_MS;
+      const failure = failures.get(root);
+      return failure === undefined ? isRetryDue(load(root)) : elapsedMs(failure.at, now()) >= RETRY_FAILED_MS;
     },
     /** The keys of all that live tables lie in: retention spares them. Leaves out a table that the store lost. */
     async keys(): Promise<readonly string[]> {
@@ -115,6 +127,7 @@ export function createIndexTables(deps: IndexTablesDependencies) {
 
   async function drop(base: string, root: string): Promise<void> {
     landings.drop(root);
+    failures.delete(root);
     kept.remove(MADE_KEY + root);
     mades.delete(root);
     await directory.publish(base, root, null);
@@ -124,15 +137,13 @@ export function createIndexTables(deps: IndexTablesDependencies) {
   async function follow(place: RepositoryPlace, next: RootContent, members: Members, isLost: boolean): Promise<boolean> {
     const { base, root } = place;
     const choice = chooseIndexes(place, next, members);
-    const ids = choice.indexes.map(({ id }) => id).toSorted();
+    const ids = idsOf(choice);
     const before = load(root);
     if (choice.indexes.length === 0 && choice.why === null) return false;
-    const isUnchanged = before !== null && ids.join() === before.ids.join();
-    const isRetry = before?.version === null && ids.length > 0 && elapsedMs(before.at, now()) >= RETRY_MS;
-    if (isUnchanged && !isLost && !isRetry && (await isStored(before.version))) return false;
+    if (!isLost && !isOutdated(root, ids) && (await isStored(before?.version ?? null))) return false;
     // Otherwise the published table stays right: no client can know the new packages before the swap.
     if (isLarger(choice, before)) await directory.building(base, root);
-    const built = await build(place, next, choice, members);
+    const built = await build(place, next, choice, members, isLost);
     const version = built.table?.version ?? null;
     const protection = protectionOf(built, choice);
     const from = before?.version ?? null;
@@ -145,14 +156,32 @@ export function createIndexTables(deps: IndexTablesDependencies) {
     const made = { ids, version, isReaching: built.isReaching, protection, at: now() } satisfies Made;
     kept.save(MADE_KEY + root, JSON.stringify(made));
     mades.set(root, made);
-    noteProtection(root, before?.protection ?? null, protection);
+    const shown = failures.get(root)?.protection ?? before?.protection ?? null;
+    failures.delete(root);
+    noteProtection(root, shown, protection);
     if (version !== null && version !== from) landings.start({ base, root, from, to: version });
     return version !== from;
   }
 
-  async function build(place: RepositoryPlace, root: RootContent, { indexes, why }: Choice, members: Members): Promise<BuiltTable> {
+  async function build(
+    place: RepositoryPlace,
+    root: RootContent,
+    { indexes, why }: Choice,
+    members: Members,
+    isLost: boolean,
+  ): Promise<BuiltTable> {
     if (indexes.length === 0) return { table: null, isReaching: false, found: 0, skipped: 0, detail: why };
-    return buildTable(place, root, indexes, members, deps);
+    return buildTable(place, root, indexes, members, { ...deps, isLost });
+  }
+
+  /** Whether the table of a root was made of other indexes than these, or could not be made and is to be tried again. */
+  function isOutdated(root: string, ids: readonly string[]): boolean {
+    const made = load(root);
+    return made === null || ids.join() !== made.ids.join() || failures.has(root) || isRetryDue(made);
+  }
+
+  function isRetryDue(made: Made | null): boolean {
+    return made !== null && made.ids.length > 0 && made.version === null && elapsedMs(made.at, now()) >= RETRY_MS;
   }
 
   /**
@@ -190,6 +219,14 @@ export function createIndexTables(deps: IndexTablesDependencies) {
 
   async function isStored(version: string | null): Promise<boolean> {
     return version === null || (await store.head(tableKey(version))) !== null;
+  }
+
+  /** What the table of before says, if there is one, may be wrong for the published generation. */
+  function noteFailure(root: string, reason: string): void {
+    const protection = { state: "not", packages: 0, skipped: 0, detail: `its digest table cannot be built: ${reason}` } as const;
+    const shown = failures.get(root)?.protection ?? load(root)?.protection ?? null;
+    failures.set(root, { at: now(), protection });
+    noteProtection(root, shown, protection);
   }
 
   function noteProtection(root: string, before: RootProtection | null, protection: RootProtection): void {
@@ -243,6 +280,10 @@ function oldHeadsOf(key: string, text: string): readonly string[] {
   if (key === OLD_MERGED_KEY) return [text];
   const { table } = JSON.parse(text) as { readonly table?: { readonly version?: string } };
   return table?.version === undefined ? [] : [tableKey(table.version)];
+}
+
+function idsOf({ indexes }: Choice): readonly string[] {
+  return indexes.map(({ id }) => id).toSorted();
 }
 
 function isLarger({ indexes }: Choice, made: Made | null): boolean {

@@ -24,6 +24,8 @@ export interface TableRef {
 export interface WriteTableDependencies {
   readonly store: Pick<ObjectStore, "head" | "put">;
   readonly now: () => number;
+  /** The store lost a part of this table, or has other bytes in its place, which a head does not show: all of it is stored. */
+  readonly isLost?: boolean;
 }
 
 /**
@@ -34,7 +36,7 @@ export function tableKey(sha256: string): string {
   return `-/table/${sha256}`;
 }
 
-/** Stores a table of sorted records. Pages that are in the store already are not stored again. Throws StoreError. */
+/** Stores a table of sorted records. Pages that are in the store already are not stored again, unless it `isLost`. Throws StoreError. */
 export async function writeTable(sorted: AsyncIterable<readonly RawRecord[]>, deps: WriteTableDependencies): Promise<TableRef> {
   const pages: PageRef[] = [];
   let records = 0;
@@ -87,9 +89,9 @@ function isEnd(path: string): boolean {
   return (hash >>> 8) % RECORDS_PER_END === 0;
 }
 
-async function storeContent(bytes: Uint8Array, sha256: string, { store, now }: WriteTableDependencies): Promise<void> {
+async function storeContent(bytes: Uint8Array, sha256: string, { store, now, isLost = false }: WriteTableDependencies): Promise<void> {
   const key = tableKey(sha256);
-  const stored = await store.head(key);
+  const stored = isLost ? null : await store.head(key);
   const isThere = stored?.size === bytes.length && stored.sha256 === sha256;
   if (isThere && elapsedMs(stored.storedAt, now()) < RENEW_MS) return;
   const facts = { contentType: "application/octet-stream", upstream: "", storedAt: now(), verified: "digest" } as const;
