@@ -31,7 +31,8 @@ export function createRootKeeper(deps: KeeperDependencies, place: RepositoryPlac
   const { limits, log, mirror, now, timer } = deps;
   const held = createHeldGeneration(deps, place.root);
   const rounds = createRevalidation(deps, place, held);
-  let flight: Promise<Revalidation> | null = null;
+  /** A round of tries under way, and when it began, in milliseconds since the epoch. */
+  let flight: { readonly ended: Promise<Revalidation>; readonly since: number } | null = null;
   const ttlMs = limits.metadataTtlSeconds * 1000;
   const waitMs = limits.metadataWaitSeconds * 1000;
 
@@ -40,6 +41,8 @@ export function createRootKeeper(deps: KeeperDependencies, place: RepositoryPlac
     held: (): Generation | null => held.generation,
     place,
     current,
+    /** Whether it holds nothing and asks for nothing: another keeper would be no worse. */
+    isIdle: (): boolean => held.generation === null && flight === null,
     /** Forgets the generation, as if its root had never been there. */
     drop: (): void => held.drop(),
     askAgain,
@@ -53,8 +56,19 @@ export function createRootKeeper(deps: KeeperDependencies, place: RepositoryPlac
 
   /** Asks the upstreams for the root although it is fresh: something else says that it changed. Waits for the outcome as `current` does. */
   async function askAgain(): Promise<void> {
-    flight ??= rounds.revalidate(false).finally(() => (flight = null));
-    await within(flight, waitMs, () => null, timer);
+    await outcome(false);
+  }
+
+  /** What the round under way comes to, or a new one. Null: it takes longer than METADATA_WAIT_SECONDS. `isLost`: nothing can be served before that. */
+  async function outcome(isLost: boolean): Promise<Revalidation | null> {
+    flight ??= begin(isLost);
+    // A round that keeps one request waiting for so long does not keep each that comes after it waiting as long again.
+    const waitedMs = held.generation === null || isLost ? 0 : Math.max(0, elapsedMs(flight.since, now()));
+    return waitedMs > 0 && waitedMs >= waitMs ? null : within(flight.ended, waitMs - waitedMs, () => null, timer);
+  }
+
+  function begin(isLost: boolean): NonNullable<typeof flight> {
+    return { ended: rounds.revalidate(isLost).finally(() => (flight = null)), since: now() };
   }
 
   /** Publishes a companion that came later than its root, the one with the key `rootKey`. Does nothing where another root is published by now. */
@@ -72,13 +86,13 @@ export function createRootKeeper(deps: KeeperDependencies, place: RepositoryPlac
     const had = held.generation !== null;
     const known = isLost ? null : withinTtl();
     if (known !== null) return known;
-    flight ??= rounds.revalidate(isLost).finally(() => (flight = null));
+    flight ??= begin(isLost);
     const { trouble, holds } = held.standing;
     // What an upstream lacked a moment ago it mostly lacks still: that is not worth a wait.
     if (held.generation !== null && !isLost && trouble !== null && holds.some(({ kind, isShown }) => isShown && isSync(kind))) {
       return answerHeld("stale", trouble);
     }
-    const revalidation = await within(flight, waitMs, () => null, timer);
+    const revalidation = await outcome(isLost);
     if (revalidation === null) {
       const detail = `${place.root} did not arrive whole within ${limits.metadataWaitSeconds} s`;
       return held.generation === null ? { kind: "failure", status: 504, detail } : answerHeld("stale", detail);
