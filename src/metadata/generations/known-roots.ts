@@ -6,7 +6,7 @@ import type { Members } from "../members/members.ts";
 import { databaseOf } from "./root-files.ts";
 import { createRootKeeper, type KeeperDependencies, type RootKeeper } from "./root-keeper.ts";
 
-/** Roots that are remembered as absent. Beyond this all are forgotten, which costs two requests each. */
+/** Roots that are remembered as absent, or have a keeper that holds nothing. Beyond this all are forgotten, which costs two requests each. */
 const MAX_ABSENT_ROOTS = 1_000;
 
 export interface KnownRootsDependencies extends Omit<KeeperDependencies, "beforeSwap" | "afterSwap"> {
@@ -22,6 +22,8 @@ export function createKnownRoots(deps: KnownRootsDependencies) {
   const { kept, members, now } = deps;
   /** By the path of their root. */
   const keepers = new Map<string, RootKeeper>();
+  /** With so many keepers those that hold nothing go. */
+  let maxKeepers = MAX_ABSENT_ROOTS;
   /** When the upstreams last gave no root here. In memory only: nothing is kept for what does not exist. */
   const rootlessSince = new Map<string, number>();
   for (const key of kept.keys()) {
@@ -36,7 +38,9 @@ export function createKnownRoots(deps: KnownRootsDependencies) {
   /** The place below the longest known root above the path: `dists/a/b/` may be a suite `a/b`, or a component `b` of the suite `a`. */
   function underKnownRoot(path: string, place: RepositoryPlace): RepositoryPlace {
     if (place.kind !== "deb" || place.role === "root" || place.role === "companion") return place;
-    const known = [...keepers.keys()].filter((root) => path.startsWith(`${root}/`)).toSorted((a, b) => b.length - a.length)[0];
+    // A root that was asked for, and that no upstream has or that cannot be read, takes no files from the suite above it.
+    const roots = [...keepers].flatMap(([root, keeper]) => (keeper.held()?.parsed == null ? [] : [root]));
+    const known = roots.filter((root) => path.startsWith(`${root}/`)).toSorted((a, b) => b.length - a.length)[0];
     return known === undefined ? place : { ...place, root: known };
   }
 
@@ -74,6 +78,7 @@ export function createKnownRoots(deps: KnownRootsDependencies) {
   function keeperOf(place: RepositoryPlace): RootKeeper {
     const existing = keepers.get(place.root);
     if (existing !== undefined) return existing;
+    forgetIdle();
     const keeper = createRootKeeper(
       {
         ...deps,
@@ -92,6 +97,13 @@ export function createKnownRoots(deps: KnownRootsDependencies) {
     );
     keepers.set(place.root, keeper);
     return keeper;
+  }
+
+  /** Anybody may ask for roots that do not exist, and as many as they like. */
+  function forgetIdle(): void {
+    if (keepers.size < maxKeepers) return;
+    for (const [root, keeper] of keepers) if (keeper.isIdle()) keepers.delete(root);
+    maxKeepers = keepers.size + MAX_ABSENT_ROOTS;
   }
 
   function liveGenerations(): readonly Generation[] {

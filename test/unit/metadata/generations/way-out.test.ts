@@ -1,0 +1,69 @@
+import { expect, test } from "vitest";
+import { createKnownRoots } from "../../../../src/metadata/generations/known-roots.ts";
+import { createMismatches } from "../../../../src/metadata/generations/mismatches.ts";
+import { createMembers } from "../../../../src/metadata/members/members.ts";
+import { clearsigned, release, repomd } from "../samples.ts";
+import { createWorld, type Files, ONE, repositoryPlaceOf, settle } from "../world.ts";
+
+const SECOND = 1000;
+const T = Date.UTC(2025, 11, 31) / SECOND;
+const ROOT = "os/repodata/repomd.xml";
+
+const rpm = (revision: number): Files => {
+  const primary = `primary ${revision}`;
+  return { [ROOT]: repomd({ revision, data: { primary: ["repodata/primary.xml", primary] } }), ["os/repodata/primary.xml"]: primary };
+};
+
+test("while an upstream takes longer than METADATA_WAIT_SECONDS, one request waits for it and not each", async () => {
+  const world = createWorld([ONE]);
+  const repository = world.repository();
+  world.origins[ONE] = rpm(T);
+  const first = await world.read(repository, ROOT);
+  await world.pass(61 * SECOND);
+  world.origins[ONE] = rpm(T + 1);
+  world.gate = new Promise(() => {});
+  const early = world.read(repository, ROOT);
+  await world.waitFor(10 * SECOND);
+  await world.pass(4 * SECOND);
+  const later = world.read(repository, ROOT);
+  await settle();
+  await world.pass(6 * SECOND);
+  expect(await Promise.all([early, later])).toEqual([first, first]);
+  expect(await world.read(repository, "os/repodata/primary.xml")).toBe(`primary ${T}`);
+});
+
+test("a request for the root of a suite that cannot be had takes no file from the suite above it", async () => {
+  const world = createWorld([ONE]);
+  const repository = world.repository();
+  const packages = "Package: a\n";
+  world.origins[ONE] = {
+    "dists/sid/InRelease": clearsigned(release({ date: T, files: { "main/binary-amd64/Packages": packages } })),
+    "dists/sid/main/binary-amd64/Packages": packages,
+    "dists/sid/main/InRelease": "<html><body>There is no such file, says status 200.</body></html>",
+    "dists/sid/main/Release": "<html><body>There is no such file, says status 200.</body></html>",
+  };
+  await world.read(repository, "dists/sid/InRelease");
+  await world.read(repository, "dists/sid/main/binary-amd64/Packages");
+  expect(await world.read(repository, "dists/sid/main/InRelease")).toBe("opaque");
+  world.origins[ONE]["dists/sid/main/binary-amd64/Packages"] = "Package: of the next generation\n";
+  expect(await world.read(repository, "dists/sid/main/binary-amd64/Packages")).toBe(packages);
+});
+
+test("memory does not grow with the roots that somebody asks for and no upstream gives", async () => {
+  const world = createWorld([ONE]);
+  const { ensureStored, kept, mirror, store, timer, upstreams } = world;
+  const now = () => world.now;
+  const limits = { metadataTtlSeconds: 60, metadataWaitSeconds: 10, doubtSeconds: 600, prefetchBytes: 1_000_000 };
+  const members = createMembers({ mirror, ensureStored, kept, now, usedForMs: 90 * 86_400 * SECOND });
+  const mismatches = createMismatches(kept, now, 600);
+  const said = { onPublished: () => {}, onStanding: () => {}, onAbsent: () => {}, log: () => {} };
+  const stores = { mirror, upstreams, store, kept, sliceBytes: 64 * 1024, retentionDays: 90, tables: null };
+  const roots = createKnownRoots({ ...stores, ...said, members, mismatches, limits, timer, now });
+  world.origins[ONE] = rpm(T);
+  const keep = async (path: string) => roots.keeperOf(repositoryPlaceOf(path) ?? expect.fail(path)).current();
+  expect(await keep(ROOT)).toMatchObject({ kind: "held" });
+  world.origins[ONE] = null;
+  for (let n = 0; n < 3_000; n++) expect(await keep(`dists/a${n}/InRelease`)).toMatchObject({ kind: "failure" });
+  expect(roots.keepers.size).toBeLessThan(2_000);
+  expect(roots.keepers.has("os/repodata")).toBe(true);
+});
