@@ -77,16 +77,18 @@ function classifyWhole(headers: Headers, sent: SentRequest): ClassifiedResponse 
   return classifyBody(headers, sent, size, 0, size);
 }
 
-/** RFC 9110 §15.3.7. Only the part that was asked for is accepted: any other would be appended at the wrong place of the file. */
+/**
+ * RFC 9110 §15.3.7. Only the part that was asked for is accepted: any other would be appended at the wrong place of the file. Some caches answer 206 to a
+ * plain GET as well, with all of the file, which clients take.
+ */
 function classifyPart(headers: Headers, sent: SentRequest): ClassifiedResponse {
-  if (sent.range === undefined || sent.method === "HEAD") return wrong("answered 206 to a request without Range");
-  const { first, last } = sent.range;
+  const { first, last } = sent.range ?? { first: 0 };
   const text = headers.get("content-range");
   const part = parseContentRange(text);
   const size = part?.kind === "range" ? (part.size ?? sent.knownSize) : undefined;
   if (part?.kind !== "range" || size === undefined) return wrong(`answered 206 with Content-Range "${text ?? ""}"`);
   if (part.first !== first || part.last !== Math.min(last ?? Infinity, size - 1)) {
-    return wrong(`answered 206 with "${text}" where bytes ${first}-${last ?? ""} were asked`);
+    return wrong(`answered 206 with "${text}" where ${sent.range === undefined ? "all" : `bytes ${first}-${last ?? ""}`} was asked for`);
   }
   const length = parseLength(headers.get("content-length"));
   if (length === null || (length !== undefined && length !== part.last - part.first + 1)) {
