@@ -53,8 +53,11 @@ const RATE_SAMPLES = 10;
 const TRIP_RATE = 0.5;
 const OPEN_BASE_MS = 5_000;
 const OPEN_MAX_MS = 300_000;
-/** A longer Retry-After is cut to this: a typing error of an operator must not lose us the upstream for good. */
-const HELD_MAX_SECONDS = 3_600;
+/**
+ * A longer Retry-After is cut to this. It came for one path, and keeps the upstream from being asked for any: clients that ask directly would have the other
+ * files meanwhile, and this one as soon as the upstream works again.
+ */
+const HELD_MAX_SECONDS = 60;
 /** Weight of the newest measurement. */
 const SMOOTHING = 0.3;
 /** A body with fewer bytes and less waiting than this says nothing about throughput. */

@@ -535,6 +535,14 @@ describe("an upstream's health", () => {
     expect(await open([A])).toMatchObject({ kind: "body" });
   });
 
+  test("asks it again after a minute at most: another path, or the same one, may be answered long before its Retry-After ends", async () => {
+    const { open, clock } = bench({ [`${A}/busy`]: reply(503, { "retry-after": "3600" }), [A]: whole });
+    expect(await open([A], { path: "busy/a.rpm" })).toMatchObject({ kind: "failure", status: 503, retryAfterSeconds: 60 });
+    expect(await open([A], { path: "other/b.rpm" })).toMatchObject({ kind: "failure", status: 503, retryAfterSeconds: 60 });
+    clock.now += 60_000;
+    expect(await open([A], { path: "other/b.rpm" })).toMatchObject({ kind: "body" });
+  });
+
   test("waits out a short Retry-After where no other upstream can be asked", async () => {
     const { open, asked, clock, runOut } = bench({ [A]: [reply(503, { "retry-after": "1" }), whole] });
     await open([A]);
