@@ -111,7 +111,10 @@ export function createRootKeeper(deps: KeeperDependencies, place: RepositoryPlac
     const isRecent = (at: number): boolean => elapsedMs(at, now()) < ttlMs;
     if (generation === null) return opaqueAt !== null && isRecent(opaqueAt) ? { kind: "opaque" } : null;
     if (standing.trouble === null) return isRecent(standing.confirmedAt) ? answerHeld("fresh") : null;
-    return isRecent(standing.triedAt) ? answerHeld("stale", standing.trouble) : null;
+    // A hold that is over by now gives way at the next try, which is not to wait for a long TTL.
+    const { holds, triedAt, trouble } = standing;
+    const isOver = holds.some(({ isShown, until }) => isShown && until > triedAt && until <= now());
+    return isRecent(triedAt) && !isOver ? answerHeld("stale", trouble) : null;
   }
 
   function answerHeld(state: Held["state"], detail?: string): Held {

@@ -67,3 +67,28 @@ test("memory does not grow with the roots that somebody asks for and no upstream
   expect(roots.keepers.size).toBeLessThan(2_000);
   expect(roots.keepers.has("os/repodata")).toBe(true);
 });
+
+test("a hold ends at its deadline, also where METADATA_TTL_SECONDS is longer", async () => {
+  const world = createWorld([ONE]);
+  const repository = world.repository({ ttl: 86_400 });
+  const withOther = (revision: number): Files => {
+    const [primary, other] = [`primary ${revision}`, `other ${revision}`];
+    const data = { primary: ["repodata/primary.xml", primary], other: ["repodata/other.xml", other] } as const;
+    return { [ROOT]: repomd({ revision, data }), "os/repodata/primary.xml": primary, "os/repodata/other.xml": other };
+  };
+  world.origins[ONE] = withOther(T);
+  const first = await world.read(repository, ROOT);
+  world.origins[ONE] = withOther(T + 1);
+  world.faults.set(`${ONE} os/repodata/other.xml`, "fails");
+  await world.pass(86_401 * SECOND);
+  expect(await world.read(repository, ROOT)).toBe(first);
+  expect(world.standings.at(-1)?.[1]?.hold).toMatchObject({ kind: "sync", until: world.now + 600 * SECOND });
+  const asked = world.requests.length;
+  await world.pass(599 * SECOND);
+  expect(await world.read(repository, ROOT)).toBe(first);
+  expect(world.requests).toHaveLength(asked);
+  await world.pass(SECOND);
+  await world.read(repository, ROOT);
+  await settle();
+  expect(await world.read(repository, ROOT)).toBe(withOther(T + 1)[ROOT]);
+});
