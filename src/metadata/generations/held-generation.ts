@@ -26,6 +26,8 @@ export type HeldGeneration = ReturnType<typeof createHeldGeneration>;
 export function createHeldGeneration({ kept, now, onStanding }: HeldGenerationDependencies, root: string) {
   let generation = load(`root:${root}`) as Generation | null;
   let standing: Standing = { ...NEVER_TRIED, ...(load(`standing:${root}`) as Partial<Standing> | null) };
+  /** No upstream has confirmed it since the start: perhaps an earlier version of this program read its root. */
+  let isOfEarlierRun = generation !== null;
   /** What `onStanding` received last: calls that would say the same again are left out. */
   let reportedStanding = "";
 
@@ -36,6 +38,10 @@ export function createHeldGeneration({ kept, now, onStanding }: HeldGenerationDe
     },
     get standing(): Standing {
       return standing;
+    },
+    /** Whether no root that clients can read is held, and this run has not tried to read it: a later version may read what an earlier one did not. */
+    get isToBeRead(): boolean {
+      return isOfEarlierRun && generation?.parsed === null;
     },
     /** Replaces the generation by a new one, which its upstream has confirmed just now. `missing`: what it names and no upstream has. */
     publish(next: Generation, missing: readonly Omit<Hole, "since">[], holds: Standing["holds"]): void {
@@ -101,6 +107,7 @@ export function createHeldGeneration({ kept, now, onStanding }: HeldGenerationDe
   }
 
   function setConfirmed(holds: Standing["holds"], holes: readonly Hole[]): void {
+    isOfEarlierRun = false;
     setStanding({
       confirmedAt: now(),
       triedAt: now(),

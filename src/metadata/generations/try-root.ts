@@ -82,7 +82,7 @@ export type Trial =
 export async function tryRoot(deps: TrialDependencies, options: TrialOptions): Promise<Trial> {
   const { generation } = deps.held;
   const answer = await fetchRoot(deps, options);
-  if (!isHeldRoot(answer, generation)) return judgeAnswer(deps, answer, options);
+  if (!isHeldRoot(answer, deps)) return judgeAnswer(deps, answer, options);
   const confirmed = confirm(deps, answer);
   if (generation === null) return confirmed;
   const refreshed = await refreshCompanions(deps, generation);
@@ -91,12 +91,12 @@ export async function tryRoot(deps: TrialDependencies, options: TrialOptions): P
     // The companions belong to a root that their own upstream has: it is slower than the one that answered for the root, or comes after it.
     const others = deps.mirror.upstreams.map(({ url }) => url).filter((url) => url !== elsewhere);
     const theirs = options.avoid.includes(elsewhere) ? null : await fetchRoot(deps, { ...options, avoid: others });
-    if (theirs?.kind === "fetched" && !isHeldRoot(theirs, generation)) return judgeAnswer(deps, theirs, options);
-    if (theirs === null || !isHeldRoot(theirs, generation)) return confirmed;
+    if (theirs?.kind === "fetched" && !isHeldRoot(theirs, deps)) return judgeAnswer(deps, theirs, options);
+    if (theirs === null || !isHeldRoot(theirs, deps)) return confirmed;
   }
   // Companions of which nothing shows that they belong to this root do so if the upstream has the same root after them.
   const again = refreshed.kind === "whole" && !refreshed.isProven ? await fetchRoot(deps, options) : answer;
-  return isHeldRoot(again, generation) ? { ...confirmed, refreshed } : judgeAnswer(deps, again, options);
+  return isHeldRoot(again, deps) ? { ...confirmed, refreshed } : judgeAnswer(deps, again, options);
 }
 
 /** The configured URLs of the upstreams that sent companions with other content than before. */
@@ -104,9 +104,16 @@ function upstreamsOfChanged({ files, changed }: Refreshed): readonly string[] {
   return files.filter(({ path }) => changed.includes(path)).map(({ object }) => object.upstream);
 }
 
-function isHeldRoot(answer: FetchFileAnswer, generation: Generation | null): answer is HeldRoot {
+function isHeldRoot(answer: FetchFileAnswer, deps: TrialDependencies): answer is HeldRoot {
+  const { generation } = deps.held;
   if (answer.kind === "not-modified") return true;
+  if (isToBeRead(deps)) return false;
   return answer.kind === "fetched" && answer.file.key === generation?.root.key && generation.mismatched !== true;
+}
+
+/** Whether the held root is to be read anew: one that names no files is as it should be where it stands alone. */
+function isToBeRead({ held, place }: Pick<TrialDependencies, "held" | "place">): boolean {
+  return held.isToBeRead && !standsAlone(place);
 }
 
 type HeldRoot = Extract<FetchFileAnswer, { kind: "not-modified" | "fetched" }>;
@@ -138,7 +145,7 @@ async function judgeAnswer(deps: TrialDependencies, answer: FetchFileAnswer, opt
 async function fetchRoot(deps: TrialDependencies, { avoid, isLost }: TrialOptions): Promise<FetchFileAnswer> {
   const { held, limits, mirror, place } = deps;
   const { generation } = held;
-  const conditional = generation === null || isLost ? undefined : conditions(generation);
+  const conditional = generation === null || isLost || isToBeRead(deps) ? undefined : conditions(generation);
   // A root that names other files is parsed, so it must fit in memory.
   const slicedUpTo = standsAlone(place) ? limits.prefetchBytes : undefined;
   const refusals: Exclude<FetchFileAnswer, { kind: "fetched" | "not-modified" }>[] = [];
@@ -188,7 +195,8 @@ async function adopt(
     return { kind: "sync", reason: `${fetched.file.path} changed while its companions were fetched` };
   }
   // Taken as the upstream has it before, and not mended since.
-  const isSame = guarded !== null && [fetched.file, ...files].map(({ key }) => key).join() === keysOf(guarded).join();
+  const isReadAnew = parsed !== null && guarded?.parsed === null;
+  const isSame = guarded !== null && !isReadAnew && [fetched.file, ...files].map(({ key }) => key).join() === keysOf(guarded).join();
   if (isSame) return { kind: "confirmed", upstream, validators: receivedValidators(fetched, now()) };
 
   let holes: readonly MissingFile[] = [];

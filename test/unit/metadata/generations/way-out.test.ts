@@ -92,3 +92,37 @@ test("a hold ends at its deadline, also where METADATA_TTL_SECONDS is longer", a
   await settle();
   expect(await world.read(repository, ROOT)).toBe(withOther(T + 1)[ROOT]);
 });
+
+test("a root that an earlier version could not read is read after an update, though its upstream never changes it", async () => {
+  const world = createWorld([ONE]);
+  world.origins[ONE] = rpm(T);
+  await world.read(world.repository(), ROOT);
+  const saved = JSON.parse(world.kept.load("root:os/repodata") ?? "") as object;
+  world.kept.save("root:os/repodata", JSON.stringify({ ...saved, parsed: null }));
+  const repository = world.repository();
+  await world.pass(61 * SECOND);
+  await world.read(repository, ROOT);
+  world.origins[ONE]["os/repodata/primary.xml"] = "primary of the next generation";
+  expect(await world.read(repository, "os/repodata/primary.xml")).toBe(`primary ${T}`);
+});
+
+test("a root that no version can read is fetched whole once after a restart, and then conditionally", async () => {
+  const world = createWorld([ONE]);
+  world.origins[ONE] = { [ROOT]: "of another format" };
+  expect(await world.read(world.repository(), ROOT)).toBe("of another format");
+  const repository = world.repository();
+  const { upstreams } = world;
+  const published = world.logs.filter((line) => line.includes("published")).length;
+  const conditional: boolean[] = [];
+  const { open } = upstreams;
+  upstreams.open = (request) => {
+    if (request.path === ROOT) conditional.push(request.conditional !== undefined);
+    return open(request);
+  };
+  for (let n = 0; n < 3; n++) {
+    await world.pass(61 * SECOND);
+    expect(await world.read(repository, ROOT)).toBe("of another format");
+  }
+  expect(conditional).toEqual([false, true, true]);
+  expect(world.logs.filter((line) => line.includes("published"))).toHaveLength(published);
+});
