@@ -158,15 +158,23 @@ export function createBook(deps: BookDependencies) {
     },
     /** The objects that would be evicted next, in order. */
     next: async (limit: number): Promise<readonly LedgerRow[]> => (await lowest(limit)).slice(0, limit),
-    /** One bounded run of housekeeping over all shards. Rejects at the first shard that fails; the next run does the rest. */
+    /** One bounded run of housekeeping over all shards. Where some of them fail it does the others, and rejects with the first failure. */
     async sweep(): Promise<readonly (SweepReport & { readonly shard: string })[]> {
       const reports = [];
+      const failures: unknown[] = [];
       for (const shard of shardNames()) {
-        const report = await deps.shard(shard).sweep(ageFactor);
-        note(shard, report.totals);
-        reports.push({ shard, ...report });
+        try {
+          const report = await deps.shard(shard).sweep(ageFactor);
+          note(shard, report.totals);
+          reports.push({ shard, ...report });
+        } catch (error) {
+          log(`Cannot keep house in ${shard}: ${String(error)}`);
+          failures.push(error);
+        }
       }
       if (holdings().live > budget * HIGH_SHARE) await makeRoomAlone("", 0);
+      // A slice without a head is known for an orphan only by all of them.
+      if (failures.length > 0) throw failures[0];
       await reapOrphans(ledger, deps.store, { known, passesBegan: Math.min(...reports.map(({ passBegan }) => passBegan)), now: now() });
       return reports;
     },

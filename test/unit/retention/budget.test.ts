@@ -205,6 +205,23 @@ describe("housekeeping", () => {
     expect(world.store.heads.has("fedora/a")).toBe(false);
   });
 
+  it("of one mirror goes on while that of another one fails", async () => {
+    const old = { version: newVersion(), size: 5, contentType: "x", upstream: "u", storedAt: 0, verified: "none" } as const;
+    const store = createMemoryStore(() => 91 * DAY_MS);
+    const ledgers = createLedgers({ store, now: () => 91 * DAY_MS, budget: BUDGET, mirrors: ["debian", "fedora"] });
+    for (const key of ["debian/a", "fedora/a"]) {
+      await store.put(key, old, new Uint8Array(5));
+      const record = { ...old, key, sliceBytes: null, class: "package" };
+      await ledgers.port(key.slice(0, 6)).record({ news: [{ kind: "stored", key, record }], uses: [] });
+    }
+    store.beforeDelete = (key) => {
+      if (key.startsWith("debian/")) throw new Error("the disk does not delete this");
+    };
+    await expect(ledgers.book.sweep()).rejects.toThrow("does not delete");
+    expect([...store.heads.keys()]).toEqual(["debian/a"]);
+    expect(ledgers.book.view().used).toBe(5);
+  });
+
   it("keeps what a live generation names past its age while clients use it", async () => {
     const world = createWorld();
     await fill(world, "a", 8);
