@@ -5,7 +5,7 @@ import type { Target } from "../route/target.ts";
 import type { UpstreamAnswer } from "../upstream/upstream.ts";
 import { answer } from "./answer/answer.ts";
 import { redirectToFolder, refuseAbsent, refuseFailure, refuseUnsatisfiable } from "./answer/failure.ts";
-import type { Client } from "./shared/client.ts";
+import { type Client, withoutStepsBack } from "./shared/client.ts";
 import type { Outcome, ServeDependencies } from "./shared/dependencies.ts";
 import { passGrowing } from "./pass/growing.ts";
 import { passHead, sizeUpstream } from "./pass/head.ts";
@@ -58,10 +58,11 @@ export async function miss(client: Client, target: Target, deps: ServeDependenci
     reading.close();
     return answerEnd(client, target, end, reason, deps);
   }
-  const source = readingSource(client, target, reading, deps);
   const { isStorable, collapsed } = reading;
+  const asking = isStorable ? client : withoutStepsBack(client);
+  const source = readingSource(asking, target, reading, deps);
   return answer(
-    client,
+    asking,
     target,
     source,
     { cacheStatus: { kind: "forwarded", reason, status: 200, stored: isStorable, collapsed }, ageSeconds: 0 },

@@ -28,12 +28,14 @@ interface Rig {
   readonly open: (request: UpstreamRequest) => Promise<UpstreamAnswer>;
   readonly repositories?: Partial<Repositories>;
   readonly leases?: Partial<Leases>;
+  /** Whether there is room in the store; default: there is. */
+  readonly admit?: () => Promise<boolean>;
 }
 
 /** A mirror of its own over the real store: `open` is the upstream, `leases` the coordinator (absent: this isolate leads whatever it claims). */
-function createRig({ open, repositories, leases }: Rig) {
+function createRig({ open, repositories, leases, admit = async () => true }: Rig) {
   const name = `m${++worlds}`;
-  const parsed = parseConfig({ MIRRORS: { [name]: { upstreams: [UPSTREAM], distro: "debian" } } });
+  const parsed = parseConfig({ SLICE_MIB: 1, MIRRORS: { [name]: { upstreams: [UPSTREAM], distro: "debian" } } });
   if (!parsed.ok) throw new Error(parsed.problems.join());
   const { config } = parsed;
   const log: string[] = [];
@@ -55,7 +57,7 @@ function createRig({ open, repositories, leases }: Rig) {
     now: () => Date.now(),
     sleep,
     createDigest: createStreamDigest,
-    admit: async () => true,
+    admit,
     maxPumpBytes: Infinity,
     onStored: () => {},
     onBroken: (_target, upstream, reason) => log.push(`${upstream}: ${reason}`),
@@ -422,5 +424,44 @@ describe("a package that was stored while its index could not be asked", () => {
     expect(await fetch()).toMatchObject({ status: 200, text: "right" });
     expect((await store.head(key))?.provisional).toBeUndefined();
     expect(await store.head(key)).toMatchObject({ verified: "length" });
+  });
+});
+
+describe("several ranges of a file that is not stored", () => {
+  const MIB = 1024 * 1024;
+  const bytes = Uint8Array.from({ length: 8 * MIB }, (_, at) => (at * 7 + (at >> 9)) & 255);
+
+  function createOrigin() {
+    const asked: (UpstreamRequest["range"] | null)[] = [];
+    const open = async ({ range, method }: UpstreamRequest): Promise<UpstreamAnswer> => {
+      if (method !== "HEAD") asked.push(range ?? null);
+      const first = range?.first ?? 0;
+      const parts = [bytes.slice(first, (range?.last ?? Infinity) + 1)];
+      const { representation } = bodyOf("") as Extract<UpstreamAnswer, { kind: "body" }>;
+      const source = { read: async () => parts.shift() ?? null, cancel: () => {} };
+      return { kind: "body", first, representation: { ...representation, size: bytes.length, etag: '"one"' }, source };
+    };
+    return { open, asked };
+  }
+
+  it("that lead back and forth do not fetch a slice for each", async () => {
+    const { open, asked } = createOrigin();
+    const { get } = createRig({ open, admit: async () => false });
+    const ranges = Array.from({ length: 40 }, (_, at) => ((at * 3) % 8) * MIB + at).map((at) => `${at}-${at}`);
+    const { status, text } = await get("pool/a.tar.gz", { range: `bytes=${ranges.join(",")}` });
+    expect(asked.length).toBeLessThanOrEqual(8);
+    // RFC 9110 §14.2: ranges may be ignored, and then it is the whole.
+    expect([status, text.length > 40]).toEqual([200, true]);
+  });
+
+  it("in ascending order are the parts that were asked for", async () => {
+    const { open, asked } = createOrigin();
+    const { get } = createRig({ open, admit: async () => false });
+    const { status, text } = await get("pool/b.tar.gz", { range: `bytes=0-9,20-29,${2 * MIB}-${2 * MIB + 9}` });
+    expect([status, text.match(/Content-Range: bytes [^\r]*/g)]).toEqual([
+      206,
+      ["0-9", "20-29", `${2 * MIB}-${2 * MIB + 9}`].map((range) => `Content-Range: bytes ${range}/${bytes.length}`),
+    ]);
+    expect(asked).toHaveLength(2);
   });
 });

@@ -18,6 +18,24 @@ export function wantedOf({ method, headers }: Client): ByteRange | undefined {
   return ranges?.length === 1 ? ranges[0] : undefined;
 }
 
+/**
+ * The client without its ranges where these lead back in the file. Of bytes that are kept nowhere each step back would fetch a slice again, or wait for room
+ * that only this client could make. RFC 9110 §14.2, §17.15: such a Range may be ignored.
+ */
+export function withoutStepsBack(client: Client): Client {
+  const ranges = parseRange(client.headers.get("range")) ?? [];
+  const isBack = ranges.slice(1).some((range, at) => startOf(range) < startOf(ranges[at]));
+  if (!isBack) return client;
+  const headers = new Headers(client.headers);
+  headers.delete("range");
+  return { ...client, headers };
+}
+
+/** Of a suffix it is not known before the length is: only as the last one of several is it sure to lead on. */
+function startOf(range: ByteRange | undefined): number {
+  return range !== undefined && "first" in range ? range.first : Infinity;
+}
+
 /** `no-cache`, or a conditional request (squid's refresh-ims): the client would like to know whether this is still the file. */
 export function isDoubtful({ headers }: Client): boolean {
   if (headers.has("if-modified-since") || headers.has("if-none-match")) return true;
