@@ -36,7 +36,7 @@ export function createEnsureStored(fills: Fills, store: ObjectStore, waitUntil: 
 }
 
 /** Until then a broken file is fetched from another upstream, unseen; after it, the reader must keep up with what cannot be stored. */
-const HOLD_MS = 1_500;
+const HOLD_MS = 8_000;
 
 /** Goes through the whole object as a client would, without the bytes. */
 async function readThrough(reading: Reading): Promise<FillEnd | null> {

@@ -17,7 +17,13 @@ export interface ClientOptions {
 export type Installed =
   /** Everything was there, and as its digests say; `root`: SHA-256 of the root's bytes. */
   | { readonly ok: true; readonly root: string; readonly hasRoot: true; readonly steps: readonly string[] }
-  | { readonly ok: false; readonly why: string; readonly hasRoot: boolean; readonly steps: readonly string[] };
+  | {
+      readonly ok: false;
+      readonly why: string;
+      readonly hasRoot: boolean;
+      readonly root: string | null;
+      readonly steps: readonly string[];
+    };
 
 interface Named {
   readonly path: string;
@@ -31,7 +37,8 @@ class Refusal extends Error {}
 /** Does what dnf, apt and pacman do: root, signature, indexes, packages, and checks each by what named it. */
 export async function install(ask: AskPath, options: ClientOptions): Promise<Installed> {
   const steps: string[] = [];
-  let hasRoot = false;
+  /** SHA-256 of the first file that was there: clients begin with the root. */
+  let first: string | null = null;
 
   async function get(path: string): Promise<Uint8Array | null> {
     const got = await ask(path);
@@ -39,7 +46,7 @@ export async function install(ask: AskPath, options: ClientOptions): Promise<Ins
       `${path}: ${got.status}, ${got.body.length} bytes${got.cut === null ? "" : `, cut (${got.cut})`}${got.status >= 500 ? ` ${new TextDecoder().decode(got.body).trim()}` : ""}`,
     );
     if (got.cut !== null) throw new Refusal(`${path} was cut`);
-    hasRoot ||= got.status === 200;
+    if (got.status === 200) first ??= sha256(got.body);
     if (got.status === 200) return decode(got, path);
     if (got.status === 404 || got.status === 410 || got.status === 403 || got.status === 401) return null;
     throw new Refusal(`${path}: ${got.status}`);
@@ -63,7 +70,7 @@ export async function install(ask: AskPath, options: ClientOptions): Promise<Ins
     return { ok: true, root: sha256(root), hasRoot: true, steps };
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
-    return { ok: false, why: error.message, hasRoot, steps };
+    return { ok: false, why: error.message, hasRoot: first !== null, root: first, steps };
   }
 }
 

@@ -73,7 +73,7 @@ async function runIn(time: VirtualTime, history: History): Promise<Violation | n
 
   /** What a client gets that is set up with the upstreams themselves: from the first one that gives it a root. */
   async function goDirect(client: ClientOptions): Promise<Direct> {
-    let last: Installed = { ok: false, why: "no upstream", hasRoot: false, steps: [] };
+    let last: Installed = { ok: false, why: "no upstream", hasRoot: false, root: null, steps: [] };
     for (const [at, { url }] of world.upstreams.entries()) {
       last = await install((path) => askDirect(`${url}/${path}`), client);
       // The mirror may have a publication of a better upstream, which gives no whole root any more.
@@ -110,7 +110,7 @@ async function runIn(time: VirtualTime, history: History): Promise<Violation | n
    * upstream has shown one, or answers much more slowly and so is asked last. A client that is set up with that other one is no better off.
    */
   function isVouchedFor(one: Installed, each: readonly (readonly [shown: number | undefined, direct: Installed])[]): boolean {
-    return each.some(([shown, direct]) => direct.hasRoot && (one.ok ? shown === world.numberOf(one.root) : isSameRefusal(direct, one)));
+    return each.some(([shown, direct]) => direct.hasRoot && shown === world.numberOf(one.root ?? "") && (one.ok || !direct.ok));
   }
 
   /** What a client gets that is set up with one of the upstreams alone, for each of them; none where the mirror has to go by the preferred one. */
@@ -201,11 +201,6 @@ async function runIn(time: VirtualTime, history: History): Promise<Violation | n
     if (found !== null) return found;
   }
   return null;
-}
-
-/** Both clients give up for the same reason. */
-function isSameRefusal(one: Installed, other: Installed): boolean {
-  return !one.ok && !other.ok && one.why === other.why;
 }
 
 function isRoot(path: string): boolean {

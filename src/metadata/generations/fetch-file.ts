@@ -6,6 +6,7 @@ import {
   type Representation,
   SourceError,
   type UpstreamAnswer,
+  type UpstreamFailure,
   type UpstreamRequest,
   type Upstreams,
 } from "../../upstream/upstream.ts";
@@ -47,9 +48,24 @@ export interface FileFetcher {
 
 /**
  * Fetches a root or companion and stores it: under its SHA-256 where it is held whole, else in slices under a new version. Nothing names it there
- * yet. Throws StoreError.
+ * yet. Where an upstream breaks its body off and no other can continue it, since each has another version, it is begun anew at those that are left. Throws
+ * StoreError.
  */
 export async function fetchFile(fetcher: FileFetcher, request: FetchFileRequest): Promise<FetchFileAnswer> {
+  const { mirror, avoid = [] } = request;
+  const answer = await fetchOnce(fetcher, request);
+  if (answer.kind !== "broken") return answer;
+  const left = mirror.upstreams.filter(({ url }) => url !== answer.upstream && !avoid.includes(url));
+  if (left.length === 0) return answer.failure;
+  const other = await fetchFile(fetcher, { ...request, avoid: [...avoid, answer.upstream] });
+  // That others do not have it says nothing of the one that began to send it.
+  return other.kind === "absent" || other.kind === "failure" ? answer.failure : other;
+}
+
+/** `broken`: the body of `upstream`, a configured URL, ended early, and nothing could continue it. */
+type Broken = { readonly kind: "broken"; readonly upstream: string; readonly failure: UpstreamFailure };
+
+async function fetchOnce(fetcher: FileFetcher, request: FetchFileRequest): Promise<FetchFileAnswer | Broken> {
   const { mirror, path, conditional, avoid, slicedUpTo } = request;
   const { now, sliceBytes, store, upstreams } = fetcher;
   const answer = await upstreams.open({ mirror, path, query: "", class: "root", avoid, conditional });
@@ -78,7 +94,7 @@ export async function fetchFile(fetcher: FileFetcher, request: FetchFileRequest)
     const sliced = await storeSlices(fetcher, start, source, slicedUpTo);
     return sliced === null ? unfit(`is longer than ${slicedUpTo} bytes`) : await put(`-/root/${sliced.version}`, sliced, null);
   } catch (error) {
-    if (error instanceof SourceError) return error.failure;
+    if (error instanceof SourceError) return { kind: "broken", upstream: representation.upstream, failure: error.failure };
     throw error;
   } finally {
     source.cancel("done");

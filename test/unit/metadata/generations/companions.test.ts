@@ -1,6 +1,6 @@
 import { brotliCompressSync, gzipSync } from "node:zlib";
 import { expect, test } from "vitest";
-import type { UpstreamAnswer, UpstreamRequest } from "../../../../src/upstream/upstream.ts";
+import { SourceError, type UpstreamAnswer, type UpstreamRequest } from "../../../../src/upstream/upstream.ts";
 import { clearsigned, release, repomd, sha256, signatureInForm } from "../samples.ts";
 import { createWorld, type Files, ONE, type PathRepository, TWO, type World } from "../world.ts";
 
@@ -305,6 +305,26 @@ test("a signature of a newer root that is held back does not replace the one tha
     world.now += TTL;
     expect(await digestAt(repository, ASC)).toBe(sha256(sign(rpm(T)[ROOT])));
   }
+});
+
+test("a root that breaks off at one upstream is begun anew at another one that has another version", async () => {
+  const world = createWorld([ONE, TWO]);
+  world.origins[ONE] = signedRpm(T);
+  const repository = world.repository();
+  await repository.resolve(ROOT);
+  world.origins[ONE] = signedRpm(T + 1);
+  world.origins[TWO] = signedRpm(T + 2);
+  const failure = { kind: "failure", status: 502, detail: "ONE broke off, and TWO has another size" } as const;
+  intercept(world, ({ path }, answer) => {
+    if (path !== ROOT || answer.kind !== "body" || answer.representation.upstream !== ONE) return answer;
+    return { ...answer, source: { ...answer.source, read: () => Promise.reject(new SourceError(failure)) } };
+  });
+  world.now += TTL;
+  expect(await digestAt(repository, ROOT)).toBe(sha256(rpm(T + 2)[ROOT] ?? ""));
+  // The others do not have it, which says nothing of the one that began to send it.
+  world.origins[TWO] = {};
+  world.now += TTL;
+  expect(await repository.resolve(ROOT)).toMatchObject({ state: "stale", detail: failure.detail });
 });
 
 test("a signature that is gone while its root stays goes on: it signs what is served", async () => {
