@@ -1,5 +1,6 @@
 import type { Mirror } from "./config/config.ts";
 import { judgeAccess } from "./route/access.ts";
+import { canonicalPath, encodePath } from "./route/canonical-path.ts";
 import type { RequestRecord } from "./watch/counters.ts";
 import { routeRequest } from "./route/route-request.ts";
 import type { Target } from "./route/target.ts";
@@ -16,6 +17,8 @@ export interface HandlerDependencies {
   readonly via: Via;
   /** One machine: the server passes request targets as the client sent them, so that an absolute one (RFC 9112 §3.2.2) is seen as such. */
   readonly isLocal: boolean;
+  /** Whether a request without a Host header is refused. At the edge the front end refuses it already. */
+  readonly isHostRequired?: boolean;
   /** Whether the client of this address is below its limit of requests; set at the edge, where a limit is bound. */
   readonly limit?: ((address: string) => Promise<boolean>) | undefined;
   /** Hosts and addresses that the server has beside the configured hosts. */
@@ -34,7 +37,11 @@ export async function handle(request: Request, deps: HandlerDependencies, waitUn
   const began = now();
   const host = headers.get("host") ?? undefined;
   const absoluteForm = deps.isLocal && !url.startsWith("/");
-  const routed = routeRequest(config.mirrors, { url, host, absoluteForm, ownHosts: deps.ownHosts });
+  // Load balancers check by HTTP/1.0, without a Host; workerd does not say which version a client speaks.
+  const isHostRequired = deps.isHostRequired === true && url !== "/-/health";
+  const { ownHosts } = deps;
+  const isAtEdge = !deps.isLocal;
+  const routed = routeRequest(config.mirrors, { url, host, absoluteForm, isHostRequired, ownHosts, isAtEdge });
   const isOperatorCommand = routed.kind === "site" && routed.path.startsWith("/-/ledger/");
   if (method !== "GET" && method !== "HEAD" && !isOperatorCommand) {
     return refuse(405, `${method} is not for a mirror: use GET or HEAD`, { Allow: "GET, HEAD" });
@@ -43,9 +50,23 @@ export async function handle(request: Request, deps: HandlerDependencies, waitUn
     case "refused":
       return turnAway(null, url, refuse(routed.status, routed.detail));
     case "site":
-      return deps.app.fetch(new Request(`${url.startsWith("https:") ? "https" : "http"}://${host || "localhost"}${routed.path}`, request));
+      return showPage(routed.path, routed.authority);
     case "mirror":
       return serveFile(routed.target, routed.isBareTop === true);
+  }
+
+  /** A page below `/-/`. Its routes see the path in its one spelling, and the host that the target was routed by: what they parse is what was parsed here. */
+  async function showPage(target: string, authority: string): Promise<Response> {
+    const [rawPath = "", ...query] = target.split("?");
+    const canonical = canonicalPath(rawPath);
+    if (!canonical.ok) return turnAway(null, url, refuse(404, `There is no such page. ${canonical.detail}`));
+    const search = query.length > 0 ? `?${query.join("?")}` : "";
+    const scheme = url.startsWith("https:") ? "https" : "http";
+    const ours = new Headers(headers);
+    ours.set("host", authority);
+    if (deps.isLocal) ours.delete("cf-ray");
+    const page = new Request(`${scheme}://localhost/${encodePath(canonical.path)}${search}`, request);
+    return deps.app.fetch(new Request(page, { headers: ours }));
   }
 
   async function serveFile(target: Target, isBareTop: boolean): Promise<Response> {

@@ -204,6 +204,7 @@ function buildHandler(shared: Core, env: Env): HandlerDependencies {
       links: { repositories, refuseClient: (request, mirror) => refuseClient(request, mirror, client) },
     }),
     ...client,
+    isHostRequired: client.isLocal,
     via,
     ownHosts,
     logRequest: (record) => {

@@ -13,9 +13,16 @@ export function mirrorOfHost(mirrors: ReadonlyMap<string, Mirror>, host: string)
 const LOOPBACK = /^(?:localhost|\[::1\]|127(?:\.\d{1,3}){3})$/;
 
 /**
- * Whether a host is certainly ours: configured, loopback, on workers.dev, or one of `ownHosts` (names and addresses of the server). Any other Host
- * is only a client's claim: links that are built from it would lead wherever an attacker wants.
+ * Whether a host is certainly ours: configured, loopback, one of `ownHosts` (names and addresses of the server), or on workers.dev where `isAtEdge`:
+ * Cloudflare's front end took the request, and it hands over those alone that are for this Worker's own name there. Any other Host is only a client's
+ * claim: links that are built from it would lead wherever an attacker wants.
  */
-export function isOwnHost(mirrors: ReadonlyMap<string, Mirror>, host: string, ownHosts: readonly string[] = []): boolean {
-  return mirrorOfHost(mirrors, host) !== undefined || LOOPBACK.test(host) || host.endsWith(".workers.dev") || ownHosts.includes(host);
+export function isOwnHost(
+  mirrors: ReadonlyMap<string, Mirror>,
+  host: string,
+  ownHosts: readonly string[] = [],
+  isAtEdge: boolean = true,
+): boolean {
+  if (mirrorOfHost(mirrors, host) !== undefined || LOOPBACK.test(host) || ownHosts.includes(host)) return true;
+  return isAtEdge && host.endsWith(".workers.dev");
 }

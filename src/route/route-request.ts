@@ -10,12 +10,16 @@ import type { Routed } from "./target.ts";
 export interface RequestTarget {
   /** Raw, never normalised: `/x?y` (origin form) or `http://host/x?y` (absolute form). */
   readonly url: string;
-  /** The Host header, read for the origin form; absent in HTTP/1.0. */
+  /** The Host header. With the absolute form it says nothing, but has to be a host all the same (RFC 9112 §3.2). */
   readonly host?: string | undefined;
+  /** Whether the request is refused without a Host header, as RFC 9112 §3.2 wants it of HTTP/1.1. */
+  readonly isHostRequired?: boolean;
   /** Whether the client itself sent the absolute form, as it does to a proxy. */
   readonly absoluteForm?: boolean;
   /** Hosts that the server knows to be its own, beside the configured ones. */
   readonly ownHosts?: readonly string[];
+  /** Whether Cloudflare's front end took the request, so that a host on workers.dev is ours; default: it did. */
+  readonly isAtEdge?: boolean;
 }
 
 /** No package manager sends a longer target. */
@@ -33,16 +37,22 @@ export function routeRequest(mirrors: ReadonlyMap<string, Mirror>, request: Requ
   if (parts === null) return refused(400, "use /path or http://host/path");
   const [, authority, rawPath = "", rawQuery = ""] = parts;
 
-  const hostText = authority ?? request.host ?? "";
+  const named = request.host ?? "";
+  if (named === "" && request.isHostRequired === true) return refused(400, "the request has no Host header");
+  // A proxy before this server may have chosen its way by the Host header alone: what is none is refused, also where the target has a host of its own.
+  if (named !== "" && parseHost(named) === null) return refused(400, "the host is not a host name");
+  const hostText = authority ?? named;
   const host = hostText === "" ? "" : parseHost(hostText);
   if (host === null) return refused(400, "the host is not a host name");
-  if (request.absoluteForm === true && !isOwnHost(mirrors, host, request.ownHosts)) {
+  if (request.absoluteForm === true && !isOwnHost(mirrors, host, request.ownHosts, request.isAtEdge)) {
     return refused(421, "this is a mirror and no proxy: it answers only for its own hosts");
   }
 
   const mapped = mirrorOfHost(mirrors, host);
   const isTop = mapped === undefined && /^\/*$/.test(rawPath);
-  if (isTop || /^\/-(\/|$)/.test(rawPath)) return { kind: "site", path: `${isTop ? "/" : rawPath}${rawQuery && `?${rawQuery}`}` };
+  if (isTop || /^\/-(\/|$)/.test(rawPath)) {
+    return { kind: "site", path: `${isTop ? "/" : rawPath}${rawQuery && `?${rawQuery}`}`, authority: hostText };
+  }
 
   const canonical = canonicalPath(rawPath);
   if (!canonical.ok) return { kind: "refused", status: 400, detail: canonical.detail };

@@ -16,6 +16,9 @@ export interface Target extends Place {
 export type Routed =
   /** `isBareTop`: the client named the mirror without a slash behind it, so that relative links of its listing would lead past the mirror. */
   | { readonly kind: "mirror"; readonly target: Target; readonly isBareTop?: true }
-  /** `/` on an unmapped host and everything under `/-/`; `path` is raw, with query. */
-  | { readonly kind: "site"; readonly path: string }
+  /**
+   * `/` on an unmapped host and everything under `/-/`; `path` is raw, with query. `authority` is the host with its port, of which `parseHost` can read the
+   * host; empty: the client named none.
+   */
+  | { readonly kind: "site"; readonly path: string; readonly authority: string }
   | { readonly kind: "refused"; readonly status: 400 | 404 | 414 | 421; readonly detail: string };

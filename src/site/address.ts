@@ -7,6 +7,8 @@ export interface Visit {
   readonly scheme: "http" | "https";
   /** The Host header, or a URL's authority. The client chooses it: it may be any text. */
   readonly authority: string;
+  /** Whether Cloudflare's front end took the request; default: it did. */
+  readonly isAtEdge?: boolean;
 }
 
 /** The hosts that our links may name. */
@@ -22,7 +24,7 @@ export interface OwnNames {
  */
 export function mirrorAddress(mirror: Mirror, visit: Visit, own: OwnNames): string | null {
   const host = parseHost(visit.authority);
-  if (host === null || !isOwnHost(own.mirrors, host, own.ownHosts)) return null;
+  if (host === null || !isOwnHost(own.mirrors, host, own.ownHosts, visit.isAtEdge)) return null;
   const mapped = mirrorOfHost(own.mirrors, host);
   if (mapped === undefined) return `${siteAddress(visit, own)}/${mirror.name}`;
   if (mapped.name === mirror.name) return siteAddress(visit, own);
@@ -35,7 +37,7 @@ export function mirrorAddress(mirror: Mirror, visit: Visit, own: OwnNames): stri
 /** `scheme://host:port` of the visitor's URL; null if its host is not known to be ours. */
 export function siteAddress(visit: Visit, own: OwnNames): string | null {
   const host = parseHost(visit.authority);
-  return host !== null && isOwnHost(own.mirrors, host, own.ownHosts) ? origin(visit, host) : null;
+  return host !== null && isOwnHost(own.mirrors, host, own.ownHosts, visit.isAtEdge) ? origin(visit, host) : null;
 }
 
 function origin({ scheme, authority }: Visit, host: string): string {

@@ -15,7 +15,12 @@ export function isBrowser(context: Context): boolean {
 
 /** The URL by which the visitor says to have come: the scheme is right, the host may be any text. */
 export function visitOf(context: Context): Visit {
-  return { scheme: context.req.url.startsWith("https:") ? "https" : "http", authority: context.req.header("host") ?? "" };
+  return {
+    scheme: context.req.url.startsWith("https:") ? "https" : "http",
+    authority: context.req.header("host") ?? "",
+    // The front end adds it to each request. On one machine handle.ts takes it away, and `wrangler dev` adds none.
+    isAtEdge: context.req.header("cf-ray") !== undefined,
+  };
 }
 
 /** The one way of answering here. `headers` go before those that every answer has. */

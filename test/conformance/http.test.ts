@@ -77,10 +77,15 @@ describe("npm start, byte for byte on the wire", () => {
     expect((await exchange(withLength + chunked)).statuses).toEqual([200, 200, 200]);
   });
 
-  it("serves HTTP/1.0 without a Host, and ends the connection", async () => {
-    const { statuses, text } = await exchange("GET /any/hello.txt HTTP/1.0\r\n\r\n", "");
+  it("serves HTTP/1.0, and ends the connection", async () => {
+    const { statuses, text } = await exchange(head("GET /any/hello.txt HTTP/1.0"), "");
     expect(statuses).toEqual([200]);
     expect(text).toMatch(/\r\n\r\nhello\n$/);
+  });
+
+  // workerd does not say which version a client speaks, and HTTP/1.1 wants 400 (RFC 9112 §3.2).
+  it.each(["HTTP/1.1", "HTTP/1.0"])("refuses %s without a Host", async (version) => {
+    expect((await exchange(`GET /any/hello.txt ${version}\r\nConnection: close\r\n\r\n`, "")).statuses).toEqual([400]);
   });
 
   it.each([

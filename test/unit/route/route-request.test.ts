@@ -102,6 +102,38 @@ describe("the host picks the mirror", () => {
   });
 });
 
+describe("the Host header", () => {
+  it("has to be a host in any case, but says nothing beside a target in absolute form (RFC 9112 §3.2)", () => {
+    expect(outcome("http://debian.lan/x", "fedora.lan")).toBe("debian/x");
+    for (const host of ["x/-/status?", "a@b", "x#", "[::1", "a:65536", "a b"]) {
+      for (const url of ["/debian/x", "/-/health", "http://debian.lan/x", "http://debian.lan/-/health"])
+        expect(outcome(url, host)).toBe(400);
+    }
+  });
+
+  it("is required where the server knows that its clients send it", () => {
+    for (const url of ["/debian/x", "/-/status", "/", "http://debian.lan/x"]) {
+      for (const host of [undefined, ""]) expect(outcome(url, host, { isHostRequired: true })).toBe(400);
+      expect(outcome(url, "localhost", { isHostRequired: true })).not.toBe(400);
+    }
+  });
+
+  it("on workers.dev is ours only where Cloudflare hands requests over", () => {
+    const proxied = (isAtEdge: boolean) => outcome("http://evil.workers.dev/debian/x", "localhost", { absoluteForm: true, isAtEdge });
+    expect([proxied(true), proxied(false)]).toEqual(["debian/x", 421]);
+  });
+
+  it("with its port, or the target's, is what pages know of the visitor's address", () => {
+    const authority = (url: string, host?: string) => {
+      const routed = route(url, host);
+      return routed.kind === "site" ? routed.authority : null;
+    };
+    expect(authority("/-/setup", "fedora.lan:81")).toBe("fedora.lan:81");
+    expect(authority("http://fedora.lan:82/-/setup", "localhost")).toBe("fedora.lan:82");
+    expect(authority("/-/setup")).toBe("");
+  });
+});
+
 describe("our own pages", () => {
   it.each([
     ["/", undefined, "site /"],

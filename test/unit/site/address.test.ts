@@ -38,6 +38,12 @@ describe("a mirror's address is built from the visitor's host", () => {
     expect(address("plain", "x.workers.dev:443", "https")).toBe("https://x.workers.dev/plain");
   });
 
+  it("has no name on workers.dev but at the edge", () => {
+    const visit = { authority: "evil.workers.dev", scheme: "http" } as const;
+    expect(mirrorAddress(mirrors.get("plain") as Mirror, { ...visit, isAtEdge: false }, own)).toBeNull();
+    expect(mirrorAddress(mirrors.get("plain") as Mirror, { ...visit, isAtEdge: true }, own)).toBe("http://evil.workers.dev/plain");
+  });
+
   it("is not known on another mirror's host where the mirror has none", () => {
     expect(address("plain", "fedora.lan")).toBeNull();
   });
