@@ -6,7 +6,7 @@ import { createNativeStore, FREE_PUMP_BYTES, type StreamPut } from "./fill/nativ
 import type { Leases } from "./fill/flight/leases.ts";
 import { createStreamDigest } from "./fill/pump/check.ts";
 import type { PumpDependencies } from "./fill/pump/dependencies.ts";
-import { classifyKeys } from "./retention/batch.ts";
+import { classifyKeys, quotasOf } from "./retention/batch.ts";
 import { createRetention, type LedgerPort } from "./retention/retention.ts";
 import type { ObjectStore } from "./store/object-store.ts";
 import { createUpstreams } from "./upstream/create-upstreams.ts";
@@ -46,7 +46,17 @@ export function composeCore(
   { isLocal, fetch, ledger, cached, streamPut, waitUntil, log, counters }: CoreOptions,
 ) {
   const now = () => Date.now();
-  const retention = createRetention({ ledger, budget: config.budgetBytes, classOf: classifyKeys(config), now, sleep, waitUntil, log });
+  const budget = config.budgetBytes;
+  const retention = createRetention({
+    ledger,
+    budget,
+    quotas: quotasOf(config),
+    classOf: classifyKeys(config),
+    now,
+    sleep,
+    waitUntil,
+    log,
+  });
   const store = cached(retention.watch(bareStore));
   const via = createVia(config);
   const upstreams = createUpstreams({

@@ -13,6 +13,7 @@ import { createTableReader } from "./metadata/digests/read-table.ts";
 import { rememberTables } from "./metadata/digests/remember-tables.ts";
 import { RepositoryObjectBase, type RepositoryObjectDependencies } from "./metadata/repository-object.ts";
 import { BOOK_SHARD, shardOf } from "./retention/batch.ts";
+import { type Leftovers, NO_START } from "./retention/catch-up.ts";
 import { LedgerObjectBase, type LedgerObjectDependencies } from "./retention/ledger-object.ts";
 import { refuse } from "./serve/answer/failure.ts";
 import { createConfirmations } from "./serve/shared/confirmations.ts";
@@ -41,11 +42,16 @@ interface Env {
   readonly RATE_LIMIT?: RateLimit;
   /** Set on one machine. */
   readonly LOCAL?: boolean;
+  /** What the state folder held when the server started, and the bytes that fit on its disk; on one machine. */
+  readonly START?: Leftovers & { readonly room: number };
   /** Whether each request is a line in the log; default: it is. */
   readonly LOG?: "lines" | "off";
   /** The machine's own names and addresses, on one machine. */
   readonly OWN_HOSTS?: readonly string[];
 }
+
+/** Each goes over 2,500 objects of each mirror. */
+const MAX_RUNS_AFTER_START = 4_000;
 
 /** Counts what this isolate does, for status page and metrics. */
 const counters = createCounters();
@@ -67,9 +73,13 @@ export default {
     if (handler.isLocal) response.headers.set("Date", new Date().toUTCString());
     return response;
   },
-  /** Cron: one bounded run of the ledger's housekeeping; the next run goes on where it stopped. */
+  /** Cron: one bounded run of the ledger's housekeeping; the next run goes on where it stopped. After a start: as many as find all that was left behind. */
   async scheduled(_controller, env): Promise<void> {
-    await ledgerStub(env, BOOK_SHARD).sweepAll();
+    const book = ledgerStub(env, BOOK_SHARD);
+    for (let runs = 0; runs < MAX_RUNS_AFTER_START; runs++) {
+      await book.sweepAll();
+      if (await book.isCaughtUp()) return;
+    }
   },
 } satisfies ExportedHandler<Env>;
 
@@ -111,7 +121,7 @@ export class RepositoryObject extends RepositoryObjectBase<Env> {
 export class LedgerObject extends LedgerObjectBase<Env> {
   protected override dependencies(): LedgerObjectDependencies {
     const { config, bareStore, log } = (core ??= buildCore(this.env));
-    return { config, store: bareStore, ledger: (name) => ledgerStub(this.env, name), log };
+    return { config, store: bareStore, ledger: (name) => ledgerStub(this.env, name), log, leftovers: this.env.START ?? NO_START };
   }
 }
 
@@ -137,7 +147,7 @@ class ConfigError extends Error {}
 
 /** What requests and Durable Objects of this isolate share. Throws ConfigError. */
 function buildCore(env: Env): Core {
-  const { LOCAL, CF_VERSION_METADATA: _version, LOG: _log, OWN_HOSTS: _own, ADMIN_TOKEN: _token, ...vars } = env;
+  const { LOCAL, CF_VERSION_METADATA: _version, LOG: _log, OWN_HOSTS: _own, ADMIN_TOKEN: _token, START, ...vars } = env;
   const parsed = parseConfig(vars);
   if (!parsed.ok) throw new ConfigError(`Cannot start: [vars] of wrangler.toml has these problems:\n${parsed.problems.join("\n")}`);
   const log = (message: string) => console.warn(message);
@@ -146,7 +156,9 @@ function buildCore(env: Env): Core {
     onError: (error) => log(`A fill's coordinator failed: ${String(error)}`),
     isLocal: LOCAL === true,
   });
-  return composeCore(parsed.config, store, leases, {
+  // A disk may have less room than the configuration allows.
+  const config = { ...parsed.config, budgetBytes: Math.min(parsed.config.budgetBytes, START?.room ?? Infinity) };
+  return composeCore(config, store, leases, {
     isLocal: LOCAL === true,
     fetch: (url, init) => (env.NETWORK ?? globalThis).fetch(url, init),
     ledger: (name) => ledgerStub(env, name),
@@ -156,12 +168,12 @@ function buildCore(env: Env): Core {
         : createEdgeCacheStore(bare, {
             cache: caches.default,
             namespace: env.CF_VERSION_METADATA?.id ?? "",
-            ttlMs: Math.min(parsed.config.metadataTtlSeconds * 1_000, MAX_HEAD_TTL_MS),
-            maxSlices: MAX_CACHED_SLICES[parsed.config.plan],
+            ttlMs: Math.min(config.metadataTtlSeconds * 1_000, MAX_HEAD_TTL_MS),
+            maxSlices: MAX_CACHED_SLICES[config.plan],
             now: () => Date.now(),
             waitUntil,
           }),
-    streamPut: env.DISK === undefined && parsed.config.plan === "free" ? createR2StreamPut(env.BUCKET as R2Bucket) : null,
+    streamPut: env.DISK === undefined && config.plan === "free" ? createR2StreamPut(env.BUCKET as R2Bucket) : null,
     waitUntil,
     log,
     counters,

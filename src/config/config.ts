@@ -68,6 +68,8 @@ export interface Mirror {
   readonly classes: readonly { readonly pattern: RegExp; readonly class: PathClass }[];
   /** Who may read it; absent: everyone. */
   readonly access?: Access;
+  /** How many bytes its own files may take, at most the whole budget; absent: it shares the budget with the other mirrors. */
+  readonly budgetBytes?: number;
 }
 
 /** Lets in clients from one of the networks, and clients with the name and password of a user. At least one of the two is not empty. */

@@ -56,3 +56,8 @@ export function classifyKeys({ mirrors }: Config): (key: string) => string {
     return placeOf(mirror, path).class;
   };
 }
+
+/** The quotas of the mirrors that have one, in bytes, by name (`shardOf`). */
+export function quotasOf({ mirrors }: Pick<Config, "mirrors">): ReadonlyMap<string, number> {
+  return new Map([...mirrors.values()].flatMap(({ name, budgetBytes }) => (budgetBytes === undefined ? [] : [[name, budgetBytes]])));
+}

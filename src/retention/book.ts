@@ -2,16 +2,33 @@ import type { ObjectStore } from "../store/object-store.ts";
 import { rowsOf, type Sql } from "../store/sql.ts";
 import { createHistory, type DayCount } from "../watch/history.ts";
 import type { Ledger, LedgerRow, Totals } from "./ledger.ts";
-import { bytesToEvict, chooseVictims, compareCandidates, hasRoom, HIGH_SHARE, isStorableSize, raiseAge, type Holdings } from "./policy.ts";
-import { reapOrphans } from "./reconcile.ts";
+import { shardOf } from "./batch.ts";
+import { beliefOf, createCatchUp, type Leftovers } from "./catch-up.ts";
+import {
+  bytesMissing,
+  bytesToEvict,
+  chooseVictims,
+  compareCandidates,
+  hasRoom,
+  isStorableSize,
+  raiseAge,
+  type Holdings,
+} from "./policy.ts";
+import { orphansBefore, reapOrphans } from "./reconcile.ts";
+import { createReservations } from "./reservations.ts";
 import type { Shard, SweepReport } from "./shard.ts";
 
-/** After so long a reservation ends: the fill has failed, or the ledger has the object's row, which it has from the first slice on. */
-const RESERVATION_MS = 15 * 60_000;
 /** How many candidates each shard names in one round of eviction. */
 const PER_SHARD = 50;
 /** How many objects one fill, or one run of cron, evicts at most. The next one goes on. */
 const MAX_EVICTED = 400;
+/**
+ * Where room is short, freed slices are deleted in two rounds, by age in milliseconds: a request that still reads younger ones fetches them again, which
+ * costs it time, and a new file that finds no room costs every client of it an upstream's time.
+ */
+const PRESSED_GRACES_MS = [15 * 60_000, 0] as const;
+/** Members that a mirror's published generations name, and what is fetched ahead for the next ones, take at most this share of the budget. */
+const AHEAD_SHARE = 0.25;
 
 /** The state of the budget. */
 export interface BudgetView {
@@ -43,10 +60,23 @@ export interface BookDependencies {
   readonly now: () => number;
   /** Bytes. */
   readonly budget: number;
+  /** Bytes that a mirror's own files may take, by the mirror's name; a mirror without one shares the budget with the others. */
+  readonly quotas: ReadonlyMap<string, number>;
+  readonly leftovers: Leftovers;
   /** Names of every configured mirror, and `BOOK_SHARD`. */
   readonly shardNames: readonly string[];
   readonly shard: (name: string) => Remote<Shard, "lowest" | "evict" | "reap" | "sweep" | "known">;
   readonly log: (message: string) => void;
+}
+
+/** A limit, and what is to stay below it. */
+interface Scope {
+  /** The shard whose bytes count; null: all do. */
+  readonly counted: string | null;
+  /** Shards of which objects are evicted for it. */
+  readonly losers: readonly string[];
+  /** Bytes. */
+  readonly limit: number;
 }
 
 /** The budget over all shards: decides which fill may store its bytes and which objects are evicted. */
@@ -54,10 +84,12 @@ export type Book = ReturnType<typeof createBook>;
 
 /** Opens the book in `sql`, and makes its tables at the first start. */
 export function createBook(deps: BookDependencies) {
-  const { sql, ledger, now, budget, log } = deps;
+  const { sql, ledger, now, budget, quotas, leftovers, log } = deps;
   sql.exec("CREATE TABLE IF NOT EXISTS shards (name TEXT PRIMARY KEY, objects INTEGER, live INTEGER, dead INTEGER) WITHOUT ROWID");
-  sql.exec("CREATE TABLE IF NOT EXISTS reserved (key TEXT PRIMARY KEY, size INTEGER NOT NULL, at INTEGER NOT NULL) WITHOUT ROWID");
   for (const name of deps.shardNames) sql.exec("INSERT OR IGNORE INTO shards VALUES (?, 0, 0, 0)", name);
+  const reservations = createReservations(sql, now, beliefOf(leftovers.startedAt, now()));
+  const atFirst = totalsOf(null);
+  const catchUp = createCatchUp(ledger.notes, leftovers, atFirst.live + atFirst.dead);
   const history = createHistory(sql, now);
   let ageFactor = Number(ledger.notes.get("ageFactor") ?? 0);
   /** Only one fill evicts at a time: two at once would evict twice as much as they need. */
@@ -65,16 +97,15 @@ export function createBook(deps: BookDependencies) {
 
   const shardNames = () => rowsOf<{ name: string }>(sql, "SELECT name FROM shards ORDER BY name").map(({ name }) => name);
 
-  function holdings(exceptKey = ""): Holdings {
-    // Also those that a wrong clock dated ahead.
-    sql.exec("DELETE FROM reserved WHERE at <= ? OR at > ?", now() - RESERVATION_MS, now() + RESERVATION_MS);
-    const [sums] = rowsOf<Holdings>(
-      sql,
-      `SELECT coalesce(sum(live), 0) + (SELECT coalesce(sum(size), 0) FROM reserved WHERE key <> ?) AS live, coalesce(sum(dead), 0) AS dead
-        FROM shards`,
-      exceptKey,
-    );
-    return sums ?? { live: 0, dead: 0 };
+  function totalsOf(shard: string | null): Holdings {
+    const query = "SELECT coalesce(sum(live), 0) AS live, coalesce(sum(dead), 0) AS dead FROM shards WHERE ?1 IS NULL OR name = ?1";
+    return rowsOf<Holdings>(sql, query, shard)[0] ?? { live: 0, dead: 0 };
+  }
+
+  /** What counts against a limit; what no ledger knows yet can no more be evicted than freed slices can. */
+  function holdings(counted: string | null, exceptKey = ""): Holdings {
+    const { live, dead } = totalsOf(counted);
+    return { live: live + reservations.bytes(counted, exceptKey), dead: dead + (counted === null ? catchUp.uncounted() : 0) };
   }
 
   function note(shard: string, { objects, live, dead }: Totals): void {
@@ -82,17 +113,29 @@ export function createBook(deps: BookDependencies) {
   }
 
   function view(): BudgetView {
-    const { live, dead } = holdings();
+    const { live, dead } = holdings(null);
     return { used: live + dead, ageFactor };
   }
 
+  /** The limits for a fill: that of the key's mirror, if it has one, then the budget. What is fetched ahead for a mirror evicts that mirror's own files only. */
+  function scopesOf(key: string, aheadFor?: string): readonly Scope[] {
+    const own = shardOf(key);
+    const quota = quotas.get(own);
+    const all: Scope = { counted: null, losers: aheadFor === undefined ? shardNames() : [aheadFor], limit: budget };
+    return quota === undefined ? [all] : [quotaScope(own, quota), all];
+  }
+
+  function quotaScope(mirror: string, quota: number): Scope {
+    return { counted: mirror, losers: [mirror], limit: Math.min(quota, budget) };
+  }
+
   /**
-   * The lowest candidates over all shards. A shard that named only some of its rows may have others that come before the rows of other shards: so only
+   * The lowest candidates over some shards. A shard that named only some of its rows may have others that come before the rows of other shards: so only
    * candidates up to the first such end are returned.
    */
-  async function lowest(limit: number): Promise<readonly (LedgerRow & { readonly shard: string })[]> {
+  async function lowest(limit: number, names = shardNames()): Promise<readonly (LedgerRow & { readonly shard: string })[]> {
     const lists = await Promise.all(
-      shardNames().map(async (shard) => {
+      names.map(async (shard) => {
         const { rows, end } = await deps.shard(shard).lowest(limit);
         return { rows: rows.map((row) => ({ ...row, shard })), end };
       }),
@@ -102,12 +145,12 @@ export function createBook(deps: BookDependencies) {
     return horizon === undefined ? all : all.filter((row) => compareCandidates(row, horizon) <= 0);
   }
 
-  /** Evicts until `size` more bytes fit below the marks, at most `MAX_EVICTED` objects. */
-  async function makeRoom(key: string, size: number): Promise<void> {
+  /** Evicts until `size` more bytes fit below the marks, at most `MAX_EVICTED` objects, and deletes freed slices until they fit below the limit. */
+  async function makeRoom({ counted, losers, limit }: Scope, key: string, size: number): Promise<void> {
     for (let evicted = 0; evicted < MAX_EVICTED;) {
-      const wanted = bytesToEvict(holdings(key), size, budget);
+      const wanted = bytesToEvict(holdings(counted, key), size, limit);
       if (wanted <= 0) break;
-      const victims = chooseVictims(await lowest(PER_SHARD), wanted).slice(0, MAX_EVICTED - evicted);
+      const victims = chooseVictims(await lowest(PER_SHARD, [...losers]), wanted).slice(0, MAX_EVICTED - evicted);
       if (victims.length === 0) break;
       for (const [shard, rows] of Map.groupBy(victims, (victim) => victim.shard)) {
         note(shard, await deps.shard(shard).evict(rows.map((row) => row.key)));
@@ -116,14 +159,20 @@ export function createBook(deps: BookDependencies) {
       ledger.notes.set("ageFactor", String(ageFactor));
       evicted += victims.length;
     }
-    if (hasRoom(holdings(key), size, budget)) return;
-    for (const shard of shardNames()) note(shard, await deps.shard(shard).reap(true));
+    for (const graceMs of PRESSED_GRACES_MS) {
+      for (const shard of counted === null ? shardNames() : [counted]) {
+        const missing = bytesMissing(holdings(counted, key), size, limit);
+        if (missing <= 0) return;
+        if (totalsOf(shard).dead > 0) note(shard, await deps.shard(shard).reap(graceMs, missing));
+      }
+    }
   }
 
-  async function makeRoomAlone(key: string, size: number): Promise<void> {
+  async function makeRoomAlone(scope: Scope, key: string, size: number): Promise<void> {
     while (making !== null) await making;
-    if (bytesToEvict(holdings(key), size, budget) <= 0 && hasRoom(holdings(key), size, budget)) return;
-    making = makeRoom(key, size).finally(() => (making = null));
+    const held = holdings(scope.counted, key);
+    if (bytesToEvict(held, size, scope.limit) <= 0 && hasRoom(held, size, scope.limit)) return;
+    making = makeRoom(scope, key, size).finally(() => (making = null));
     await making;
   }
 
@@ -137,23 +186,33 @@ export function createBook(deps: BookDependencies) {
     report(shard: string, totals: Totals, arrived: readonly string[], days: readonly DayCount[] = []): BudgetView {
       note(shard, totals);
       history.count(days);
-      for (const key of arrived) sql.exec("DELETE FROM reserved WHERE key = ?", key);
+      for (const key of arrived) reservations.end(key);
       return view();
     },
     /**
-     * Reserves `size` bytes for one fill, and evicts if there is no room. Admits only what fits in the budget beside everything stored or reserved and
-     * the slices of evicted objects. `unreported`: bytes of other fills that the calling isolate admitted and that no ledger knows yet.
+     * Reserves `size` bytes for one fill, and evicts if there is no room. Admits only what fits in the budget, and in the quota of its mirror, beside
+     * everything stored or reserved and the slices of evicted objects. `unreported`: bytes of other fills that the calling isolate admitted and that no
+     * ledger knows yet. `aheadFor`: the mirror for which it is fetched before a client asks for it; then no file of another mirror goes for it.
      */
-    async reserve(key: string, size: number, unreported: number): Promise<Reservation> {
-      if (!isStorableSize(size, budget)) return { admitted: false, ...view() };
-      const wanted = size + unreported;
+    async reserve(key: string, size: number, unreported: number, aheadFor?: string): Promise<Reservation> {
+      const scopes = scopesOf(key, aheadFor);
+      const isRefused =
+        scopes.some(({ limit }) => !isStorableSize(size, limit)) ||
+        (aheadFor !== undefined && reservations.aheadBytes(aheadFor) + size > budget * AHEAD_SHARE);
+      if (isRefused) return { admitted: false, ...view() };
+      const wantedIn = ({ counted }: Scope): number => size + (counted === null ? unreported : 0);
       try {
-        await makeRoomAlone(key, wanted);
+        for (const scope of scopes) await makeRoomAlone(scope, key, wantedIn(scope));
       } catch (error) {
         log(`Cannot make room for ${key}: ${String(error)}`);
       }
-      const admitted = hasRoom(holdings(key), wanted, budget);
-      if (admitted) sql.exec("INSERT OR REPLACE INTO reserved VALUES (?, ?, ?)", key, size, now());
+      const admitted = scopes.every((scope) => {
+        const held = holdings(scope.counted, key);
+        // What goes above the mark has the next fill evict, of any mirror.
+        const isBelowMark = aheadFor === undefined || bytesToEvict(held, wantedIn(scope), scope.limit) <= 0;
+        return isBelowMark && hasRoom(held, wantedIn(scope), scope.limit);
+      });
+      if (admitted) reservations.take(key, size, aheadFor);
       return { admitted, ...view() };
     },
     /** The objects that would be evicted next, in order. */
@@ -172,16 +231,23 @@ export function createBook(deps: BookDependencies) {
           failures.push(error);
         }
       }
-      if (holdings().live > budget * HIGH_SHARE) await makeRoomAlone("", 0);
+      for (const [mirror, quota] of quotas) await makeRoomAlone(quotaScope(mirror, quota), "", 0);
+      await makeRoomAlone({ counted: null, losers: shardNames(), limit: budget }, "", 0);
       // A slice without a head is known for an orphan only by all of them.
       if (failures.length > 0) throw failures[0];
-      await reapOrphans(ledger, deps.store, { known, passesBegan: Math.min(...reports.map(({ passBegan }) => passBegan)), now: now() });
+      const areCaughtUp = reports.every(({ isCaughtUp }) => isCaughtUp);
+      const passesBegan = Math.min(...reports.map(({ passBegan }) => passBegan));
+      const before = orphansBefore({ passesBegan, startedAt: beliefOf(leftovers.startedAt, now()), now: now() });
+      const next = await reapOrphans(deps.store, { known, cursor: catchUp.sliceCursor(areCaughtUp), before });
+      catchUp.noteSlices(next, areCaughtUp);
       return reports;
     },
+    /** Whether all that an earlier server left behind has been found. Until then `sweep` has more to do at once. */
+    isCaughtUp: catchUp.isDone,
     /** The budget, with each shard's totals. */
     view: () => ({
       ...view(),
-      reserved: rowsOf<{ size: number }>(sql, "SELECT coalesce(sum(size), 0) AS size FROM reserved")[0]?.size ?? 0,
+      reserved: reservations.bytes(null),
       shards: rowsOf<Totals & { readonly shard: string }>(sql, "SELECT name AS shard, objects, live, dead FROM shards ORDER BY name"),
     }),
     /** Days and repositories of all mirrors. */

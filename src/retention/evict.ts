@@ -26,10 +26,19 @@ export async function evict(ledger: Ledger, store: ObjectStore, rows: readonly L
   return going.length;
 }
 
-/** Deletes the slices of versions that were evicted or replaced at or before `before`, at most `limit` versions. Returns the bytes of those done. */
-export async function reap(ledger: Ledger, store: ObjectStore, before: number, limit: number): Promise<number> {
+/**
+ * Deletes the slices of versions that were evicted or replaced at or before `before`, the oldest first: at most so many `versions`, and no more once `bytes`
+ * are freed. Returns the bytes of those done. Rejects if the store fails.
+ */
+export async function reap(
+  ledger: Ledger,
+  store: ObjectStore,
+  before: number,
+  limits: { readonly versions: number; readonly bytes?: number },
+): Promise<number> {
   let bytes = 0;
-  for (const dead of ledger.dead(before, limit)) {
+  for (const dead of ledger.dead(before, limits.versions)) {
+    if (bytes >= (limits.bytes ?? Infinity)) break;
     const left = Math.max(0, dead.slices - MAX_SLICES_PER_CALL);
     const keys = Array.from({ length: dead.slices - left }, (_, index) => sliceKey(dead.version, left + index));
     // One after the other, so that a kill leaves at most one version half deleted, with its row.

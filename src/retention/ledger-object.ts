@@ -2,7 +2,8 @@ import { DurableObject } from "cloudflare:workers";
 import type { Config } from "../config/config.ts";
 import { DAY_MS } from "../http/units.ts";
 import type { ObjectStore } from "../store/object-store.ts";
-import { BOOK_SHARD, classifyKeys, type Batch } from "./batch.ts";
+import { BOOK_SHARD, classifyKeys, quotasOf, type Batch } from "./batch.ts";
+import type { Leftovers } from "./catch-up.ts";
 import { createBook, type Book, type BudgetView, type Remote, type Reservation } from "./book.ts";
 import type { DayCount, RootLine, RootProtection, RootStanding } from "../watch/history.ts";
 import { createLedger, type Ledger, type LedgerRow, type Totals } from "./ledger.ts";
@@ -16,6 +17,7 @@ export interface LedgerObjectDependencies {
   /** The Durable Object of this class with that name. */
   readonly ledger: (name: string) => DurableObjectStub<LedgerObjectBase<unknown>>;
   readonly log: (message: string) => void;
+  readonly leftovers: Leftovers;
 }
 
 /**
@@ -34,8 +36,7 @@ export abstract class LedgerObjectBase<Env> extends DurableObject<Env> {
   async record(batch: Batch): Promise<BudgetView> {
     const totals = this.#shard().record(batch, Number(this.#ledger.notes.get("ageSeen") ?? 0));
     const arrived = batch.news.flatMap(({ kind, key }) => (kind === "stored" ? [key] : []));
-    const book: Remote<Book, "report"> = this.#name === BOOK_SHARD ? this.#book() : this.dependencies().ledger(BOOK_SHARD);
-    const view = await book.report(this.#name, totals, arrived, batch.days);
+    const view = await this.#toBook().report(this.#name, totals, arrived, batch.days);
     this.#ledger.notes.set("ageSeen", String(view.ageFactor));
     return { used: view.used, ageFactor: view.ageFactor };
   }
@@ -44,8 +45,8 @@ export abstract class LedgerObjectBase<Env> extends DurableObject<Env> {
     return this.#book().report(shard, totals, arrived, days);
   }
 
-  reserve(key: string, size: number, unreported: number): Promise<Reservation> {
-    return this.#book().reserve(key, size, unreported);
+  reserve(key: string, size: number, unreported: number, aheadFor?: string): Promise<Reservation> {
+    return this.#book().reserve(key, size, unreported, aheadFor);
   }
 
   lowest(limit: number): { readonly rows: readonly LedgerRow[]; readonly end: boolean } {
@@ -56,8 +57,8 @@ export abstract class LedgerObjectBase<Env> extends DurableObject<Env> {
     return this.#shard().evict(keys);
   }
 
-  reap(pressed: boolean): Promise<Totals> {
-    return this.#shard().reap(pressed);
+  reap(graceMs: number, bytes: number): Promise<Totals> {
+    return this.#shard().reap(graceMs, bytes);
   }
 
   sweep(ageFactor: number): Promise<SweepReport> {
@@ -71,6 +72,11 @@ export abstract class LedgerObjectBase<Env> extends DurableObject<Env> {
   /** One run of cron, for all ledgers. Call it on the book's object. */
   async sweepAll(): ReturnType<Book["sweep"]> {
     return this.#book().sweep();
+  }
+
+  /** Whether nothing is left to find of what an earlier server left behind. Call it on the book's object. */
+  isCaughtUp(): boolean {
+    return this.#book().isCaughtUp();
   }
 
   async next(limit: number): Promise<readonly LedgerRow[]> {
@@ -96,8 +102,11 @@ export abstract class LedgerObjectBase<Env> extends DurableObject<Env> {
     return this.#shard().list(pattern, after, limit);
   }
 
-  purge(pattern: string, after: string, limit: number, dryRun: boolean): Promise<LedgerPage> {
-    return this.#shard().purge(pattern, after, limit, dryRun);
+  /** Deletes a page of matching objects, and has the book know at once what room that makes. */
+  async purge(pattern: string, after: string, limit: number, dryRun: boolean): Promise<LedgerPage> {
+    const page = await this.#shard().purge(pattern, after, limit, dryRun);
+    if (!dryRun) await this.#toBook().report(this.#name, this.#ledger.totals(), []);
+    return page;
   }
 
   /** Rows whose key begins with `prefix` and comes after `after`, in the order of keys. */
@@ -139,26 +148,33 @@ export abstract class LedgerObjectBase<Env> extends DurableObject<Env> {
     this.#ledger.name(owner, keys);
   }
 
+  #toBook(): Remote<Book, "report"> {
+    return this.#name === BOOK_SHARD ? this.#book() : this.dependencies().ledger(BOOK_SHARD);
+  }
+
   #shard(): Shard {
-    const { config, store } = this.dependencies();
+    const { config, store, leftovers } = this.dependencies();
     return (this.#ownShard ??= createShard({
       ledger: this.#ledger,
       store,
       now: Date.now,
       retentionMs: config.retentionDays * DAY_MS,
+      startedAt: leftovers.startedAt,
       prefix: `${this.#name}/`,
       classOf: classifyKeys(config),
     }));
   }
 
   #book(): Book {
-    const { config, store, ledger, log } = this.dependencies();
+    const { config, store, ledger, log, leftovers } = this.dependencies();
     return (this.#ownBook ??= createBook({
       sql: this.ctx.storage.sql,
       ledger: this.#ledger,
       store,
       now: Date.now,
       budget: config.budgetBytes,
+      quotas: quotasOf(config),
+      leftovers,
       shardNames: [BOOK_SHARD, ...config.mirrors.keys()],
       shard: (name) => (name === this.#name ? this.#shard() : ledger(name)),
       log,

@@ -70,7 +70,12 @@ export function isStorableSize(size: number, budget: number): boolean {
 
 /** Whether `size` more bytes fit in the budget. */
 export function hasRoom({ live, dead }: Holdings, size: number, budget: number): boolean {
-  return live + dead + size <= budget;
+  return bytesMissing({ live, dead }, size, budget) <= 0;
+}
+
+/** Bytes that are too many for `size` more to fit in the limit; 0 or less where they fit. */
+export function bytesMissing({ live, dead }: Holdings, size: number, budget: number): number {
+  return live + dead + size - budget;
 }
 
 /** Bytes of live objects to evict before `size` more are stored; 0 below the high mark. Dead slices do not count: they are deleted soon anyway. */

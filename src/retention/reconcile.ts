@@ -35,13 +35,25 @@ export interface Reconciled {
   readonly lost: number;
 }
 
-/** Does one page of the pass. `prefix`: what this shard's keys begin with. Rejects if the store fails; the next call repeats the page. */
+/** Does one page of the pass. `prefix`: what this shard's keys begin with. `startedAt`: a pass that began before it begins anew. Rejects if the store fails; the next call repeats the page. */
 export async function reconcilePage(
   ledger: Ledger,
   store: ObjectStore,
-  { prefix, classOf, ageFactor, now }: { prefix: string; classOf: (key: string) => string; ageFactor: number; now: number },
+  {
+    prefix,
+    classOf,
+    ageFactor,
+    startedAt,
+    now,
+  }: {
+    readonly prefix: string;
+    readonly classOf: (key: string) => string;
+    readonly ageFactor: number;
+    readonly startedAt: number;
+    readonly now: number;
+  },
 ): Promise<Reconciled> {
-  const pass = nextPass(readPass(ledger), now);
+  const pass = nextPass(readPass(ledger), startedAt, now);
   if (pass.step === "done") return { isDone: true, found: 0, lost: 0 };
   if (pass.step === "rows") {
     const rows = ledger.sightings(pass.after, pass.began, PAGE);
@@ -76,9 +88,10 @@ export function lastPassBegan(ledger: Ledger): number {
   return pass?.step === "done" ? pass.began : Number(ledger.notes.get("passBefore") ?? 0);
 }
 
-function nextPass(pass: Pass | null, now: number): Pass {
-  if (pass !== null && (pass.step !== "done" || elapsedMs(pass.began, now) < PASS_INTERVAL_MS)) return pass;
-  return { step: "listing", began: now };
+function nextPass(pass: Pass | null, startedAt: number, now: number): Pass {
+  const isSinceStart = pass !== null && pass.began >= startedAt;
+  if (isSinceStart && (pass.step !== "done" || elapsedMs(pass.began, now) < PASS_INTERVAL_MS)) return pass;
+  return { step: "listing", began: Math.max(now, startedAt) };
 }
 
 function readPass(ledger: Ledger): Pass | null {
@@ -92,25 +105,45 @@ function save(ledger: Ledger, pass: Pass): void {
 }
 
 /**
- * Looks at one page of slices, and deletes those whose version no ledger knows. Only slices older than a day, and only once every ledger has completed a
- * pass that began after the slice and its head were stored. Returns how many slices it deleted.
+ * Slices that were stored before this time belong to no fill under way: a day has gone by, and every ledger has completed a pass that began after the slice
+ * and its head were stored (`passesBegan`); or they come from before the start, and every ledger has completed a pass since. Milliseconds since the epoch.
  */
+export function orphansBefore({
+  passesBegan,
+  startedAt,
+  now,
+}: {
+  readonly passesBegan: number;
+  readonly startedAt: number;
+  readonly now: number;
+}): number {
+  if (isAhead(passesBegan, now)) return 0;
+  // A disk gives times in whole seconds.
+  const fromBefore = passesBegan >= startedAt ? Math.floor(startedAt / 1_000) * 1_000 : 0;
+  return Math.max(fromBefore, Math.min(now - SLICE_GRACE_MS, passesBegan - PUBLISH_MARGIN_MS));
+}
+
+/** Looks at the page of slices behind `cursor`, and deletes those from `before` whose version no ledger knows. Returns the next cursor; empty: this was the last. */
 export async function reapOrphans(
-  ledger: Ledger,
   store: ObjectStore,
-  { known, passesBegan, now }: { known: (versions: readonly string[]) => Promise<ReadonlySet<string>>; passesBegan: number; now: number },
-): Promise<number> {
-  const cursor = ledger.notes.get("sliceCursor") ?? "";
+  {
+    known,
+    cursor,
+    before,
+  }: {
+    readonly known: (versions: readonly string[]) => Promise<ReadonlySet<string>>;
+    readonly cursor: string;
+    /** See `orphansBefore`. */
+    readonly before: number;
+  },
+): Promise<string> {
   const page = await store.list({ prefix: SLICE_PREFIX, limit: 2 * PAGE, ...(cursor === "" ? {} : { cursor }) });
-  const before = isAhead(passesBegan, now) ? 0 : Math.min(now - SLICE_GRACE_MS, passesBegan - PUBLISH_MARGIN_MS);
   const old = page.objects.flatMap(({ key, uploadedAt }) => {
     const slice = uploadedAt < before ? parseSliceKey(key) : null;
     return slice === null ? [] : [{ key, version: slice.version }];
   });
   const versions = [...new Set(old.map(({ version }) => version))];
   const alive = versions.length === 0 ? new Set<string>() : await known(versions);
-  const orphans = old.filter(({ version }) => !alive.has(version)).map(({ key }) => key);
-  await store.delete(orphans);
-  ledger.notes.set("sliceCursor", page.cursor ?? "");
-  return orphans.length;
+  await store.delete(old.filter(({ version }) => !alive.has(version)).map(({ key }) => key));
+  return page.cursor ?? "";
 }

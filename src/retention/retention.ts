@@ -25,9 +25,9 @@ export interface LedgerPort {
   record(batch: Batch): Promise<BudgetView>;
   /**
    * Asks for room for `size` bytes under `key`; it may evict. Call it on the book's object. `unreported`: bytes of other fills that this isolate admitted by
-   * itself and has not reported yet. An admitted reservation ends when the object is reported, or after 15 minutes.
+   * itself and has not reported yet. An admitted reservation ends when the object is reported, or after 15 minutes. `aheadFor`: as in `admit`.
    */
-  reserve(key: string, size: number, unreported: number): Promise<Reservation>;
+  reserve(key: string, size: number, unreported: number, aheadFor?: string): Promise<Reservation>;
 }
 
 /** What an isolate's retention works with. Times are milliseconds. */
@@ -36,6 +36,8 @@ export interface RetentionDependencies {
   readonly ledger: (name: string) => LedgerPort;
   /** Bytes. */
   readonly budget: number;
+  /** Bytes that a mirror's own files may take, by the mirror's name (`shardOf`). */
+  readonly quotas?: ReadonlyMap<string, number>;
   /** The class of a stored key. */
   readonly classOf: (key: string) => string;
   readonly now: () => number;
@@ -47,7 +49,7 @@ export interface RetentionDependencies {
 
 /** An isolate's side of the retention. It collects uses and news, and calls the ledger as rarely as it can. */
 export function createRetention(deps: RetentionDependencies) {
-  const { ledger, budget, classOf, now, sleep, waitUntil, log } = deps;
+  const { ledger, budget, quotas, classOf, now, sleep, waitUntil, log } = deps;
   /** Oldest first; of each version only the latest. */
   let news = new Map<string, News>();
   let uses = new Map<string, UseRecord>();
@@ -158,12 +160,16 @@ export function createRetention(deps: RetentionDependencies) {
       arm();
     },
     /**
-     * Whether a fill of `size` bytes may be stored under `key`. Calls the ledger only near the budget, or if its last answer is older than a minute. Never
-     * rejects: false if the ledger fails.
+     * Whether a fill of `size` bytes may be stored under `key`. Calls the ledger only near the budget, if its last answer is older than a minute, or where
+     * another limit than the budget counts. `aheadFor`: the mirror for which the file is fetched before a client asks for it: then only files of that mirror
+     * are evicted for it. Never rejects: false if the ledger fails.
      */
-    async admit(key: string, size: number): Promise<boolean> {
-      if (!isStorableSize(size, budget)) return false;
-      const isFar = known !== null && elapsedMs(known.at, now()) < KNOWN_MS && known.used + unreported() + size <= budget * ASK_SHARE;
+    async admit(key: string, size: number, aheadFor?: string): Promise<boolean> {
+      const quota = quotas?.get(shardOf(key));
+      if (!isStorableSize(size, Math.min(budget, quota ?? budget))) return false;
+      const isOnlyBudget = quota === undefined && aheadFor === undefined;
+      const isFar =
+        isOnlyBudget && known !== null && elapsedMs(known.at, now()) < KNOWN_MS && known.used + unreported() + size <= budget * ASK_SHARE;
       const own = { key, size, at: now() };
       // Before the first await, so that other fills count it from now on.
       pending.add(own);
@@ -171,7 +177,7 @@ export function createRetention(deps: RetentionDependencies) {
       // First report what was stored: the ledger evicts only objects that it knows.
       await flush();
       try {
-        const { admitted, used } = await ledger(BOOK_SHARD).reserve(key, size, unreported(own));
+        const { admitted, used } = await ledger(BOOK_SHARD).reserve(key, size, unreported(own), aheadFor);
         known = { used, at: now() };
         // If admitted, the ledger counts it from now on.
         pending.delete(own);

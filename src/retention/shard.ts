@@ -1,5 +1,6 @@
 import type { ObjectStore } from "../store/object-store.ts";
 import type { Batch } from "./batch.ts";
+import { beliefOf } from "./catch-up.ts";
 import { evict, reap } from "./evict.ts";
 import { parseKeyPattern } from "./glob.ts";
 import type { Ledger, LedgerRow, Totals } from "./ledger.ts";
@@ -14,8 +15,8 @@ const MAX_PAGES_PER_RUN = 5;
 const MAX_FOUND_PER_RUN = 250;
 /** How many rows are looked at for one page, however few match. */
 const MAX_SCANNED = 5_000;
-/** If room is short, the slices of evicted objects are deleted this soon. A request that still reads them fetches them again. */
-const PRESSED_GRACE_MS = 15 * 60_000;
+/** How many versions are read at a time where room is short, until as many bytes are freed as are missing. */
+const MAX_REAPED_FOR_ROOM = 400;
 
 /** What a shard works with. */
 export interface ShardDependencies {
@@ -23,6 +24,8 @@ export interface ShardDependencies {
   readonly store: ObjectStore;
   readonly now: () => number;
   readonly retentionMs: number;
+  /** No request from before this time (milliseconds since the epoch) runs any more; 0: it is not known. */
+  readonly startedAt: number;
   /** This shard's keys begin with this: `<mirror>/`, or `-/`. */
   readonly prefix: string;
   readonly classOf: (key: string) => string;
@@ -41,6 +44,8 @@ export interface SweepReport {
   readonly lost: number;
   /** `lastPassBegan` (reconcile.ts). */
   readonly passBegan: number;
+  /** Nothing is left from before the start: every object has a row, and what was freed then is deleted. */
+  readonly isCaughtUp: boolean;
 }
 
 /** One page of matching rows. `after` continues with the next page, which may be empty; null: this was the last. */
@@ -53,7 +58,9 @@ export interface LedgerPage {
 export type Shard = ReturnType<typeof createShard>;
 
 /** The shard over a ledger and the store. */
-export function createShard({ ledger, store, now, retentionMs, prefix, classOf }: ShardDependencies) {
+export function createShard({ ledger, store, now, retentionMs, startedAt, prefix, classOf }: ShardDependencies) {
+  const started = (): number => beliefOf(startedAt, now());
+
   /** The next page of rows whose keys match `written` (`parseKeyPattern`). */
   function list(written: string, after: string, limit: number): LedgerPage {
     const pattern = parseKeyPattern(written);
@@ -69,7 +76,7 @@ export function createShard({ ledger, store, now, retentionMs, prefix, classOf }
     let found = 0;
     let lost = 0;
     for (let pages = 0; pages < MAX_PAGES_PER_RUN && found + lost < MAX_FOUND_PER_RUN; pages++) {
-      const page = await reconcilePage(ledger, store, { prefix, classOf, ageFactor, now: now() });
+      const page = await reconcilePage(ledger, store, { prefix, classOf, ageFactor, startedAt: started(), now: now() });
       found += page.found;
       lost += page.lost;
       if (page.isDone) break;
@@ -90,17 +97,20 @@ export function createShard({ ledger, store, now, retentionMs, prefix, classOf }
       await evict(ledger, store, rows, now());
       return ledger.totals();
     },
-    /** Deletes slices of objects that were evicted a day ago, or a quarter of an hour ago when `pressed`. */
-    async reap(pressed: boolean): Promise<Totals> {
-      await reap(ledger, store, now() - (pressed ? PRESSED_GRACE_MS : SLICE_GRACE_MS), MAX_REAPED_PER_RUN);
+    /** Deletes slices of objects that were evicted `graceMs` ago or earlier, the oldest first, until `bytes` are freed. */
+    async reap(graceMs: number, bytes: number): Promise<Totals> {
+      await reap(ledger, store, now() - graceMs, { versions: MAX_REAPED_FOR_ROOM, bytes });
       return ledger.totals();
     },
     /** One bounded run of housekeeping: age, dead slices, reconciliation. The next run goes on where this one stopped. */
     async sweep(ageFactor: number): Promise<SweepReport> {
       const aged = await evict(ledger, store, ledger.past(now() - retentionMs, MAX_EVICTED_PER_RUN), now());
-      const reaped = await reap(ledger, store, now() - SLICE_GRACE_MS, MAX_REAPED_PER_RUN);
+      // No request reads what was freed before the start.
+      const reaped = await reap(ledger, store, Math.max(now() - SLICE_GRACE_MS, started() - 1), { versions: MAX_REAPED_PER_RUN });
       const { found, lost } = await reconcile(ageFactor);
-      return { totals: ledger.totals(), aged, reaped, found, lost, passBegan: lastPassBegan(ledger) };
+      const passBegan = lastPassBegan(ledger);
+      const isCaughtUp = passBegan >= started() && ledger.dead(started() - 1, 1).length === 0;
+      return { totals: ledger.totals(), aged, reaped, found, lost, passBegan, isCaughtUp };
     },
     /** Those of `versions` that have a head, or are dead but not yet deleted. */
     known: (versions: readonly string[]): readonly string[] => versions.filter(ledger.hasSlicesOf),

@@ -1,6 +1,7 @@
 import { DatabaseSync } from "node:sqlite";
 import { BOOK_SHARD } from "../../src/retention/batch.ts";
 import { createBook, type Book } from "../../src/retention/book.ts";
+import { type Leftovers, NO_START } from "../../src/retention/catch-up.ts";
 import { createLedger, type Ledger } from "../../src/retention/ledger.ts";
 import type { LedgerPort } from "../../src/retention/retention.ts";
 import { createShard, type Shard } from "../../src/retention/shard.ts";
@@ -14,6 +15,7 @@ export interface LedgersOptions {
   readonly now: () => number;
   readonly budget: number;
   readonly mirrors?: readonly string[];
+  readonly quotas?: ReadonlyMap<string, number>;
 }
 
 /** All the ledgers of one mirror machine, as their Durable Objects would run them. `restart` is what a kill leaves: storage, no memory. */
@@ -23,21 +25,21 @@ export interface Ledgers {
   readonly book: Book;
   shard(name: string): Shard;
   ledger(name: string): Ledger;
-  restart(): void;
+  restart(leftovers?: Leftovers): void;
 }
 
-export function createLedgers({ store, now, budget, mirrors = ["fedora"] }: LedgersOptions): Ledgers {
+export function createLedgers({ store, now, budget, mirrors = ["fedora"], quotas = new Map() }: LedgersOptions): Ledgers {
   const names = [BOOK_SHARD, ...mirrors];
   const databases = new Map(names.map((name) => [name, new DatabaseSync(":memory:")]));
-  let running = start();
+  let running = start(NO_START);
 
-  function start() {
+  function start(leftovers: Leftovers) {
     const sqls = new Map([...databases].map(([name, database]) => [name, createMemorySql(database)]));
     const ledgers = new Map([...sqls].map(([name, sql]) => [name, createLedger(sql)]));
     const shards = new Map(
       [...ledgers].map(([name, ledger]) => [
         name,
-        createShard({ ledger, store, now, retentionMs: 90 * DAY_MS, prefix: `${name}/`, classOf: () => "package" }),
+        createShard({ ledger, store, now, retentionMs: 90 * DAY_MS, startedAt: leftovers.startedAt, prefix: `${name}/`, classOf: () => "package" }),
       ]),
     );
     const book = createBook({
@@ -46,6 +48,8 @@ export function createLedgers({ store, now, budget, mirrors = ["fedora"] }: Ledg
       store,
       now,
       budget,
+      quotas,
+      leftovers,
       shardNames: names,
       log: () => {},
       shard: (name) => need(shards, name),
@@ -59,14 +63,14 @@ export function createLedgers({ store, now, budget, mirrors = ["fedora"] }: Ledg
     },
     shard: (name) => need(running.shards, name),
     ledger: (name) => need(running.ledgers, name),
-    restart: () => void (running = start()),
+    restart: (leftovers = NO_START) => void (running = start(leftovers)),
     port: (name) => ({
       async record(batch) {
         const totals = need(running.shards, name).record(batch, running.book.view().ageFactor);
         const arrived = batch.news.flatMap(({ kind, key }) => (kind === "stored" ? [key] : []));
         return running.book.report(name, totals, arrived, batch.days);
       },
-      reserve: (key, size, unreported) => running.book.reserve(key, size, unreported),
+      reserve: (key, size, unreported, aheadFor) => running.book.reserve(key, size, unreported, aheadFor),
     }),
   };
 }

@@ -53,11 +53,16 @@ async function putSlice(store: ObjectStore, version: string, { index, bytes }: S
   await store.putSlice(version, index, bytes);
 }
 
-/** Notes in the stored head how far the object was proven. A failure is only logged: the bytes are good, and can be judged again. */
+/**
+ * Notes in the stored head how far the object was proven. A failure is only logged: the bytes are good, and can be judged again. Where the head was evicted
+ * while slices were still coming, these belong to nothing: they go when the last of the readers has left.
+ */
 export async function restVerdict(fill: Fill, object: StoredObject, deps: RestDependencies): Promise<void> {
   if (!fill.storable) return;
   try {
-    await retried(deps, () => rewriteObject(deps.store, fill.key, object.version, object.size, () => object));
+    if (await retried(deps, () => rewriteObject(deps.store, fill.key, object.version, object.size, () => object))) return;
+    fill.storable = false;
+    fill.givenUp.add(object.version);
   } catch (error) {
     deps.onUnstored(fill.key, `the verdict was not noted: ${String(error)}`);
   }

@@ -29,6 +29,20 @@ export async function giveUp(fill: Fill, deps: GiveUpDependencies): Promise<void
   await unpublish(fill, fill.object, deps);
 }
 
+/**
+ * Slices that were fetched again for a version whose head was evicted belong to nothing, and no ledger counts them: they go when the last of the readers has
+ * left. Never throws.
+ */
+export async function giveUpEvicted(fill: Fill, { store }: Pick<PumpDependencies, "store">): Promise<void> {
+  const { object, storable, key } = fill;
+  if (object?.sliceBytes === undefined || !storable) return;
+  // A store that does not answer now has lost nothing by that.
+  const head = await store.head(key).catch(() => object);
+  if (head?.version === object.version) return;
+  fill.storable = false;
+  fill.givenUp.add(object.version);
+}
+
 /** Takes the head of a version that will not be completed out of the store. */
 export async function unpublish(fill: Fill, object: StoredObject | null, { store, onUnstored }: GiveUpDependencies): Promise<void> {
   if (object === null) return;

@@ -12,7 +12,7 @@ import { endFill, type Fill, type Run } from "../shared/fill.ts";
 import { dropBuffers } from "../shared/slice-buffers.ts";
 import { cut, type CutOptions } from "./cut.ts";
 import type { PumpDependencies } from "./dependencies.ts";
-import { giveUp, spoil, unpublish } from "./give-up.ts";
+import { giveUp, giveUpEvicted, spoil, unpublish } from "./give-up.ts";
 import { createKnownBytes, createNearbyBytes } from "./known-bytes.ts";
 import { isLabelMistakenOf, isPartOfEncoded, plainBody } from "./plain-body.ts";
 
@@ -36,6 +36,7 @@ export interface PumpOptions extends Pick<CutOptions, "run" | "lease" | "expecte
 export async function pump(fill: Fill, options: PumpOptions, deps: PumpDependencies): Promise<void> {
   const { run, lease } = options;
   const firstSlice = run.slice;
+  const isResumed = fill.published;
   const avoid: string[] = [];
   let { opened } = options;
   let isAsSent = false;
@@ -63,6 +64,7 @@ export async function pump(fill: Fill, options: PumpOptions, deps: PumpDependenc
   } finally {
     // Given up before its end: no head will name its slices.
     if (fill.object === null) await dropGrowing(fill, deps);
+    if (isResumed) await giveUpEvicted(fill, deps);
     fill.runs.delete(run);
     fill.begun = true;
     lease[Symbol.dispose]();

@@ -4,6 +4,7 @@ import { describeOperator, describeServer, resolveOwnHost } from "./announcement
 import { bundleWorker } from "./bundle-worker.ts";
 import { adminTokenPath, readAdminToken } from "../admin-token.ts";
 import type { Endpoint, StartOptions } from "./command-line.ts";
+import { dropBodies } from "./drop-bodies.ts";
 import { dropCovered, formatEndpoint, resolveEndpoint } from "./free-port.ts";
 import { formatLogLine } from "./log-line.ts";
 import { readProjectFile, readVars } from "../project-file.ts";
@@ -31,8 +32,6 @@ const CRON_MS = 5 * 60_000;
 const HEALTH_MS = 20_000;
 
 const GB = 1_000_000_000;
-/** The smallest value that the configuration accepts. What does not fit in it is passed on without being stored. */
-const MIN_BUDGET_GB = 0.001;
 
 /** Starts the one-machine server, or refuses with every problem found. `print` takes one or more lines of the log. */
 export async function startServer(options: StartOptions, project: Project, print: (line: string) => void): Promise<Step<Server>> {
@@ -53,6 +52,9 @@ export async function startServer(options: StartOptions, project: Project, print
   if (!endpoints.ok) return endpoints;
   const fewFiles = describeFewFiles();
   if (fewFiles !== null) print(fewFiles);
+  // From here on no request of an earlier server runs, since the folder is locked.
+  const startedAt = Date.now();
+  const bytes = state.value.bytes - dropBodies(state.value.store);
   const { budgetBytes } = parsed.config;
   const { room } = state.value;
   if (room < budgetBytes) print(describeShortage(budgetBytes, room));
@@ -61,7 +63,7 @@ export async function startServer(options: StartOptions, project: Project, print
     project: file.value,
     bindings: {
       ...vars.value,
-      BUDGET_GB: Math.max(Math.min(budgetBytes, room) / GB, MIN_BUDGET_GB),
+      START: { startedAt, bytes, room },
       LOCAL: true,
       LOG: options.quiet ? "off" : "lines",
       OWN_HOSTS: listOwnHosts(),
@@ -84,9 +86,12 @@ export async function startServer(options: StartOptions, project: Project, print
     state.value.release();
     return health;
   }
-  const cron = setInterval(() => {
+  const keepHouse = (): void => {
     runtime.value.runScheduled().catch((error: Error) => print(`Cannot run the cron handler: ${error.message}`));
-  }, CRON_MS);
+  };
+  // The first run finds what a killed server left behind.
+  keepHouse();
+  const cron = setInterval(keepHouse, CRON_MS);
   void runtime.value.ended.then(() => {
     clearInterval(cron);
     state.value.release();

@@ -12,6 +12,8 @@ export interface StateFolder {
   readonly objects: string;
   /** The size in bytes that the store may reach before the disk is full. */
   readonly room: number;
+  /** The size in bytes of what the store holds now. */
+  readonly bytes: number;
   /** Unlocks the folder. */
   release(): void;
 }
@@ -51,7 +53,8 @@ export function openStateFolder(path: string): Step<StateFolder> {
     return refused(`Cannot use the state folder "${folder}": another server runs on it; stop it or choose another folder with --state.`);
   }
   try {
-    return done({ store, objects, room: roomFor(store, sweepStore(store)), release: () => lock.close() });
+    const bytes = sweepStore(store);
+    return done({ store, objects, room: roomFor(store, bytes), bytes, release: () => lock.close() });
   } catch (error) {
     lock.close();
     return refused(`Cannot read all of "${store}": ${reasonOf(error)}; it must belong to the user who runs the server.`);

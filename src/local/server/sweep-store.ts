@@ -27,7 +27,8 @@ export function roomFor(folder: string, usedBytes: number): number {
   return Math.floor((usedBytes + bavail * bsize) * (1 - SPARE_SHARE));
 }
 
-function readFolder(path: string): readonly Dirent[] {
+/** What is in a folder; nothing where there is none. */
+export function readFolder(path: string): readonly Dirent[] {
   try {
     return readdirSync(path, { withFileTypes: true });
   } catch (error) {

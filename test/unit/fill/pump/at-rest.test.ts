@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { giveUpEvicted } from "../../../../src/fill/pump/give-up.ts";
 import { restSlice, restVerdict, type RestDependencies } from "../../../../src/fill/pump/at-rest.ts";
 import { createFill, type Fill, type SliceBuffer } from "../../../../src/fill/shared/fill.ts";
 import type { Target } from "../../../../src/route/target.ts";
@@ -153,5 +154,32 @@ describe("noting a verdict", () => {
     await restVerdict(fill, { ...OBJECT, verified: "structure" }, deps);
     expect(unstored).toHaveLength(1);
     expect(fill.storable).toBe(true);
+  });
+});
+
+describe("an object that was evicted while its slices were still coming", () => {
+  it("leaves no slices: they go when its readers have left", async () => {
+    const { fill, deps, calls } = createWorld();
+    await restVerdict(fill, { ...OBJECT, verified: "length" }, deps);
+    expect(calls).toEqual([]);
+    expect(fill.storable).toBe(false);
+    expect([...fill.givenUp]).toEqual([OBJECT.version]);
+  });
+
+  it("goes on as long as the store does not say that it is gone", async () => {
+    const fill = Object.assign(createWorld({ taken: OBJECT }).fill, { object: OBJECT });
+    const heads = [OBJECT, new StoreError("unavailable", "not now"), { ...OBJECT, version: "b".repeat(32) }];
+    const store = {
+      head: async () => {
+        const next = heads.shift() ?? null;
+        if (next instanceof StoreError) throw next;
+        return next;
+      },
+    } as unknown as ObjectStore;
+    for (const isStorable of [true, true, false]) {
+      await giveUpEvicted(fill, { store });
+      expect(fill.storable).toBe(isStorable);
+    }
+    expect([...fill.givenUp]).toEqual([OBJECT.version]);
   });
 });
