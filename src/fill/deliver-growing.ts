@@ -1,4 +1,4 @@
-import { DeliveryError, type Sink } from "./delivery.ts";
+import { DeliveryError, send, type Sink, TOO_SLOW } from "./delivery.ts";
 import { pieceAtRest, pieceInMemory } from "./pieces.ts";
 import type { PumpDependencies } from "./pump/dependencies.ts";
 import { HELD_BACK_BYTES, isDropped, STALLED_MS, type Fill, type Reader } from "./shared/fill.ts";
@@ -11,7 +11,7 @@ export async function deliverGrowing(fill: Fill, reader: Reader, deps: Pick<Pump
   const { growing } = fill;
   for (let position = 0; ;) {
     const { object } = fill;
-    if (reader.isDropped) throw new DeliveryError({ kind: "failure", status: 503, detail: "the client reads too slowly" });
+    if (reader.isDropped) throw new DeliveryError(TOO_SLOW);
     if (fill.spoiled) throw new DeliveryError({ kind: "failure", status: 502, detail: "the upstream's bytes turned out bad" });
     if (object !== null && position === object.size) return;
     const placed = object ?? growing?.object;
@@ -21,7 +21,7 @@ export async function deliverGrowing(fill: Fill, reader: Reader, deps: Pick<Pump
     const piece =
       inMemory ?? (placed !== undefined && isAtRest && to > position ? await pieceAtRest(deps.store, fill, placed, position, to) : null);
     if (piece !== null) {
-      await (piece.stream === null ? sink.write(piece.bytes) : sink.pipe(piece.stream, piece.length));
+      await send(piece, reader, deps.now, sink);
       position += piece.length;
       reader.position = position;
       if (!fill.storable) fill.changed.notify();

@@ -1,4 +1,5 @@
-import type { FillEnd } from "./shared/fill.ts";
+import type { Piece } from "./pieces.ts";
+import type { FillEnd, Reader } from "./shared/fill.ts";
 
 /** Takes delivered bytes. Both methods reject when the client has left. */
 export interface Sink {
@@ -21,4 +22,19 @@ function explain(kind: Exclude<FillEnd["kind"], "failure">): string {
   return kind === "unproven"
     ? "nothing shows that what the upstream sends now continues what was sent"
     : `the upstream's file is ${kind} now`;
+}
+
+/** The end of a reader that was dropped. */
+export const TOO_SLOW: FillEnd = { kind: "failure", status: 503, detail: "the client reads too slowly" };
+
+/** Writes a piece into the sink. Throws what the sink throws, or `DeliveryError` as soon as the reader is dropped, also while its client takes nothing. */
+export async function send(piece: Piece, reader: Reader, now: () => number, sink: Sink): Promise<void> {
+  const sent = piece.stream === null ? sink.write(piece.bytes) : sink.pipe(piece.stream, piece.length);
+  const dropped = Promise.withResolvers<never>();
+  reader.sending = { since: now(), stop: () => dropped.reject(new DeliveryError(TOO_SLOW)) };
+  try {
+    await Promise.race([sent, dropped.promise]);
+  } finally {
+    reader.sending = undefined;
+  }
 }

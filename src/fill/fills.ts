@@ -1,3 +1,4 @@
+import { elapsedMs } from "../clock/elapsed.ts";
 import type { Target } from "../route/target.ts";
 import { deleteSlices } from "../store/delete-version.ts";
 import type { StoredObject } from "../store/stored-object.ts";
@@ -6,7 +7,10 @@ import type { ObtainOptions } from "./obtain.ts";
 import type { PumpDependencies } from "./pump/dependencies.ts";
 import { Reading } from "./reading.ts";
 import { createFill, isComing, isDropped, type Fill, type FillEnd } from "./shared/fill.ts";
-import { dropBuffers, dropStoredBuffers } from "./shared/slice-buffers.ts";
+import { dropBuffers, dropReadBuffers, dropStalled, dropStoredBuffers } from "./shared/slice-buffers.ts";
+
+/** Where memory is short, one reader after the other is ended, no faster than this. */
+const DROP_PAUSE_MS = 100;
 
 export interface FillRequest extends ObtainOptions {
   readonly target: Target;
@@ -33,8 +37,14 @@ export function createFills(deps: PumpDependencies): Fills {
   const fills = new Map<string, Fill>();
   /** Also those that another fill has replaced under their key. */
   const all = new Set<Fill>();
+  let droppedAt = 0;
   // Fills that all wait for room for their next slice, or have slow readers, would otherwise keep each other waiting.
-  deps.memory.onShortage(() => all.forEach(dropStoredBuffers));
+  deps.memory.onShortage(() => {
+    all.forEach(dropStoredBuffers);
+    all.forEach(dropReadBuffers);
+    // What an ended reader held is free a moment later.
+    if (elapsedMs(droppedAt, deps.now()) >= DROP_PAUSE_MS && dropStalled(all, deps.now())) droppedAt = deps.now();
+  });
 
   function join(request: FillRequest): Fill {
     const { target, head = null, opened, isApart = false } = request;

@@ -2,7 +2,7 @@ import { elapsedMs } from "../clock/elapsed.ts";
 import type { StoredObject } from "../store/stored-object.ts";
 import type { UpstreamAnswer } from "../upstream/upstream.ts";
 import { deliverGrowing } from "./deliver-growing.ts";
-import { DeliveryError, type Sink } from "./delivery.ts";
+import { DeliveryError, send, type Sink, TOO_SLOW } from "./delivery.ts";
 import { obtain, type ObtainOptions, type Slices } from "./obtain.ts";
 import { PIECE_BYTES, pieceAtRest, pieceInMemory, type Piece } from "./pieces.ts";
 import type { PumpDependencies } from "./pump/dependencies.ts";
@@ -154,7 +154,7 @@ export class Reading {
       const isFitting = primed?.position === position && position + primed.length <= to;
       if (!isFitting) void primed?.stream?.cancel();
       const piece = isFitting ? primed : await this.#next(position, to, wanted);
-      await (piece.stream === null ? sink.write(piece.bytes) : sink.pipe(piece.stream, piece.length));
+      await send(piece, this.#reader, this.#deps.now, sink);
       position += piece.length;
       this.#reader.position = position;
       if (!this.#fill.storable) this.#fill.changed.notify();
@@ -191,7 +191,7 @@ export class Reading {
     return this.#drive(
       { slice: Math.floor(position / sliceBytes), last: wanted === object.size ? null : Math.floor((wanted - 1) / sliceBytes) },
       () => {
-        if (this.#reader.isDropped) throw new DeliveryError({ kind: "failure", status: 503, detail: "the client reads too slowly" });
+        if (this.#reader.isDropped) throw new DeliveryError(TOO_SLOW);
         if (fill.spoiled) throw new DeliveryError(fill.end?.kind === "changed" ? fill.end : TURNED_OUT_BAD);
         return pieceInMemory(fill, object, position, to);
       },

@@ -6,11 +6,8 @@ const RESERVATION_MS = 15 * 60_000;
 /** For so long a file that was fetched ahead counts as such, though no published generation names it. */
 const AHEAD_MS = DAY_MS;
 
-/** Room that fills have asked for and that no ledger counts yet, and what was fetched ahead. */
-export type Reservations = ReturnType<typeof createReservations>;
-
 /**
- * Opens the reservations in `sql`, a ledger's own, and makes their tables at the first start. `now` and `startedAt` in milliseconds since the epoch: fills
+ * Room that fills have asked for and that no ledger counts yet, and what was fetched ahead. Opens the reservations in `sql`, a ledger's own, and makes their tables at the first start. `now` and `startedAt` in milliseconds since the epoch: fills
  * from before `startedAt` are over.
  */
 export function createReservations(sql: Sql, now: () => number, startedAt: number) {

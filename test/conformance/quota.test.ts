@@ -1,4 +1,6 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { once } from "node:events";
+import { linkSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, describe, expect, it, vi } from "vitest";
@@ -34,7 +36,7 @@ async function startPair(seed: string, sizes: Readonly<Record<string, number>>, 
     const isWhole = Buffer.from(await response.arrayBuffer()).equals(bodies[name] ?? Buffer.alloc(0));
     return { isWhole, status: response.headers.get("cache-status") ?? "" };
   };
-  return { mirror, origin, url, get };
+  return { mirror, origin, folder, url, get };
 }
 
 /** Bytes of files of the store, but for the few hundred that describe each. */
@@ -94,5 +96,45 @@ describe("a purge", () => {
       expect(bytesAtRest(mirror)).toBeLessThanOrEqual(20 * MB);
     }
     expect((await get("d")).status).toContain("hit");
+  });
+});
+
+describe("90 clients that read no further than the headers of files that are not stored", () => {
+  const CLIENTS = 90;
+
+  it("keep no other client from a file that is fetched for it, stored or not", async () => {
+    const { mirror, origin, url, get, folder } = await startPair(
+      "stalled",
+      { large: 40 * MB, cold: 3 * MB, passed: 36 * MB },
+      { BUDGET_GB: 0.06, SLICE_MIB: 8 },
+    );
+    for (let index = 0; index < CLIENTS; index++) linkSync(join(folder, "pool/large.tar.gz"), join(folder, `pool/large-${index}.tar.gz`));
+    const sockets = await Promise.all(
+      Array.from({ length: CLIENTS }, async (_, index) => {
+        const socket = connect(mirror.port, "127.0.0.1");
+        cleanups.push(() => socket.destroy());
+        socket.on("error", () => {});
+        const { pathname, host } = new URL(url(`large-${index}`));
+        socket.write(`GET ${pathname} HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
+        const [first] = (await once(socket, "data")) as [Buffer];
+        socket.pause();
+        return { socket, first: first.toString("latin1") };
+      }),
+    );
+    for (const { first } of sockets) expect(first).toMatch(/^HTTP\/1.1 200 /);
+    // No more comes for any of them: all that they may hold is held.
+    let asked = 0;
+    await vi.waitFor(
+      async () => {
+        const before = asked;
+        asked = origin.log.length;
+        expect(asked).toBe(before);
+      },
+      { timeout: LONG_MS, interval: 1_000 },
+    );
+    const cold = await get("cold");
+    expect(cold).toMatchObject({ isWhole: true, status: expect.stringContaining("stored") as string });
+    const passed = await get("passed");
+    expect(passed).toMatchObject({ isWhole: true, status: expect.not.stringContaining("stored") as string });
   });
 });

@@ -752,6 +752,64 @@ describe("memory", () => {
   });
 });
 
+describe("clients that stop reading what is not stored", () => {
+  /** A mirror at the edge: 64 MiB for all fills, slices of 8 MiB. Files whose name begins with `large` are not stored. */
+  function createEdge() {
+    const bytes = new Uint8Array(12 * 1_048_576).map((_, at) => (at * 41 + (at >> 9)) & 255);
+    const origin = createOrigin(() => ({ bytes }));
+    const world = createWorld(origin.upstreams);
+    const clock = { now: Date.now() };
+    const memory = createMemory(64 * 1_048_576, () => new Promise((resolve) => setTimeout(resolve, 5)));
+    const fills = world.isolate({
+      config: { ...CONFIG, sliceBytes: 8 * 1_048_576, holdBytes: 4 * 1_048_576 },
+      memory,
+      now: () => clock.now,
+      admit: async (key) => !key.includes("large"),
+    });
+    const open = (name: string) => world.open(fills, { ...world.target, path: `pool/${name}.iso`, key: `${world.key}-${name}` });
+    return { bytes, clock, memory, fills, world, open };
+  }
+
+  /** A client that takes nothing after the headers; rejects once its body is aborted. */
+  async function stall(reading: Reading): Promise<void> {
+    await reading.hold(0);
+    const sink: Sink = { write: () => new Promise(() => {}), pipe: () => new Promise(() => {}) };
+    await reading.deliver(0, reading.promise().size, sink).finally(() => reading.close());
+  }
+
+  it("hold half of the memory at most, and files are fetched and stored beside them", async () => {
+    const { bytes, memory, open, world } = createEdge();
+    const stalled = Array.from({ length: 20 }, async (_, at) => open(`large-${at}`).then(stall));
+    const ended = Promise.allSettled(stalled);
+    await vi.waitUntil(() => memory.used > 20 * 1_048_576, { timeout: 20_000 });
+    const read = await readAll(await open("stored"));
+    expect(isEqual(read, bytes)).toBe(true);
+    await vi.waitUntil(() => memory.used <= 32 * 1_048_576, { timeout: 20_000 });
+    expect(isEqual((await readStored(world.store, `${world.key}-stored`)) ?? new Uint8Array(), bytes)).toBe(true);
+    void ended;
+  });
+
+  it("are ended, the one that has stalled for longest first, where others need what they hold", async () => {
+    const { bytes, clock, memory, open } = createEdge();
+    let aborted = 0;
+    const stalled = Array.from({ length: 40 }, async (_, at) => {
+      const reading = await open(`large-${at}`);
+      await stall(reading).catch((error: unknown) => {
+        expect(String(error)).toContain("reads too slowly");
+        aborted++;
+      });
+    });
+    await vi.waitUntil(() => memory.used > 31 * 1_048_576, { timeout: 20_000 });
+    expect(aborted).toBe(0);
+    const next = open("large-next").then(readAll);
+    const passing = setInterval(() => (clock.now += 1_000), 10);
+    expect(isEqual(await next, bytes)).toBe(true);
+    clearInterval(passing);
+    expect(aborted).toBeGreaterThan(0);
+    void stalled;
+  });
+});
+
 describe("a package that a client doubts", () => {
   const MINUTE_MS = 60_000;
 

@@ -1,6 +1,6 @@
 import type { ByteSource } from "../../upstream/upstream.ts";
 import { lastSlice, UNKNOWN_SIZE, type Run, type SliceBuffer } from "../shared/fill.ts";
-import { endBuffer, takeBuffer, widenBuffer } from "../shared/slice-buffers.ts";
+import { endBuffer, shrinkSlices, takeBuffer, widenBuffer } from "../shared/slice-buffers.ts";
 import { restSlice } from "./at-rest.ts";
 import { declaredLength, namedLength, type BodyLength } from "./body-length.ts";
 import { type CheckResult, createCheck } from "./check.ts";
@@ -49,6 +49,9 @@ export async function cut(options: CutOptions, deps: PumpDependencies): Promise<
 
   if (fill.object === null && stated !== undefined) await admit(stated);
   else if (!fill.storable) release();
+  // A short one is held whole until it is judged.
+  const parts = (stated ?? 0) > config.holdBytes ? shrinkSlices(fill, run) : 1;
+  const asked = options.asked * parts;
   const about = { target: fill.target, contentType, contentLength: stated, deep: config.verify === "index", isKept: fill.storable };
   const check = expected && createCheck({ ...about, expected, createDigest });
   let buffer = await takeBuffer(fill, run, length.bytes, deps);
@@ -166,7 +169,7 @@ export async function cut(options: CutOptions, deps: PumpDependencies): Promise<
     fill.changed.notify();
     await resting;
     resting = restSlice(fill, object, full, deps).then(() => (isOpen ? undefined : commit(lease, full)));
-    const next = await nextSlice(options, full, isOpen, deps);
+    const next = await nextSlice({ ...options, asked }, full, isOpen, deps);
     if (next !== null) run.slice = next;
     const taken = next === null ? null : await takeBuffer(fill, run, length.bytes, deps);
     if (taken !== null) return taken;

@@ -103,7 +103,7 @@ export interface Run {
   readonly isFromStart: boolean;
   slice: number;
   /** The last slice wanted; null: to the end. */
-  readonly last: number | null;
+  last: number | null;
   /** Milliseconds since the epoch of the last byte. */
   progressAt: number;
   /** The request that pays for it has lost its client: it ends with the slice that it is fetching. */
@@ -115,6 +115,8 @@ export interface Run {
 export interface Reader {
   /** It held up an unstored fill for too long. */
   isDropped: boolean;
+  /** Its client has not taken all bytes that it was sent since then (milliseconds since the epoch); absent: it waits for bytes. */
+  sending?: { readonly since: number; readonly stop: () => void } | undefined;
   /** Next byte wanted; bytes before it may be dropped. */
   position: number;
 }
@@ -142,6 +144,14 @@ export function createFill(target: Target, head: StoredObject | null, replaces: 
     tainted: head?.tainted === true,
     changed: createSignal(),
   };
+}
+
+/** Ends a reader that holds others up: its client gets an aborted body, and may come back for the rest. */
+export function dropReader(fill: Fill, reader: Reader): void {
+  reader.isDropped = true;
+  fill.readers.delete(reader);
+  reader.sending?.stop();
+  fill.changed.notify();
 }
 
 export function endFill(fill: Fill, end: FillEnd): void {

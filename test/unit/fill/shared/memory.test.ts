@@ -66,6 +66,26 @@ describe("the memory of fills", () => {
     expect(clock.slept()).toBe(0);
   });
 
+  it("gives half of itself to fills that are not stored, also to those that turn out so later, and the other half to others", async () => {
+    const memory = createMemory(100, async () => {});
+    let isStored = true;
+    await memory.take(30, () => true);
+    await memory.take(15, () => !isStored);
+    const other = await memory.take(20, () => true);
+    expect(other).not.toBeNull();
+    isStored = false;
+    expect(await memory.take(1, () => true)).toBeNull();
+    expect(await memory.take(35)).not.toBeNull();
+    other?.free(true);
+    expect(await memory.take(5, () => true)).not.toBeNull();
+  });
+
+  it("gives one room to a fill that is not stored, however large", async () => {
+    const memory = createMemory(100, async () => {});
+    expect(await memory.take(80, () => true)).not.toBeNull();
+    expect(await memory.take(1, () => true)).toBeNull();
+  });
+
   it("reuses the bytes of a large room only where no reader can still use them", async () => {
     const memory = createMemory(20 * MIB, async () => {});
     const first = await memory.take(2 * MIB);

@@ -1,7 +1,14 @@
 import { describe, expect, it } from "vitest";
 import { createFill, type Fill, type Run, type SliceBuffer } from "../../../../src/fill/shared/fill.ts";
 import { createMemory } from "../../../../src/fill/shared/memory.ts";
-import { dropBuffers, dropStoredBuffers, takeBuffer } from "../../../../src/fill/shared/slice-buffers.ts";
+import {
+  dropBuffers,
+  dropReadBuffers,
+  dropStalled,
+  dropStoredBuffers,
+  shrinkSlices,
+  takeBuffer,
+} from "../../../../src/fill/shared/slice-buffers.ts";
 import type { Target } from "../../../../src/route/target.ts";
 
 const LENGTH = 1_048_576;
@@ -95,5 +102,49 @@ describe("the buffers of a fill", () => {
     const room = createMemory(LENGTH, async () => {});
     await take(fillOf(), room, 0);
     expect(await takeBuffer(fillOf(), runAt(0), LENGTH, { memory: room, now: () => clock.now })).toBeNull();
+  });
+
+  it("are given back where memory is short, once all have read what is not stored", async () => {
+    const [fill, room] = [fillOf(), memory()];
+    for (const slice of [0, 1]) (await take(fill, room, slice)).filled = LENGTH;
+    const reader = { position: LENGTH, isDropped: false };
+    fill.readers.add(reader);
+    dropReadBuffers(fill);
+    expect([...fill.buffers.keys()]).toEqual([0, 1]);
+    fill.storable = false;
+    dropReadBuffers(fill);
+    expect([...fill.buffers.keys()]).toEqual([1]);
+  });
+
+  it("are taken from the client that has stalled for longest, if it holds some that are not stored", async () => {
+    const room = memory();
+    const stopped: string[] = [];
+    const fills = await Promise.all(
+      ["stored", "first", "second", "waits"].map(async (name, at) => {
+        const fill = fillOf();
+        fill.storable = name === "stored";
+        (await take(fill, room, 0)).filled = LENGTH;
+        const sending = { since: clock.now + at, stop: () => void stopped.push(name) };
+        fill.readers.add({ position: 0, isDropped: false, ...(name === "waits" ? {} : { sending }) });
+        return fill;
+      }),
+    );
+    expect(dropStalled(fills, clock.now + 5_000)).toBe(false);
+    expect([1, 2, 3].map((ms) => dropStalled(fills, clock.now + 5_000 + ms))).toEqual([true, true, false]);
+    expect(stopped).toEqual(["first", "second"]);
+    expect(fills.map(({ readers }) => readers.size)).toEqual([1, 0, 0, 1]);
+  });
+
+  it("are small pieces where a body is not stored: the run goes on at the same byte", () => {
+    const fill = fillOf();
+    const run = { ...runAt(3), last: 4 };
+    fill.runs.add(run);
+    expect(shrinkSlices(fill, run)).toBe(1);
+    fill.storable = false;
+    const before = run.slice * fill.sliceBytes;
+    expect(shrinkSlices(fill, run)).toBe(2);
+    expect([run.slice * fill.sliceBytes, (run.last + 1) * fill.sliceBytes]).toEqual([before, 5 * LENGTH]);
+    expect(shrinkSlices(fill, run)).toBe(1);
+    expect(shrinkSlices(Object.assign(fillOf(), { storable: false, object: {} }), run)).toBe(1);
   });
 });
