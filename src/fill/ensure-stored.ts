@@ -8,7 +8,7 @@ import type { Reading } from "./reading.ts";
 
 /** Stores files of known digest without a client, by the same fill that clients' requests go through. */
 export function createEnsureStored(fills: Fills, store: ObjectStore, waitUntil: (work: Promise<unknown>) => void): EnsureStored {
-  return async ({ mirror, candidates, key, expectation }) => {
+  return async ({ mirror, candidates, key, expectation, isAhead = false }) => {
     let isMismatch = false;
     let failure: UpstreamFailure | null = null;
     for (const path of candidates) {
@@ -16,8 +16,9 @@ export function createEnsureStored(fills: Fills, store: ObjectStore, waitUntil: 
       if (stored?.verified === "digest") return { kind: "stored", object: stored };
       const target = { mirror, path, query: "", key, class: "member", rule: "generation", repository: null } as const;
       const expected = async () => ({ kind: "known", expectations: [expectation] }) as const;
-      const opened = await fills.open({ target, first: 0, recheck: false, waitUntil, expected, head: stored });
-      const end = opened.kind === "reading" ? await readThrough(opened.reading) : opened;
+      const opened = await fills.open({ target, first: 0, recheck: false, waitUntil, expected, head: stored, isAhead });
+      const end = opened.kind === "reading" ? await readThrough(opened.reading, isAhead) : opened;
+      if (end === NO_ROOM) return { kind: "no-room" };
       if (end === null) {
         const object = await store.head(key);
         return object === null
@@ -38,21 +39,33 @@ export function createEnsureStored(fills: Fills, store: ObjectStore, waitUntil: 
 /** Until then a broken file is fetched from another upstream, unseen; after it, the reader must keep up with what cannot be stored. */
 const HOLD_MS = 8_000;
 
+/** What is fetched ahead cannot be stored: to fetch the rest of it would serve no client. */
+const NO_ROOM = "no-room";
+
 /** Goes through the whole object as a client would, without the bytes. */
-async function readThrough(reading: Reading): Promise<FillEnd | null> {
+async function readThrough(reading: Reading, isAhead: boolean): Promise<FillEnd | typeof NO_ROOM | null> {
+  const isInVain = (): boolean => isAhead && !reading.isStorable;
+  const sink: Sink = {
+    async write() {
+      if (isInVain()) throw new NoRoomError();
+    },
+    pipe: (stream) => stream.cancel(),
+  };
   try {
+    if (isInVain()) return NO_ROOM;
     const end = await reading.hold(HOLD_MS);
     if (end !== null) return end;
-    if (reading.growing !== null) await reading.deliverGrowing(DISCARD);
-    else await reading.deliver(0, reading.promise().size, DISCARD);
+    if (reading.growing !== null) await reading.deliverGrowing(sink);
+    else await reading.deliver(0, reading.promise().size, sink);
     await reading.settled();
     return null;
   } catch (error) {
     if (error instanceof DeliveryError) return error.end;
+    if (error instanceof NoRoomError) return NO_ROOM;
     throw error;
   } finally {
     reading.close();
   }
 }
 
-const DISCARD: Sink = { write: async () => {}, pipe: (stream) => stream.cancel() };
+class NoRoomError extends Error {}

@@ -23,6 +23,8 @@ export interface FillRequest extends ObtainOptions {
   readonly opened?: UpstreamAnswer;
   /** Fetches the file for this request alone, and stores nothing: others read a version of it that cannot be compared with what the upstream has. */
   readonly isApart?: boolean;
+  /** Fetches it before a client asks for it: no file of another mirror is evicted for it. */
+  readonly isAhead?: boolean;
 }
 
 /** A miss, once: all requests for the same object at the same time read from the same fill. */
@@ -47,16 +49,16 @@ export function createFills(deps: PumpDependencies): Fills {
   });
 
   function join(request: FillRequest): Fill {
-    const { target, head = null, opened, isApart = false } = request;
+    const { target, head = null, opened, isApart = false, isAhead = false } = request;
     if (isApart) {
-      const apart = createFill(target, null, false, deps.config.sliceBytes, true);
+      const apart = createFill(target, null, false, deps.config.sliceBytes, { isApart });
       all.add(apart);
       return apart;
     }
     const present = fills.get(target.key);
     if (present !== undefined && isLost(present)) forget(present);
     else if (present !== undefined && opened === undefined && isJoinable(present, request)) return present;
-    const fill = createFill(target, head, opened !== undefined, deps.config.sliceBytes);
+    const fill = createFill(target, head, opened !== undefined, deps.config.sliceBytes, { isAhead });
     fills.set(target.key, fill);
     all.add(fill);
     return fill;

@@ -5,7 +5,7 @@
  * key of each evicted object, so that new objects overtake those that were popular long ago. Size plays no part: a hit of a large object saves many bytes.
  */
 
-/** A fill that would take the store above this share of the budget evicts first … */
+/** A fill that would take the store above this share of the budget evicts first … @internal */
 export const HIGH_SHARE = 0.95;
 /** … down to this share, so that the next fills need not evict. @internal */
 export const LOW_SHARE = 0.9;

@@ -136,7 +136,7 @@ export async function cut(options: CutOptions, deps: PumpDependencies): Promise<
   return { kind: "done" };
 
   async function admit(bytes: number): Promise<void> {
-    if (fill.storable) fill.storable = await deps.admit(fill.key, bytes);
+    if (fill.storable) fill.storable = await deps.admit(fill.key, bytes, fill.aheadFor);
     if (!fill.storable) release();
   }
 

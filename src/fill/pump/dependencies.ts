@@ -23,8 +23,11 @@ export interface PumpDependencies {
   readonly now: () => number;
   readonly sleep: (ms: number) => Promise<void>;
   readonly createDigest: CreateDigest;
-  /** Whether an object of this size (in bytes) may be stored; may take a while, where others are evicted first. Never rejects. */
-  readonly admit: (key: string, size: number) => Promise<boolean>;
+  /**
+   * Whether an object of this size (in bytes) may be stored; may take a while, where others are evicted first. `aheadFor`: the mirror for which it is
+   * fetched before a client asks for it; then only files of that mirror are evicted. Never rejects.
+   */
+  readonly admit: (key: string, size: number, aheadFor?: string) => Promise<boolean>;
   /** Longer packages are not pumped: each client gets them as the platform moves them. */
   readonly maxPumpBytes: number;
   /** A file arrived whole and was stored. */

@@ -52,6 +52,8 @@ export interface Fill {
   spoiled: boolean;
   /** Versions that no request can complete any more: their heads stay unpublished, and their slices go when the last of the readers has left. */
   readonly givenUp: Set<string>;
+  /** The mirror for which it is fetched before a client asks for it. */
+  readonly aheadFor: string | undefined;
   /** One request fetches it for itself, beside another version that other requests are at. */
   readonly isApart: boolean;
   /** An earlier version of this key went bad. */
@@ -121,7 +123,19 @@ export interface Reader {
   position: number;
 }
 
-export function createFill(target: Target, head: StoredObject | null, replaces: boolean, sliceBytes: number, isApart = false): Fill {
+/** How a fill differs from that of a client's request. */
+export interface FillKind {
+  readonly isApart?: boolean;
+  readonly isAhead?: boolean;
+}
+
+export function createFill(
+  target: Target,
+  head: StoredObject | null,
+  replaces: boolean,
+  sliceBytes: number,
+  { isApart = false, isAhead = false }: FillKind = {},
+): Fill {
   return {
     target,
     key: target.key,
@@ -140,6 +154,7 @@ export function createFill(target: Target, head: StoredObject | null, replaces: 
     published: head !== null,
     spoiled: false,
     givenUp: new Set(),
+    aheadFor: isAhead ? target.mirror.name : undefined,
     isApart,
     tainted: head?.tainted === true,
     changed: createSignal(),

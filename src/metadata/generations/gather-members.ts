@@ -6,8 +6,8 @@ import type { Entry, ParsedRoot } from "../formats/parsed-root.ts";
 import type { EnsureStoredAnswer } from "../ports/ensure-stored.ts";
 
 const PARALLEL_FETCHES = 4;
-/** All that is fetched ahead for one generation is not more than this many times the limit of one file. */
-const MAX_FULL_PREFETCHES = 4;
+/** All that is fetched ahead for one generation, but for what clients cannot do without. */
+const MAX_AHEAD_BYTES = 128 * 1_048_576;
 
 export interface MemberDependencies {
   readonly place: RepositoryPlace;
@@ -85,8 +85,9 @@ export async function gatherMembers(
         isThere = true;
         continue;
       }
-      const answer = await members.ensure(entry, memberCandidates(entry, root.byHash));
-      if (answer.kind === "stored") {
+      const answer = await members.ensure(entry, memberCandidates(entry, root.byHash), true);
+      // What there is no room for is fetched when a client asks for it.
+      if (answer.kind === "stored" || answer.kind === "no-room") {
         isThere = true;
         continue;
       }
@@ -101,9 +102,11 @@ export async function gatherMembers(
     let total = 0;
     return sorted.filter(({ name, forms }) => {
       const size = forms
-        .filter(isWanted)
-        .reduce((sum, entry) => sum + ((entry.size ?? 0) > limits.prefetchBytes ? 0 : (entry.size ?? 0)), 0);
-      if (total + size > limits.prefetchBytes * MAX_FULL_PREFETCHES && !isNeeded(name)) return false;
+        .filter((entry) => isWanted(entry) && !members.has(entry))
+        // A root that does not state the length of a file may name one as long as any.
+        .map((entry) => entry.size ?? limits.prefetchBytes)
+        .reduce((sum, bytes) => (bytes > limits.prefetchBytes ? sum : sum + bytes), 0);
+      if (total + size > MAX_AHEAD_BYTES && !isNeeded(name)) return false;
       total += size;
       return true;
     });
@@ -121,5 +124,6 @@ export function filesOf(place: RepositoryPlace, root: ParsedRoot, holes: readonl
 /** Why a member cannot be had, as a sentence for the log. */
 export function describeMissing({ path }: Pick<Entry, "path">, answer: Exclude<EnsureStoredAnswer, { kind: "stored" }>): string {
   if (answer.kind === "absent") return `${path} is named but not there`;
+  if (answer.kind === "no-room") return `there is no room for ${path}`;
   return answer.kind === "mismatch" ? `${path} is not the file that is named` : answer.detail;
 }

@@ -38,16 +38,16 @@ export function createMembers({ mirror, ensureStored, kept, now, usedForMs }: Me
     keyOf,
     /**
      * Fetches a member into the store, verified by its digest; asks no upstream where it is known to be there. `candidates`: as `memberCandidates`
-     * gives them.
+     * gives them. `isAhead`: before a client asks for it.
      */
-    async ensure(member: Entry, candidates: readonly string[]): Promise<EnsureStoredAnswer> {
+    async ensure(member: Entry, candidates: readonly string[], isAhead = false): Promise<EnsureStoredAnswer> {
       const key = keyOf(member);
       const known = stored.get(key) ?? parseStoredObject(kept.load(OBJECT + key) ?? "");
       if (known !== null) {
         stored.set(key, known);
         return { kind: "stored", object: known };
       }
-      const answer = await ensureStored({ mirror, candidates, key, expectation: expectationOf(member) });
+      const answer = await ensureStored({ mirror, candidates, key, expectation: expectationOf(member), isAhead });
       if (answer.kind === "stored") {
         stored.set(key, answer.object);
         kept.save(OBJECT + key, JSON.stringify(answer.object));

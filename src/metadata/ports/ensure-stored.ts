@@ -12,6 +12,8 @@ export interface EnsureStoredRequest {
   readonly key: string;
   /** The digest, and the size in bytes where the root says it. */
   readonly expectation: Expectation;
+  /** It is fetched before a client asks for it: no file of another mirror is evicted for it, and it stays away where that leaves no room. */
+  readonly isAhead?: boolean;
 }
 
 /** Whether the file is in the store. */
@@ -22,6 +24,8 @@ export type EnsureStoredAnswer =
   | { readonly kind: "absent" }
   /** Every upstream that has a candidate has other bytes than named: it is half-way through a sync. */
   | { readonly kind: "mismatch" }
+  /** It was to be fetched ahead, and there is no room for it: a client's own request fetches it. */
+  | { readonly kind: "no-room" }
   /** No upstream gave a usable answer, or the store failed. */
   | UpstreamFailure;
 

@@ -44,3 +44,36 @@ test.each<[name: string, ends: readonly FillEnd[], kind: string, asked: number]>
   const answer = await ensureStored({ mirror, candidates: ["by-hash/SHA256/0", "Packages"], key: "m/-/sha256/0", expectation });
   expect([answer.kind, paths.length]).toEqual([kind, asked]);
 });
+
+test("what is fetched ahead ends at once where it may not be stored, and is read to its end otherwise", async () => {
+  const asked: boolean[] = [];
+  const read: number[] = [];
+  const open = (isStorable: boolean) =>
+    createEnsureStored(
+      {
+        async open({ isAhead = false }: { readonly isAhead?: boolean }) {
+          asked.push(isAhead);
+          const reading = {
+            isStorable,
+            growing: null,
+            hold: async () => null,
+            promise: () => ({ size: 30 }),
+            deliver: async (from: number, to: number) => void read.push(to - from),
+            settled: async () => {},
+            close: () => {},
+          };
+          return { kind: "reading", reading };
+        },
+      } as unknown as Fills,
+      createMemoryStore(() => 0),
+      () => {},
+    );
+  const request = { mirror, candidates: ["Packages"], key: "m/-/sha256/0", expectation };
+  expect(await open(false)({ ...request, isAhead: true })).toEqual({ kind: "no-room" });
+  expect(read).toEqual([]);
+  // A client waits for this one: it is read although it is not stored.
+  expect((await open(false)(request)).kind).toBe("failure");
+  await open(true)({ ...request, isAhead: true });
+  expect(read).toEqual([30, 30]);
+  expect(asked).toEqual([true, false, true]);
+});
