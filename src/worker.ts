@@ -12,7 +12,7 @@ import { createPublishedDigests } from "./metadata/digests/published-digests.ts"
 import { createTableReader } from "./metadata/digests/read-table.ts";
 import { rememberTables } from "./metadata/digests/remember-tables.ts";
 import { RepositoryObjectBase, type RepositoryObjectDependencies } from "./metadata/repository-object.ts";
-import { BOOK_SHARD, shardOf } from "./retention/batch.ts";
+import { BOOK_SHARD, quotasOf, shardOf } from "./retention/batch.ts";
 import { type Leftovers, NO_START } from "./retention/catch-up.ts";
 import { LedgerObjectBase, type LedgerObjectDependencies } from "./retention/ledger-object.ts";
 import { refuse } from "./serve/answer/failure.ts";
@@ -264,6 +264,7 @@ function buildPages({ upstreams, fills, retention }: Core, env: Env, serve: Hand
       counters,
       mirrors: [...config.mirrors.keys()],
       budget: config.budgetBytes,
+      quotas: quotasOf(config),
       verify: config.verify,
       now,
       fills: () => fills.list().map(progressOf),

@@ -2,7 +2,7 @@ import * as v from "valibot";
 import { parseHost } from "../http/host.ts";
 import { type Network, parseNetwork } from "../http/network.ts";
 import { type Access, DISTROS, type HostPattern, type Mirror, PATH_CLASSES, type Upstream } from "./config.ts";
-import { list, oneOf, type Parsed, parsedText, quotedText, table } from "./table-schema.ts";
+import { GB, list, number, oneOf, type Parsed, parsedText, quotedText, table } from "./table-schema.ts";
 
 /** Patterns run on every request. A longer one is probably a mistake, and may be slow. */
 const MAX_PATTERN_CHARACTERS = 200;
@@ -56,11 +56,29 @@ export const mirrorTable = v.pipe(
     query: v.optional(list(parameterName), []),
     classes: v.optional(list(table({ pattern: parsedText(parsePattern), class: oneOf(PATH_CLASSES) })), []),
     access: v.optional(access),
+    budget_gb: v.optional(number("GB", 0.001, 1_000_000)),
   }),
   v.transform(
-    ({ hosts, distro, upstreams, redirect_hosts: redirectHosts, query: allowedQuery, classes, ...keys }): Omit<Mirror, "name"> => {
-      const mirror = { hosts, distro, upstreams, redirectHosts, allowedQuery, classes };
-      return keys.access === undefined ? mirror : { ...mirror, access: keys.access };
+    ({
+      hosts,
+      distro,
+      upstreams,
+      redirect_hosts: redirectHosts,
+      query: allowedQuery,
+      classes,
+      access: given,
+      budget_gb: budget,
+    }): Omit<Mirror, "name"> => {
+      return {
+        hosts,
+        distro,
+        upstreams,
+        redirectHosts,
+        allowedQuery,
+        classes,
+        ...(given === undefined ? {} : { access: given }),
+        ...(budget === undefined ? {} : { budgetBytes: Math.round(budget * GB) }),
+      };
     },
   ),
 );

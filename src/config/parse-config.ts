@@ -1,11 +1,9 @@
 import * as v from "valibot";
 import type { Config, Mirror } from "./config.ts";
 import { formatHostPattern, hostPattern, mirrorTable } from "./mirror-table.ts";
-import { isTable, number, oneOf, problem, problemsOf, quotedText, table } from "./table-schema.ts";
+import { GB, isTable, number, oneOf, problem, problemsOf, quotedText, table } from "./table-schema.ts";
 
 const MIB = 1_048_576;
-/** R2 bills decimal gigabytes. */
-const GB = 1_000_000_000;
 const DAY_SECONDS = 86_400;
 const DEFAULT_FIRST_BYTE_SECONDS = 5;
 
@@ -78,9 +76,14 @@ export function parseConfig(
 ): { readonly ok: true; readonly config: Config } | { readonly ok: false; readonly problems: readonly string[] } {
   const { tables = [], others = [] } = Object.groupBy(Object.entries(vars), ([name]) => (/^MIRRORS(_|$)/.test(name) ? "tables" : "others"));
   const settings = v.safeParse(scalars, Object.fromEntries(others.filter(([, value]) => !isBinding(value))));
-  const { mirrors, problems } = parseMirrors(tables);
+  const { mirrors, problems, quotas } = parseMirrors(tables);
   if (!settings.success) return { ok: false, problems: [...problemsOf(settings.issues, ""), ...problems] };
-  return problems.length > 0 ? { ok: false, problems } : { ok: true, config: { mirrors, ...settings.output } };
+  const all = [...problems, ...quotas.flatMap((quota) => tooLarge(quota, settings.output.budgetBytes))];
+  return all.length > 0 ? { ok: false, problems: all } : { ok: true, config: { mirrors, ...settings.output } };
+}
+
+function tooLarge({ path, bytes }: Quota, budgetBytes: number): string[] {
+  return bytes <= budgetBytes ? [] : [problem(`${path}.budget_gb`, bytes / GB, `use no more than BUDGET_GB, which is ${budgetBytes / GB}`)];
 }
 
 const anyTable = v.custom<Record<string, unknown>>(isTable);
@@ -89,11 +92,19 @@ const namedTables = v.union([anyTable, v.pipe(v.string(), v.parseJson(), anyTabl
 /** A name or host that a mirror claims, and where it is written: `MIRRORS.fedora`, `MIRRORS.fedora.hosts[0]`. */
 type Claim = { readonly path: string; readonly value: string };
 
-function parseMirrors(tables: readonly (readonly [string, unknown])[]): { mirrors: Map<string, Mirror>; problems: string[] } {
+/** What a mirror may take of the budget, and where that is written. */
+type Quota = { readonly path: string; readonly bytes: number };
+
+function parseMirrors(tables: readonly (readonly [string, unknown])[]): {
+  mirrors: Map<string, Mirror>;
+  problems: string[];
+  quotas: Quota[];
+} {
   const mirrors = new Map<string, Mirror>();
   const problems: string[] = [];
   const names: Claim[] = [];
   const hosts: Claim[] = [];
+  const quotas: Quota[] = [];
   for (const [variable, value] of tables) {
     const named = v.safeParse(namedTables, value);
     if (!named.success) problems.push(problem(variable, value, "write a table of mirrors by name, or the same as JSON"));
@@ -105,14 +116,17 @@ function parseMirrors(tables: readonly (readonly [string, unknown])[]): { mirror
         problems.push(problem(path, keys, "name a mirror by a-z, 0-9, dot, - and _, beginning with a letter or digit, at most 64"));
       }
       const mirror = v.safeParse(mirrorTable, keys);
-      if (mirror.success) mirrors.set(name, { name, ...mirror.output });
-      else problems.push(...problemsOf(mirror.issues, path));
+      if (mirror.success) {
+        const { budgetBytes: bytes } = mirror.output;
+        if (bytes !== undefined) quotas.push({ path, bytes });
+        mirrors.set(name, { name, ...mirror.output });
+      } else problems.push(...problemsOf(mirror.issues, path));
     }
   }
   // Otherwise a misspelt file would start a server without mirrors.
   if (names.length + problems.length === 0) problems.push(problem("MIRRORS", undefined, "name at least one mirror: [vars.MIRRORS.<name>]"));
   problems.push(...takenTwice(names), ...takenTwice(hosts));
-  return { mirrors, problems };
+  return { mirrors, problems, quotas };
 }
 
 function takenTwice(claims: readonly Claim[]): string[] {

@@ -4,6 +4,9 @@ import { similarWord } from "./similar-word.ts";
 /** A parsed value, or what would be right (the end of an error message). */
 export type Parsed<T> = { readonly value: T } | { readonly wanted: string };
 
+/** R2 bills decimal gigabytes. */
+export const GB = 1_000_000_000;
+
 const SHOWN_CHARACTERS = 80;
 
 /** A table with these keys. Each unknown key is a problem beside those of the known keys. */

@@ -12,7 +12,7 @@ export const METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8";
 
 /** All metrics in that format. Counters are this isolate's since it started; storage and repositories are the whole mirror's, and absent if the ledger fails. */
 export async function formatMetrics(sources: StatusSources): Promise<string> {
-  const { counters, budget, now } = sources;
+  const { counters, budget, quotas, now } = sources;
   const mirrors = [...counters.mirrors()];
   const upstreams = sources.upstreams();
   const storage = await sources.storage().catch(() => null);
@@ -73,6 +73,12 @@ export async function formatMetrics(sources: StatusSources): Promise<string> {
     ["storage_objects", "gauge", "Objects stored.", shards.map((one) => [{ mirror: one.shard }, one.objects])],
     ["storage_bytes", "gauge", "Bytes stored; dead are slices of evicted objects that are still to be deleted.", stored],
     ["storage_reserved_bytes", "gauge", "Bytes that fills under way have reserved.", known(storage?.reserved, {})],
+    [
+      "storage_quota_bytes",
+      "gauge",
+      "Bytes that the mirror's own files may take, where it has a limit of its own.",
+      [...(quotas ?? [])].map(([mirror, bytes]): Sample => [{ mirror }, bytes]),
+    ],
     ["storage_budget_bytes", "gauge", "Bytes that may be stored.", [[{}, budget]]],
   ];
   return families.map(formatFamily).join("");

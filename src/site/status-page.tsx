@@ -27,7 +27,7 @@ export function StatusPage({ status, isLocal }: { readonly status: Status; reado
             rows={status.mirrors.map((one) => [
               one.name,
               ...servedCells(one, one.stored),
-              `${formatBytes(one.held)} in ${one.objects}`,
+              `${formatBytes(one.held)}${one.quota === null ? "" : ` of ${formatBytes(one.quota)}`} in ${one.objects}`,
               ...failedCells(one),
             ])}
           />

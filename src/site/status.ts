@@ -14,6 +14,8 @@ export interface StatusSources {
   readonly counters: Counters;
   readonly mirrors: readonly string[];
   readonly budget: number;
+  /** What a mirror may take of it (`budget_gb`), in bytes by name; a mirror without one shares the whole. */
+  readonly quotas?: ReadonlyMap<string, number>;
   /** VERIFY: where it is `structure`, no index is read. */
   readonly verify: Config["verify"];
   readonly now: () => number;
@@ -42,6 +44,8 @@ export interface MirrorLine {
   readonly objects: number;
   /** Their bytes. */
   readonly held: number;
+  /** How many they may be (`budget_gb`); null: the mirror shares the budget with the others. */
+  readonly quota: number | null;
 }
 
 /**
@@ -81,7 +85,10 @@ export async function gatherStatus(sources: StatusSources): Promise<Status> {
   return {
     now: now(),
     since: counters.since() || now(),
-    mirrors: sources.mirrors.map((name) => lineOf(name, counters.mirrors().get(name) ?? zeroCounts(), storage)),
+    mirrors: sources.mirrors.map((name) => ({
+      ...lineOf(name, counters.mirrors().get(name) ?? zeroCounts(), storage),
+      quota: sources.quotas?.get(name) ?? null,
+    })),
     storage: storage && { used: storage.used, reserved: storage.reserved, budget },
     dayNames: Array.from({ length: HISTORY_DAYS }, (_, at) => dayOf(now() - (HISTORY_DAYS - 1 - at) * DAY_MS)),
     days: history && history.days.map((one) => ({ ...one, byteHitRatio: ratio(one) })),
@@ -93,7 +100,11 @@ export async function gatherStatus(sources: StatusSources): Promise<Status> {
   };
 }
 
-function lineOf(name: string, { requests, bytes, storedBytes, refused, cut }: MirrorCounts, storage: StorageView | null): MirrorLine {
+function lineOf(
+  name: string,
+  { requests, bytes, storedBytes, refused, cut }: MirrorCounts,
+  storage: StorageView | null,
+): Omit<MirrorLine, "quota"> {
   const shard = storage?.shards.find((one) => one.shard === name);
   const served = sum(bytes);
   const saved = bytes.hit + bytes.stale + bytes.collapsed;

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { makeNoise } from "../support/fixture.ts";
-import { startMirror, type MirrorProcess, type MirrorSetup } from "../support/mirror.ts";
+import { startMirror, type MirrorProcess, type MirrorSetup, type MirrorTable } from "../support/mirror.ts";
 import { startOrigin, type Origin } from "../support/origin.ts";
 
 const MB = 1_000_000;
@@ -18,7 +18,12 @@ afterEach(async () => {
 });
 
 /** A mirror of files of these sizes (bytes), by name; the bytes of all are a part of one noise. */
-async function startPair(seed: string, sizes: Readonly<Record<string, number>>, vars: MirrorSetup["vars"]) {
+async function startPair(
+  seed: string,
+  sizes: Readonly<Record<string, number>>,
+  vars: MirrorSetup["vars"],
+  table: Partial<MirrorTable> = {},
+) {
   const folder = mkdtempSync(join(tmpdir(), "lazy-mirror-quota-"));
   cleanups.push(() => rmSync(folder, { recursive: true, force: true }));
   mkdirSync(join(folder, "pool"));
@@ -27,7 +32,7 @@ async function startPair(seed: string, sizes: Readonly<Record<string, number>>, 
   for (const [name, body] of Object.entries(bodies)) writeFileSync(join(folder, `pool/${name}.tar.gz`), body);
   const origin: Origin = await startOrigin(folder);
   cleanups.push(() => origin.close());
-  const mirror = await startMirror({ mirrors: { files: { upstreams: [origin.url] } }, vars: { SLICE_MIB: 1, ...vars } });
+  const mirror = await startMirror({ mirrors: { files: { upstreams: [origin.url], ...table } }, vars: { SLICE_MIB: 1, ...vars } });
   cleanups.push(() => mirror.remove());
   const url = (name: string): string => `${mirror.prefixUrl("files")}/pool/${name}.tar.gz`;
   /** Whether the whole file came, and how `Cache-Status` says that. */
@@ -52,10 +57,13 @@ function bytesAtRest({ stateFolder }: MirrorProcess): number {
   }, 0);
 }
 
+function operatorOf({ stateFolder }: MirrorProcess): { readonly authorization: string } {
+  return { authorization: `Bearer ${readFileSync(join(stateFolder, "admin-token"), "utf8").trim()}` };
+}
+
 async function verb(mirror: MirrorProcess, path: string, body?: unknown): Promise<Record<string, unknown>> {
-  const token = readFileSync(join(mirror.stateFolder, "admin-token"), "utf8").trim();
   const init = body === undefined ? {} : { method: "POST", body: JSON.stringify(body) };
-  const response = await fetch(`${mirror.url}/-/ledger${path}`, { ...init, headers: { authorization: `Bearer ${token}` } });
+  const response = await fetch(`${mirror.url}/-/ledger${path}`, { ...init, headers: operatorOf(mirror) });
   if (!response.ok) throw new Error(`${path}: ${response.status} ${await response.text()}`);
   return response.json<Record<string, unknown>>();
 }
@@ -96,6 +104,20 @@ describe("a purge", () => {
       expect(bytesAtRest(mirror)).toBeLessThanOrEqual(20 * MB);
     }
     expect((await get("d")).status).toContain("hit");
+  });
+});
+
+describe("a mirror with budget_gb", () => {
+  it("keeps within it, and shows it", async () => {
+    const names = Array.from({ length: 20 }, (_, index) => `q${index}`);
+    const sizes = Object.fromEntries(names.map((name) => [name, 0.9 * MB]));
+    const { mirror, get } = await startPair("quotas", sizes, { BUDGET_GB: 0.04 }, { budget_gb: 0.01 });
+    for (const name of names) expect(await get(name)).toMatchObject({ isWhole: true, status: expect.stringContaining("stored") as string });
+    expect(bytesAtRest(mirror)).toBeLessThanOrEqual(10 * MB);
+    const { mirrors } = await (
+      await fetch(`${mirror.url}/-/status.json`, { headers: operatorOf(mirror) })
+    ).json<{ mirrors: readonly unknown[] }>();
+    expect(mirrors).toMatchObject([{ name: "files", quota: 10 * MB }]);
   });
 });
 

@@ -39,7 +39,15 @@ export function createLedgers({ store, now, budget, mirrors = ["fedora"], quotas
     const shards = new Map(
       [...ledgers].map(([name, ledger]) => [
         name,
-        createShard({ ledger, store, now, retentionMs: 90 * DAY_MS, startedAt: leftovers.startedAt, prefix: `${name}/`, classOf: () => "package" }),
+        createShard({
+          ledger,
+          store,
+          now,
+          retentionMs: 90 * DAY_MS,
+          startedAt: leftovers.startedAt,
+          prefix: `${name}/`,
+          classOf: () => "package",
+        }),
       ]),
     );
     const book = createBook({

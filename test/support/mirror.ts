@@ -46,6 +46,7 @@ export interface MirrorTable {
   readonly distro?: string;
   /** Default: a loopback address that is no other mirror's. */
   readonly hosts?: readonly string[];
+  readonly budget_gb?: number;
 }
 
 const ROOT = join(import.meta.dirname, "../..");

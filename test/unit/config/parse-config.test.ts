@@ -85,6 +85,26 @@ describe("scalars", () => {
   });
 });
 
+describe("a mirror's own limit", () => {
+  const one = (budget_gb: unknown) => ({ MIRRORS: { x: { upstreams: ["https://one.example"], budget_gb } }, BUDGET_GB: 2 });
+
+  it("is a part of the budget, or all of it", () => {
+    for (const written of [0.5, "0.5"]) expect(accept(one(written)).mirrors.get("x")?.budgetBytes).toBe(500_000_000);
+    expect(accept(one(2)).mirrors.get("x")?.budgetBytes).toBe(2_000_000_000);
+    expect(accept(one(undefined)).mirrors.get("x")).not.toHaveProperty("budgetBytes");
+  });
+
+  it("is refused where it is more, too little, or no number", () => {
+    expect(refuse(one(2.5))).toEqual(["Cannot use MIRRORS.x.budget_gb 2.5: use no more than BUDGET_GB, which is 2"]);
+    expect(refuse(one(0))).toEqual(["Cannot use MIRRORS.x.budget_gb 0: use a number of GB from 0.001 to 1000000"]);
+    expect(refuse(one("much"))).toHaveLength(1);
+    // The default counts too.
+    expect(refuse({ MIRRORS_2: { y: { upstreams: ["https://one.example"], budget_gb: 10 } } })).toEqual([
+      "Cannot use MIRRORS_2.y.budget_gb 10: use no more than BUDGET_GB, which is 9",
+    ]);
+  });
+});
+
 describe("mirrors", () => {
   it("become what the router reads", () => {
     const config = accept({

@@ -1,3 +1,4 @@
+import { quotasOf } from "../../../src/retention/batch.ts";
 import type { SiteDependencies } from "../../../src/app.ts";
 import { createCounters } from "../../../src/watch/counters.ts";
 import { parseConfig } from "../../../src/config/parse-config.ts";
@@ -20,6 +21,7 @@ export function siteDependencies(vars: Record<string, unknown> = {}): SiteDepend
       status: {
         counters: createCounters(),
         mirrors: [...parsed.config.mirrors.keys()],
+        quotas: quotasOf(parsed.config),
         budget: 1,
         verify: "index",
         now: () => 0,

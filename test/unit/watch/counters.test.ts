@@ -115,6 +115,14 @@ describe("metrics", () => {
     expect(text).toContain('lazy_mirror_repository_missing_files{mirror="m",root="dists/b"} 0\n');
   });
 
+  it("tell what a mirror may take, where it has a limit of its own", async () => {
+    const quotas = new Map([["m", 600]]);
+    expect(await formatMetrics({ ...sources(createCounters()), quotas })).toContain('lazy_mirror_storage_quota_bytes{mirror="m"} 600\n');
+    expect(await formatMetrics(sources(createCounters()))).not.toContain("quota");
+    expect((await gatherStatus({ ...sources(createCounters()), quotas })).mirrors).toMatchObject([{ name: "m", held: 450, quota: 600 }]);
+    expect((await gatherStatus(sources(createCounters()))).mirrors).toMatchObject([{ name: "m", quota: null }]);
+  });
+
   it("are there without the ledger too", async () => {
     const text = await formatMetrics({ ...sources(createCounters()), storage: () => Promise.reject(new Error("away")) });
     expect(text).toContain("lazy_mirror_storage_budget_bytes 1000\n");
