@@ -21,7 +21,8 @@ export async function deliverGrowing(fill: Fill, reader: Reader, deps: Pick<Pump
     const piece =
       inMemory ?? (placed !== undefined && isAtRest && to > position ? await pieceAtRest(deps.store, fill, placed, position, to) : null);
     if (piece !== null) {
-      await send(piece, reader, deps.now, sink);
+      await send(piece, fill, reader, deps.now, sink);
+      reader.sending = undefined;
       position += piece.length;
       reader.position = position;
       if (!fill.storable) fill.changed.notify();

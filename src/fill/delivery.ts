@@ -1,5 +1,5 @@
 import type { Piece } from "./pieces.ts";
-import type { FillEnd, Reader } from "./shared/fill.ts";
+import type { Fill, FillEnd, Reader } from "./shared/fill.ts";
 
 /** Takes delivered bytes. Both methods reject when the client has left. */
 export interface Sink {
@@ -27,14 +27,14 @@ function explain(kind: Exclude<FillEnd["kind"], "failure">): string {
 /** The end of a reader that was dropped. */
 export const TOO_SLOW: FillEnd = { kind: "failure", status: 503, detail: "the client reads too slowly" };
 
-/** Writes a piece into the sink. Throws what the sink throws, or `DeliveryError` as soon as the reader is dropped, also while its client takes nothing. */
-export async function send(piece: Piece, reader: Reader, now: () => number, sink: Sink): Promise<void> {
+/**
+ * Writes a piece into the sink, and notes since when the client is being sent it. Rejects with what the sink throws. Where the fill is not stored it rejects
+ * with `DeliveryError` as soon as the reader is dropped, also while its client takes nothing.
+ */
+export function send(piece: Piece, fill: Fill, reader: Reader, now: () => number, sink: Sink): Promise<void> {
   const sent = piece.stream === null ? sink.write(piece.bytes) : sink.pipe(piece.stream, piece.length);
-  const dropped = Promise.withResolvers<never>();
-  reader.sending = { since: now(), stop: () => dropped.reject(new DeliveryError(TOO_SLOW)) };
-  try {
-    await Promise.race([sent, dropped.promise]);
-  } finally {
-    reader.sending = undefined;
-  }
+  // A reader of what is stored holds nothing up.
+  const dropped = fill.storable ? null : Promise.withResolvers<never>();
+  reader.sending = { since: now(), stop: () => dropped?.reject(new DeliveryError(TOO_SLOW)) };
+  return dropped === null ? sent : Promise.race([sent, dropped.promise]);
 }

@@ -154,7 +154,8 @@ export class Reading {
       const isFitting = primed?.position === position && position + primed.length <= to;
       if (!isFitting) void primed?.stream?.cancel();
       const piece = isFitting ? primed : await this.#next(position, to, wanted);
-      await send(piece, this.#reader, this.#deps.now, sink);
+      await send(piece, this.#fill, this.#reader, this.#deps.now, sink);
+      this.#reader.sending = undefined;
       position += piece.length;
       this.#reader.position = position;
       if (!this.#fill.storable) this.#fill.changed.notify();
