@@ -4,6 +4,7 @@ import { canonicalPath, encodePath } from "./route/canonical-path.ts";
 import type { RequestRecord } from "./watch/counters.ts";
 import { routeRequest } from "./route/route-request.ts";
 import type { Target } from "./route/target.ts";
+import { contain } from "./serve/answer/contain.ts";
 import { refuse } from "./serve/answer/failure.ts";
 import type { ServeDependencies } from "./serve/shared/dependencies.ts";
 import { serve } from "./serve/serve.ts";
@@ -100,13 +101,15 @@ export async function handle(request: Request, deps: HandlerDependencies, waitUn
         : await serve({ method, headers, waitUntil, onBody }, target, deps.serve);
     } catch (error) {
       // A bug of ours. Clients retry after a 502; they take a bare 500 for final.
-      deps.serve.log(`Cannot answer ${method} ${key}: ${error instanceof Error ? error.stack : String(error)}`);
+      const trace = error instanceof Error ? error.stack : undefined;
+      deps.serve.log(`Cannot answer ${method} ${key}: ${trace?.replaceAll(/\n\s*/g, " | ") ?? String(error)}`);
       response = refuse(502, `Cannot answer for ${key} just now`);
     } finally {
       leave();
     }
     // A shared cache must not give to the next client what only this one may read.
     if (mirror.access !== undefined) response.headers.set("Cache-Control", "private, no-store, no-transform");
+    contain(response.headers, target);
     // Of refusals and redirects, whose few words are no file.
     if (response.status >= 300 && body === null) onBody(0, null);
     else logOnceBothAreKnown();

@@ -6,6 +6,7 @@ import { parseConfig } from "./config/parse-config.ts";
 import { createEnsureStored } from "./fill/ensure-stored.ts";
 import { createLeases, type FillCoordinator } from "./fill/flight/fill-coordinator.ts";
 import { progressOf } from "./fill/shared/fill.ts";
+import { printable } from "./http/printable.ts";
 import { handle, refuseClient, type HandlerDependencies } from "./handle.ts";
 import { createRepositories } from "./metadata/create-repositories.ts";
 import { createPublishedDigests } from "./metadata/digests/published-digests.ts";
@@ -94,7 +95,7 @@ export class RepositoryObject extends RepositoryObjectBase<Env> {
       store,
       upstreams,
       ensureStored: createEnsureStored(fills, store, keepAlive),
-      log: (level, message) => console[level](message),
+      log: writeLog,
       onPublished: (keys) => keepAlive(report(this.env, `what ${name} names`, (book) => book.nameKeys(name, keys))),
       onStanding: (mirror, root, standing) =>
         keepAlive(report(this.env, `how ${mirror}/${root} stands`, (book) => book.stand(mirror, root, standing))),
@@ -125,12 +126,17 @@ export class LedgerObject extends LedgerObjectBase<Env> {
   }
 }
 
+/** One line of the log. Names, reasons and headers of upstreams and clients stand in it: no terminal gets their control characters raw. */
+function writeLog(level: "info" | "warn" | "error", message: string): void {
+  console[level](printable(message));
+}
+
 /** Best effort: the next generation, or the next change, is reported again. */
 async function report(env: Env, what: string, call: (book: DurableObjectStub<LedgerObject>) => Promise<void>): Promise<void> {
   try {
     await call(ledgerStub(env, BOOK_SHARD));
   } catch (error) {
-    console.warn(`Cannot report to the ledger ${what}: ${String(error)}`);
+    writeLog("warn", `Cannot report to the ledger ${what}: ${String(error)}`);
   }
 }
 
@@ -150,7 +156,7 @@ function buildCore(env: Env): Core {
   const { LOCAL, CF_VERSION_METADATA: _version, LOG: _log, OWN_HOSTS: _own, ADMIN_TOKEN: _token, START, ...vars } = env;
   const parsed = parseConfig(vars);
   if (!parsed.ok) throw new ConfigError(`Cannot start: [vars] of wrangler.toml has these problems:\n${parsed.problems.join("\n")}`);
-  const log = (message: string) => console.warn(message);
+  const log = (message: string) => writeLog("warn", message);
   const store = env.DISK === undefined ? createR2Store(env.BUCKET as R2Bucket) : createDiskStore(env.DISK);
   const leases = createLeases(env.FLIGHTS, {
     onError: (error) => log(`A fill's coordinator failed: ${String(error)}`),
@@ -293,5 +299,5 @@ function buildRecordWriter({ now }: Core, { LOCAL, LOG }: Env): HandlerDependenc
   if (LOG === "off") return () => {};
   const write = (text: string): void => console.log(text);
   const writeLine = LOCAL === true ? batchLines({ write, now, sleep, waitUntil }) : write;
-  return (record) => writeLine(JSON.stringify(record));
+  return (record) => writeLine(printable(JSON.stringify(record)));
 }

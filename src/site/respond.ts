@@ -1,10 +1,19 @@
 import type { Context } from "hono";
 import type { JSX } from "hono/jsx/jsx-runtime";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
+import { printableLines } from "../http/printable.ts";
 import type { Visit } from "./address.ts";
 
 /** `no-store`: an answer depends on the visitor and on the host that the visitor used, so no cache may keep it. */
-const COMMON = { "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer" };
+const COMMON = {
+  "Cache-Control": "no-store",
+  "X-Content-Type-Options": "nosniff",
+  "Referrer-Policy": "no-referrer",
+  // No other site, and no page of a mirror, shows or loads these pages in its own.
+  "Cross-Origin-Resource-Policy": "same-origin",
+  "X-Frame-Options": "DENY",
+  "Content-Security-Policy": "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+};
 const POLICY =
   "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
@@ -23,7 +32,10 @@ export function visitOf(context: Context): Visit {
   };
 }
 
-/** The one way of answering here. `headers` go before those that every answer has. */
+/**
+ * The one way of answering here. `headers` go before those that every answer has. Names and reasons that upstreams and clients chose stand in these
+ * texts: what is no visible character is escaped, for a browser that would turn the text around it as for the terminal behind curl.
+ */
 export function send(
   context: Context,
   type: string,
@@ -31,7 +43,7 @@ export function send(
   status: ContentfulStatusCode = 200,
   headers: Readonly<Record<string, string>> = {},
 ): Response {
-  return context.body(body, status, { ...COMMON, "Content-Type": type, ...headers });
+  return context.body(printableLines(body), status, { ...COMMON, "Content-Type": type, ...headers });
 }
 
 /** A whole HTML page. Its policy lets it load and send only to this server. */

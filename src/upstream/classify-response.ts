@@ -1,5 +1,6 @@
 import type { Upstream } from "../config/config.ts";
 import { parseContentRange } from "../http/content-range.ts";
+import { cleanContentType } from "../http/content-type.ts";
 import { parseHttpDate, parseRetryAfter } from "../http/http-date.ts";
 import type { Representation, UpstreamRequest } from "./upstream.ts";
 
@@ -117,9 +118,9 @@ function classifyBody(
   const encoding = headers.get("content-encoding")?.trim().toLowerCase();
   const representation: Representation = {
     size,
-    etag: headers.get("etag") ?? undefined,
+    etag: cleanEntityTag(headers.get("etag")),
     lastModified: parseHttpDate(lastModified) === null ? undefined : lastModified,
-    contentType: headers.get("content-type") ?? undefined,
+    contentType: cleanContentType(headers.get("content-type")),
     contentEncoding: encoding === "" || encoding === "identity" ? undefined : encoding,
     upstream: sent.upstream.url,
   };
@@ -135,6 +136,12 @@ function classifyBody(
 function isChunked(headers: Headers): boolean {
   const codings = headers.get("transfer-encoding")?.split(",") ?? [];
   return codings.at(-1)?.trim().toLowerCase() === "chunked";
+}
+
+/** An ETag as it may be stored, and sent to its upstream again: also one without quotes, which some servers send; none with control characters. */
+function cleanEntityTag(text: string | null): string | undefined {
+  const tag = text?.trim() ?? "";
+  return /^[\x20-\x7e\xa0-\xff]{1,512}$/.test(tag) ? tag : undefined;
 }
 
 /**

@@ -5,6 +5,7 @@ import { deploy } from "./deploy.ts";
 import { readDeployPlan } from "./deploy-plan.ts";
 import { createWrangler } from "./deploy-wrangler.ts";
 import { writeXzModule } from "../xz-module.ts";
+import { printLines, printError } from "../print.ts";
 
 const ROOT = join(import.meta.dirname, "../../..");
 
@@ -29,23 +30,22 @@ async function main(): Promise<number> {
     location: flags.location,
     hasAccount: process.env["CLOUDFLARE_ACCOUNT_ID"] !== undefined,
   };
-  const print = (line: string): void => void process.stdout.write(`${line}\n`);
   const plan = readDeployPlan(options.config);
   if (!plan.ok) return fail(plan.problems);
   if (flags.dryRun) {
-    print(describePlan(plan.value, options));
+    printLines(describePlan(plan.value, options));
     return 0;
   }
   // A wrangler.toml of the operator's own may lack [build], which writes it too.
   writeXzModule();
   const wrangler = createWrangler([process.execPath, flags.wrangler], ROOT);
-  const urls = await deploy(plan.value, options, wrangler, print);
+  const urls = await deploy(plan.value, options, wrangler, printLines);
   if (!urls.ok) return fail(urls.problems);
-  print(describeDeployed(plan.value, options, urls.value));
+  printLines(describeDeployed(plan.value, options, urls.value));
   return 0;
 }
 
 function fail(problems: readonly string[]): number {
-  for (const problem of problems) process.stderr.write(`${problem}\n`);
+  for (const problem of problems) printError(problem);
   return 1;
 }

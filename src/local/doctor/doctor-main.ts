@@ -2,6 +2,7 @@ import { lookup } from "node:dns/promises";
 import { Command, InvalidArgumentError } from "commander";
 import { ask, type Ask } from "./ask.ts";
 import { diagnose, type Finding } from "./doctor.ts";
+import { printLines } from "../print.ts";
 
 const MARKS: Readonly<Record<Finding["verdict"], string>> = { good: "good", bad: "BAD ", unsure: "?   " };
 
@@ -22,11 +23,11 @@ async function main(url: URL, user: string | undefined): Promise<number> {
   const resolve = async (host: string) => (await lookup(host.replace(/^\[|\]$/g, ""), { all: true })).map(({ address }) => address);
   let problems = 0;
   for await (const { verdict, check, detail, remedy } of diagnose(url, { ask: askAs, resolve, now: Date.now })) {
-    console.log(`${MARKS[verdict]}  ${check.padEnd(20)} ${detail}`);
-    if (verdict !== "good" && remedy !== undefined) console.log(`      ${"".padEnd(20)} → ${remedy}`);
+    printLines(`${MARKS[verdict]}  ${check.padEnd(20)} ${detail}`);
+    if (verdict !== "good" && remedy !== undefined) printLines(`      ${"".padEnd(20)} → ${remedy}`);
     if (verdict === "bad") problems++;
   }
-  console.log(problems === 0 ? "\nClients will be well served." : `\n${problems} ${problems === 1 ? "thing is" : "things are"} wrong.`);
+  printLines(problems === 0 ? "\nClients will be well served." : `\n${problems} ${problems === 1 ? "thing is" : "things are"} wrong.`);
   return problems === 0 ? 0 : 1;
 }
 

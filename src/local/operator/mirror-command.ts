@@ -5,6 +5,7 @@ import { createMirrorClient, type MirrorClient } from "./mirror-client.ts";
 import { findPackages } from "./package-paths.ts";
 import { createProgress } from "./progress.ts";
 import { parseWarmList, type WarmTarget } from "./warm-list.ts";
+import { printLines, printError } from "../print.ts";
 
 /** How many files `warm` downloads at the same time by default. */
 const PARALLEL = 4;
@@ -107,7 +108,7 @@ program
       const found = repository === undefined ? null : await findPackages(repository, what, client.read);
       const targets = found?.paths.map((path) => ({ path: `/${path}` })) ?? what.flatMap(readList);
       const missing = found?.missing ?? [];
-      for (const name of missing) process.stderr.write(`Cannot find the package ${name} in ${repository}\n`);
+      for (const name of missing) printError(`Cannot find the package ${name} in ${repository}`);
       const failed = await warm(client, targets, parallel, print);
       if (failed + missing.length > 0) throw new Error(`Cannot warm ${failed + missing.length} of these files: see above`);
     }),
@@ -150,7 +151,7 @@ interface Status {
 type Printer = ReturnType<typeof createPrinter>;
 
 function createPrinter(isJson: boolean) {
-  const text = (line: string): void => void process.stdout.write(`${line}\n`);
+  const text = printLines;
   const value = (one: object): void => text(JSON.stringify(one));
   return {
     isJson,
@@ -173,7 +174,7 @@ async function run(verb: (client: MirrorClient, print: Printer) => Promise<unkno
       createPrinter(json),
     );
   } catch (error) {
-    process.stderr.write(`${(error as Error).message}\n`);
+    printError((error as Error).message);
     process.exitCode = 1;
   }
 }

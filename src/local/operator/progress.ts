@@ -1,3 +1,5 @@
+import { printable } from "../../http/printable.ts";
+
 const WIDTH = 30;
 
 /** A progress bar over `total` files, redrawn in place on a terminal. Without a terminal only `say` and `end` print. */
@@ -20,7 +22,7 @@ export function createProgress(total: number, output: { readonly isTTY?: boolean
     },
     /** Prints a line above the bar. */
     say(line: string): void {
-      output.write(`${isLive ? "\r\x1b[K" : ""}${line}\n`);
+      output.write(`${isLive ? "\r\x1b[K" : ""}${printable(line)}\n`);
       draw();
     },
     end(): void {

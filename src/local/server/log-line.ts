@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import { printable } from "../../http/printable.ts";
 
 /** One request in the Worker's log: a JSON object on one line. */
 const RequestLogSchema = v.pipe(
@@ -31,12 +32,12 @@ const NOISE = [
 ];
 
 /**
- * Formats one line of the Worker's log: a request as columns, any other line unchanged, null for a line not worth printing.
- * `now` is in milliseconds since the epoch.
+ * Formats one message of the Worker's log: a request as columns, any other as it is, null for one not worth printing. What is no visible character is
+ * escaped, and each further line of a message is indented, so that none can be taken for a message of its own. `now` is in milliseconds since the epoch.
  */
 export function formatLogLine(message: string, now: number): string | null {
   const request = v.safeParse(RequestLogSchema, message);
-  if (!request.success) return NOISE.some((noise) => noise.test(message)) ? null : message;
+  if (!request.success) return NOISE.some((noise) => noise.test(message)) ? null : message.split("\n").map(printable).join("\n  ");
   const { cache, status, method, mirror, path, bytes, ms } = request.output;
   const columns = [
     new Date(now).toISOString().slice(0, 19) + "Z",
@@ -47,12 +48,7 @@ export function formatLogLine(message: string, now: number): string | null {
     bytes == null ? "" : formatBytes(bytes),
     ms == null ? "" : `${Math.round(ms)} ms`,
   ];
-  return escapeControls(columns.filter((column) => column !== "").join("  "));
-}
-
-/** Clients choose the path: a control character in it could move the cursor of the operator's terminal. */
-function escapeControls(text: string): string {
-  return text.replaceAll(/\p{Cc}/gu, (control) => `\\x${control.charCodeAt(0).toString(16).padStart(2, "0")}`);
+  return printable(columns.filter((column) => column !== "").join("  "));
 }
 
 const UNITS = ["B", "KiB", "MiB", "GiB", "TiB"];

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { printLines, printError } from "../print.ts";
 import { parseCommandLine } from "./command-line.ts";
 import { type Runtime, SIGNALS } from "./runtime.ts";
 import { startServer } from "./server.ts";
@@ -27,7 +28,7 @@ async function main(): Promise<number> {
     const now = Date.now();
     if (stoppedAt === null) {
       stoppedAt = now;
-      process.stdout.write("Ending: requests under way may go on for a moment.\n");
+      printLines("Ending: requests under way may go on for a moment.");
       void runtime?.stop(options.graceMs);
     } else if (now - stoppedAt > IMPATIENT_MS) {
       if (runtime === null) process.exit(0);
@@ -37,17 +38,17 @@ async function main(): Promise<number> {
   // Before the start: workerd answers clients before `startServer` returns, and we may be asked to end just then.
   for (const signal of SIGNALS) process.on(signal, stop);
   watchParent(stop);
-  const server = await startServer(options, project, (line) => process.stdout.write(`${line}\n`));
+  const server = await startServer(options, project, printLines);
   if (!server.ok) {
-    for (const problem of server.problems) process.stderr.write(`${problem}\n`);
+    for (const problem of server.problems) printError(problem);
     return stoppedAt === null ? 1 : 0;
   }
   ({ runtime } = server.value);
-  if (stoppedAt === null) process.stdout.write(`${server.value.description}\n`);
+  if (stoppedAt === null) printLines(server.value.description);
   else void runtime.stop(options.graceMs);
   const crash = await runtime.ended;
   if (crash === null) return 0;
-  process.stderr.write(`workerd ended by itself (${crash}): the mirror is down; start it again.\n`);
+  printError(`workerd ended by itself (${crash}): the mirror is down; start it again.`);
   return 1;
 }
 

@@ -1,5 +1,6 @@
 import { type ByteSpan, type ByteRange, parseRange, resolveRanges } from "../../http/byte-ranges.ts";
 import { evaluateConditions, isRangeWanted, type Validators } from "../../http/conditions.ts";
+import { safeContentType } from "../../http/content-type.ts";
 import { formatContentRange, formatUnsatisfiedRange } from "../../http/content-range.ts";
 import { type EntityTag, formatEntityTag } from "../../http/entity-tag.ts";
 import type { StoredObject } from "../../store/stored-object.ts";
@@ -93,7 +94,7 @@ export function answerHead(object: Answerable, answered: Answer): { readonly sta
 }
 
 function setRepresentation(headers: Headers, object: Answerable, contentLength: number): void {
-  headers.set("Content-Type", object.contentType);
+  headers.set("Content-Type", safeContentType(object.contentType));
   headers.set("Content-Length", String(contentLength));
   setValidators(headers, object);
 }

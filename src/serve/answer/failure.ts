@@ -1,16 +1,21 @@
 import { formatCacheStatus, type ForwardReason } from "../../http/cache-status.ts";
 import { formatUnsatisfiedRange } from "../../http/content-range.ts";
+import { printableLines } from "../../http/printable.ts";
 import type { Target } from "../../route/target.ts";
 import type { AbsentStatus, UpstreamFailure } from "../../upstream/upstream.ts";
+import { CONTAINED } from "./contain.ts";
 
-/** A refusal, or another answer without a file, as text. It always has a body: apt does not retry a 502 without one. */
+/**
+ * A refusal, or another answer without a file, as text. It always has a body: apt does not retry a 502 without one. A reason may hold what an upstream
+ * sent: no terminal gets that raw.
+ */
 export function refuse(status: number, detail: string, headers: Readonly<Record<string, string>> = {}): Response {
-  return new Response(`${detail}\n`, {
+  return new Response(`${printableLines(detail)}\n`, {
     status,
     headers: {
       "Content-Type": "text/plain; charset=utf-8",
       "Cache-Control": "no-store, no-transform",
-      "X-Content-Type-Options": "nosniff",
+      ...CONTAINED,
       ...headers,
     },
   });

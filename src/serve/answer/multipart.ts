@@ -1,4 +1,5 @@
 import type { ByteSpan } from "../../http/byte-ranges.ts";
+import { safeContentType } from "../../http/content-type.ts";
 import { formatContentRange } from "../../http/content-range.ts";
 import type { StoredObject } from "../../store/stored-object.ts";
 
@@ -27,7 +28,7 @@ export function layoutMultipart(
     const lines = [
       ...(index === 0 ? [] : [""]),
       `--${boundary}`,
-      `Content-Type: ${object.contentType}`,
+      `Content-Type: ${safeContentType(object.contentType)}`,
       `Content-Range: ${formatContentRange(span, object.size)}`,
       "",
       "",

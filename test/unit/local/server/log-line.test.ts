@@ -41,6 +41,11 @@ describe("a line of the Worker's log", () => {
     expect(formatLogLine(noise, NOW)).toBeNull();
   });
 
+  test("that is anything else moves no cursor either, and has no second line that looks like one of ours", () => {
+    const shown = formatLogLine("Refused a.deb: \u001b[2J\u009b\u202e\n2026-11-22T01:02:03Z  hit   200  GET  any:/forged", NOW);
+    expect(shown).toBe(String.raw`Refused a.deb: \u001b[2J\u009b\u202e` + "\n  2026-11-22T01:02:03Z  hit   200  GET  any:/forged");
+  });
+
   test("never lets a path move the cursor or begin a line of its own", () => {
     fc.assert(
       fc.property(fc.string({ unit: "binary" }), (path) => {
