@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { readFileSync } from "node:fs";
+import { chmodSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import { connect, createServer as createTcpServer, type Server as TcpServer } from "node:net";
 import type { AddressInfo } from "node:net";
@@ -164,6 +164,25 @@ describe("a name that a terminal would obey", () => {
       expect(response.headers.get("x-frame-options")).toBe("DENY");
       expect(response.headers.get("content-security-policy")).toContain("frame-ancestors 'none'");
     }
+  });
+});
+
+describe("the state folder", () => {
+  const open = (): readonly string[] =>
+    ["", ...readdirSync(mirror.stateFolder, { recursive: true, encoding: "utf8" })].filter(
+      (path) => (statSync(join(mirror.stateFolder, path)).mode & 0o077) !== 0,
+    );
+
+  it("is its owner's alone, with all that server and workerd put there", () => {
+    expect(open()).toEqual([]);
+  });
+
+  it("of an earlier version becomes so with the next start", async () => {
+    await mirror.stop();
+    for (const path of ["", "store", "objects", "admin-token"])
+      chmodSync(join(mirror.stateFolder, path), path === "admin-token" ? 0o644 : 0o755);
+    await mirror.start();
+    expect(open()).toEqual([]);
   });
 });
 

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { printLines, printError } from "../print.ts";
 import { parseCommandLine } from "./command-line.ts";
+import { hideNewFiles } from "./make-private.ts";
 import { type Runtime, SIGNALS } from "./runtime.ts";
 import { startServer } from "./server.ts";
 
@@ -17,6 +18,7 @@ const PARENT_CHECK_MS = 1000;
 process.stdout.on("error", () => {});
 process.stderr.on("error", () => {});
 
+hideNewFiles();
 process.exitCode = await main();
 
 async function main(): Promise<number> {

@@ -56,7 +56,9 @@ export async function startServer(options: StartOptions, project: Project, print
   const startedAt = Date.now();
   const bytes = state.value.bytes - dropBodies(state.value.store);
   const { budgetBytes } = parsed.config;
-  const { room } = state.value;
+  const { room, bytes, isPrivate } = state.value;
+  if (!isPrivate)
+    print(`Other users of this machine can read the state folder, which belongs to another user: chmod -R go= "${options.state}".`);
   if (room < budgetBytes) print(describeShortage(budgetBytes, room));
   const runtime = await startRuntime({
     modules: modules.value,

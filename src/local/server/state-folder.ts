@@ -1,7 +1,8 @@
-import { accessSync, constants, mkdirSync, readFileSync } from "node:fs";
+import { accessSync, constants, mkdirSync, readFileSync, realpathSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { done, refused, type Step } from "../step.ts";
+import { makePrivate } from "./make-private.ts";
 import { roomFor, sweepStore } from "./sweep-store.ts";
 
 /** The state folder of a server, locked while the server runs: a second server on it would delete files that the first counts as stored. */
@@ -14,6 +15,8 @@ export interface StateFolder {
   readonly room: number;
   /** The size in bytes of what the store holds now. */
   readonly bytes: number;
+  /** Whether no other user of this machine can read it. */
+  readonly isPrivate: boolean;
   /** Unlocks the folder. */
   release(): void;
 }
@@ -53,8 +56,9 @@ export function openStateFolder(path: string): Step<StateFolder> {
     return refused(`Cannot use the state folder "${folder}": another server runs on it; stop it or choose another folder with --state.`);
   }
   try {
+    const isPrivate = makePrivate(realpathSync(folder));
     const bytes = sweepStore(store);
-    return done({ store, objects, room: roomFor(store, bytes), bytes, release: () => lock.close() });
+    return done({ store, objects, room: roomFor(store, bytes), bytes, isPrivate, release: () => lock.close() });
   } catch (error) {
     lock.close();
     return refused(`Cannot read all of "${store}": ${reasonOf(error)}; it must belong to the user who runs the server.`);
