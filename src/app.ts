@@ -79,7 +79,7 @@ export function createApp(deps: SiteDependencies): Hono {
     return sendText(context, `Cannot set ${mirror.name} up for that client: it is for ${clients}\n`, 404);
   });
 
-  app.route("/-", createOperatorPages(deps.operator.token, deps.pages));
+  app.route("/-", createOperatorPages(deps.operator, deps.pages));
   app.route("/-/ledger", createOperatorApi(deps.operator));
   app.route("/-", createRepositoryLinks(own, deps.links));
   app.notFound((context) => sendText(context, "There is no such page; /-/ is the first\n", 404));

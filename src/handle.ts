@@ -1,6 +1,7 @@
 import type { Mirror } from "./config/config.ts";
-import { judgeAccess } from "./route/access.ts";
+import { judgeAccess, userOf } from "./route/access.ts";
 import { canonicalPath, encodePath } from "./route/canonical-path.ts";
+import type { FailedLogins } from "./watch/failed-logins.ts";
 import type { RequestRecord } from "./watch/counters.ts";
 import { routeRequest } from "./route/route-request.ts";
 import type { Target } from "./route/target.ts";
@@ -22,6 +23,8 @@ export interface HandlerDependencies {
   readonly isHostRequired?: boolean;
   /** Whether the client of this address is below its limit of requests; set at the edge, where a limit is bound. */
   readonly limit?: ((address: string) => Promise<boolean>) | undefined;
+  /** Logs and limits logins that fail; absent: they are neither logged nor limited. */
+  readonly logins?: FailedLogins;
   /** Hosts and addresses that the server has beside the configured hosts. */
   readonly ownHosts: readonly string[];
   /** Called once for each request for a file when its answer has ended, and for each one that is turned away. */
@@ -65,7 +68,8 @@ export async function handle(request: Request, deps: HandlerDependencies, waitUn
     const scheme = url.startsWith("https:") ? "https" : "http";
     const ours = new Headers(headers);
     ours.set("host", authority);
-    if (deps.isLocal) ours.delete("cf-ray");
+    // Of the front end's, which there is none of: the client has made them up.
+    if (deps.isLocal) for (const name of ["cf-ray", "cf-connecting-ip"]) ours.delete(name);
     const page = new Request(`${scheme}://localhost/${encodePath(canonical.path)}${search}`, request);
     return deps.app.fetch(new Request(page, { headers: ours }));
   }
@@ -129,8 +133,8 @@ export async function handle(request: Request, deps: HandlerDependencies, waitUn
  */
 export async function refuseClient(
   { headers }: Request,
-  { access }: Mirror,
-  deps: Pick<HandlerDependencies, "isLocal" | "limit">,
+  { access, name }: Mirror,
+  deps: Pick<HandlerDependencies, "isLocal" | "limit" | "logins">,
 ): Promise<Response | null> {
   // On one machine the runtime states no address, and the header would be the client's own claim.
   const address = deps.isLocal ? null : headers.get("cf-connecting-ip");
@@ -139,12 +143,25 @@ export async function refuseClient(
     return refuse(503, "Too many requests from this address: wait a little", { "Retry-After": String(LIMIT_WAIT_SECONDS) });
   }
   if (access === undefined) return null;
-  switch (await judgeAccess(access, headers.get("authorization"), address)) {
+  const authorization = headers.get("authorization");
+  const user = userOf(access, authorization);
+  const login = user && { place: `the mirror ${name}`, address, ...user };
+  const wait = login === null ? 0 : (deps.logins?.waitBefore(login) ?? 0);
+  if (wait > 0) return refuseLogin(wait);
+  switch (await judgeAccess(access, authorization, address)) {
     case "allowed":
       return null;
-    case "unauthorised":
+    case "unauthorised": {
+      const waitAfter = login === null ? 0 : (deps.logins?.failed(login) ?? 0);
+      if (waitAfter > 0) return refuseLogin(waitAfter);
       return refuse(401, "This mirror wants a name and password", { "WWW-Authenticate": 'Basic realm="mirror", charset="UTF-8"' });
+    }
     case "forbidden":
       return refuse(403, "This mirror is not for this address");
   }
+}
+
+/** Final for all clients, as a 401 is. */
+function refuseLogin(waitSeconds: number): Response {
+  return refuse(429, "Too many logins failed: wait a minute", { "Retry-After": String(waitSeconds) });
 }

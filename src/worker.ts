@@ -23,6 +23,7 @@ import { createEdgeCacheStore } from "./store/edge-cache-store.ts";
 import { createR2Store, createR2StreamPut } from "./store/r2-store.ts";
 import { batchLines } from "./watch/batch-lines.ts";
 import { createCounters, tallyOf } from "./watch/counters.ts";
+import { createFailedLogins } from "./watch/failed-logins.ts";
 
 export { FillCoordinator } from "./fill/flight/fill-coordinator.ts";
 
@@ -200,7 +201,7 @@ function buildHandler(shared: Core, env: Env): HandlerDependencies {
   const ownHosts = env.OWN_HOSTS ?? [];
   const { RATE_LIMIT } = env;
   const limit = RATE_LIMIT && (async (key: string) => (await RATE_LIMIT.limit({ key })).success);
-  const client = { isLocal: env.LOCAL === true, limit };
+  const client = { isLocal: env.LOCAL === true, limit, logins: createFailedLogins({ now, log }) };
   const repositories = buildRepositories(shared, env);
   const confirmations = createConfirmations();
   const { taint } = shared.leases;
@@ -213,6 +214,7 @@ function buildHandler(shared: Core, env: Env): HandlerDependencies {
       ownHosts,
       operator: {
         token: env.ADMIN_TOKEN,
+        logins: client.logins,
         budget: config.budgetBytes,
         retentionDays: config.retentionDays,
         ledger: (name) => ledgerStub(env, name),

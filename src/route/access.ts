@@ -2,6 +2,12 @@ import type { Access } from "../config/config.ts";
 import { isSameSecret, parseCredentials } from "../http/credentials.ts";
 import { isInNetwork } from "../http/network.ts";
 
+/** The user that a client says to be; null: it sends no name and password. */
+export function userOf(access: Access, authorization: string | null): { readonly user: string; readonly isUserKnown: boolean } | null {
+  const given = parseCredentials(authorization);
+  return given?.kind === "basic" ? { user: given.user, isUserKnown: access.users.has(given.user) } : null;
+}
+
 /**
  * Decides whether a client may read a mirror: from one of its networks, or as one of its users.
  * @param address the client's address as the platform reports it, never one that a header claims; null where it is not known.

@@ -1,5 +1,6 @@
-import type { MiddlewareHandler } from "hono";
+import type { Context, MiddlewareHandler } from "hono";
 import { isSameSecret, parseCredentials } from "../http/credentials.ts";
+import type { FailedLogins } from "../watch/failed-logins.ts";
 import { sendText } from "./respond.ts";
 
 /**
@@ -7,14 +8,37 @@ import { sendText } from "./respond.ts";
  * `token` is undefined or empty, answers 404. Only for pages that change nothing: a browser also sends a saved password with requests that another site
  * makes it send.
  */
-export function createGuard(token: string | undefined): MiddlewareHandler {
+export function createGuard(token: string | undefined, logins: FailedLogins | undefined): MiddlewareHandler {
   return async (context, next) => {
     if (token === undefined || token === "") return sendText(context, "There is no such page; /-/ is the first\n", 404);
     const given = parseCredentials(context.req.header("authorization") ?? null);
-    if (given !== null && (await isSameSecret(given.kind === "basic" ? given.password : given.token, token))) return next();
+    const secret = given?.kind === "basic" ? given.password : (given?.token ?? null);
+    const judged = await judgeToken(context, { secret, user: given?.kind === "basic" ? given.user : null }, token, logins);
+    if (judged.isRight) return next();
+    if (judged.waitSeconds > 0) return sendText(context, TOO_MANY, 429, { "Retry-After": String(judged.waitSeconds) });
     context.header("WWW-Authenticate", 'Basic realm="lazy-mirror operator", charset="UTF-8"', { append: true });
     context.header("WWW-Authenticate", 'Bearer realm="lazy-mirror operator"', { append: true });
     const detail = "Cannot let you in: send the admin token as the password of any user name, or as Authorization: Bearer <token>\n";
     return sendText(context, detail, 401);
   };
+}
+
+/** The reason of a 429. */
+export const TOO_MANY = "Cannot let you in: too many logins failed; wait a minute\n";
+
+/** Compares a secret (null: the client sent none) with the operator's token. `waitSeconds` is above 0 where too many logins failed. */
+export async function judgeToken(
+  context: Context,
+  given: { readonly secret: string | null; readonly user: string | null },
+  token: string,
+  logins: FailedLogins | undefined,
+): Promise<{ readonly isRight: true } | { readonly isRight: false; readonly waitSeconds: number }> {
+  if (given.secret === null) return { isRight: false, waitSeconds: 0 };
+  // At the edge the front end sets it. On one machine handle.ts takes it away: there it is only a client's claim.
+  const address = context.req.header("cf-connecting-ip") ?? null;
+  const login = { place: "the operator's pages", user: given.user, address, isUserKnown: false };
+  const waitSeconds = logins?.waitBefore(login) ?? 0;
+  if (waitSeconds > 0) return { isRight: false, waitSeconds };
+  if (await isSameSecret(given.secret, token)) return { isRight: true };
+  return { isRight: false, waitSeconds: logins?.failed(login) ?? 0 };
 }

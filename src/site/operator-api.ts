@@ -1,12 +1,13 @@
 import { type Context, Hono } from "hono";
 import * as v from "valibot";
-import { isSameSecret } from "../http/credentials.ts";
 import { BOOK_SHARD, shardOf } from "../retention/batch.ts";
 import type { Remote } from "../retention/book.ts";
 import { type KeyPattern, parseKeyPattern } from "../retention/glob.ts";
 import type { LedgerRow } from "../retention/ledger.ts";
 import type { LedgerObjectBase } from "../retention/ledger-object.ts";
 import type { LedgerPage } from "../retention/shard.ts";
+import type { FailedLogins } from "../watch/failed-logins.ts";
+import { judgeToken, TOO_MANY } from "./guard.ts";
 import { send } from "./respond.ts";
 
 /** One ledger, as the operator's verbs call it; `view`, `next` and `sweepAll` only on the book's. All methods reject if its Durable Object fails. */
@@ -16,6 +17,8 @@ export type OperatorLedger = Remote<LedgerObjectBase<unknown>, "view" | "next" |
 export interface OperatorDependencies {
   /** Absent or empty: every verb answers 404. */
   readonly token: string | undefined;
+  /** Logs and limits logins that fail; absent: they are neither logged nor limited. */
+  readonly logins?: FailedLogins;
   /** Bytes. */
   readonly budget: number;
   readonly retentionDays: number;
@@ -41,14 +44,19 @@ const PIN = v.strictObject({ pattern: PATTERN });
  * The operator's verbs as JSON below `/-/ledger` (docs/ledger.md), for requests with the token (RFC 6750: `Authorization: Bearer …`). Without a
  * configured token every path answers 404, like a page that does not exist.
  */
-export function createOperatorApi({ token, budget, retentionDays, ledger, flush }: OperatorDependencies): Hono {
+export function createOperatorApi({ token, logins, budget, retentionDays, ledger, flush }: OperatorDependencies): Hono {
   const api = new Hono();
   const book = () => ledger(BOOK_SHARD);
 
   api.use("*", async (context, next) => {
     if (token === undefined || token === "") return sendError(context, 404, "There is no such page");
     const given = /^Bearer +(\S+)$/i.exec(context.req.header("authorization") ?? "")?.[1] ?? "";
-    if (!(await isSameSecret(given, token))) {
+    const judged = await judgeToken(context, { secret: given === "" ? null : given, user: null }, token, logins);
+    if (!judged.isRight && judged.waitSeconds > 0) {
+      context.header("Retry-After", String(judged.waitSeconds));
+      return sendError(context, 429, TOO_MANY.trimEnd());
+    }
+    if (!judged.isRight) {
       context.header("WWW-Authenticate", 'Bearer realm="lazy-mirror"');
       return sendError(context, 401, "Cannot let you in: send the admin token as Authorization: Bearer <token>");
     }
@@ -142,10 +150,10 @@ function explain({ uses, priority, held, lastUsedAt }: LedgerRow): string {
   return `${uses} uses, the last ${new Date(lastUsedAt).toISOString()}, when L was ${age}: key ${priority}${spared}`;
 }
 
-function sendObject(context: Context, body: object, status?: 400 | 401 | 404): Response {
+function sendObject(context: Context, body: object, status?: 400 | 401 | 404 | 429): Response {
   return send(context, "application/json", JSON.stringify(body), status);
 }
 
-function sendError(context: Context, status: 400 | 401 | 404, error: string): Response {
+function sendError(context: Context, status: 400 | 401 | 404 | 429, error: string): Response {
   return sendObject(context, { error }, status);
 }

@@ -1,5 +1,6 @@
 import { type Context, Hono } from "hono";
 import { createGuard } from "./guard.ts";
+import type { OperatorDependencies } from "./operator-api.ts";
 import { formatMetrics, METRICS_TYPE } from "./metrics.ts";
 import { isBrowser, send, sendJson, sendPage, sendText } from "./respond.ts";
 import { gatherStatus, type StatusSources } from "./status.ts";
@@ -16,10 +17,13 @@ export interface OperatorPagesDependencies {
 }
 
 /** Status, metrics and why: the pages behind the operator's token (guard.ts). */
-export function createOperatorPages(token: string | undefined, { isLocal, status, why }: OperatorPagesDependencies): Hono {
+export function createOperatorPages(
+  { token, logins }: Pick<OperatorDependencies, "token" | "logins">,
+  { isLocal, status, why }: OperatorPagesDependencies,
+): Hono {
   const pages = new Hono({ strict: false });
   for (const path of ["/status", "/status.json", "/status.js", "/metrics", "/why", "/why/*", "/why.json/*"])
-    pages.use(path, createGuard(token));
+    pages.use(path, createGuard(token, logins));
 
   pages.get("/status", async (context) => {
     const gathered = await gatherStatus(status);

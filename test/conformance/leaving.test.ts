@@ -167,6 +167,47 @@ describe("a name that a terminal would obey", () => {
   });
 });
 
+describe("logins that fail", () => {
+  const basic = (user: string, password: string): string => `Basic ${Buffer.from(`${user}:${password}`).toString("base64")}`;
+  const ask = async (path: string, authorization: string): Promise<number> => {
+    const response = await fetch(mirror.url + path, { headers: { authorization } });
+    await response.body?.cancel();
+    return response.status;
+  };
+
+  it.each([
+    ["a closed mirror", "/closed/page.html", basic("alice", "a guess"), basic("alice", "correct horse")],
+    ["a page of the operator", "/-/status.json", "Bearer a-guess", undefined],
+    ["a command of the operator", "/-/ledger/", "Bearer a-guess", undefined],
+  ])("at %s are in the log, a few a minute, and shut no one else out", async (_name, path, wrong, right) => {
+    const statuses: number[] = [];
+    for (let turn = 0; turn < 30; turn++) statuses.push(await ask(path, wrong));
+    expect(statuses[0]).toBeOneOf([401, 429]);
+    expect(statuses.at(-1)).toBe(429);
+    expect(await ask(path, right ?? `Bearer ${token}`)).toBe(200);
+    await expect.poll(mirror.output, { timeout: 20_000 }).toContain("Failed login at");
+    expect(mirror.output()).toContain(`Failed login at the mirror closed as "alice"`);
+    expect(mirror.output().split("Failed login at").length - 1).toBeLessThan(25);
+  });
+
+  it("show no name raw, and no token", async () => {
+    await ask("/closed/page.html", basic("\u001b[2J\u202e", "a guess"));
+    await ask("/-/status.json", basic("\u001b[2J\u009b", "a guess"));
+    expect(mirror.output()).not.toContain(token);
+    expect(mirror.output()).not.toMatch(/(?!\n)[\p{Cc}\p{Cf}]/u);
+  });
+
+  it("are none where the client sends no credentials", async () => {
+    const statuses: number[] = [];
+    for (let turn = 0; turn < 30; turn++) {
+      const response = await fetch(`${mirror.url}/closed/page.html`);
+      await response.body?.cancel();
+      statuses.push(response.status);
+    }
+    expect(new Set(statuses)).toEqual(new Set([401]));
+  });
+});
+
 describe("the state folder", () => {
   const open = (): readonly string[] =>
     ["", ...readdirSync(mirror.stateFolder, { recursive: true, encoding: "utf8" })].filter(

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { parseConfig } from "../../src/config/parse-config.ts";
 import { refuseClient } from "../../src/handle.ts";
+import { createFailedLogins } from "../../src/watch/failed-logins.ts";
 
 function mirror(access?: unknown) {
   const parsed = parseConfig({ MIRRORS: { one: { upstreams: ["http://one.example/"], access } } });
@@ -38,5 +39,33 @@ describe("a client of a mirror", () => {
     expect(answers.map((answer) => answer?.status)).toEqual([undefined, undefined, 503]);
     expect(answers[2]?.headers.get("retry-after")).toMatch(/^\d+$/);
     expect(asked).toEqual(["192.0.2.9", "192.0.2.9", "192.0.2.9"]);
+  });
+
+  it("that fails to log in again and again is asked to wait, each user from each address by itself", async () => {
+    const lines: string[] = [];
+    const logins = createFailedLogins({ now: () => 1_000, log: (line) => lines.push(line) });
+    const closed = mirror({ users: { alice: "correct horse", bob: "battery staple" } });
+    const ask = async (user: string, password: string, address?: string) => {
+      const authorization = `Basic ${btoa(`${user}:${password}`)}`;
+      const given = request({ authorization, ...(address === undefined ? {} : { "cf-connecting-ip": address }) });
+      return (await refuseClient(given, closed, { isLocal: address === undefined, logins }))?.status ?? 200;
+    };
+    const guesses = async (times: number, address?: string) => {
+      const statuses: number[] = [];
+      // oxlint-disable-next-line no-await-in-loop -- in their order
+      for (let at = 0; at < times; at++) statuses.push(await ask("alice", "a guess", address));
+      return statuses;
+    };
+    expect((await guesses(12, "192.0.2.9")).slice(9)).toEqual([401, 429, 429]);
+    expect(await ask("alice", "correct horse", "192.0.2.9")).toBe(200);
+    await guesses(100, "192.0.2.9");
+    expect(await ask("alice", "correct horse", "192.0.2.9")).toBe(429);
+    expect(await ask("alice", "correct horse", "192.0.2.10")).toBe(200);
+    expect(await ask("bob", "battery staple", "192.0.2.9")).toBe(200);
+    // On one machine all clients are one: no number of guesses keeps the right password out.
+    await guesses(500);
+    expect(await ask("alice", "correct horse")).toBe(200);
+    expect(lines[0]).toBe('Failed login at the mirror one as "alice" from 192.0.2.9');
+    expect(lines.length).toBe(10);
   });
 });
