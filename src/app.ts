@@ -34,7 +34,8 @@ export function createApp(deps: SiteDependencies): Hono {
       visit,
       site: shown,
       isKnownHost: site !== null,
-      hasStatus: (deps.operator.token ?? "") !== "",
+      // With hosts of their own the operator's pages are not on this one.
+      hasStatus: (deps.operator.token ?? "") !== "" && deps.config.operatorHosts === undefined,
       entries: Array.from(own.mirrors.values(), (mirror) => ({ setup: setupOf(mirror, visit, own), site: shown })),
     };
   }

@@ -45,7 +45,15 @@ export async function handle(request: Request, deps: HandlerDependencies, waitUn
   const isHostRequired = deps.isHostRequired === true && url !== "/-/health";
   const { ownHosts } = deps;
   const isAtEdge = !deps.isLocal;
-  const routed = routeRequest(config.mirrors, { url, host, absoluteForm, isHostRequired, ownHosts, isAtEdge });
+  const routed = routeRequest(config.mirrors, {
+    url,
+    host,
+    absoluteForm,
+    isHostRequired,
+    ownHosts,
+    isAtEdge,
+    operatorHosts: config.operatorHosts,
+  });
   const isOperatorCommand = routed.kind === "site" && routed.path.startsWith("/-/ledger/");
   if (method !== "GET" && method !== "HEAD" && !isOperatorCommand) {
     return refuse(405, `${method} is not for a mirror: use GET or HEAD`, { Allow: "GET, HEAD" });

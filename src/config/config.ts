@@ -30,6 +30,8 @@ export interface Config {
   readonly plan: "free" | "paid";
   /** How packages are checked: against the digests of their repository's index, or by their own structure alone. */
   readonly verify: "index" | "structure";
+  /** The only hosts of the operator's pages, and of nothing else; absent: these pages are on every host. As `parseHost` gives them. */
+  readonly operatorHosts?: readonly string[];
   /** URL in the User-Agent, so that upstreams know whom to write to. */
   readonly contactUrl: string | undefined;
 }

@@ -46,6 +46,12 @@ const parameterName = v.pipe(quotedText, v.regex(/^[\w.~-]{1,64}$/, "use a param
 /** One of `hosts`. Exported, as `parseConfig` also compares the hosts of mirrors that have other problems. */
 export const hostPattern = parsedText(parseHostPattern);
 
+/** OPERATOR_HOSTS: a list, or the same as JSON text, which the dashboard gives. */
+export const operatorHosts = v.lazy((input): v.GenericSchema<unknown, string[]> => {
+  const hosts = v.pipe(list(parsedText(parseWholeHost)), v.minLength(1, "name at least one host, or leave the key out"));
+  return typeof input === "string" ? v.pipe(v.string(), v.parseJson(undefined, "write a list, even of one: [ … ]"), hosts) : hosts;
+});
+
 /** Schema of one `[vars.MIRRORS.<name>]`, without its name. */
 export const mirrorTable = v.pipe(
   table({
@@ -95,6 +101,13 @@ function parseHostPattern(written: string): Parsed<HostPattern> {
   if (host === null) return { wanted: 'use a host name or address ("mirror.example.com"), or a first label with .* ("fedora.*")' };
   const hasPort = host.startsWith("[") ? written.includes("]:") : written.includes(":");
   return hasPort ? { wanted: `leave the port out: ${host}` } : { value: { kind: "exact", host } };
+}
+
+function parseWholeHost(written: string): Parsed<string> {
+  const pattern = parseHostPattern(written);
+  if (!("value" in pattern)) return pattern;
+  if (pattern.value.kind === "label") return { wanted: 'name the whole host, such as "admin.example.com"' };
+  return { value: pattern.value.host };
 }
 
 function parseUpstreamUrl(written: string): Parsed<string> {

@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import type { Config, Mirror } from "./config.ts";
-import { formatHostPattern, hostPattern, mirrorTable } from "./mirror-table.ts";
+import { formatHostPattern, hostPattern, mirrorTable, operatorHosts } from "./mirror-table.ts";
 import { GB, isTable, number, oneOf, problem, problemsOf, quotedText, table } from "./table-schema.ts";
 
 const MIB = 1_048_576;
@@ -35,6 +35,7 @@ const scalars = v.pipe(
     VERIFY: v.optional(oneOf(["index", "structure"])),
     PLAN: v.optional(oneOf(["free", "paid"]), "paid"),
     CONTACT_URL: v.optional(contactUrl),
+    OPERATOR_HOSTS: v.optional(operatorHosts),
     /** `parseMirrors` parses it, so it is never present here. It is listed so that for `MIRROR` the message proposes `MIRRORS`. */
     MIRRORS: v.optional(v.never()),
   }),
@@ -63,6 +64,7 @@ const scalars = v.pipe(
     // To parse a distribution's index takes more than the free plan's 10 ms of CPU.
     verify: given.VERIFY ?? (given.PLAN === "free" ? "structure" : "index"),
     contactUrl: given.CONTACT_URL,
+    ...(given.OPERATOR_HOSTS === undefined ? {} : { operatorHosts: given.OPERATOR_HOSTS }),
   })),
 );
 
@@ -76,7 +78,11 @@ export function parseConfig(
 ): { readonly ok: true; readonly config: Config } | { readonly ok: false; readonly problems: readonly string[] } {
   const { tables = [], others = [] } = Object.groupBy(Object.entries(vars), ([name]) => (/^MIRRORS(_|$)/.test(name) ? "tables" : "others"));
   const settings = v.safeParse(scalars, Object.fromEntries(others.filter(([, value]) => !isBinding(value))));
-  const { mirrors, problems, quotas } = parseMirrors(tables);
+  const owned = settings.success ? (settings.output.operatorHosts ?? []) : [];
+  const { mirrors, problems, quotas } = parseMirrors(
+    tables,
+    owned.map((value, at) => ({ path: `OPERATOR_HOSTS[${at}]`, value })),
+  );
   if (!settings.success) return { ok: false, problems: [...problemsOf(settings.issues, ""), ...problems] };
   const all = [...problems, ...quotas.flatMap((quota) => tooLarge(quota, settings.output.budgetBytes))];
   return all.length > 0 ? { ok: false, problems: all } : { ok: true, config: { mirrors, ...settings.output } };
@@ -95,15 +101,15 @@ type Claim = { readonly path: string; readonly value: string };
 /** What a mirror may take of the budget, and where that is written. */
 type Quota = { readonly path: string; readonly bytes: number };
 
-function parseMirrors(tables: readonly (readonly [string, unknown])[]): {
-  mirrors: Map<string, Mirror>;
-  problems: string[];
-  quotas: Quota[];
-} {
+/** `taken`: hosts that no mirror may have. */
+function parseMirrors(
+  tables: readonly (readonly [string, unknown])[],
+  taken: readonly Claim[],
+): { mirrors: Map<string, Mirror>; problems: string[]; quotas: Quota[] } {
   const mirrors = new Map<string, Mirror>();
   const problems: string[] = [];
   const names: Claim[] = [];
-  const hosts: Claim[] = [];
+  const hosts: Claim[] = [...taken];
   const quotas: Quota[] = [];
   for (const [variable, value] of tables) {
     const named = v.safeParse(namedTables, value);

@@ -18,6 +18,8 @@ export interface RequestTarget {
   readonly absoluteForm?: boolean;
   /** Hosts that the server knows to be its own, beside the configured ones. */
   readonly ownHosts?: readonly string[];
+  /** The hosts of the operator's pages, and of nothing else; absent: these pages are on every host. */
+  readonly operatorHosts?: readonly string[] | undefined;
   /** Whether Cloudflare's front end took the request, so that a host on workers.dev is ours; default: it did. */
   readonly isAtEdge?: boolean;
 }
@@ -44,8 +46,15 @@ export function routeRequest(mirrors: ReadonlyMap<string, Mirror>, request: Requ
   const hostText = authority ?? named;
   const host = hostText === "" ? "" : parseHost(hostText);
   if (host === null) return refused(400, "the host is not a host name");
-  if (request.absoluteForm === true && !isOwnHost(mirrors, host, request.ownHosts, request.isAtEdge)) {
+  const { ownHosts = [], operatorHosts } = request;
+  const isOperatorHost = operatorHosts?.includes(host) === true;
+  if (request.absoluteForm === true && !isOperatorHost && !isOwnHost(mirrors, host, ownHosts, request.isAtEdge)) {
     return refused(421, "this is a mirror and no proxy: it answers only for its own hosts");
+  }
+
+  if (operatorHosts !== undefined) {
+    const misdirected = judgeHost(isOperatorHost, rawPath);
+    if (misdirected !== null) return misdirected;
   }
 
   const mapped = mirrorOfHost(mirrors, host);
@@ -68,6 +77,23 @@ export function routeRequest(mirrors: ReadonlyMap<string, Mirror>, request: Requ
   if (new TextEncoder().encode(key).length > MAX_KEY_BYTES) return refused(414, `the path is longer than ${MAX_KEY_BYTES} bytes`);
   const target = { mirror, path, query, key, ...placeOf(mirror, path) };
   return mapped === undefined && rest.length === 0 ? { kind: "mirror", target, isBareTop: true } : { kind: "mirror", target };
+}
+
+/** Pages below `/-/` that clients need; the others there are the operator's. `health` and `style.css` are on every host. Tested on canonical paths. */
+const CLIENT_PAGE = /^-\/?$|^-\/(?:setup|metalink|mirrorlist)(?:\/|$)/;
+const COMMON_PAGE = /^-\/(?:health|style\.css)$/;
+
+/** The refusal of a page of the operator's that is not on this host, and of all else on a host that is for these; null: the request is on its right host. */
+function judgeHost(isOperatorHost: boolean, rawPath: string): Routed | null {
+  const canonical = canonicalPath(rawPath);
+  const path = canonical.ok ? canonical.path : "";
+  if (COMMON_PAGE.test(path)) return null;
+  const isOperatorPage = path.startsWith("-/") && !CLIENT_PAGE.test(path);
+  if (isOperatorPage === isOperatorHost) return null;
+  return refused(
+    421,
+    isOperatorHost ? "this host has the operator's pages alone, such as /-/status" : "the operator's pages are on another host",
+  );
 }
 
 function refused(status: 400 | 414 | 421, why: string): Routed {

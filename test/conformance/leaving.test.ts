@@ -34,6 +34,7 @@ const PAGES: Readonly<Record<string, readonly [type: string, body: string]>> = {
   "/listing/disk.iso": ["application/octet-stream", "not a disk, but of its length"],
 };
 
+let vars: Readonly<Record<string, string>>;
 let origin: Server;
 let mirror: MirrorProcess;
 let hostile: TcpServer;
@@ -70,11 +71,10 @@ beforeAll(async () => {
   }).listen(0, "127.0.0.1");
   await Promise.all([once(origin, "listening"), once(hostile, "listening")]);
   const url = (server: Server | TcpServer): string => `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  vars = { MIRRORS_CLOSED: JSON.stringify({ closed: { upstreams: [url(origin)], access: { users: { alice: "correct horse" } } } }) };
   mirror = await startMirror({
     mirrors: { any: { upstreams: [url(origin)] }, odd: { upstreams: [url(hostile)] }, dead: { upstreams: ["http://127.0.0.1:9/"] } },
-    vars: {
-      MIRRORS_CLOSED: JSON.stringify({ closed: { upstreams: [url(origin)], access: { users: { alice: "correct horse" } } } }),
-    },
+    vars,
   });
   token = readFileSync(join(mirror.stateFolder, "admin-token"), "utf8").trim();
 });
@@ -85,12 +85,15 @@ afterAll(async () => {
 });
 
 /** The bytes of an answer, as latin1. */
-async function raw(path: string, ...lines: readonly string[]): Promise<string> {
+async function raw(
+  path: string,
+  { host = "127.0.0.1", lines = [] }: { readonly host?: string; readonly lines?: readonly string[] } = {},
+): Promise<string> {
   const socket = connect(mirror.port, "127.0.0.1");
   const chunks: Buffer[] = [];
   socket.on("data", (chunk: Buffer) => chunks.push(chunk));
   socket.on("error", () => {});
-  socket.write([`GET ${path} HTTP/1.1`, `Host: 127.0.0.1:${mirror.port}`, ...lines, "Connection: close", "", ""].join("\r\n"));
+  socket.write([`GET ${path} HTTP/1.1`, `Host: ${host}:${mirror.port}`, ...lines, "Connection: close", "", ""].join("\r\n"));
   await once(socket, "close");
   return Buffer.concat(chunks).toString("latin1");
 }
@@ -149,7 +152,7 @@ describe("a name that a terminal would obey", () => {
         expect(await response.text()).not.toMatch(UNSAFE);
       }
     }
-    for (const [at] of ODD_HEADERS.entries()) await raw(`/odd/${at}.txt`, `User-Agent: \u009b2J`, `Via: 1.1 \u009b2J`);
+    for (const [at] of ODD_HEADERS.entries()) await raw(`/odd/${at}.txt`, { lines: ["User-Agent: \u009b2J", "Via: 1.1 \u009b2J"] });
     await expect.poll(mirror.output, { timeout: 20_000 }).toContain("odd:7.txt");
     expect(mirror.output()).toContain(String.raw`\u202egpj.deb`);
     expect(mirror.output()).not.toMatch(UNSAFE);
@@ -281,5 +284,31 @@ describe("a page of a mirror in the operator's browser", () => {
     await page.goto(`${mirror.url}/-/status`);
     await expect.poll(() => page.textContent("#live-state"), { timeout: 20_000 }).toBe("Live");
     await context.close();
+  });
+});
+
+describe("the operator's pages with a host of their own", () => {
+  const HOSTS = "127.0.0.1";
+
+  it("are there alone, and nothing else is there", async () => {
+    await mirror.stop();
+    await mirror.start({ ...vars, OPERATOR_HOSTS: JSON.stringify([HOSTS]) });
+    const statusOf = async (path: string, host: string): Promise<number> => {
+      const [, status] = /^HTTP\/1\.1 (\d{3})/.exec(await raw(path, { host, lines: [`Authorization: Bearer ${token}`] })) ?? [];
+      return Number(status);
+    };
+    for (const path of ["/-/status", "/-/status.json", "/-/metrics", "/-/ledger/", "/-/why/any/page.html", "/-/./status.json"]) {
+      expect([path, await statusOf(path, HOSTS), await statusOf(path, "localhost"), await statusOf(path, "any.test")]).toEqual([
+        path,
+        200,
+        421,
+        421,
+      ]);
+    }
+    for (const path of ["/any/page.html", "/-/setup", "/-/", "/"]) {
+      expect([path, await statusOf(path, HOSTS), await statusOf(path, "localhost")]).toEqual([path, 421, 200]);
+    }
+    expect([await statusOf("/-/health", HOSTS), await statusOf("/-/health", "localhost")]).toEqual([200, 200]);
+    expect(await raw("/-/", { host: "localhost", lines: ["Accept: text/html"] })).not.toContain("/-/status");
   });
 });

@@ -66,13 +66,13 @@ type File = v.InferOutput<typeof FileSchema>;
 
 function createPlan({ name, account_id: account, route, routes }: File, bucket: File["r2_buckets"][number], config: Config) {
   const hosts = [...config.mirrors.values()].flatMap((mirror) => mirror.hosts);
-  const exact = hosts.flatMap((host) => (host.kind === "exact" ? [host.host] : []));
+  const exact = [...hosts.flatMap((host) => (host.kind === "exact" ? [host.host] : [])), ...(config.operatorHosts ?? [])];
   const labels = hosts.flatMap((host) => (host.kind === "label" ? [`${host.label}.*`] : []));
   return {
     worker: name,
     bucket: { name: bucket.bucket_name, jurisdiction: bucket.jurisdiction },
     rules: lifecycleRules(config),
-    /** The mirrors' hosts that can be custom domains. */
+    /** The mirrors' hosts, and those of the operator's pages, that can be custom domains. */
     domains: exact.filter(isPublicName),
     otherHosts: [...exact.filter((host) => !isPublicName(host)), ...labels],
     /** Whether the file itself has routes, such as the wildcard route that labels need. */

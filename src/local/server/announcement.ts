@@ -25,12 +25,18 @@ export function describeServer(config: Config, endpoints: readonly Endpoint[], h
   ].join("\n");
 }
 
-/** The command line that runs the operator's verbs against this server from its own machine; options that equal their defaults are left out. */
-export function describeOperator(state: string, endpoints: readonly Endpoint[]): string {
+/**
+ * The command line that runs the operator's verbs against this server from its own machine; options that equal their defaults are left out.
+ * `operatorHost`: the verbs' own host, where they have one.
+ */
+export function describeOperator(state: string, endpoints: readonly Endpoint[], operatorHost?: string): string {
   const [first] = endpoints;
-  const isDefault = endpoints.some(({ host, port }) => port === 8787 && ["127.0.0.1", "0.0.0.0", "::"].includes(host));
+  const isDefault =
+    operatorHost === undefined && endpoints.some(({ host, port }) => port === 8787 && ["127.0.0.1", "0.0.0.0", "::"].includes(host));
   const options = [
-    ...(first === undefined || isDefault ? [] : ["--server", `http://${formatEndpoint({ ...first, host: resolveOwnHost(first.host) })}`]),
+    ...(first === undefined || isDefault
+      ? []
+      : ["--server", `http://${formatEndpoint({ ...first, host: operatorHost ?? resolveOwnHost(first.host) })}`]),
     ...(state === ".lazy-mirror" ? [] : ["--state", quote(state)]),
   ];
   return ["npm run mirror --", ...options, "status"].join(" ");

@@ -56,7 +56,7 @@ export async function startServer(options: StartOptions, project: Project, print
   const startedAt = Date.now();
   const bytes = state.value.bytes - dropBodies(state.value.store);
   const { budgetBytes } = parsed.config;
-  const { room, bytes, isPrivate } = state.value;
+  const { room, isPrivate } = state.value;
   if (!isPrivate)
     print(`Other users of this machine can read the state folder, which belongs to another user: chmod -R go= "${options.state}".`);
   if (room < budgetBytes) print(describeShortage(budgetBytes, room));
@@ -100,7 +100,7 @@ export async function startServer(options: StartOptions, project: Project, print
   });
   return done({
     endpoints: endpoints.value,
-    description: `${describeServer(parsed.config, endpoints.value, hostname())}\nThe operator's token (${describeOperator(options.state, endpoints.value)}): ${adminTokenPath(options.state)}`,
+    description: `${describeServer(parsed.config, endpoints.value, hostname())}\nThe operator's token (${describeOperator(options.state, endpoints.value, parsed.config.operatorHosts?.[0])}): ${adminTokenPath(options.state)}`,
     runtime: runtime.value,
   });
 }

@@ -257,3 +257,25 @@ describe("the shipped wrangler.toml", () => {
     for (const { name, upstreams } of mirrors.values()) expect(upstreams).toHaveLength(name === "kojipkgs" ? 1 : 2);
   });
 });
+
+describe("OPERATOR_HOSTS", () => {
+  it("are whole hosts, as a list or as its JSON", () => {
+    for (const value of [["Admin.Example.com.", "::1"], '["admin.example.com", "[::1]"]']) {
+      const parsed = parseConfig({ MIRRORS, OPERATOR_HOSTS: value });
+      expect(parsed.ok && parsed.config.operatorHosts).toEqual(["admin.example.com", "[::1]"]);
+    }
+    const parsed = parseConfig({ MIRRORS });
+    expect(parsed.ok && parsed.config.operatorHosts).toBe(undefined);
+  });
+
+  it.each([[[]], ["admin.example.com"], [["admin.*"]], [["admin.example.com:8787"]], [["a b"]], [[7]], ["[7"]])("cannot be %j", (value) => {
+    expect(refuse({ MIRRORS, OPERATOR_HOSTS: value })).toEqual([expect.stringContaining("OPERATOR_HOSTS")]);
+  });
+
+  it("cannot be a mirror's as well", () => {
+    const one = { upstreams: ["http://one.example/"], hosts: ["one.lan"] };
+    expect(refuse({ MIRRORS: { one }, OPERATOR_HOSTS: ["one.lan"] })).toEqual([
+      expect.stringContaining("it is taken by OPERATOR_HOSTS[0]"),
+    ]);
+  });
+});

@@ -134,6 +134,49 @@ describe("the Host header", () => {
   });
 });
 
+describe("the operator's pages on a host of their own", () => {
+  const OPERATOR_HOSTS = ["admin.lan", "[2001:db8::5]"];
+  const on = (url: string, host: string) => outcome(url, host, { operatorHosts: OPERATOR_HOSTS });
+  const PAGES = [
+    "status",
+    "status.json",
+    "status.js",
+    "metrics",
+    "why/fedora/x",
+    "why.json/fedora/x",
+    "ledger",
+    "ledger/",
+    "ledger/objects",
+    "new-page",
+  ];
+  /** Other spellings of the same page: the pages' own routes see one. */
+  const spell = (page: string) => [`/-/${page}`, `/-//${page}`, `/-/./${page}`, `/-/%${page.charCodeAt(0).toString(16)}${page.slice(1)}`];
+
+  it("are there, and nowhere else", () => {
+    for (const url of PAGES.flatMap(spell)) {
+      for (const host of ["admin.lan", "ADMIN.lan.:8787", "[2001:DB8::5]:80"]) expect(on(url, host)).toBe(`site ${url}`);
+      for (const host of ["fedora.lan", "localhost", "other.example", "xadmin.lan"]) expect(on(url, host)).toBe(421);
+    }
+  });
+
+  it("are alone there", () => {
+    for (const url of ["/", "/fedora/x", "/x", "/-/", "/-/setup", "/-/setup/fedora.sh", "/-/metalink/fedora/x", "/-/mirrorlist/x", "/-x"]) {
+      expect(on(url, "admin.lan")).toBe(421);
+      expect(on(url, "localhost")).not.toBe(421);
+    }
+  });
+
+  it("leave /-/health and the style on every host", () => {
+    for (const host of ["admin.lan", "fedora.lan", "localhost"]) {
+      for (const url of ["/-/health", "/-/style.css"]) expect(on(url, host)).toBe(`site ${url}`);
+    }
+  });
+
+  it("are our own in absolute form, too", () => {
+    expect(outcome("http://admin.lan/-/status", "x", { operatorHosts: OPERATOR_HOSTS, absoluteForm: true })).toBe("site /-/status");
+  });
+});
+
 describe("our own pages", () => {
   it.each([
     ["/", undefined, "site /"],

@@ -47,3 +47,8 @@ test.each([
 ])("the operator's command for the state folder %s at %o reaches it", (state, endpoint, command) => {
   expect(describeOperator(state, [endpoint])).toBe(command);
 });
+
+test("the operator's command names the host that only the operator's pages have", () => {
+  const command = describeOperator(".lazy-mirror", [{ host: "0.0.0.0", port: 8787 }], "admin.lan");
+  expect(command).toBe("npm run mirror -- --server http://admin.lan:8787 status");
+});
