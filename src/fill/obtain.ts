@@ -1,8 +1,9 @@
+import { keyAtRest } from "../store/keys.ts";
 import type { StoredObject } from "../store/stored-object.ts";
 import type { UpstreamAnswer } from "../upstream/upstream.ts";
 import type { PumpDependencies } from "./pump/dependencies.ts";
 import { ALONE } from "./flight/leases.ts";
-import { giveUp } from "./pump/give-up.ts";
+import { giveUp, unpublish } from "./pump/give-up.ts";
 import { pump, type PumpOptions } from "./pump/pump.ts";
 import { STALLED_MS, UNKNOWN_SIZE, type Fill, type Run } from "./shared/fill.ts";
 
@@ -33,6 +34,11 @@ export async function obtain(
   }
   fill.claiming.add(slice);
   try {
+    if (isShared(fill)) {
+      await unpublish(fill, fill.object, deps);
+      fill.end ??= { kind: "changed" };
+      return null;
+    }
     const claim = fill.isApart
       ? ALONE
       : await deps.leases.claimSlice(fill.key, slice, {
@@ -64,6 +70,11 @@ export async function obtain(
     fill.claiming.delete(slice);
     fill.changed.notify();
   }
+}
+
+/** Whether other mirrors read the version too: nothing that is not proven may become a part of it, so that without one of its slices it is no object. */
+function isShared({ target, key, object, storable }: Fill): boolean {
+  return storable && object !== null && keyAtRest(target, object) !== key;
 }
 
 async function follow(

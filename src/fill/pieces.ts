@@ -1,3 +1,4 @@
+import { keyAtRest } from "../store/keys.ts";
 import type { ObjectStore } from "../store/object-store.ts";
 import { openPart } from "../store/read-object.ts";
 import type { StoredObject } from "../store/stored-object.ts";
@@ -25,7 +26,7 @@ export function pieceInMemory({ buffers, sliceBytes }: Fill, object: StoredObjec
 export async function pieceAtRest(store: ObjectStore, fill: Fill, object: StoredObject, from: number, to: number): Promise<Piece | null> {
   const length = Math.min(to - from, fill.sliceBytes - (from % fill.sliceBytes));
   try {
-    const stream = await openPart(store, fill.key, object, from, length);
+    const stream = await openPart(store, keyAtRest(fill.target, object), object, from, length);
     return stream === null ? null : { position: from, length, stream };
   } catch {
     return null;

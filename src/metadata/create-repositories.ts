@@ -1,7 +1,7 @@
 import { DAY_MS } from "../http/units.ts";
 import type { RepositoryPlace } from "../route/place.ts";
 import type { Target } from "../route/target.ts";
-import { contentKey } from "../store/keys.ts";
+import { contentKey, keyAtRest, keysOf } from "../store/keys.ts";
 import type { ObjectStore } from "../store/object-store.ts";
 import type { Expectation, Expected } from "../verify/expectation.ts";
 import type { PublishedDigests } from "./digests/published-digests.ts";
@@ -79,7 +79,7 @@ export function createRepositories({ store, now, repository, publishedDigests }:
     if (place.digest !== undefined) {
       const key = contentKey(mirror, place.digest);
       const object = key === lost ? null : await store.head(key);
-      if (object !== null) {
+      if (object !== null && keyAtRest(keysOf(mirror, key), object) === key) {
         await noteUse(target);
         return { kind: "object", key, object, state: "fresh", ageSeconds: Math.max(0, Math.floor((now() - object.storedAt) / 1000)) };
       }

@@ -107,9 +107,12 @@ export function createLedger(sql: Sql) {
     sql.exec("DELETE FROM objects WHERE key = ?", key);
   }
 
-  function bury({ version, size, sliceBytes }: LedgerRow, now: number): void {
+  /** Its slices stay where another key has the version: the head of a file that is proven moves (store/put-verdict.ts). */
+  function bury({ key, version, size, sliceBytes }: LedgerRow, now: number): void {
     if (sliceBytes === null) return;
-    sql.exec("INSERT OR IGNORE INTO dead VALUES (?, ?, ?, ?)", version, Math.ceil(size / sliceBytes), size, now);
+    const others = "SELECT 1 FROM objects WHERE version = ?1 AND sliceBytes IS NOT NULL AND key <> ?5";
+    const dead = `INSERT OR IGNORE INTO dead SELECT ?1, ?2, ?3, ?4 WHERE NOT EXISTS (${others})`;
+    sql.exec(dead, version, Math.ceil(size / sliceBytes), size, now, key);
   }
 
   function put({ key, version, size, sliceBytes, class: pathClass, storedAt }: StoredRecord, ageFactor: number, now: number): void {

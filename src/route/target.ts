@@ -8,8 +8,10 @@ export interface Target extends Place {
   readonly path: string;
   /** Allowed query parameters, sorted, with `?`, or empty. */
   readonly query: string;
-  /** `<mirror>/<path>` + query: the stored key. */
+  /** `<mirror>/<path>` + query: the stored key. Of a file that is named by its digest the key of that, once it is located (`Keys` in store/keys.ts). */
   readonly key: string;
+  /** Where a file that is named by its digest lies once it is proven, for all mirrors. */
+  readonly sharedKey?: string;
 }
 
 /** Where a request goes, or why it goes nowhere. */

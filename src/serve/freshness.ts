@@ -2,6 +2,7 @@ import { isAhead } from "../clock/elapsed.ts";
 import { isImmutable, type Config, type PathClass } from "../config/config.ts";
 import type { CacheStatus } from "../http/cache-status.ts";
 import { DAY_MS } from "../http/units.ts";
+import { isProvenFor } from "../store/keys.ts";
 import { isUnproven, type StoredObject } from "../store/stored-object.ts";
 import type { Where } from "./locate.ts";
 
@@ -17,7 +18,9 @@ const RETRY_MS = 10_000;
 /** All that decides whether a stored copy may be used. Times in milliseconds since the epoch. */
 export interface FreshnessQuestion {
   /** What lies in the store; null: nothing. */
-  readonly stored: (Pick<StoredObject, "storedAt"> & Partial<Pick<StoredObject, "provisional" | "verified" | "sliceBytes">>) | null;
+  readonly stored:
+    | (Pick<StoredObject, "storedAt"> & Partial<Pick<StoredObject, "provisional" | "verified" | "sliceBytes" | "sha256">>)
+    | null;
   readonly where: Exclude<Where, { kind: "absent" }>;
   /** The look before this one saw to the file a moment ago: what lies there now is the answer, with this status. */
   readonly settled: CacheStatus | undefined;
@@ -61,6 +64,8 @@ export function freshness(question: FreshnessQuestion, config: Pick<Config, "met
   const doubtedAt = past(question.doubtedAt);
   const ageMs = now - Math.max(knownAt, answeredAt);
   const ageSeconds = ageSecondsOf(stored, answeredAt, now);
+  // Pieces that clients had of a member are no member: its repository proves them, or fetches it anew.
+  if (where.kind === "generation" && where.sharedKey !== undefined && !isProvenFor(where.sharedKey, stored)) return { kind: "gone" };
   if (where.kind === "generation") return use(statusOf(where, config.metadataTtlSeconds), where.ageSeconds);
   // Nothing is published; but a root that no parser could read is stored under its own name, and old is better than nothing.
   if (where.kind === "failure") return use({ kind: "hit", ttlSeconds: -1, detail: `stale: ${where.failure.detail}` }, ageSeconds);

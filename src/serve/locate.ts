@@ -1,15 +1,15 @@
 import type { Resolution } from "../metadata/ports/repositories.ts";
 import type { Target } from "../route/target.ts";
-import { contentKey } from "../store/keys.ts";
+import { contentKey, type Keys, keysOf } from "../store/keys.ts";
 import type { AbsentStatus, UpstreamFailure } from "../upstream/upstream.ts";
 import type { LookAgain, ServeDependencies } from "./shared/dependencies.ts";
 
 /** Where the bytes of a target lie, or would lie. */
 export type Where =
   /** Under its own path, or under the digest in its name: a request that finds nothing there fetches it. */
-  | { readonly kind: "own"; readonly key: string }
+  | ({ readonly kind: "own" } & Keys)
   /** Where the repository's published generation names it: if it is not there, the repository fetches it again. */
-  | (Pick<Extract<Resolution, { kind: "object" }>, "key" | "state" | "ageSeconds" | "detail"> & { readonly kind: "generation" })
+  | (Pick<Extract<Resolution, { kind: "object" }>, "state" | "ageSeconds" | "detail"> & Keys & { readonly kind: "generation" })
   /** The repository has no answer; a copy under the target's own path, if there is one, is better than that. */
   | { readonly kind: "failure"; readonly key: string; readonly failure: UpstreamFailure }
   | { readonly kind: "absent"; readonly status: AbsentStatus };
@@ -17,13 +17,14 @@ export type Where =
 /** Roots, their companions and members ask their repository; a file that carries its digest goes by that; all others are their own key. */
 export async function locate(target: Target, before: LookAgain | null, { repositories }: ServeDependencies): Promise<Where> {
   const { class: pathClass, repository, mirror, key } = target;
-  if (pathClass === "hashed" && repository?.digest !== undefined) return { kind: "own", key: contentKey(mirror, repository.digest) };
+  if (pathClass === "hashed" && repository?.digest !== undefined)
+    return { kind: "own", ...keysOf(mirror, contentKey(mirror, repository.digest)) };
   if (pathClass !== "root" && pathClass !== "member") return { kind: "own", key };
   const resolution = await repositories.resolve(target, before?.lost);
   switch (resolution.kind) {
     case "object": {
-      const { key: published, state, ageSeconds, detail } = resolution;
-      return { kind: "generation", key: published, state, ageSeconds, ...(detail === undefined ? {} : { detail }) };
+      const { state, ageSeconds, detail } = resolution;
+      return { kind: "generation", ...keysOf(mirror, resolution.key), state, ageSeconds, ...(detail === undefined ? {} : { detail }) };
     }
     case "absent":
       return resolution;

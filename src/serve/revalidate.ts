@@ -3,6 +3,7 @@ import type { CacheStatus } from "../http/cache-status.ts";
 import { isUnsettled, parseHttpDate } from "../http/http-date.ts";
 import type { Target } from "../route/target.ts";
 import type { StoredBody } from "../store/object-store.ts";
+import { keyAtRest } from "../store/keys.ts";
 import { rewriteObject } from "../store/rewrite-object.ts";
 import { isUnproven, type StoredObject } from "../store/stored-object.ts";
 import type { Absent, Representation, UpstreamAnswer } from "../upstream/upstream.ts";
@@ -123,7 +124,7 @@ async function validate(target: Target, object: StoredObject, deps: ServeDepende
 
   async function confirm(): Promise<Validated> {
     confirmations.note(key, now());
-    await renew(key, object, deps);
+    await renew(keyAtRest(target, object), object, deps);
     return { kind: "same" };
   }
 }

@@ -5,7 +5,7 @@ import { refuse, refuseAbsent, refuseFailure } from "./answer/failure.ts";
 import { type Client, isDoubtful } from "./shared/client.ts";
 import type { LookAgain, Outcome, ServeDependencies } from "./shared/dependencies.ts";
 import { freshness } from "./freshness.ts";
-import { locate } from "./locate.ts";
+import { locate, type Where } from "./locate.ts";
 import { look } from "./look.ts";
 import { doubtSigned, signedFileOf } from "./pair.ts";
 import { miss } from "./miss.ts";
@@ -25,7 +25,7 @@ export async function serve(client: Client, asked: Target, deps: ServeDependenci
   for (let looks = 0; looks < MAX_LOOKS; looks++) {
     const where = await locate(asked, before, deps);
     if (where.kind === "absent") return refuseAbsent(where.status, asked);
-    const target: Target = where.key === asked.key ? asked : { ...asked, key: where.key };
+    const target = targetAt(asked, where);
     const isApart = before?.isApart === true && where.kind === "own";
     const found = isApart ? null : await look(client, target, deps);
     // Before the client has the file: it asks at once for what the file names, and the file's repository must know by then that it is used.
@@ -49,14 +49,22 @@ export async function serve(client: Client, asked: Target, deps: ServeDependenci
     if (found !== null && verdict.kind === "use")
       outcome = await answer(client, target, storedSource(client, target, found, deps), verdict, deps);
     else if (found !== null && verdict.kind === "ask") outcome = await revalidate(client, target, found, deps);
-    else if (where.kind === "generation") outcome = { kind: "look-again" };
-    else if (where.kind === "failure") outcome = refuseFailure(where.failure);
+    else if (where.kind === "generation") {
+      await found?.body?.cancel();
+      outcome = { kind: "look-again" };
+    } else if (where.kind === "failure") outcome = refuseFailure(where.failure);
     else outcome = await miss(client, target, deps, { isFirstLook: before === null, isApart });
     if (outcome instanceof Response) return withLife(outcome, asked.class);
     // What a generation names is the repository's to fetch again.
-    before = where.kind === "generation" ? { ...outcome, lost: where.key } : outcome;
+    before = where.kind === "generation" ? { ...outcome, lost: where.sharedKey ?? where.key } : outcome;
   }
   return refuse(502, `Cannot answer for ${asked.key}: it changed, or the store lost it, each time that it was looked at`);
+}
+
+function targetAt(asked: Target, where: Exclude<Where, { kind: "absent" }>): Target {
+  if (where.key === asked.key) return asked;
+  const shared = "sharedKey" in where && where.sharedKey !== undefined ? { sharedKey: where.sharedKey } : {};
+  return { ...asked, key: where.key, ...shared };
 }
 
 /** A cache on the way (RFC 9111 §4.2.2 lets it guess a life from the date) would mix old and new metadata, for days in the case of old files. */

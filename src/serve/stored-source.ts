@@ -1,4 +1,5 @@
 import type { Target } from "../route/target.ts";
+import { keyAtRest } from "../store/keys.ts";
 import type { StoredBody } from "../store/object-store.ts";
 import { openPart } from "../store/read-object.ts";
 import type { OpenedSource, Source } from "./answer/answer.ts";
@@ -27,7 +28,7 @@ export function storedSource(client: Client, target: Target, found: StoredBody, 
 /** The look asked for what the client asks for; where its conditions made another answer of that, the store is read once more. */
 async function openInline(
   client: Client,
-  { key }: Target,
+  target: Target,
   { object, body }: StoredBody,
   answered: AnswerWithBody,
   { store }: ServeDependencies,
@@ -36,6 +37,7 @@ async function openInline(
     return body === null ? { kind: "gone" } : { kind: "body", body };
   }
   await body?.cancel();
+  const key = keyAtRest(target, object);
   if (object.size === 0) return { kind: "body", body: new Uint8Array(0) };
   if (answered.kind !== "multipart") {
     const { offset, length } = spanOf(answered, object.size);

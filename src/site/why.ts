@@ -4,7 +4,7 @@ import type { Naming, Repositories, Resolution } from "../metadata/ports/reposit
 import type { LedgerRow } from "../retention/ledger.ts";
 import { routeRequest } from "../route/route-request.ts";
 import type { Target } from "../route/target.ts";
-import { contentKey } from "../store/keys.ts";
+import { contentKey, keyAtRest, keysOf } from "../store/keys.ts";
 import type { ObjectStore } from "../store/object-store.ts";
 import type { StoredObject } from "../store/stored-object.ts";
 import type { Expected } from "../verify/expectation.ts";
@@ -66,8 +66,8 @@ export async function gatherWhy(sources: WhySources, path: string): Promise<Why 
     return { refused: routed.kind === "refused" ? routed.detail : "Name a mirror and a path: /-/why/<mirror>/<path>" };
   const { target } = routed;
   const resolution = await resolve(target, repositories);
-  const key = resolution?.kind === "object" ? resolution.key : keyOf(target);
-  const stored = resolution?.kind === "object" ? resolution.object : await store.head(key);
+  const { key, stored } =
+    resolution?.kind === "object" ? { key: resolution.key, stored: resolution.object } : await findStored(target, store);
   const isPackage = target.repository === null && target.class !== "root" && !target.path.endsWith("/");
   const [expected, naming, row, nextOut] = await Promise.all([
     repositories.expected(target),
@@ -117,9 +117,17 @@ function describeNaming(expected: Expected, naming: Naming | null): string {
   return `It is bound to no digest: ${repository === null ? "" : `the repository below /${repository} decides about it, and `}${reasons}.`;
 }
 
-function keyOf(target: Target): string {
-  const digest = target.repository?.digest;
-  return digest === undefined ? target.key : contentKey(target.mirror, digest);
+/** The copy that the next request finds; of a file that is named by its digest what is proven comes first (serve/look.ts). */
+async function findStored(
+  { mirror, repository, key: ownKey }: Target,
+  store: WhySources["store"],
+): Promise<{ readonly key: string; readonly stored: StoredObject | null }> {
+  const digest = repository?.digest;
+  const keys = digest === undefined ? { key: ownKey } : keysOf(mirror, contentKey(mirror, digest));
+  const shared = keys.sharedKey === undefined ? null : await store.head(keys.sharedKey);
+  if (shared !== null && keyAtRest(keys, shared) !== keys.key) return { key: keyAtRest(keys, shared), stored: shared };
+  const stored = await store.head(keys.key);
+  return { key: stored === null ? (keys.sharedKey ?? keys.key) : keys.key, stored };
 }
 
 function describeGeneration(resolution: Resolution): NonNullable<Why["generation"]> {

@@ -34,15 +34,52 @@ export function parseSliceKey(key: string): { readonly version: string; readonly
   return version === undefined ? null : { version, index: Number(index) };
 }
 
+/** Only who has a file can have another of the same digest: what one of these proves is shared between mirrors. */
+const SHARED_KEY = /^-\/(sha256|sha384|sha512)\/([0-9a-f]{64,128})$/;
+
 /**
- * The key of bytes by their digest (lower-case hex), whichever repository named them. A mirror with restricted access has keys of its own: otherwise a
- * client that knows a digest of its metadata could read it through an open mirror. No key begins with the mirror's name, or it could be that of a path.
+ * The key of bytes that are proven to have a digest (lower-case hex), whichever repository named them. A mirror with restricted access has keys of its own:
+ * otherwise a client that knows a digest of its metadata could read it through an open mirror. So has every mirror for MD5 and SHA-1, of which an owner can
+ * make two files. No key begins with the mirror's name, or it could be that of a path.
  */
 export function contentKey(
   { name, access }: Pick<Mirror, "name" | "access">,
   { algorithm, digest }: { readonly algorithm: string; readonly digest: string },
 ): string {
-  return `${access === undefined ? "-" : `-/closed/${name}`}/${algorithm}/${digest}`;
+  const shared = `-/${algorithm}/${digest}`;
+  return access === undefined && SHARED_KEY.test(shared) ? shared : ownContentKey({ name }, { algorithm, digest });
+}
+
+/** The key of bytes with this digest that no other mirror reads: they are not proven, or what lies beside them is this mirror's. */
+export function ownContentKey(
+  { name }: Pick<Mirror, "name">,
+  { algorithm, digest }: { readonly algorithm: string; readonly digest: string },
+): string {
+  return `-/closed/${name}/${algorithm}/${digest}`;
+}
+
+/** Where one file of a mirror lies. */
+export interface Keys {
+  /** The mirror's own: bytes lie there that only this mirror's upstreams vouch for. */
+  readonly key: string;
+  /** Where it lies once its bytes are proven to be those of its digest, for all mirrors. Absent: they stay under `key`. */
+  readonly sharedKey?: string;
+}
+
+/** The keys of what lies under `key` once it is proven: with one of the mirror's own where that is shared with others. */
+export function keysOf(mirror: Pick<Mirror, "name">, key: string): Keys {
+  const [, algorithm, digest] = SHARED_KEY.exec(key) ?? [];
+  return algorithm === undefined || digest === undefined ? { key } : { key: ownContentKey(mirror, { algorithm, digest }), sharedKey: key };
+}
+
+/** The key under which an object of the file lies, by what is proven of it. */
+export function keyAtRest({ key, sharedKey }: Keys, object: Pick<StoredObject, "verified" | "sha256">): string {
+  return sharedKey !== undefined && isProvenFor(sharedKey, object) ? sharedKey : key;
+}
+
+/** Whether an object of the file may lie under its shared key: its bytes were compared with the digest in that, or it was made of them. */
+export function isProvenFor(sharedKey: string, { verified, sha256 }: Partial<Pick<StoredObject, "verified" | "sha256">>): boolean {
+  return verified === "digest" || (sha256 !== undefined && sharedKey === `-/sha256/${sha256}`);
 }
 
 /** Whether every store can hold this key. A lone surrogate has no UTF-8: it would become U+FFFD, and so another key. */

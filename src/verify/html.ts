@@ -55,6 +55,11 @@ const TYPE_BY_SUFFIX: Readonly<Record<string, string>> = {
  */
 export function contentTypeOf(path: string, sent: string | undefined, isCodingMistaken: boolean): string | undefined {
   if (!isCodingMistaken && !HTML_TYPE.test(sent ?? "")) return sent;
+  return typeOfName(path) ?? sent;
+}
+
+/** The Content-Type that goes with the suffix of a name; undefined where it tells none. */
+export function typeOfName(path: string): string | undefined {
   const suffix = path.slice(path.lastIndexOf(".") + 1).toLowerCase();
-  return Object.hasOwn(TYPE_BY_SUFFIX, suffix) ? TYPE_BY_SUFFIX[suffix] : sent;
+  return Object.hasOwn(TYPE_BY_SUFFIX, suffix) ? TYPE_BY_SUFFIX[suffix] : undefined;
 }

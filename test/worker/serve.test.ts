@@ -181,6 +181,27 @@ describe("a file named by its digest that is past its retention", () => {
   );
 });
 
+describe("a file named by its digest that was stored for all mirrors before it was proven", () => {
+  it.each(["none", "length"] as const)("is fetched anew where it was stored as %s, and is proven then", async (verified) => {
+    const text = `an index that was once ${verified}`;
+    const { path, key } = hashed(text);
+    const rig = createRig({ open: async () => bodyOf(text) });
+    await put(key, "other bytes that an earlier version stored", { verified });
+    expect(await rig.get(path)).toMatchObject({ status: 200, text, cache: expect.stringContaining("fwd=miss") });
+    expect(await store.head(key)).toMatchObject({ size: text.length, sha256: sha256(text) });
+    expect(await rig.get(path)).toMatchObject({ status: 200, text, cache: expect.stringContaining("hit") });
+  });
+
+  it("is fetched anew where it is a head in slices", async () => {
+    const text = "an index that was once in slices";
+    const { path, key } = hashed(text);
+    const rig = createRig({ open: async () => bodyOf(text) });
+    await store.put(key, objectOf(2 * SLICE, { sliceBytes: SLICE, verified: "none" }), new Uint8Array(0));
+    expect(await rig.get(path, { range: "bytes=0-7" })).toMatchObject({ status: 206, text: "an index" });
+    expect(await rig.get(path)).toMatchObject({ status: 200, text });
+  });
+});
+
 describe("an answer that falls through", () => {
   it("because a generation's file lost a slice, and the upstream has another version, comes from what the repository fetches again", async () => {
     const lost: (string | undefined)[] = [];

@@ -1,7 +1,7 @@
 import { deleteVersion } from "../../store/delete-version.ts";
-import { sliceKey } from "../../store/keys.ts";
+import { keyAtRest, sliceKey } from "../../store/keys.ts";
 import { type ObjectStore, StoreError } from "../../store/object-store.ts";
-import { rewriteObject } from "../../store/rewrite-object.ts";
+import { putVerdict } from "../../store/put-verdict.ts";
 import type { StoredObject } from "../../store/stored-object.ts";
 import { lastSlice, UNKNOWN_SIZE, type Fill, type SliceBuffer } from "../shared/fill.ts";
 import type { PumpDependencies } from "./dependencies.ts";
@@ -18,8 +18,9 @@ const EMPTY = new Uint8Array(0);
  */
 export async function restSlice(fill: Fill, object: StoredObject, buffer: SliceBuffer, deps: RestDependencies): Promise<void> {
   if (!fill.storable) return;
-  const { key, replaces } = fill;
+  const { replaces } = fill;
   const { store } = deps;
+  const key = keyAtRest(fill.target, object);
   const { version, size, sliceBytes } = object;
   try {
     if (sliceBytes === undefined) {
@@ -54,13 +55,13 @@ async function putSlice(store: ObjectStore, version: string, { index, bytes }: S
 }
 
 /**
- * Notes in the stored head how far the object was proven. A failure is only logged: the bytes are good, and can be judged again. Where the head was evicted
- * while slices were still coming, these belong to nothing: they go when the last of the readers has left.
+ * Notes how far the object was proven. A failure is only logged: the bytes are good, and can be judged again. Where the head was evicted while slices were
+ * still coming, these belong to nothing: they go when the last of the readers has left.
  */
 export async function restVerdict(fill: Fill, object: StoredObject, deps: RestDependencies): Promise<void> {
   if (!fill.storable) return;
   try {
-    if (await retried(deps, () => rewriteObject(deps.store, fill.key, object.version, object.size, () => object))) return;
+    if (await retried(deps, () => putVerdict(deps.store, fill.target, object, object.size))) return;
     fill.storable = false;
     fill.givenUp.add(object.version);
   } catch (error) {

@@ -136,7 +136,9 @@ export async function cut(options: CutOptions, deps: PumpDependencies): Promise<
   return { kind: "done" };
 
   async function admit(bytes: number): Promise<void> {
-    if (fill.storable) fill.storable = await deps.admit(fill.key, bytes, fill.aheadFor);
+    // Under the key at which it will be reported as stored: of a long one the head comes before the proof.
+    const key = bytes > fill.sliceBytes ? fill.key : (fill.target.sharedKey ?? fill.key);
+    if (fill.storable) fill.storable = await deps.admit(key, bytes, fill.aheadFor);
     if (!fill.storable) release();
   }
 

@@ -1,5 +1,6 @@
 import { isImmutable } from "../../config/config.ts";
 import { deleteVersion } from "../../store/delete-version.ts";
+import { keyAtRest } from "../../store/keys.ts";
 import type { StoredObject } from "../../store/stored-object.ts";
 import type { Fill } from "../shared/fill.ts";
 import type { PumpDependencies } from "./dependencies.ts";
@@ -50,7 +51,7 @@ export async function unpublish(fill: Fill, object: StoredObject | null, { store
   if (!fill.published) return;
   fill.published = false;
   try {
-    await deleteVersion(store, fill.key, object.version);
+    await deleteVersion(store, keyAtRest(fill.target, object), object.version);
   } catch (error) {
     onUnstored(fill.key, `the head of a version that was given up may be left: ${String(error)}`);
   }

@@ -1,4 +1,4 @@
-import { contentKey, newVersion } from "../../store/keys.ts";
+import { newVersion, ownContentKey } from "../../store/keys.ts";
 import type { ObjectStore } from "../../store/object-store.ts";
 import { describeObject, type StoredObject } from "../../store/stored-object.ts";
 import {
@@ -47,7 +47,8 @@ export interface FileFetcher {
 }
 
 /**
- * Fetches a root or companion and stores it: under its SHA-256 where it is held whole, else in slices under a new version. Nothing names it there
+ * Fetches a root or companion and stores it: where it is held whole, under its SHA-256 in the mirror's own name, since its date and type are those of the
+ * mirror's upstream; else in slices under a new version. Nothing names it there
  * yet. Where an upstream breaks its body off and no other can continue it, since each has another version, it is begun anew at those that are left. Throws
  * StoreError.
  */
@@ -87,7 +88,7 @@ async function fetchOnce(fetcher: FileFetcher, request: FetchFileRequest): Promi
     if (isHtmlBody(start.subarray(0, HTML_SNIFF_BYTES), representation.contentType)) return unfit("is malformed: it is HTML", true);
     if (start.length <= wholeLimit) {
       const sha256 = toHex(new Uint8Array(await crypto.subtle.digest("SHA-256", start)));
-      const key = contentKey(mirror, { algorithm: "sha256", digest: sha256 });
+      const key = ownContentKey(mirror, { algorithm: "sha256", digest: sha256 });
       return await put(key, { version: sha256.slice(0, 32), size: start.length, sha256 }, start);
     }
     if (slicedUpTo === undefined) return unfit(`is longer than ${wholeLimit} bytes`);

@@ -2,6 +2,7 @@ import type { Sink } from "../../fill/delivery.ts";
 import type { FillEnd } from "../../fill/shared/fill.ts";
 import { type CacheStatus, formatCacheStatus } from "../../http/cache-status.ts";
 import type { Target } from "../../route/target.ts";
+import { keyAtRest } from "../../store/keys.ts";
 import type { StoredObject } from "../../store/stored-object.ts";
 import { explainDoubt, isGone } from "../shared/absent.ts";
 import { type Client, isLengthBlind } from "../shared/client.ts";
@@ -56,13 +57,14 @@ export async function answer(
   }
   const length = Number(head.headers.get("Content-Length"));
   const opened = await source.open(answered);
+  const key = keyAtRest(target, object);
   switch (opened.kind) {
     case "body":
-      deps.onUse(target.key, length);
+      deps.onUse(key, length);
       client.onBody(length, null);
       return new Response(opened.body, head);
     case "deliver": {
-      deps.onUse(target.key, length);
+      deps.onUse(key, length);
       // In chunks where the client would take a short body for whole.
       const isChunked = isLengthBlind(client) && object.verified === "none";
       if (isChunked) head.headers.delete("Content-Length");
@@ -81,9 +83,7 @@ export async function answer(
       // What is stored of it can be completed when the upstreams that may have it answer again.
       if (opened.kind === "absent" && !isGone(opened)) return refuse(502, `Cannot complete ${target.key}: ${explainDoubt(opened)}`);
       // The upstream has another version than the one begun here: what is stored of it can never be completed.
-      await deleteVersion(deps.store, target.key, object.version).catch((error: unknown) =>
-        deps.log(`Cannot delete ${target.key}: ${String(error)}`),
-      );
+      await deleteVersion(deps.store, key, object.version).catch((error: unknown) => deps.log(`Cannot delete ${key}: ${String(error)}`));
       return { kind: "look-again" };
   }
 }

@@ -5,7 +5,7 @@ import { HELD_BACK_BYTES, lastSlice } from "../../fill/shared/fill.ts";
 import type { Target } from "../../route/target.ts";
 import { SLICE_PREFIX } from "../../store/keys.ts";
 import type { ObjectStore } from "../../store/object-store.ts";
-import { rewriteObject } from "../../store/rewrite-object.ts";
+import { putVerdict } from "../../store/put-verdict.ts";
 import type { StoredObject } from "../../store/stored-object.ts";
 import { judgesContent } from "../../verify/create-verifier.ts";
 import { type Deliver, readInto } from "../answer/body.ts";
@@ -81,7 +81,7 @@ async function judge({ client, target, reading, object }: Unjudged, from: number
     const { ok: _passed, ...proven } = await checked.finish();
     const judged = { ...object, ...proven };
     reading.noteVerdict(judged);
-    client.waitUntil(noteVerdict(target.key, judged, deps));
+    client.waitUntil(noteVerdict(target, judged, deps));
   } catch (error) {
     if (!(error instanceof BadBytes)) throw error;
     deps.log(error.message);
@@ -105,11 +105,10 @@ function skipping(sink: Sink, from: number): Sink {
   return { write, pipe: (stream) => readInto(stream, write) };
 }
 
-async function noteVerdict(key: string, judged: StoredObject, { store, log }: ServeDependencies): Promise<void> {
+async function noteVerdict(target: Target, judged: StoredObject, { store, log }: ServeDependencies): Promise<void> {
   try {
-    // Requests that read at the same time come to the same verdict: one write is enough.
-    await rewriteObject(store, key, judged.version, 0, (object) => (object.verified === "none" ? judged : null));
+    await putVerdict(store, target, judged, 0);
   } catch (error) {
-    log(`Cannot note the verdict on ${key}: ${String(error)}`);
+    log(`Cannot note the verdict on ${target.key}: ${String(error)}`);
   }
 }

@@ -21,8 +21,10 @@ export async function isKnownByRoot(target: Target, { repositories }: Pick<Serve
 
 /** The same of the root that the upstream has, where the repository holds none yet. */
 export async function isNamedByRoot(target: Target, deps: Pick<ServeDependencies, "repositories">): Promise<boolean> {
-  const { repository: place, mirror } = target;
-  if (place === null) return false;
+  const { mirror } = target;
+  if (target.repository === null) return false;
+  // With the digest it would be the file itself that is asked for.
+  const { digest: _ofName, ...place } = target.repository;
   const path = `${place.root}/repomd.xml`;
   const root = { ...target, path, key: `${mirror.name}/${path}`, class: "root", repository: { ...place, role: "root" } } as const;
   const resolution = await deps.repositories.resolve(root);

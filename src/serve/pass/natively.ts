@@ -32,7 +32,9 @@ export async function passNatively(
   if (native === null || size === undefined || parseContentCodings(representation.contentEncoding).length > 0) return null;
   // An upstream that ignores Range sends the whole: so do we.
   const isPart = first > 0;
-  const isStored = !isPart && target.class !== "pass" && size <= MAX_STORED_BYTES && (await native.admit(target.key, size));
+  // Nothing looks at the bytes: a file that is named by its digest is not stored without its proof.
+  const isStorable = !isPart && target.class !== "pass" && target.class !== "hashed" && size <= MAX_STORED_BYTES;
+  const isStored = isStorable && (await native.admit(target.key, size));
   const body = source.handOver?.() ?? null;
   if (body === null) return null;
   if (isPart) {

@@ -182,6 +182,17 @@ describe("what a repository answers for", () => {
     expect(freshness(asked, CONFIG)).toMatchObject({ kind: "use", cacheStatus, ageSeconds: 7 });
   });
 
+  test("is not what clients had of it in pieces, which are not proven", () => {
+    const sha256 = "ab".repeat(32);
+    const where = { ...generation, key: `-/closed/m/sha256/${sha256}`, sharedKey: `-/sha256/${sha256}`, state: "fresh" } as const;
+    const kindOf = (stored: object): string =>
+      freshness(question({ class: "member", where, stored: { storedAt: NOW, ...stored } }), CONFIG).kind;
+    expect(kindOf({ verified: "none", sliceBytes: 8 })).toBe("gone");
+    expect(kindOf({ verified: "digest" })).toBe("use");
+    // A root, as earlier versions stored it.
+    expect(kindOf({ verified: "length", sha256 })).toBe("use");
+  });
+
   test("but cannot: an old copy under its own name is better than nothing, and says so", () => {
     const failure = { kind: "failure", status: 502, detail: "no upstream answers" } as const;
     const asked = question({ class: "root", where: { kind: "failure", key: "m/x", failure }, stored: { storedAt: NOW - DAY } });

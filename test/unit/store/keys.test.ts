@@ -1,6 +1,16 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { isStorableKey, newVersion, parseSliceKey, parseStoredObject, serialiseStoredObject, sliceKey } from "../../../src/store/keys.ts";
+import {
+  contentKey,
+  isStorableKey,
+  keyAtRest,
+  keysOf,
+  newVersion,
+  parseSliceKey,
+  parseStoredObject,
+  serialiseStoredObject,
+  sliceKey,
+} from "../../../src/store/keys.ts";
 import type { StoredObject } from "../../../src/store/stored-object.ts";
 
 const OBJECT: StoredObject = {
@@ -103,5 +113,42 @@ describe("a StoredObject as text", () => {
     expect(() => serialiseStoredObject(OBJECT, new Uint8Array(2))).toThrow(RangeError);
     expect(() => serialiseStoredObject({ ...OBJECT, sliceBytes: 2 }, BYTES)).toThrow(RangeError);
     expect(() => serialiseStoredObject({ ...OBJECT, etag: "é".repeat(400) }, BYTES)).toThrow(/2048/);
+  });
+});
+
+describe("the key of content", () => {
+  const sha256 = "ab".repeat(32);
+  const open = { name: "m" };
+  const closed = { name: "m", access: {} as never };
+
+  it.each([
+    ["sha256", sha256],
+    ["sha384", "ab".repeat(48)],
+    ["sha512", "ab".repeat(64)],
+  ])("of %s is one for all open mirrors, and a closed one has its own", (algorithm, digest) => {
+    const shared = `-/${algorithm}/${digest}`;
+    const own = `-/closed/m/${algorithm}/${digest}`;
+    expect(contentKey(open, { algorithm, digest })).toBe(shared);
+    expect(contentKey(closed, { algorithm, digest })).toBe(own);
+    expect(keysOf(open, shared)).toEqual({ key: own, sharedKey: shared });
+    expect(keysOf(open, own)).toEqual({ key: own });
+  });
+
+  it.each([
+    ["md5", "ab".repeat(16)],
+    ["sha1", "ab".repeat(20)],
+  ])("of %s is the mirror's own", (algorithm, digest) => {
+    const own = `-/closed/m/${algorithm}/${digest}`;
+    expect(contentKey(open, { algorithm, digest })).toBe(own);
+    expect(keysOf(open, own)).toEqual({ key: own });
+  });
+
+  it("is shared only by what is proven to have the digest", () => {
+    const keys = keysOf(open, `-/sha256/${sha256}`);
+    expect(keyAtRest(keys, { verified: "digest" })).toBe(keys.sharedKey);
+    expect(keyAtRest(keys, { verified: "length", sha256 })).toBe(keys.sharedKey);
+    expect(keyAtRest(keys, { verified: "length", sha256: "cd".repeat(32) })).toBe(keys.key);
+    for (const verified of ["none", "length", "structure"] as const) expect(keyAtRest(keys, { verified })).toBe(keys.key);
+    expect(keyAtRest({ key: "m/a.deb" }, { verified: "digest" })).toBe("m/a.deb");
   });
 });

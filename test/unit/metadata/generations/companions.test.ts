@@ -228,7 +228,7 @@ test("a root that stays is signed anew: its new signature comes with the next co
   expect(await repository.resolve(ROOT)).toMatchObject({ kind: "object", state: "revalidated" });
   expect(await digestAt(repository, ASC)).toBe(sha256(sign(rpm(T)[ROOT], "anew")));
   expect(await world.read(repository, KEY)).toBe("another key");
-  expect(world.published).toContain(`-/sha256/${sha256("another key")}`);
+  expect(world.published).toContain(`-/closed/m/sha256/${sha256("another key")}`);
   expect(await digestAt(world.repository(), ASC)).toBe(sha256(sign(rpm(T)[ROOT], "anew")));
 });
 
