@@ -1,9 +1,12 @@
+import { breathe } from "../clock/timer.ts";
 import type { ObjectStore } from "../store/object-store.ts";
 import { sliceKey } from "../store/keys.ts";
 import type { Ledger, LedgerRow } from "./ledger.ts";
 
 /** How many store calls run at a time: Cloudflare lets a request wait for six answers at once. */
 const PARALLEL = 6;
+/** How many of them run in one turn: a disk answers at once, so that a long run would leave the event loop no time for requests. */
+const PER_TURN = 4 * PARALLEL;
 /** How many slices one call deletes at most; the next run deletes the rest of that version. */
 const MAX_SLICES_PER_CALL = 1_000;
 
@@ -54,6 +57,7 @@ export async function reap(
 export async function inParallel<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<readonly R[]> {
   const results: R[] = [];
   for (let from = 0; from < items.length; from += PARALLEL) {
+    if (from > 0 && from % PER_TURN === 0) await breathe();
     results.push(...(await Promise.all(items.slice(from, from + PARALLEL).map(work))));
   }
   return results;

@@ -1,8 +1,12 @@
+import { breathe } from "../clock/timer.ts";
 import type { DiskFiles } from "./disk-files.ts";
 import { readMetaFile } from "./disk-meta.ts";
 import { safePath } from "./disk-path.ts";
 import { SLICE_PREFIX, bodySize } from "./keys.ts";
 import type { ListedObject } from "./object-store.ts";
+
+/** Files that one turn looks at. The disk service answers at once, so that a long listing would leave the event loop no time for requests. */
+const FILES_PER_TURN = 16;
 
 /**
  * Lists what lies under the key prefix with its path, in the order of the paths: objects, then slices. Begins behind the path `cursor`, or at the start
@@ -10,6 +14,7 @@ import type { ListedObject } from "./object-store.ts";
  */
 export async function* listDisk(files: DiskFiles, prefix: string, cursor: string): AsyncGenerator<readonly [path: string, ListedObject]> {
   const after = cursor.split("/");
+  let looked = 0;
   // The order of the roots is that of their names, or a cursor would skip one.
   for (const [root, names, readListed] of [
     ["meta", metaNames(prefix), readListedObject],
@@ -17,6 +22,7 @@ export async function* listDisk(files: DiskFiles, prefix: string, cursor: string
   ] as const) {
     if (names === null || root < (after[0] ?? "")) continue;
     for await (const path of walkFolder(files, root, names, root === after[0] ? after.slice(1) : [])) {
+      if (++looked % FILES_PER_TURN === 0) await breathe();
       const listed = await readListed(files, path);
       if (listed?.key.startsWith(prefix)) yield [path, listed];
     }
