@@ -116,7 +116,7 @@ async function validate(target: Target, object: StoredObject, deps: ServeDepende
       if (!isImmutable(target.class)) return answered;
       return { kind: "failed", detail: "the upstream has a folder of that name" };
     case "failure":
-      confirmations.noteFailure(key, now());
+      if (answered.isRing !== true) confirmations.noteFailure(key, now());
       return { kind: "failed", detail: answered.detail };
     default:
       return { kind: "failed", detail: `the upstream's answer was ${answered.kind}` };

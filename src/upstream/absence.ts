@@ -1,7 +1,7 @@
 import { elapsedMs } from "../clock/elapsed.ts";
 import { isImmutable, type PathClass } from "../config/config.ts";
 import type { ExchangeResult } from "./exchange.ts";
-import { availability, type Health } from "./health.ts";
+import type { Availability } from "./health.ts";
 
 /** An upstream that failed for longer no longer keeps the others' 404 of a package from the client: it may be gone for good. */
 const PACKAGE_PATIENCE_MS = 600_000;
@@ -10,7 +10,9 @@ const PROBE_PATIENCE_MS = 60_000;
 
 /** An upstream that did not say whether it has the file. */
 export interface SilentUpstream {
-  readonly health: Health;
+  readonly state: Availability;
+  /** Since when it has failed, for all files or for this one, in milliseconds since the epoch; 0: it has not. */
+  readonly failingSince: number;
   /** What its exchange came to; undefined: it was not asked. */
   readonly fault: ExchangeResult["kind"] | undefined;
   /** The operator prefers it to every upstream that said that it has no such file. */
@@ -28,9 +30,9 @@ export interface SilentUpstream {
  * the server is in error, and preferred to those that answered. (A less preferred one may answer 500 to this path for ever.)
  * Pure; `now` in milliseconds since the epoch.
  */
-export function mayStillHave(pathClass: PathClass, { health, fault, isPreferred }: SilentUpstream, now: number): boolean {
-  const hasJustBegun = (patienceMs: number): boolean => health.failingSince === 0 || elapsedMs(health.failingSince, now) < patienceMs;
+export function mayStillHave(pathClass: PathClass, { state, failingSince, fault, isPreferred }: SilentUpstream, now: number): boolean {
+  const hasJustBegun = (patienceMs: number): boolean => failingSince === 0 || elapsedMs(failingSince, now) < patienceMs;
   if (isImmutable(pathClass)) return hasJustBegun(PACKAGE_PATIENCE_MS);
-  const canAnswer = fault === undefined ? availability(health, now) !== "open" : fault === "busy" || (fault === "wrong" && isPreferred);
+  const canAnswer = fault === undefined ? state !== "open" : fault === "busy" || (fault === "wrong" && isPreferred);
   return canAnswer && hasJustBegun(PROBE_PATIENCE_MS);
 }

@@ -27,8 +27,8 @@ export interface BodyReaderOptions {
   readonly length: number | undefined;
   readonly now: () => number;
   readonly after: Timer;
-  /** Called after each read that brought bytes. */
-  readonly onBytes: () => void;
+  /** Called after each read that brought bytes, with their number. */
+  readonly onBytes: (bytes: number) => void;
   /** Called once, when the stream was handed over. */
   readonly onHandOver: () => void;
   /**
@@ -79,7 +79,7 @@ export function createBodyReader(stream: ReadableStream<Uint8Array>, options: Bo
     }
     if (window.bytes >= floorBytes) window.bytes = window.waitedMs = 0;
     atLeast = waitedMs < QUICK_MS ? Math.min(atLeast * 2, floorBytes) : Math.max(1, atLeast >> 1);
-    if (bytes > 0) options.onBytes();
+    if (bytes > 0) options.onBytes(bytes);
   }
 
   function end(reason: string, isComplete: boolean): void {

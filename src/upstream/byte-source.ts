@@ -2,7 +2,7 @@ import type { Upstream } from "../config/config.ts";
 import { parseContentCodings } from "../verify/content-coding.ts";
 import { BodyFault } from "./body-reader.ts";
 import { COMPARED_HEAD_BYTES, createEvidence, headSize } from "./evidence.ts";
-import type { Exchange, ExchangeDependencies, ExchangeRequest, ExchangeResult } from "./exchange.ts";
+import { fileOf, type Exchange, type ExchangeDependencies, type ExchangeRequest, type ExchangeResult } from "./exchange.ts";
 import { joinAt, strongTag, type Joined } from "./join.ts";
 import {
   SourceError,
@@ -95,7 +95,7 @@ export function createByteSource(
 
   function finish(): null {
     ended = "whole";
-    deps.record(current.upstream, { kind: "success" });
+    deps.record(current.upstream, { kind: "success", path: fileOf(request) });
     // Now, not after the next read: the runtime may drop the request once its last byte is sent.
     body.complete();
     return null;
@@ -109,7 +109,7 @@ export function createByteSource(
     const isResumable = isUntouched() || parseContentCodings(version.contentEncoding).length === 0 || request.sameAs !== undefined;
     const status = fault.reason === "stalled" ? 504 : 502;
     let detail = `${current.upstream} ${fault.message}`;
-    deps.record(current.upstream, { kind: "failure", random: deps.random() });
+    deps.record(current.upstream, { kind: "failure", random: deps.random(), isBody: true, path: fileOf(request) });
     deps.onEvent({ kind: "broken", upstream: current.upstream, path: request.path, position, detail: fault.message });
     if (position - resumedAt >= PROGRESS_BYTES) breaks.clear();
     addBreaks(current.upstream, 1);

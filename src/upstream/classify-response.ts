@@ -31,10 +31,16 @@ export type ClassifiedResponse =
   | { readonly kind: "absent"; readonly status: 404 | 410 }
   /** 401 or 403: also the word of object stores for what is not there. */
   | { readonly kind: "forbidden"; readonly detail: string }
-  /** 429 or 503; `retryAfterSeconds` is undefined where Retry-After is absent or malformed (RFC 9110 §10.2.3). */
-  | { readonly kind: "busy"; readonly detail: string; readonly retryAfterSeconds: number | undefined }
-  /** The upstream works, but does not serve this path: the other 4xx, and 508. */
-  | { readonly kind: "refused"; readonly detail: string }
+  /**
+   * `busy`: 503, of this path. `limited`: 429, which limits the client that asks, whatever it asks for (RFC 6585 §4). `retryAfterSeconds` is undefined where
+   * Retry-After is absent or malformed (RFC 9110 §10.2.3).
+   */
+  | { readonly kind: "busy" | "limited"; readonly detail: string; readonly retryAfterSeconds: number | undefined }
+  /**
+   * The upstream works, but does not serve this path: the other 4xx, and 508. `isRing`: it refused the mirrors that the waiting requests had passed, which says
+   * nothing to requests that have not.
+   */
+  | { readonly kind: "refused"; readonly detail: string; readonly isRing?: true }
   /** The response breaks HTTP, or is an error of the server (5xx): it counts as a failure of the upstream. */
   | { readonly kind: "wrong"; readonly detail: string };
 
@@ -59,8 +65,10 @@ export function classifyResponse({ status, headers }: Response, sent: SentReques
     case 416:
       return classifyUnsatisfiable(headers, sent);
     case 429:
-    case 503:
-      return { kind: "busy", detail: `answered ${status}`, retryAfterSeconds: parseRetryAfter(headers.get("retry-after"), now) };
+    case 503: {
+      const retryAfterSeconds = parseRetryAfter(headers.get("retry-after"), now);
+      return { kind: status === 429 ? "limited" : "busy", detail: `answered ${status}`, retryAfterSeconds };
+    }
     default: {
       const detail = `answered ${status}`;
       // RFC 5842 §7.2: with 508 a mirror that has us as its upstream says that it would ask us in turn. It still serves requests of others, so

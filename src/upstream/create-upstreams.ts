@@ -3,10 +3,10 @@ import { isImmutable, type Upstream } from "../config/config.ts";
 import { mayStillHave } from "./absence.ts";
 import { createByteSource } from "./byte-source.ts";
 import { headSize } from "./evidence.ts";
-import { askUpstream, type Exchange, type ExchangeDependencies, type ExchangeRequest, type ExchangeResult } from "./exchange.ts";
-import { availability, NEW_HEALTH, orderUpstreams, updateHealth, type Health, type HealthEvent } from "./health.ts";
+import { askUpstream, fileOf, type Exchange, type ExchangeDependencies, type ExchangeRequest, type ExchangeResult } from "./exchange.ts";
+import { availability, isLimited, NEW_HEALTH, orderUpstreams, updateHealth, type Health, type HealthEvent } from "./health.ts";
 import { joinAt, strongTag, type Joined } from "./join.ts";
-import { createRefusals } from "./refusals.ts";
+import { createPathNotes } from "./path-notes.ts";
 import { createSlots } from "./slots.ts";
 import type { UpstreamAnswer, UpstreamEvent, UpstreamFailure, UpstreamRequest, UpstreamStatus } from "./upstream.ts";
 
@@ -14,6 +14,17 @@ import type { UpstreamAnswer, UpstreamEvent, UpstreamFailure, UpstreamRequest, U
 const MAX_FAULTS = 3;
 /** Sent to the client where an upstream's 503 came without a Retry-After. */
 const RETRY_AFTER_SECONDS = 10;
+/**
+ * After a 503 with Retry-After the upstream is not asked for that path before its end, but never for longer than this is not asked: clients that ask directly
+ * have the file as soon as the upstream works again.
+ */
+const HELD_MAX_SECONDS = 60;
+const HELD_POLL_MS = 50;
+/**
+ * An upstream that broke the body of a file off, or sent other bytes, is asked last for that file for so long: it may be right by then. A long file goes out
+ * as it comes: were the same upstream asked first again, every client would be cut off at the same byte, though another upstream has the right bytes.
+ */
+const DOUBTED_MS = 600_000;
 
 /** What is needed for exchanges, without what `createUpstreams` makes itself. */
 export interface UpstreamsDependencies extends Omit<ExchangeDependencies, "slots" | "record"> {
@@ -28,7 +39,10 @@ export function createUpstreams(deps: UpstreamsDependencies) {
   const { now, random, onEvent } = deps;
   const health = new Map<string, Health>();
   const slots = createSlots(now, deps.after);
-  const refusals = createRefusals(now);
+  /** Files of which an upstream is to be asked last. */
+  const doubts = createPathNotes(now);
+  /** Paths that failed since they last succeeded, and until when the upstream asked to wait for them. */
+  const troubles = createPathNotes(now);
   const exchangeDependencies: ExchangeDependencies = { ...deps, slots, record };
   const ask: Exchange = (exchangeRequest) => askUpstream(exchangeRequest, exchangeDependencies);
 
@@ -40,6 +54,11 @@ export function createUpstreams(deps: UpstreamsDependencies) {
     const before = healthOf(upstream);
     const after = updateHealth(before, event, now());
     health.set(upstream, after);
+    if (event.path !== undefined && event.kind === "failure") {
+      troubles.note(upstream, event.path, 0);
+      if (event.isBody === true) doubts.note(upstream, event.path, DOUBTED_MS);
+    }
+    if (event.path !== undefined && event.kind === "success") troubles.clear(upstream, event.path);
     if (after.trips > before.trips) onEvent({ kind: "breaker", upstream, state: "open", openMs: after.openUntil - now() });
     if (before.openUntil !== 0 && after.openUntil === 0) onEvent({ kind: "breaker", upstream, state: "closed", openMs: 0 });
   }
@@ -51,21 +70,28 @@ export function createUpstreams(deps: UpstreamsDependencies) {
   }
 
   /**
-   * The upstreams to ask, best first. One with all its slots taken comes last, and after it one whose bytes of this file were refused; those that ask to
-   * wait are left out.
+   * The upstreams to ask, best first. One with all its slots taken comes last, and after it one that sent this file broken, or other bytes; those that
+   * hold this path, or all, are left out.
    */
   function order(request: UpstreamRequest): readonly Upstream[] {
-    const ordered = orderUpstreams(candidates(request), (upstream) => healthOf(upstream.url), now());
+    const free = candidates(request).filter((upstream) => heldMs(upstream, request) === 0);
+    const ordered = orderUpstreams(free, (upstream) => healthOf(upstream.url), now());
     const hasNoSlot = (upstream: Upstream): boolean =>
       slots.isFull(upstream.url) && availability(healthOf(upstream.url), now()) === "ready";
-    const free = [...ordered.filter((upstream) => !hasNoSlot(upstream)), ...ordered.filter(hasNoSlot)];
-    const isRefused = ({ url }: Upstream): boolean => refusals.isRecent(url, request);
-    return [...free.filter((upstream) => !isRefused(upstream)), ...free.filter(isRefused)];
+    const isDoubted = ({ url }: Upstream): boolean => doubts.until(url, fileOf(request)) > now();
+    const rank = (upstream: Upstream): number => (isDoubted(upstream) ? 2 : 0) + (hasNoSlot(upstream) ? 1 : 0);
+    return ordered.toSorted((a, b) => rank(a) - rank(b));
+  }
+
+  /** For how many milliseconds this path is not to be asked for at the upstream; 0: it may be. */
+  function heldMs({ url }: Upstream, request: UpstreamRequest): number {
+    const { heldUntil, turnUntil } = healthOf(url);
+    return Math.max(0, heldUntil - now(), turnUntil - now(), troubles.until(url, fileOf(request)) - now());
   }
 
   function askOnce(request: UpstreamRequest, exchangeRequest: ExchangeRequest): Promise<Joined> {
     const { url } = exchangeRequest.upstream;
-    if (availability(healthOf(url), now()) === "probe-due") {
+    if (availability(healthOf(url), now()) === "probe-due" || isLimited(healthOf(url), now())) {
       record(url, { kind: "probe", limitMs: deps.config.upstreamFirstByteSeconds * 1000 });
     }
     const { sameAs } = request;
@@ -81,16 +107,27 @@ export function createUpstreams(deps: UpstreamsDependencies) {
     return joinAt(request.range?.first ?? 0, exchangeRequest, version, ask);
   }
 
-  /** Waits when every upstream sent a Retry-After and the shortest ends within the first-byte limit, so that the client sees no 503. */
-  async function outwaitHold({ mirror }: UpstreamRequest): Promise<void> {
-    const left = Math.min(...mirror.upstreams.map(({ url }) => Math.max(0, healthOf(url).heldUntil - now())));
-    if (left > 0 && left <= deps.config.upstreamFirstByteSeconds * 1000) await sleep(left, deps.after);
+  /**
+   * How many milliseconds to wait until an upstream can be asked, where all hold the path, so that the client sees no 503; 0: too long. Who waits for the
+   * turn that another request has at an upstream which limits this mirror looks again soon: mostly it ends long before it counts as lost.
+   */
+  function outwaitMs(request: UpstreamRequest, waitedMs: number): number {
+    const limitMs = deps.config.upstreamFirstByteSeconds * 1000 - waitedMs;
+    const upstreams = candidates(request);
+    if (limitMs > 0 && upstreams.some(({ url }) => healthOf(url).turnUntil > now())) return HELD_POLL_MS;
+    const leftMs = Math.min(...upstreams.map((upstream) => heldMs(upstream, request)));
+    return leftMs <= limitMs ? leftMs : 0;
   }
 
   async function open(request: UpstreamRequest): Promise<UpstreamAnswer> {
-    await outwaitHold(request);
     const asked = candidates(request);
-    const tries = order(request);
+    let tries = order(request);
+    for (let waitedMs = 0; tries.length === 0; tries = order(request)) {
+      const ms = outwaitMs(request, waitedMs);
+      if (ms === 0) break;
+      await sleep(ms, deps.after);
+      waitedMs += ms;
+    }
     const faults: Fault[] = [];
     const absent: Upstream[] = [];
     const forbidden: Upstream[] = [];
@@ -99,6 +136,8 @@ export function createUpstreams(deps: UpstreamsDependencies) {
     const left = [...tries];
     const askedAgain = new Set<string>();
     for (let upstream = left.shift(); upstream !== undefined && faults.length < MAX_FAULTS; upstream = left.shift() ?? lastHope()) {
+      // Another request has taken the turn meanwhile, or the path proved to be held.
+      if (heldMs(upstream, request) > 0) continue;
       const isDown = availability(healthOf(upstream.url), now()) === "open";
       if (isDown && absent.length + forbidden.length > 0 && !mayHave(upstream)) continue;
       const exchangeRequest = exchangeRequestFor(request, upstream);
@@ -129,6 +168,10 @@ export function createUpstreams(deps: UpstreamsDependencies) {
           if (change?.isUnproven !== false) change = { isUnproven: result.isUnproven === true };
           break;
         case "busy":
+          troubles.note(upstream.url, fileOf(request), Math.min(result.retryAfterSeconds ?? 0, HELD_MAX_SECONDS) * 1000);
+          faults.push({ ...result, upstream: upstream.url });
+          break;
+        case "limited":
         case "refused":
         case "wrong":
         case "timeout":
@@ -161,27 +204,41 @@ export function createUpstreams(deps: UpstreamsDependencies) {
       const fault = faults.find(({ upstream: url }) => url === upstream.url)?.kind;
       return mayStillHave(
         request.class,
-        { health: healthOf(upstream.url), fault, isPreferred: asked.indexOf(upstream) < firstWord },
+        {
+          state: heldMs(upstream, request) > 0 ? "held" : availability(healthOf(upstream.url), now()),
+          failingSince: failingSince(upstream, request),
+          fault,
+          isPreferred: asked.indexOf(upstream) < firstWord,
+        },
         now(),
       );
     }
   }
 
+  function failingSince({ url }: Upstream, request: UpstreamRequest): number {
+    const times = [healthOf(url).failingSince, troubles.since(url, fileOf(request))].filter((time) => time > 0);
+    return times.length === 0 ? 0 : Math.min(...times);
+  }
+
   /** No upstream could answer: 503 when all are busy, 504 when all timed out, else 502. */
   function conclude(request: UpstreamRequest, faults: readonly Fault[], isAbsentSomewhere: boolean): UpstreamFailure {
-    const held = request.mirror.upstreams.filter((upstream) => availability(healthOf(upstream.url), now()) === "held");
+    const waiting = request.mirror.upstreams.filter(
+      (upstream) => heldMs(upstream, request) > 0 && faults.every((fault) => fault.upstream !== upstream.url),
+    );
     const waits = [
-      ...faults.map((fault) => (fault.kind === "busy" ? (fault.retryAfterSeconds ?? RETRY_AFTER_SECONDS) : Infinity)),
-      ...held.map((upstream) => Math.ceil((healthOf(upstream.url).heldUntil - now()) / 1000)),
+      ...faults.map((fault) =>
+        "retryAfterSeconds" in fault ? Math.min(fault.retryAfterSeconds ?? RETRY_AFTER_SECONDS, HELD_MAX_SECONDS) : Infinity,
+      ),
+      ...waiting.map((upstream) => Math.ceil(heldMs(upstream, request) / 1000)),
     ];
     const failures = faults.map((fault) => `${fault.upstream} ${fault.detail}`);
-    const waiting = held.filter((upstream) => faults.every((fault) => fault.upstream !== upstream.url));
     const detail = `Cannot fetch /${request.path}${request.query}: ${[...failures, ...waiting.map((upstream) => `${upstream.url} asked to wait`)].join("; ")}`;
-    if (!isAbsentSomewhere && faults.every((fault) => fault.kind === "busy")) {
+    if (!isAbsentSomewhere && faults.every((fault) => "retryAfterSeconds" in fault)) {
       return { kind: "failure", status: 503, detail, retryAfterSeconds: Math.max(1, Math.min(...waits)) };
     }
     const isSilent = !isAbsentSomewhere && faults.every((fault) => fault.kind === "timeout");
-    return { kind: "failure", status: isSilent ? 504 : 502, detail };
+    const isRing = faults.some((fault) => fault.kind === "refused" && fault.isRing === true);
+    return { kind: "failure", status: isSilent ? 504 : 502, detail, ...(isRing ? { isRing } : {}) };
   }
 
   /** The state of every upstream that was asked since the isolate started. */
@@ -196,7 +253,12 @@ export function createUpstreams(deps: UpstreamsDependencies) {
     }));
   }
 
-  return { open, snapshot, noteRefused: refusals.note };
+  return { open, snapshot, noteRefused };
+
+  /** The bytes that the upstream (configured URL) sent are not the file's. */
+  function noteRefused(upstream: string, file: Pick<UpstreamRequest, "path" | "query">): void {
+    doubts.note(upstream, fileOf(file), DOUBTED_MS);
+  }
 }
 
 type Fault = Extract<ExchangeResult, { readonly detail: string }> & { readonly upstream: string };

@@ -57,11 +57,14 @@ export async function askUpstream(request: ExchangeRequest, deps: ExchangeDepend
   const simpler = simplerRequest(request, exchanged.result.kind, exchanged.status);
   // Of both only the last result counts for the breaker: the server works.
   if (simpler !== null) exchanged = await exchange(simpler, deps);
+  // One that has not passed the mirrors which the refused request names may wait for the same answer by now.
+  if (isRing(exchanged) && viaOf(request, deps) !== exchanged.via) exchanged = await exchange(simpler ?? request, deps);
   const { result, firstByteMs } = exchanged;
-  recordResult(result, request.upstream.url, firstByteMs, deps);
+  recordResult(result, request, firstByteMs, deps);
+  if (result.kind === "refused" && isRing(exchanged)) return { ...result, isRing: true };
   if (request.method === "GET" || result.kind !== "body") return result;
   result.body.close("only the headers were asked for");
-  deps.record(request.upstream.url, { kind: "success" });
+  deps.record(request.upstream.url, { kind: "success", path: fileOf(request) });
   return { kind: "head", representation: result.representation };
 }
 
@@ -70,15 +73,32 @@ interface Exchanged {
   /** Of the final response; undefined: there is none. */
   readonly status: number | undefined;
   readonly firstByteMs: number;
+  /** The Via that was sent. */
+  readonly via: string;
+}
+
+function viaOf({ mirror, path, query }: ExchangeRequest, deps: ExchangeDependencies): string {
+  return deps.via.headerFor(viaKey(mirror, path, query));
+}
+
+/** Whether the upstream refused the request for the mirrors that it had passed before this one. */
+function isRing({ status, via }: Exchanged): boolean {
+  return status === 508 && via.includes(",");
+}
+
+/** Names a file of an upstream among its others. */
+export function fileOf({ path, query }: Pick<UpstreamRequest, "path" | "query">): string {
+  return path + query;
 }
 
 async function exchange(request: ExchangeRequest, deps: ExchangeDependencies): Promise<Exchanged> {
   const { url } = request.upstream;
   const { config, now, after, record } = deps;
-  const slot = await deps.slots.take(url);
+  const slot = await deps.slots.take(url, fileOf(request));
   const startedAt = now();
+  const via = viaOf(request, deps);
   const abort = new AbortController();
-  const fetching = followRedirects(request, deps, abort.signal);
+  const fetching = followRedirects(request, via, deps, abort.signal);
   const seconds = config.upstreamFirstByteSeconds;
   const timeout = { kind: "timeout", detail: `sent no headers within ${seconds} s` } as const;
   // The limit holds even where `fetch` ignores its signal.
@@ -88,7 +108,7 @@ async function exchange(request: ExchangeRequest, deps: ExchangeDependencies): P
     // The response may still come, and its unread body would hold the connection.
     void fetching.then((late) => (late.kind === "response" ? late.response.body?.cancel() : undefined)).catch(() => {});
     slot.release();
-    return { result: fetched, status: undefined, firstByteMs: now() - startedAt };
+    return { result: fetched, status: undefined, firstByteMs: now() - startedAt, via };
   }
   const { response } = fetched;
   const { status } = response;
@@ -97,7 +117,7 @@ async function exchange(request: ExchangeRequest, deps: ExchangeDependencies): P
   if (classified.kind !== "body") {
     slot.release();
     void response.body?.cancel().catch(() => {});
-    return { result: classified, status, firstByteMs };
+    return { result: classified, status, firstByteMs, via };
   }
   const { first, end } = classified;
   const body = createBodyReader(response.body ?? emptyStream(), {
@@ -110,17 +130,17 @@ async function exchange(request: ExchangeRequest, deps: ExchangeDependencies): P
     onClose({ bytes, waitedMs }, isComplete) {
       slot.release();
       if (!isComplete) abort.abort();
-      record(url, { kind: "flow", bytes, waitedMs });
+      record(url, { kind: "flow", bytes, waitedMs, path: fileOf(request) });
     },
   });
-  return { result: { ...classified, body }, status, firstByteMs };
+  return { result: { ...classified, body }, status, firstByteMs, via };
 }
 
 type Fetched =
   | Extract<ExchangeResult, { kind: "connection" | "wrong" | "folder" }>
   | { readonly kind: "response"; readonly response: Response };
 
-async function followRedirects(request: ExchangeRequest, deps: ExchangeDependencies, signal: AbortSignal): Promise<Fetched> {
+async function followRedirects(request: ExchangeRequest, via: string, deps: ExchangeDependencies, signal: AbortSignal): Promise<Fetched> {
   const { mirror, upstream } = request;
   const target = `${upstream.url}/${encodePath(request.path)}${request.query}`;
   let url = new URL(target);
@@ -129,7 +149,7 @@ async function followRedirects(request: ExchangeRequest, deps: ExchangeDependenc
     try {
       response = await deps.fetch(redirects === 0 ? target : url.href, {
         method: request.method,
-        headers: requestHeaders(request, url, deps),
+        headers: requestHeaders(request, url, via, deps),
         redirect: "manual",
         signal,
         // For workerd, which would otherwise decode a gzip body and leave the headers of the encoded one.
@@ -155,14 +175,14 @@ function explainFetchError(error: unknown): string {
   return message.startsWith("internal error; reference = ") ? "its name could not be looked up, or the connection failed" : message;
 }
 
-/** All headers that an upstream sees. Of the client's request they hold only the names of the lazy mirrors in its Via. */
-function requestHeaders(request: ExchangeRequest, url: URL, deps: ExchangeDependencies): Record<string, string> {
+/** All headers that an upstream sees. Of the clients' requests they hold only the names of lazy mirrors that all of them have passed. */
+function requestHeaders(request: ExchangeRequest, url: URL, via: string, deps: ExchangeDependencies): Record<string, string> {
   const { range, conditional, upstream } = request;
   const contact = deps.config.contactUrl;
   const headers: Record<string, string> = {
     accept: "*/*",
     "accept-encoding": "identity",
-    via: deps.via.headerFor(viaKey(request.mirror, request.path, request.query)),
+    via,
     "user-agent": `lazy-mirror/${deps.version}${contact === undefined ? "" : ` (+${contact})`}`,
   };
   if (range !== undefined) headers["range"] = `bytes=${range.first}-${range.last ?? ""}`;
@@ -182,19 +202,23 @@ function emptyStream(): ReadableStream<Uint8Array> {
 }
 
 /** Records the result in the upstream's health. A body is a success only when it ended whole: the byte source records that. */
-function recordResult(result: ExchangeResult, upstream: string, firstByteMs: number, deps: ExchangeDependencies): void {
+function recordResult(result: ExchangeResult, request: ExchangeRequest, firstByteMs: number, deps: ExchangeDependencies): void {
+  const path = fileOf(request);
+  const record = (event: HealthEvent): void => deps.record(request.upstream.url, { ...event, path });
   switch (result.kind) {
-    case "busy":
-      if (result.retryAfterSeconds === undefined) deps.record(upstream, { kind: "failure", random: deps.random() });
-      else deps.record(upstream, { kind: "retry-after", seconds: result.retryAfterSeconds });
+    case "limited":
+      record({ kind: "limited", seconds: result.retryAfterSeconds });
       break;
+    case "busy":
     case "wrong":
+      record({ kind: "failure", random: deps.random() });
+      break;
     case "timeout":
     case "connection":
-      deps.record(upstream, { kind: "failure", random: deps.random() });
+      record({ kind: "failure", random: deps.random(), isSilent: true });
       break;
     default:
-      deps.record(upstream, { kind: "answered", firstByteMs });
-      if (result.kind !== "body") deps.record(upstream, { kind: "success" });
+      record({ kind: "answered", firstByteMs });
+      if (result.kind !== "body") record({ kind: "success" });
   }
 }

@@ -11,7 +11,12 @@ type ResultKind = ClassifiedResponse["kind"] | "connection" | "timeout" | "folde
 export function simplerRequest<R extends SentRequest>(request: R, kind: ResultKind, status: number | undefined): R | null {
   if (request.method === "HEAD") return isHeadRefused(kind, status) ? { ...request, method: "GET" } : null;
   // 412 and 400: a server that does not know If-None-Match or If-Modified-Since. 5xx: one that breaks over them.
-  if (request.conditional !== undefined && kind !== "busy" && (status === 400 || status === 412 || (status ?? 0) >= 500)) {
+  if (
+    request.conditional !== undefined &&
+    kind !== "busy" &&
+    kind !== "limited" &&
+    (status === 400 || status === 412 || (status ?? 0) >= 500)
+  ) {
     return { ...request, conditional: undefined };
   }
   if (request.range === undefined) return null;

@@ -93,6 +93,11 @@ export interface UpstreamFailure {
   readonly retryAfterSeconds?: number;
   /** Set where bytes came but were wrong: the file is broken, or the upstream is half-way through a sync. */
   readonly isRefused?: true;
+  /**
+   * Set where an upstream refused the mirrors that the waiting requests had passed: it leads back to one of them, or a client named them. It says nothing to
+   * other requests, so that none of them waits for it or goes by it.
+   */
+  readonly isRing?: true;
 }
 
 /**

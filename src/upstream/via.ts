@@ -22,10 +22,9 @@ export function createVia(config: Pick<Config, "mirrors">) {
       if (passed.includes(name)) return "This request has been here before: the mirror's upstreams lead back to itself; change them";
       return passed.length >= MAX_MIRRORS ? `This request has passed ${passed.length} mirrors, should be under ${MAX_MIRRORS}` : null;
     },
-    /** Adds the mirrors that a client's request has passed to the requests upstream for `key`, until the returned function is called. */
+    /** Notes that a request with this Via waits for `key`, until the returned function is called. */
     enter(key: string, header: string | null): () => void {
       const passed = namesIn(header);
-      if (passed.length === 0) return () => {};
       const all = waiting.get(key) ?? new Set();
       waiting.set(key, all.add(passed));
       return () => {
@@ -33,8 +32,15 @@ export function createVia(config: Pick<Config, "mirrors">) {
         if (all.size === 0 && waiting.get(key) === all) waiting.delete(key);
       };
     },
-    /** The header to send with a request upstream for `key`. */
-    headerFor: (key: string): string => [...new Set([...(waiting.get(key) ?? [])].flat()), name].map((each) => `1.1 ${each}`).join(", "),
+    /**
+     * The header to send with a request upstream for `key`: this mirror's name, after those that every request waiting for `key` has passed. All of
+     * them get the answer, so that a name which one of them claims must not decide it.
+     */
+    headerFor(key: string): string {
+      const [first = [], ...others] = waiting.get(key) ?? [];
+      const shared = new Set(first.filter((each) => others.every((passed) => passed.includes(each))));
+      return [...shared, name].map((each) => `1.1 ${each}`).join(", ");
+    },
   };
 }
 

@@ -73,7 +73,8 @@ export async function pump(fill: Fill, options: PumpOptions, deps: PumpDependenc
 
   async function settle(failure: UpstreamFailure): Promise<void> {
     endFill(fill, failure);
-    await lease.tell({ kind: "fail", failure });
+    // Requests that have not passed the same mirrors take over.
+    if (failure.isRing !== true) await lease.tell({ kind: "fail", failure });
   }
 }
 

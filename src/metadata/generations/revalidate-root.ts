@@ -79,6 +79,8 @@ export function createRevalidation(deps: RevalidationDependencies, place: Reposi
       if (trial.kind === "adopted" || (trial.kind === "confirmed" && !mayBeBettered)) return settle(trial, round.setbacks);
       if (trial.kind === "absent" || trial.kind === "failure") {
         if (held.generation === null && avoid.length === 0) return trial.kind === "absent" ? drop(trial) : trial;
+        // The next request, which has not passed the same mirrors, asks at once.
+        if (trial.kind === "failure" && trial.isRing === true) return trial;
         round.setbacks.push(setbackOf(trial));
         return null;
       }

@@ -371,7 +371,7 @@ describe("the next upstream is asked", () => {
 
   test("first for ten minutes, where the other's bytes of the same file were refused", async () => {
     const { upstreams, open, clock } = bench({ [A]: whole, [B]: whole });
-    upstreams.noteRefused(A, { mirror: { name: "m" }, path: "f.rpm", query: "" });
+    upstreams.noteRefused(A, { path: "f.rpm", query: "" });
     expect(await open([A, B])).toMatchObject({ representation: { upstream: B } });
     expect(await open([A, B], { path: "g.rpm" })).toMatchObject({ representation: { upstream: A } });
     expect(await open([A])).toMatchObject({ representation: { upstream: A } });
@@ -535,12 +535,105 @@ describe("an upstream's health", () => {
     expect(await open([A])).toMatchObject({ kind: "body" });
   });
 
-  test("asks it again after a minute at most: another path, or the same one, may be answered long before its Retry-After ends", async () => {
-    const { open, clock } = bench({ [`${A}/busy`]: reply(503, { "retry-after": "3600" }), [A]: whole });
-    expect(await open([A], { path: "busy/a.rpm" })).toMatchObject({ kind: "failure", status: 503, retryAfterSeconds: 60 });
-    expect(await open([A], { path: "other/b.rpm" })).toMatchObject({ kind: "failure", status: 503, retryAfterSeconds: 60 });
-    clock.now += 60_000;
-    expect(await open([A], { path: "other/b.rpm" })).toMatchObject({ kind: "body" });
+  test.each(["3600", "99999999999999999999", "Fri, 31 Dec 9999 23:59:59 GMT"])(
+    "asks for the path of a 503 again after a minute at most, and for all others at once: Retry-After %s",
+    async (text) => {
+      const { open, asked, clock } = bench({ [`${A}/busy`]: [reply(503, { "retry-after": text }), whole], [A]: whole });
+      const busy = { path: "busy/a.rpm" };
+      expect(await open([A], busy)).toMatchObject({ kind: "failure", status: 503, retryAfterSeconds: 60 });
+      clock.now += 20_000;
+      expect(await open([A], busy)).toMatchObject({ kind: "failure", status: 503, retryAfterSeconds: 40 });
+      expect(asked).toHaveLength(1);
+      expect(await open([A], { path: "busy/b.rpm" })).toMatchObject({ kind: "body" });
+      expect(await open([A], { path: "other/b.rpm" })).toMatchObject({ kind: "body" });
+      clock.now += 40_000;
+      expect(await open([A], busy)).toMatchObject({ kind: "body" });
+    },
+  );
+
+  test.each(["0", "-5", "Sun, 06 Nov 1994 08:49:37 GMT", "soon"])("is no hold where a 503 says Retry-After %s", async (text) => {
+    const { open } = bench({ [A]: [reply(503, { "retry-after": text }), whole] });
+    expect(await open([A])).toMatchObject({ kind: "failure", status: 503 });
+    expect(await open([A])).toMatchObject({ kind: "body" });
+  });
+
+  test("holds a path at the upstream that asked for it, not at the next; where all hold it, the soonest says how long", async () => {
+    const { open, asked } = bench({ [A]: reply(503, { "retry-after": "50" }), [B]: [whole, reply(503, { "retry-after": "30" })] });
+    expect(await open([A, B])).toMatchObject({ representation: { upstream: B } });
+    expect(await open([A, B])).toMatchObject({ status: 503, retryAfterSeconds: 30 });
+    expect(asked).toHaveLength(3);
+    expect(await open([A, B])).toMatchObject({ status: 503, retryAfterSeconds: 30 });
+    expect(asked).toHaveLength(3);
+  });
+
+  test("is not made worse by one path that answers 500 for ever, however often it is asked for", async () => {
+    const { open, events } = bench({ [`${A}/bad`]: reply(500), [A]: whole, [B]: whole });
+    for (let times = 0; times < 40; times++) {
+      await open([A], { path: "bad.rpm" });
+      if (times % 2 === 0) await readAll(sourceOf(await open([A], { path: `${times % 4}.rpm` })));
+    }
+    expect(events.filter(({ kind }) => kind === "breaker")).toEqual([]);
+    expect(await open([A, B], { path: "good.rpm" })).toMatchObject({ representation: { upstream: A } });
+  });
+
+  test("does not keep the 404 of the others back for ever, where it fails for one path only", async () => {
+    const { open, clock } = bench({ [`${A}/bad`]: reply(500), [A]: whole, [B]: reply(404) });
+    for (const seconds of [0, 30, 29]) {
+      clock.now += seconds * 1_000;
+      expect(await open([A, B], { path: "bad.key", class: "volatile" })).toMatchObject({ kind: "failure", status: 502 });
+      await readAll(sourceOf(await open([A, B], { path: "good.rpm" })));
+    }
+    clock.now += 1_000;
+    expect(await open([A, B], { path: "bad.key", class: "volatile" })).toMatchObject({ kind: "absent", status: 404 });
+  });
+
+  test("lets one request at a time through after a 429, and all with the first that is answered", async () => {
+    const { open, asked, clock, runOut } = bench({ [A]: [reply(429, { "retry-after": "3600" }), silence, whole], [B]: whole });
+    expect(await open([A])).toMatchObject({ kind: "failure", status: 503, retryAfterSeconds: 60 });
+    clock.now += 1_000;
+    const turn = open([A], { path: "turn.rpm" });
+    await expect.poll(() => asked.length).toBe(2);
+    expect(await open([A, B], { path: "elsewhere.rpm" })).toMatchObject({ representation: { upstream: B } });
+    const waiting = [1, 2, 3].map((number) => open([A], { path: `${number}.rpm` }));
+    await runOut((ms) => ms === 5_000);
+    expect(await turn).toMatchObject({ kind: "failure", status: 504 });
+    // Of those that look at the same time, one takes the turn, and the others look once more.
+    await runOut((ms) => ms < 5_000);
+    await Promise.any(waiting);
+    await runOut((ms) => ms < 5_000);
+    for (const answer of waiting) expect(await answer).toMatchObject({ kind: "body" });
+    expect(await open([A])).toMatchObject({ kind: "body" });
+  });
+
+  test("sends who waits for a turn away with a Retry-After once that took as long as a first byte may", async () => {
+    const { open, asked, clock, runOut } = bench({ [A]: [reply(429), silence] });
+    await open([A]);
+    clock.now += 1_000;
+    void open([A], { path: "turn.rpm" });
+    await expect.poll(() => asked.length).toBe(2);
+    const waiting = open([A], { path: "waiting.rpm" });
+    for (let polls = 0; polls < 100; polls++) await runOut((ms) => ms < 5_000);
+    expect(await waiting).toMatchObject({ kind: "failure", status: 503, retryAfterSeconds: 5 });
+    expect(asked).toHaveLength(2);
+  });
+
+  test("puts one that breaks the body of one file off last for that file, for ten minutes, and for no other", async () => {
+    const { open, clock } = bench({ [`${A}/bad`]: reply(200, { "content-length": "9" }, "hello"), [A]: whole, [B]: whole });
+    await expect(readAll(sourceOf(await open([A], { path: "bad.rpm" })))).rejects.toThrow(/Cannot complete/);
+    expect(await open([A, B], { path: "bad.rpm" })).toMatchObject({ representation: { upstream: B } });
+    expect(await open([A, B], { path: "good.rpm" })).toMatchObject({ representation: { upstream: A } });
+    clock.now += 600_000;
+    expect(await open([A, B], { path: "bad.rpm" })).toMatchObject({ representation: { upstream: A } });
+  });
+
+  test("puts one that breaks every body off last, though its headers come", async () => {
+    const cut = reply(200, { "content-length": "9" }, "hello");
+    const { open } = bench({ [A]: cut, [B]: whole });
+    for (const path of ["a.rpm", "b.rpm", "c.rpm"]) {
+      const source = sourceOf(await open([A], { path }));
+      await expect(readAll(source)).rejects.toThrow(/Cannot complete/);
+    }
+    for (const path of ["d.rpm", "e.rpm"]) expect(await open([A, B], { path })).toMatchObject({ representation: { upstream: B } });
   });
 
   test("waits out a short Retry-After where no other upstream can be asked", async () => {
@@ -562,6 +655,34 @@ describe("an upstream's health", () => {
     ]);
     await readAll(sourceOf(answer));
     expect(structuredClone(upstreams.snapshot())[1]).toMatchObject({ bodies: 0 });
+  });
+});
+
+describe("a request that the upstream refuses for the mirrors that it has passed (508)", () => {
+  const own = "1.1 lazy-mirror-00000000";
+  const named = `1.1 lazy-mirror-11111111, ${own}`;
+  const refusing = (_url: string, init: RequestInit): Promise<Response> =>
+    Promise.resolve(new Headers(init.headers).get("via") === own ? whole() : new Response(null, { status: 508 }));
+
+  test("is a failure of that request alone", async () => {
+    const { open, upstreams } = createBench(refusing, () => named);
+    expect(await open([A])).toMatchObject({ kind: "failure", status: 502, isRing: true });
+    expect(upstreams.snapshot()).toMatchObject([{ state: "ready", failures: 0 }]);
+    const alone = await createBench(refusing, () => "1.1 lazy-mirror-22222222").open([A]);
+    expect(alone).toMatchObject({ kind: "failure", status: 502 });
+    expect(alone).not.toHaveProperty("isRing");
+  });
+
+  test("is made again without them where one that has not passed them waits for the same answer by now", async () => {
+    const vias = [named, own];
+    const { open } = createBench(
+      (url, init) => {
+        vias.shift();
+        return refusing(url, init);
+      },
+      () => vias[0] ?? own,
+    );
+    expect(await open([A])).toMatchObject({ kind: "body" });
   });
 });
 

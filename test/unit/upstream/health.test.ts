@@ -61,7 +61,7 @@ describe("the breaker", () => {
       fc.record({ kind: fc.constant("failure" as const), random: fc.double({ min: 0, max: 1, noNaN: true }) }),
       fc.constant(success),
       fc.record({ kind: fc.constant("answered" as const), firstByteMs: fc.nat(60_000) }),
-      fc.record({ kind: fc.constant("retry-after" as const), seconds: fc.nat() }),
+      fc.record({ kind: fc.constant("limited" as const), seconds: fc.option(fc.nat(), { nil: undefined }) }),
       fc.record({ kind: fc.constant("probe" as const), limitMs: fc.nat(5_000) }),
       fc.record({ kind: fc.constant("flow" as const), bytes: fc.nat(), waitedMs: fc.nat(100_000) }),
     );
@@ -79,6 +79,85 @@ describe("the breaker", () => {
         expect(availability(updateHealth(health, success, now + 3_600_001), now + 3_600_001)).toBe("ready");
       }),
     );
+  });
+});
+
+describe("one path", () => {
+  const path = "hot.deb";
+  const open = (health: Health): boolean => availability(health, 0) === "open";
+
+  test("that fails each time is one failure, however often it is asked for, also between successes of others", () => {
+    expect(open(healthAfter(Array.from({ length: 50 }, () => ({ ...failure, path }))))).toBe(false);
+    const mixed = Array.from({ length: 50 }, () => [
+      { ...failure, path },
+      { ...success, path: "other.deb" },
+    ]).flat();
+    expect(open(healthAfter(mixed))).toBe(false);
+    expect(open(healthAfter(["a", "b", "c"].map((each) => ({ ...failure, path: each }))))).toBe(true);
+  });
+
+  test("that is never answered speaks for the whole upstream once no other was answered for half a minute", () => {
+    const silence = { ...failure, isSilent: true, path };
+    const proven = healthAfter([success, silence, silence, silence, silence], 1);
+    expect(availability(proven, 1)).toBe("ready");
+    const later = [silence, silence].reduce((health, event) => updateHealth(health, event, 30_001), proven);
+    expect(availability(later, 30_001)).toBe("open");
+  });
+
+  test("that is slow does not make the upstream slow: two in a row must be", () => {
+    const slow = { kind: "answered", firstByteMs: 4_000 } as const;
+    const flow = { kind: "flow", bytes: 300_000, waitedMs: 60_000 } as const;
+    const one = healthAfter([slow, slow, flow, flow].map((event) => ({ ...event, path })));
+    expect([one.firstByteMs, one.bytesPerSecond]).toEqual([undefined, undefined]);
+    expect(
+      healthAfter([
+        { ...slow, path },
+        { ...slow, path: "other.deb", firstByteMs: 50 },
+      ]).firstByteMs,
+    ).toBe(50);
+    expect(
+      healthAfter([
+        { ...flow, path },
+        { ...flow, path: "other.deb" },
+      ]).bytesPerSecond,
+    ).toBe(5_000);
+  });
+});
+
+test("headers do not close the breaker of an upstream that breaks its bodies off: only a whole response does", () => {
+  const cut = ["a", "b", "c"].map((path) => ({ ...failure, isBody: true, path }));
+  const answered = healthAfter([...cut, { kind: "answered", firstByteMs: 1 }]);
+  expect(availability(answered, 0)).toBe("open");
+  expect(availability(updateHealth(answered, success, 0), 0)).toBe("ready");
+});
+
+describe("an upstream that limits this mirror", () => {
+  test("is asked by one request at a time, after a pause that grows to ten seconds at most", () => {
+    let [health, now] = [NEW_HEALTH, 0];
+    const pauses: number[] = [];
+    for (let times = 0; times < 6; times++) {
+      health = updateHealth(health, { kind: "limited", seconds: 3_600 }, now);
+      pauses.push(health.heldUntil - now);
+      expect(availability(health, now)).toBe("held");
+      now = health.heldUntil;
+      expect(availability(health, now)).toBe("probe-due");
+      health = updateHealth(health, { kind: "probe", limitMs: 5_000 }, now);
+      expect(availability(health, now)).toBe("held");
+    }
+    expect(pauses).toEqual([1_000, 2_000, 4_000, 8_000, 10_000, 10_000]);
+    // The request was lost: the next one has the turn.
+    expect(availability(health, now + 5_000)).toBe("probe-due");
+  });
+
+  test("is free again with the first answer to a later request, not with one to an earlier one, nor with a body under way", () => {
+    const limited = healthAfter([{ kind: "limited", seconds: undefined }], 10_000);
+    for (const event of [{ kind: "answered", firstByteMs: 2_000 }, success] as const)
+      expect(availability(updateHealth(limited, event, 11_000), 11_000)).toBe("probe-due");
+    expect(availability(updateHealth(limited, { kind: "answered", firstByteMs: 500 }, 11_000), 11_000)).toBe("ready");
+  });
+
+  test.each([0, 0.5])("waits no longer than a Retry-After of %d s", (seconds) => {
+    expect(healthAfter([{ kind: "limited", seconds }], 5_000).heldUntil).toBe(5_000 + seconds * 1_000);
   });
 });
 
@@ -117,8 +196,8 @@ describe("the order of upstreams", () => {
     expect(order({ a: open })).toEqual(["a"]);
   });
 
-  test("leaves out one that asked to wait until it is over (RFC 9110 §10.2.3)", () => {
-    const held = healthAfter([{ kind: "retry-after", seconds: 120 }]);
+  test("leaves out one that limits this mirror until its pause is over (RFC 6585 §4)", () => {
+    const held = healthAfter([{ kind: "limited", seconds: 120 }]);
     expect(order({ a: held, b: NEW_HEALTH })).toEqual(["b"]);
     expect(order({ a: held, b: NEW_HEALTH }, 120_001)).toEqual(["a", "b"]);
   });

@@ -90,7 +90,10 @@ const FIRST_BYTE_MS = 5_000;
 export const STALL_MS = 20_000;
 
 /** Upstreams with a clock and timers that stand still until the test moves them. */
-export function createBench(fetchLike: (url: string, init: RequestInit) => Promise<Response> = fetch): Bench {
+export function createBench(
+  fetchLike: (url: string, init: RequestInit) => Promise<Response> = fetch,
+  headerFor: () => string = () => "1.1 lazy-mirror-00000000",
+): Bench {
   const timers = new Map<() => void, number>();
   const events: UpstreamEvent[] = [];
   const clock = { now: Date.parse("2026-01-01T00:00:00Z") };
@@ -100,7 +103,7 @@ export function createBench(fetchLike: (url: string, init: RequestInit) => Promi
       upstreamStallSeconds: STALL_MS / 1000,
       contactUrl: "https://mirror.example/contact",
     },
-    via: { headerFor: () => "1.1 lazy-mirror-00000000" },
+    via: { headerFor },
     version: "1.2.3",
     fetch: fetchLike,
     now: () => clock.now,

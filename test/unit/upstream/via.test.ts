@@ -42,6 +42,29 @@ describe("Via", () => {
   });
 });
 
+describe("what several requests wait for", () => {
+  const away = two.headerFor(KEY);
+
+  test("names only the mirrors that all of them have passed: what one claims must not decide the answer to the others", () => {
+    const waiting = createVia(configOf("http://four.example/debian"));
+    const own = waiting.headerFor(KEY);
+    const leaves = [waiting.enter(KEY, away), waiting.enter(KEY, `${away}, 1.1 lazy-mirror-00000001`)];
+    expect(waiting.headerFor(KEY)).toBe(`${away}, ${own}`);
+    leaves.push(waiting.enter(KEY, null));
+    expect(waiting.headerFor(KEY)).toBe(own);
+    leaves.pop()?.();
+    expect(waiting.headerFor(KEY)).toBe(`${away}, ${own}`);
+    for (const leave of leaves) leave();
+    expect(waiting.headerFor(KEY)).toBe(own);
+  });
+
+  test("is refused for one of them, whatever it is long", () => {
+    const long = Array.from({ length: 100 }, (_, index) => `1.1 proxy-${index}.example ${"(comment)".repeat(12)}`).join(", ");
+    expect(one.refuse(long)).toBeNull();
+    expect(one.refuse(`${long}, ${one.headerFor(KEY)}`)).toMatch(/been here before/);
+  });
+});
+
 function configOf(upstream: string): Config {
   const parsed = parseConfig({ MIRRORS: { debian: { distro: "debian", upstreams: [upstream] } } });
   if (!parsed.ok) throw new Error(parsed.problems.join("\n"));
