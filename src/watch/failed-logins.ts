@@ -25,7 +25,7 @@ export interface FailedLogins {
 
 const WINDOW_MS = 60_000;
 /** Failures of one user at one place from one address in a window; who fails more often is asked to wait, but let in with the right credentials … */
-const MAX_FAILURES = 10;
+const MAX_FAILURES = 30;
 /** … until it is no mistake any more, but guessing. Clients behind one address may wait for another's guesses then, each for its own user name. */
 const MAX_GUESSES = 100;
 /** Lines in a window, of all clients together: a flood of guesses does not fill the log. */
