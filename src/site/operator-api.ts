@@ -51,7 +51,7 @@ export function createOperatorApi({ token, logins, budget, retentionDays, ledger
   api.use("*", async (context, next) => {
     if (token === undefined || token === "") return sendError(context, 404, "There is no such page");
     const given = /^Bearer +(\S+)$/i.exec(context.req.header("authorization") ?? "")?.[1] ?? "";
-    const judged = await judgeToken(context, { secret: given === "" ? null : given, user: null }, token, logins);
+    const judged = await judgeToken(context, given === "" ? null : given, token, logins);
     if (!judged.isRight && judged.waitSeconds > 0) {
       context.header("Retry-After", String(judged.waitSeconds));
       return sendError(context, 429, TOO_MANY.trimEnd());

@@ -196,6 +196,8 @@ describe("logins that fail", () => {
   it("show no name raw, and no token", async () => {
     await ask("/closed/page.html", basic("\u001b[2J\u202e", "a guess"));
     await ask("/-/status.json", basic("\u001b[2J\u009b", "a guess"));
+    await ask("/-/status.json", basic(token, ""));
+    await ask("/-/status.json", basic(token, "a guess"));
     expect(mirror.output()).not.toContain(token);
     expect(mirror.output()).not.toMatch(/(?!\n)[\p{Cc}\p{Cf}]/u);
   });
