@@ -7,18 +7,26 @@ let asked = 0;
 
 /**
  * An upstream for tests in workerd, reached by `outboundService` whatever host is asked for: `/<anything>/<size>-<name>` has that many bytes, the
- * same each time, with ranges and conditions; `/-/asked` says how often it was asked.
+ * same each time, with ranges and conditions; `/-/asked` says how often it was asked. `by-hash/SHA256/<hex>` is one of HASHED_SIZES; the host `liar.test`
+ * has other bytes under that name, and labels of its own.
  */
 export function answerAsOrigin(request: { readonly url: string; readonly method: string; readonly headers: Headers }): Response {
-  const { pathname } = new URL(request.url);
+  const { pathname, hostname } = new URL(request.url);
   if (pathname === "/-/asked") return new Response(String(asked));
   asked++;
   const range = request.headers.get("range");
-  const published = PUBLISHED.get(pathname);
+  const isLie = hostname === "liar.test";
+  const hashed = HASHED.get(/\/by-hash\/SHA256\/([0-9a-f]{64})$/.exec(pathname)?.[1] ?? "");
+  const published = PUBLISHED.get(pathname) ?? (isLie ? hashed?.map((byte) => byte ^ 1) : hashed);
   const [, size] = /\/(\d+)-[^/]*$/.exec(pathname) ?? [];
   if (size === undefined && published === undefined) return new Response("no such file\n", { status: 404 });
   const bytes = published ?? contentOf(Number(size));
-  const headers = { ETag: `"${bytes.length}"`, "Last-Modified": "Sun, 06 Nov 2022 08:49:37 GMT", "Accept-Ranges": "bytes" };
+  const headers = {
+    ETag: `"${bytes.length}"`,
+    "Last-Modified": "Sun, 06 Nov 2022 08:49:37 GMT",
+    "Accept-Ranges": "bytes",
+    ...(isLie ? LIES : {}),
+  };
   if (request.headers.get("if-none-match") === headers.ETag) return new Response(null, { status: 304, headers });
   const [, first, last] = /^bytes=(\d+)-(\d*)$/.exec(range ?? "") ?? [];
   if (first === undefined) return new Response(bytes, { headers: { ...headers, "Content-Length": String(bytes.length) } });
@@ -27,6 +35,12 @@ export function answerAsOrigin(request: { readonly url: string; readonly method:
   const contentRange = `bytes ${first}-${end - 1}/${bytes.length}`;
   return new Response(part, { status: 206, headers: { ...headers, "Content-Range": contentRange, "Content-Length": String(part.length) } });
 }
+
+const LIES = { ETag: '"lie"', "Last-Modified": "Mon, 01 Jan 1990 00:00:00 GMT", "Content-Type": "text/html" };
+
+/** Sizes of files that are named by their digest: in one slice and in several, where SLICE_MIB is 1. */
+const HASHED_SIZES = [50_001, 3_300_001];
+const HASHED = new Map(HASHED_SIZES.map((size) => [sha256(contentOf(size)), contentOf(size)]));
 
 /** Packages that the repository's index names, by their path below it. */
 const PACKAGES: Readonly<Record<string, string>> = {
