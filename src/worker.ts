@@ -1,6 +1,6 @@
 import { waitUntil } from "cloudflare:workers";
 import { createApp, type SiteDependencies } from "./app.ts";
-import { sleep } from "./clock/timer.ts";
+import { sleep, systemTimer } from "./clock/timer.ts";
 import { composeCore, type Core } from "./compose.ts";
 import { parseConfig } from "./config/parse-config.ts";
 import { createEnsureStored } from "./fill/ensure-stored.ts";
@@ -8,6 +8,7 @@ import { createLeases, type FillCoordinator } from "./fill/flight/fill-coordinat
 import { progressOf } from "./fill/shared/fill.ts";
 import { handle, refuseClient, type HandlerDependencies } from "./handle.ts";
 import { createRepositories } from "./metadata/create-repositories.ts";
+import { createKnownRepositories } from "./metadata/known-repositories.ts";
 import { createPublishedDigests } from "./metadata/digests/published-digests.ts";
 import { createTableReader } from "./metadata/digests/read-table.ts";
 import { rememberTables } from "./metadata/digests/remember-tables.ts";
@@ -122,7 +123,11 @@ export class RepositoryObject extends RepositoryObjectBase<Env> {
 export class LedgerObject extends LedgerObjectBase<Env> {
   protected override dependencies(): LedgerObjectDependencies {
     const { config, bareStore, log } = (core ??= buildCore(this.env));
-    return { config, store: bareStore, ledger: (name) => ledgerStub(this.env, name), log, leftovers: this.env.START ?? NO_START };
+    const retire = (name: string): Promise<readonly string[]> => {
+      const slash = name.indexOf("/");
+      return repositoryStub(this.env, name).retire(name.slice(0, slash), name.slice(slash + 1));
+    };
+    return { config, store: bareStore, ledger: (name) => ledgerStub(this.env, name), retire, log, leftovers: this.env.START ?? NO_START };
   }
 }
 
@@ -234,7 +239,10 @@ function buildHandler(shared: Core, env: Env): HandlerDependencies {
 const REBUILD_MS = 10_000;
 
 /** The repositories of all mirrors, each in the Durable Object of its name. */
-function buildRepositories({ config, store, retention, now, log }: Core, env: Env): HandlerDependencies["serve"]["repositories"] {
+function buildRepositories(
+  { config, store, upstreams, retention, now, log }: Core,
+  env: Env,
+): HandlerDependencies["serve"]["repositories"] {
   const remembered = rememberTables({
     listings: (mirror) => repositoryStub(env, mirror).listings(),
     lookUp: (mirror, path, waitMs) => repositoryStub(env, mirror).lookUp(path, waitMs),
@@ -253,6 +261,16 @@ function buildRepositories({ config, store, retention, now, log }: Core, env: En
   return createRepositories({
     store,
     now,
+    known: createKnownRepositories({
+      config,
+      store,
+      upstreams,
+      now,
+      timer: systemTimer,
+      isPublished: (name) => ledgerStub(env, BOOK_SHARD).isRepository(name),
+      waitUntil,
+      log,
+    }),
     repository: (mirror, base) => repositoryStub(env, `${mirror}/${base}`),
     publishedDigests: config.verify === "index" ? createPublishedDigests({ tables, ...remembered, onLost }) : null,
   });
@@ -278,6 +296,7 @@ function buildPages({ upstreams, fills, retention }: Core, env: Env, serve: Hand
         return book().view();
       },
       history: () => book().history(),
+      repositories: () => book().repositories(),
     },
     why: {
       config,

@@ -5,6 +5,7 @@ import { contentKey, keyAtRest, keysOf } from "../store/keys.ts";
 import type { ObjectStore } from "../store/object-store.ts";
 import type { Expectation, Expected } from "../verify/expectation.ts";
 import type { PublishedDigests } from "./digests/published-digests.ts";
+import type { EarlyRoot, KnownRepositories } from "./known-repositories.ts";
 import { formatMetalink } from "./formats/metalink.ts";
 import type { Repository } from "./generations/repository.ts";
 import type { AskDigests, Repositories, Resolution } from "./ports/repositories.ts";
@@ -16,7 +17,8 @@ const MAX_REPORTED = 10_000;
 
 /** One repository as it is called from another isolate (repository-object.ts). Every call rejects if its Durable Object cannot be reached. */
 export interface RepositoryPort {
-  resolve(mirror: string, path: string, place: RepositoryPlace, lost?: string): Promise<Resolution>;
+  /** `early`: what was fetched of its roots a moment ago. */
+  resolve(mirror: string, path: string, place: RepositoryPlace, lost: string | undefined, early: readonly EarlyRoot[]): Promise<Resolution>;
   /** What the published root says of a member; null: nothing. */
   expectation(mirror: string, path: string, place: RepositoryPlace): Promise<Expectation | null>;
   rootDigest(mirror: string, path: string, place: RepositoryPlace): ReturnType<Repository["rootDigest"]>;
@@ -26,6 +28,8 @@ export interface RepositoriesDependencies {
   readonly store: Pick<ObjectStore, "head">;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
+  /** Which repositories exist: no other is called. */
+  readonly known: KnownRepositories;
   /** The repository of the mirror `mirror` whose packages' paths are relative to the folder `base`; calls nothing itself. */
   readonly repository: (mirror: string, base: string) => RepositoryPort;
   /** What published indexes say of packages; null where packages are judged by their structure only (VERIFY = "structure"). */
@@ -34,9 +38,9 @@ export interface RepositoriesDependencies {
 
 /**
  * The repositories of all mirrors, as requests ask them. `resolve` makes one call to a Durable Object, and none for a stored file named by its own
- * digest whose use was reported.
+ * digest whose use was reported. For a repository that this isolate does not know it asks the ledger first, and then the upstreams.
  */
-export function createRepositories({ store, now, repository, publishedDigests }: RepositoriesDependencies): Repositories {
+export function createRepositories({ store, now, known, repository, publishedDigests }: RepositoriesDependencies): Repositories {
   /** When the use of a key was last reported, in milliseconds since the epoch. */
   const reported = new Map<string, number>();
 
@@ -54,8 +58,10 @@ export function createRepositories({ store, now, repository, publishedDigests }:
       publishedDigests === null
         ? { repository: null, roots: [], whys: ["VERIFY is structure: no index is read"] }
         : publishedDigests.explain(target),
-    async metalink({ mirror, path, repository: place }, url) {
+    async metalink(target, url) {
+      const { mirror, path, repository: place } = target;
       if (place?.kind !== "rpm-md" || place.role !== "root") return null;
+      if (!(await known.isKnown(mirror, place)) && (await resolve(target, undefined)).kind !== "object") return null;
       const digest = await repository(mirror.name, place.base).rootDigest(mirror.name, path, place);
       return digest === null ? null : formatMetalink({ url, ...digest });
     },
@@ -63,10 +69,12 @@ export function createRepositories({ store, now, repository, publishedDigests }:
 
   async function noteUse({ mirror, path, key, repository: place }: Target): Promise<void> {
     if (place === null || !isUseNoted(place) || now() - (reported.get(key) ?? -Infinity) < REPORT_AGAIN_MS) return;
+    // One that has published nothing has no use for it.
+    if (!(await known.isKnown(mirror, place))) return;
     if (reported.size >= MAX_REPORTED) reported.clear();
     reported.set(key, now());
     try {
-      await repository(mirror.name, place.base).resolve(mirror.name, path, place);
+      await repository(mirror.name, place.base).resolve(mirror.name, path, place, undefined, []);
     } catch {
       // The next client's request reports the use.
       reported.delete(key);
@@ -84,7 +92,9 @@ export function createRepositories({ store, now, repository, publishedDigests }:
         return { kind: "object", key, object, state: "fresh", ageSeconds: Math.max(0, Math.floor((now() - object.storedAt) / 1000)) };
       }
     }
-    const resolution = await repository(mirror.name, place.base).resolve(mirror.name, path, place, lost);
+    const found = await known.find(target);
+    if (found.kind !== "known") return found;
+    const resolution = await repository(mirror.name, place.base).resolve(mirror.name, path, place, lost, found.early);
     // Its client asks for packages right after, and the repository may have announced a table of them.
     publishedDigests?.noteAsked(mirror.name);
     return resolution;
@@ -94,6 +104,7 @@ export function createRepositories({ store, now, repository, publishedDigests }:
     const { mirror, path, repository: place } = target;
     if (place?.digest !== undefined) return { kind: "known", expectations: [{ ...place.digest, source: "name" }] };
     if (place?.role === "member") {
+      if (!(await known.isKnown(mirror, place))) return { kind: "none" };
       const expectation = await repository(mirror.name, place.base).expectation(mirror.name, path, place);
       return expectation === null ? { kind: "none" } : { kind: "known", expectations: [expectation] };
     }

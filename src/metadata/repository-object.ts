@@ -12,7 +12,10 @@ import type { EnsureStored } from "./ports/ensure-stored.ts";
 import type { KeptState, Log } from "./ports/kept-state.ts";
 import type { Resolution } from "./ports/repositories.ts";
 import type { StoredRows } from "./ports/stored-rows.ts";
+import type { FetchFileAnswer } from "./generations/fetch-file.ts";
+import { PLACE_KEY } from "./generations/known-roots.ts";
 import { createRepository, type Repository } from "./generations/repository.ts";
+import type { EarlyRoot } from "./known-repositories.ts";
 import { createTableDirectory, type Listed, type Lookup, type PublishedTable, type TableDirectory } from "./digests/table-directory.ts";
 import xz from "./xz.wasm";
 
@@ -48,7 +51,9 @@ const PART_CHARACTERS = 500_000;
  * it its dependencies.
  */
 export abstract class RepositoryObjectBase<Env> extends DurableObject<Env> {
-  readonly #kept: KeptState = keptIn(this.ctx.storage);
+  readonly #kept = keptIn(this.ctx.storage);
+  /** By root: what the Worker fetched of it for the request that calls. */
+  readonly #early = new Map<string, FetchFileAnswer>();
   #repository: Repository | null = null;
   #directory: TableDirectory | null = null;
 
@@ -56,10 +61,21 @@ export abstract class RepositoryObjectBase<Env> extends DurableObject<Env> {
   protected abstract dependencies(): RepositoryObjectDependencies;
 
   // A repository's calls (generations/repository.ts). They throw where no mirror has the name `mirror`.
-  resolve(mirror: string, path: string, place: RepositoryPlace, lost?: string): Promise<Resolution> {
+  async resolve(
+    mirror: string,
+    path: string,
+    place: RepositoryPlace,
+    lost?: string,
+    early: readonly EarlyRoot[] = [],
+  ): Promise<Resolution> {
     // Version 0.1 called with `lost` in its place: while a deployment rolls out, a call that does not fit is to fail.
     if (typeof place !== "object") throw new TypeError(`Cannot resolve ${mirror}/${path}: the call does not say where the path stands`);
-    return this.#openRepository(mirror).resolve(path, place, lost);
+    for (const [root, answer] of early) this.#early.set(root, answer);
+    try {
+      return await this.#openRepository(mirror).resolve(path, place, lost);
+    } finally {
+      for (const [root] of early) this.#early.delete(root);
+    }
   }
 
   expectation(mirror: string, path: string, place: RepositoryPlace): Expectation | null {
@@ -73,6 +89,18 @@ export abstract class RepositoryObjectBase<Env> extends DurableObject<Env> {
   /** The store lost a part of a digest table: builds the tables of this repository, whose base is `base`, anew. */
   rebuildTables(mirror: string, base: string): Promise<void> {
     return this.#openRepository(mirror).rebuildTables(base);
+  }
+
+  /**
+   * No client has used this repository, whose base is `base`, for the retention: it forgets all, and gives its storage back. Returns the roots that it had
+   * published. Needs no mirror in the configuration. Rejects if the directory of tables cannot be reached.
+   */
+  async retire(mirror: string, base: string): Promise<readonly string[]> {
+    const roots = this.#publishedRoots();
+    for (const root of roots) await this.dependencies().directory(mirror).publish(base, root, null);
+    this.#repository = null;
+    this.#kept.clear();
+    return roots;
   }
 
   // A directory's calls (digests/table-directory.ts).
@@ -102,6 +130,10 @@ export abstract class RepositoryObjectBase<Env> extends DurableObject<Env> {
     return this.#openDirectory().listings();
   }
 
+  #publishedRoots(): readonly string[] {
+    return this.#kept.keys().flatMap((key) => (key.startsWith(PLACE_KEY) ? [key.slice(PLACE_KEY.length)] : []));
+  }
+
   #openDirectory(): TableDirectory {
     this.#directory ??= createTableDirectory({ kept: this.#kept, timer: systemTimer, now: Date.now });
     return this.#directory;
@@ -119,7 +151,16 @@ export abstract class RepositoryObjectBase<Env> extends DurableObject<Env> {
       ...shared,
       upstreams,
       ensureStored,
-      onPublished,
+      takeEarly: (root) => {
+        const answer = this.#early.get(root);
+        this.#early.delete(root);
+        return answer;
+      },
+      onPublished: (keys) => {
+        onPublished(keys);
+        // Its last root is gone: there is nothing to come back to.
+        if (keys.length === 0 && this.#publishedRoots().length === 0) this.#kept.clear();
+      },
       onStanding: (root, standing) => onStanding(mirror.name, root, standing),
       limits: config,
       retentionDays: config.retentionDays,
@@ -139,9 +180,10 @@ export abstract class RepositoryObjectBase<Env> extends DurableObject<Env> {
   }
 }
 
-function keptIn(storage: DurableObjectStorage): KeptState {
+/** `clear`: removes all, and the tables. */
+function keptIn(storage: DurableObjectStorage): KeptState & { clear(): void } {
   const { sql } = storage;
-  // A request for any path wakes an object. Only one with something to keep may create a table, or storage would grow with every such path.
+  // Only an object with something to keep creates a table: an upstream may show a root that nothing can be made of.
   let exists = sql.exec("SELECT 1 FROM sqlite_master WHERE name = 'kept'").toArray().length > 0;
   const remove = (key: string): void => {
     if (exists) sql.exec("DELETE FROM kept WHERE key = ?", key);
@@ -165,6 +207,11 @@ function keptIn(storage: DurableObjectStorage): KeptState {
       });
     },
     remove,
+    clear() {
+      exists = false;
+      // A promise that the storage itself keeps: it writes nothing more until that is done.
+      void storage.deleteAll();
+    },
     keys() {
       return exists ? [...sql.exec<{ key: string }>("SELECT DISTINCT key FROM kept")].map(({ key }) => key) : [];
     },

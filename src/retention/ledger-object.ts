@@ -7,6 +7,7 @@ import type { Leftovers } from "./catch-up.ts";
 import { createBook, type Book, type BudgetView, type Remote, type Reservation } from "./book.ts";
 import type { DayCount, RootLine, RootProtection, RootStanding } from "../watch/history.ts";
 import { createLedger, type Ledger, type LedgerRow, type Totals } from "./ledger.ts";
+import { createRepositoryList, retireUnused, type RepositoriesView, type RepositoryList } from "./repository-list.ts";
 import { createShard, type LedgerPage, type Shard, type SweepReport } from "./shard.ts";
 
 /** What a ledger's Durable Object works with. */
@@ -16,6 +17,8 @@ export interface LedgerObjectDependencies {
   readonly store: ObjectStore;
   /** The Durable Object of this class with that name. */
   readonly ledger: (name: string) => DurableObjectStub<LedgerObjectBase<unknown>>;
+  /** Has the Durable Object of the repository `<mirror>/<base>` forget all. Returns the roots that it had published. Rejects if it cannot be reached. */
+  readonly retire: (name: string) => Promise<readonly string[]>;
   readonly log: (message: string) => void;
   readonly leftovers: Leftovers;
 }
@@ -29,6 +32,7 @@ export abstract class LedgerObjectBase<Env> extends DurableObject<Env> {
   readonly #ledger: Ledger = createLedger(this.ctx.storage.sql);
   #ownShard: Shard | null = null;
   #ownBook: Book | null = null;
+  #ownRepositories: RepositoryList | null = null;
 
   protected abstract dependencies(): LedgerObjectDependencies;
 
@@ -71,6 +75,19 @@ export abstract class LedgerObjectBase<Env> extends DurableObject<Env> {
 
   /** One run of cron, for all ledgers. Call it on the book's object. */
   async sweepAll(): ReturnType<Book["sweep"]> {
+    const { config, retire, log } = this.dependencies();
+    const list = this.#repositories();
+    const { history } = this.#book();
+    const forget = (name: string, roots: readonly string[]): void => {
+      const [mirror = ""] = name.split("/", 1);
+      for (const root of roots) {
+        history.stand(mirror, root, null);
+        history.protect(mirror, root, null);
+      }
+      this.#ledger.name(name, []);
+      list.remove(name);
+    };
+    await retireUnused(list, { before: Date.now() - config.retentionDays * DAY_MS, retire, forget, log });
     return this.#book().sweep();
   }
 
@@ -146,6 +163,22 @@ export abstract class LedgerObjectBase<Env> extends DurableObject<Env> {
    */
   nameKeys(owner: string, keys: readonly string[]): void {
     this.#ledger.name(owner, keys);
+    if (keys.length === 0) this.#repositories().remove(owner);
+    else this.#repositories().note(owner);
+  }
+
+  /** Whether the repository `<mirror>/<base>` has published anything; notes that clients use it. Call it on the book's object. */
+  isRepository(name: string): boolean {
+    return this.#repositories().use(name);
+  }
+
+  /** The repositories that have published something. Call it on the book's object. */
+  repositories(): RepositoriesView {
+    return this.#repositories().view();
+  }
+
+  #repositories(): RepositoryList {
+    return (this.#ownRepositories ??= createRepositoryList(this.ctx.storage.sql, this.#ledger.notes, Date.now));
   }
 
   #toBook(): Remote<Book, "report"> {

@@ -1,6 +1,7 @@
 import type { Config } from "../config/config.ts";
 import type { progressOf } from "../fill/shared/fill.ts";
 import { DAY_MS } from "../http/units.ts";
+import type { RepositoriesView, RepositoryLine } from "../retention/repository-list.ts";
 import type { Book } from "../retention/book.ts";
 import type { UpstreamStatus } from "../upstream/upstream.ts";
 import { dayOf, HISTORY_DAYS, type DayCount, type RootLine, type RootProtection } from "../watch/history.ts";
@@ -9,7 +10,7 @@ import { type Counters, type MirrorCounts, type PathCount, type TroubleLine, zer
 type FillLine = ReturnType<typeof progressOf>;
 type StorageView = Pick<ReturnType<Book["view"]>, "used" | "reserved" | "shards">;
 
-/** Where the status comes from. `storage` and `history` reject if the ledger fails. */
+/** Where the status comes from. `storage`, `repositories` and `history` reject if the ledger fails. */
 export interface StatusSources {
   readonly counters: Counters;
   readonly mirrors: readonly string[];
@@ -22,6 +23,7 @@ export interface StatusSources {
   readonly fills: () => readonly FillLine[];
   readonly upstreams: () => readonly UpstreamStatus[];
   readonly storage: () => Promise<StorageView>;
+  readonly repositories: () => Promise<RepositoriesView>;
   readonly history: () => Promise<{ readonly days: readonly DayCount[]; readonly roots: readonly RootLine[] }>;
 }
 
@@ -46,6 +48,8 @@ export interface MirrorLine {
   readonly held: number;
   /** How many they may be (`budget_gb`); null: the mirror shares the budget with the others. */
   readonly quota: number | null;
+  /** Repositories that have published something; null if the ledger fails. */
+  readonly repositories: number | null;
 }
 
 /**
@@ -61,6 +65,8 @@ export interface Status {
   readonly dayNames: readonly string[];
   readonly days: readonly (DayCount & Pick<MirrorLine, "byteHitRatio">)[] | null;
   readonly roots: readonly RootLine[] | null;
+  /** The 200 repositories that clients used last. */
+  readonly repositories: readonly RepositoryLine[] | null;
   readonly fills: readonly FillLine[];
   readonly upstreams: readonly UpstreamStatus[];
   readonly top: readonly PathCount[];
@@ -82,17 +88,19 @@ export async function gatherStatus(sources: StatusSources): Promise<Status> {
   const { counters, now, budget } = sources;
   const storage = await sources.storage().catch(() => null);
   const history = await sources.history().catch(() => null);
+  const repositories = await sources.repositories().catch(() => null);
   return {
     now: now(),
     since: counters.since() || now(),
     mirrors: sources.mirrors.map((name) => ({
-      ...lineOf(name, counters.mirrors().get(name) ?? zeroCounts(), storage),
+      ...lineOf(name, counters.mirrors().get(name) ?? zeroCounts(), storage, repositories),
       quota: sources.quotas?.get(name) ?? null,
     })),
     storage: storage && { used: storage.used, reserved: storage.reserved, budget },
     dayNames: Array.from({ length: HISTORY_DAYS }, (_, at) => dayOf(now() - (HISTORY_DAYS - 1 - at) * DAY_MS)),
     days: history && history.days.map((one) => ({ ...one, byteHitRatio: ratio(one) })),
     roots: history && history.roots.map((one) => (sources.verify === "structure" ? { ...one, protection: UNREAD } : one)),
+    repositories: repositories && repositories.latest,
     fills: sources.fills(),
     upstreams: sources.upstreams(),
     top: counters.top(TOP),
@@ -104,6 +112,7 @@ function lineOf(
   name: string,
   { requests, bytes, storedBytes, refused, cut }: MirrorCounts,
   storage: StorageView | null,
+  repositories: RepositoriesView | null,
 ): Omit<MirrorLine, "quota"> {
   const shard = storage?.shards.find((one) => one.shard === name);
   const served = sum(bytes);
@@ -120,6 +129,7 @@ function lineOf(
     turnedAway: requests["turned-away"],
     objects: shard?.objects ?? 0,
     held: shard?.live ?? 0,
+    repositories: repositories && (repositories.counts.find(({ mirror }) => mirror === name)?.repositories ?? 0),
   };
 }
 

@@ -1,9 +1,11 @@
+import { systemTimer } from "../../src/clock/timer.ts";
 import { composeCore } from "../../src/compose.ts";
 import { parseConfig } from "../../src/config/parse-config.ts";
 import { createEnsureStored } from "../../src/fill/ensure-stored.ts";
 import { createLeases, FillCoordinator } from "../../src/fill/flight/fill-coordinator.ts";
 import { handle, type HandlerDependencies } from "../../src/handle.ts";
 import { createRepositories } from "../../src/metadata/create-repositories.ts";
+import { createKnownRepositories } from "../../src/metadata/known-repositories.ts";
 import { createPublishedDigests } from "../../src/metadata/digests/published-digests.ts";
 import { createTableReader } from "../../src/metadata/digests/read-table.ts";
 import { rememberTables } from "../../src/metadata/digests/remember-tables.ts";
@@ -47,6 +49,8 @@ export function createMirror({ vars, fetch, isolates = 1 }: MirrorOptions) {
   const { config } = parsed;
   const store = createByteStore(() => Date.now());
   const kept = { flights: new Map() as Storages, repositories: new Map() as Storages };
+  /** What the ledger knows of repositories. */
+  const published = new Set<string>();
   const log: string[] = [];
   const say = (message: string) => void log.push(message);
   let handlers = start();
@@ -60,11 +64,12 @@ export function createMirror({ vars, fetch, isolates = 1 }: MirrorOptions) {
 
     class RepositoryObject extends RepositoryObjectBase<unknown> {
       protected override dependencies(): RepositoryObjectDependencies {
+        const name = this.ctx.id.name ?? "";
         const dependencies: unknown = {
           ...main,
           ensureStored: createEnsureStored(main.fills, main.store, keepAlive),
           log: (_level: string, message: string) => say(message),
-          onPublished: () => {},
+          onPublished: () => published.add(name),
           onStanding: () => {},
           onProtection: () => {},
           // Landed tables are compared with what is stored.
@@ -90,6 +95,12 @@ export function createMirror({ vars, fetch, isolates = 1 }: MirrorOptions) {
         repositories: createRepositories({
           store: core.store,
           now: core.now,
+          known: createKnownRepositories({
+            ...core,
+            timer: systemTimer,
+            isPublished: async (name) => published.has(name),
+            waitUntil: keepAlive,
+          }),
           repository: (mirror, base) => repositoryOf(`${mirror}/${base}`),
           publishedDigests:
             config.verify === "index" ? createPublishedDigests({ tables: createTableReader(core), ...remembered, onLost }) : null,

@@ -63,6 +63,7 @@ function exampleSources(mirrors: readonly string[]): StatusSources {
       shards: used.map((shard, at) => ({ shard, objects: 9_000 - at * 2_000, live: (90 - at * 20) * GB, dead: 0 })),
     }),
     verify: "index",
+    repositories: async () => ({ counts: [{ mirror: "debian", repositories: 3 }], latest: [{ name: "debian/", usedAt: ago(1) }] }),
     history: async () => ({
       days,
       roots: [

@@ -3,6 +3,7 @@ import { join, resolve } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { done, refused, type Step } from "../step.ts";
 import { makePrivate } from "./make-private.ts";
+import { sweepObjects } from "./sweep-objects.ts";
 import { roomFor, sweepStore } from "./sweep-store.ts";
 
 /** The state folder of a server, locked while the server runs: a second server on it would delete files that the first counts as stored. */
@@ -22,7 +23,8 @@ export interface StateFolder {
 }
 
 /**
- * Creates the folder if it is missing, locks it, and removes files that a killed server had not finished writing. The lock is SQLite's own on
+ * Creates the folder if it is missing, locks it, and removes files that a killed server had not finished writing, and those of Durable Objects that keep
+ * nothing. The lock is SQLite's own on
  * `<state>/lock`: the kernel drops it when the process ends, even by SIGKILL, and it works between containers that share the folder, where a process
  * id means nothing. Refuses with the reason.
  */
@@ -57,11 +59,12 @@ export function openStateFolder(path: string): Step<StateFolder> {
   }
   try {
     const isPrivate = makePrivate(realpathSync(folder));
+    sweepObjects(objects);
     const bytes = sweepStore(store);
     return done({ store, objects, room: roomFor(store, bytes), bytes, isPrivate, release: () => lock.close() });
   } catch (error) {
     lock.close();
-    return refused(`Cannot read all of "${store}": ${reasonOf(error)}; it must belong to the user who runs the server.`);
+    return refused(`Cannot read all of "${folder}": ${reasonOf(error)}; it must belong to the user who runs the server.`);
   }
 }
 

@@ -6,6 +6,8 @@ import type { Members } from "../members/members.ts";
 import { databaseOf } from "./root-files.ts";
 import { createRootKeeper, type KeeperDependencies, type RootKeeper } from "./root-keeper.ts";
 
+/** Begins the keys under which the places of published roots are kept. */
+export const PLACE_KEY = "place:";
 /** Roots that are remembered as absent, or have a keeper that holds nothing. Beyond this all are forgotten, which costs two requests each. */
 const MAX_ABSENT_ROOTS = 1_000;
 
@@ -27,7 +29,7 @@ export function createKnownRoots(deps: KnownRootsDependencies) {
   /** When the upstreams last gave no root here. In memory only: nothing is kept for what does not exist. */
   const rootlessSince = new Map<string, number>();
   for (const key of kept.keys()) {
-    if (!key.startsWith("place:")) continue;
+    if (!key.startsWith(PLACE_KEY)) continue;
     const place = JSON.parse(kept.load(key) ?? "{}") as RepositoryPlace;
     // A restart ends the building of a table: it begins anew here.
     followIndexes(place, keeperOf(place).held());
@@ -58,9 +60,12 @@ export function createKnownRoots(deps: KnownRootsDependencies) {
   /** The upstreams have no root here, or no longer. */
   function forget(root: string): void {
     const known = keepers.get(root);
-    if (known !== undefined) void deps.tables?.withdraw(known.place);
+    const withdrawn = known === undefined ? undefined : deps.tables?.withdraw(known.place);
     keepers.delete(root);
-    kept.remove(`place:${root}`);
+    // Of one that was never published there is nothing to report.
+    if (kept.load(PLACE_KEY + root) === null) return;
+    kept.remove(PLACE_KEY + root);
+    void (withdrawn ?? Promise.resolve()).then(reportKeys);
   }
 
   /** A Release that has appeared names the indexes that stood in for it. */
@@ -71,7 +76,7 @@ export function createKnownRoots(deps: KnownRootsDependencies) {
       keeper.drop();
       void deps.tables?.withdraw(keeper.place);
       keepers.delete(index);
-      kept.remove(`place:${index}`);
+      kept.remove(PLACE_KEY + index);
     }
   }
 
@@ -86,7 +91,7 @@ export function createKnownRoots(deps: KnownRootsDependencies) {
           await (held === null ? deps.tables?.announce(place, next, members) : deps.tables?.prepare(place, next, members));
         },
         afterSwap: () => {
-          kept.save(`place:${place.root}`, JSON.stringify(place));
+          kept.save(PLACE_KEY + place.root, JSON.stringify(place));
           dropIndexesBelow(place);
           members.keepOnly(new Set(liveMembers()));
           followIndexes(place, keeper.held());

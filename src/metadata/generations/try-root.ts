@@ -10,6 +10,7 @@ import { type DoubtKind, isExpired, isOlder, judgeRoot } from "./judge-root.ts";
 import { type FetchedFile, fetchFile, type FetchFileAnswer } from "./fetch-file.ts";
 import { type CompanionDependencies, gatherCompanions } from "./gather-companions.ts";
 import { filesOf, gatherMembers, type MemberDependencies, type MissingFile } from "./gather-members.ts";
+import { fetchRoot } from "./fetch-root.ts";
 import { refreshCompanions, type Refreshed } from "./refresh-companions.ts";
 import { rootFiles, standsAlone } from "./root-files.ts";
 import { conditions, receivedValidators, withOwnDate } from "./root-validators.ts";
@@ -17,6 +18,8 @@ import { conditions, receivedValidators, withOwnDate } from "./root-validators.t
 export interface TrialDependencies extends CompanionDependencies, MemberDependencies {
   readonly log: Log;
   readonly timer: Timer;
+  /** What was fetched of this root just before, without a condition and of no upstream in particular; given once. */
+  readonly takeEarly?: ((root: string) => FetchFileAnswer | undefined) | undefined;
   /**
    * Awaited before a generation is published, so that a client that has the new root finds its packages judged by it: the heads of packages whose
    * digest changes are deleted; where nothing is held yet, packages are announced to wait for their first digest table.
@@ -81,7 +84,7 @@ export type Trial =
  */
 export async function tryRoot(deps: TrialDependencies, options: TrialOptions): Promise<Trial> {
   const { generation } = deps.held;
-  const answer = await fetchRoot(deps, options);
+  const answer = await askForRoot(deps, options);
   if (!isHeldRoot(answer, deps)) return judgeAnswer(deps, answer, options);
   const confirmed = confirm(deps, answer);
   if (generation === null) return confirmed;
@@ -90,12 +93,12 @@ export async function tryRoot(deps: TrialDependencies, options: TrialOptions): P
   if (elsewhere !== undefined) {
     // The companions belong to a root that their own upstream has: it is slower than the one that answered for the root, or comes after it.
     const others = deps.mirror.upstreams.map(({ url }) => url).filter((url) => url !== elsewhere);
-    const theirs = options.avoid.includes(elsewhere) ? null : await fetchRoot(deps, { ...options, avoid: others });
+    const theirs = options.avoid.includes(elsewhere) ? null : await askForRoot(deps, { ...options, avoid: others });
     if (theirs?.kind === "fetched" && !isHeldRoot(theirs, deps)) return judgeAnswer(deps, theirs, options);
     if (theirs === null || !isHeldRoot(theirs, deps)) return confirmed;
   }
   // Companions of which nothing shows that they belong to this root do so if the upstream has the same root after them.
-  const again = refreshed.kind === "whole" && !refreshed.isProven ? await fetchRoot(deps, options) : answer;
+  const again = refreshed.kind === "whole" && !refreshed.isProven ? await askForRoot(deps, options) : answer;
   return isHeldRoot(again, deps) ? { ...confirmed, refreshed } : judgeAnswer(deps, again, options);
 }
 
@@ -138,29 +141,14 @@ async function judgeAnswer(deps: TrialDependencies, answer: FetchFileAnswer, opt
     : { ...result, reason: `${upstream}: ${result.reason}`, upstream };
 }
 
-/**
- * The first root file of the repository that the next upstream has, conditionally where it is the held one. A form that the upstream does not give out (an
- * error, a page that says "not found") is passed over, as apt does, unless it is the held one.
- */
-async function fetchRoot(deps: TrialDependencies, { avoid, isLost }: TrialOptions): Promise<FetchFileAnswer> {
-  const { held, limits, mirror, place } = deps;
+/** The root from the next upstream, conditionally where it is the held one; or what was fetched for the request that opened this repository. */
+async function askForRoot(deps: TrialDependencies, { avoid, isLost }: TrialOptions): Promise<FetchFileAnswer> {
+  const { held, place } = deps;
   const { generation } = held;
+  const early = generation === null && avoid.length === 0 ? deps.takeEarly?.(place.root) : undefined;
+  if (early !== undefined) return early;
   const conditional = generation === null || isLost || isToBeRead(deps) ? undefined : conditions(generation);
-  // A root that names other files is parsed, so it must fit in memory.
-  const slicedUpTo = standsAlone(place) ? limits.prefetchBytes : undefined;
-  const refusals: Exclude<FetchFileAnswer, { kind: "fetched" | "not-modified" }>[] = [];
-  for (const path of rootFiles(place)) {
-    const own = path === generation?.root.path ? conditional : undefined;
-    const answer = await fetchFile(deps, { mirror, path, avoid, conditional: own, slicedUpTo });
-    if (answer.kind === "fetched" || answer.kind === "not-modified") return answer;
-    if (answer.kind !== "absent" && (path === generation?.root.path || (answer.kind === "unfit" && !answer.isPage))) return answer;
-    refusals.push(answer);
-  }
-  const absent = refusals.filter((answer) => answer.kind === "absent");
-  const isAbsent = absent.length === refusals.length;
-  // An object store says 403 for all that is not there: 404 is the clearer word.
-  const answer = isAbsent ? (absent.find(({ status }) => status !== 403) ?? absent[0]) : refusals.find(({ kind }) => kind !== "absent");
-  return answer ?? { kind: "absent", status: 404 };
+  return fetchRoot(deps, { avoid, heldPath: generation?.root.path, conditional });
 }
 
 /** Judges a fetched root, gathers what belongs to it, and prepares its swap. */

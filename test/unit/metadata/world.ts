@@ -5,6 +5,7 @@ import type { KeptState } from "../../../src/metadata/ports/kept-state.ts";
 import type { DirectoryPort, IndexTables, IndexTablesDependencies } from "../../../src/metadata/digests/index-tables.ts";
 import type { TableDirectory } from "../../../src/metadata/digests/table-directory.ts";
 import type { RepositoryPort } from "../../../src/metadata/create-repositories.ts";
+import type { KnownRepositories } from "../../../src/metadata/known-repositories.ts";
 import { createRepository } from "../../../src/metadata/generations/repository.ts";
 import type { Resolution } from "../../../src/metadata/ports/repositories.ts";
 import { placeOf, type RepositoryPlace } from "../../../src/route/place.ts";
@@ -13,6 +14,9 @@ import type { StoredObject } from "../../../src/store/stored-object.ts";
 import type { ByteSource, Representation, UpstreamAnswer, UpstreamRequest, Upstreams } from "../../../src/upstream/upstream.ts";
 import type { Expectation } from "../../../src/verify/expectation.ts";
 import { sha256 } from "./samples.ts";
+
+/** Every repository exists. */
+export const ALL_KNOWN: KnownRepositories = { isKnown: async () => true, find: async () => ({ kind: "known", early: [] }) };
 
 /** Loopback in spirit: upstreams, store, clock and timers that a test holds in its hands. */
 export const ONE = "http://one.test";
@@ -184,7 +188,7 @@ function byPath(deps: Parameters<typeof createRepository>[0]): PathRepository {
       return place === null ? null : rootDigest(path, place);
     },
     port: {
-      resolve: (_mirror, ...asked) => resolve(...asked),
+      resolve: (_mirror, path, place, lost) => resolve(path, place, lost),
       rootDigest: (_mirror, ...asked) => rootDigest(...asked),
       expectation: async (_mirror, ...asked) => expectation(...asked),
     },

@@ -28,6 +28,7 @@ export function siteDependencies(vars: Record<string, unknown> = {}): SiteDepend
         fills: () => [],
         upstreams: () => [],
         storage: () => Promise.reject(new Error("no ledger")),
+        repositories: () => Promise.reject(new Error("no ledger")),
         history: () => Promise.reject(new Error("no ledger")),
       },
       why: {} as never,

@@ -17,6 +17,7 @@ function sources(counters: StatusSources["counters"]): StatusSources {
     upstreams: () => [{ upstream: 'http://a"b\\c', state: "open", failures: 3, firstByteMs: 20, bytesPerSecond: undefined, bodies: 0 }],
     storage: async () => ({ used: 500, reserved: 10, shards: [{ shard: "m", objects: 2, live: 450, dead: 50 }] }),
     history: async () => ({ days: [], roots: [] }),
+    repositories: async () => ({ counts: [{ mirror: "m", repositories: 3 }], latest: [{ name: "m/os", usedAt: 4_000 }] }),
   };
 }
 

@@ -16,6 +16,7 @@ import { makeApk } from "../../../support/apk-package.ts";
 import { DECODERS } from "../../../support/decompressing.ts";
 import { clearsigned, packages, pacmanDatabase, primary, release, repomd, sha256 } from "../samples.ts";
 import {
+  ALL_KNOWN,
   createWorld,
   type Files,
   HOUR,
@@ -73,6 +74,7 @@ function setUp(): Setup {
   const repositories = createRepositories({
     store: world.store,
     now: () => world.now,
+    known: ALL_KNOWN,
     repository: () => repository.port,
     publishedDigests: createPublishedDigests({
       tables: createTableReader({ store: world.store }),
@@ -612,6 +614,7 @@ test("a stored file that its name verifies is answered without asking the reposi
   const offline = createRepositories({
     store: world.store,
     now: () => world.now,
+    known: ALL_KNOWN,
     publishedDigests: null,
     repository: () => {
       throw new Error("asked");
