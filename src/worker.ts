@@ -237,6 +237,8 @@ function buildHandler(shared: Core, env: Env): HandlerDependencies {
 
 /** A repository that lost its digest tables is asked for others at most this often. */
 const REBUILD_MS = 10_000;
+/** Repositories of which that is remembered. */
+const MAX_LOST = 1_000;
 
 /** The repositories of all mirrors, each in the Durable Object of its name. */
 function buildRepositories(
@@ -254,6 +256,7 @@ function buildRepositories(
   const onLost = (mirror: string, base: string): void => {
     const name = `${mirror}/${base}`;
     if (now() - (lostAt.get(name) ?? 0) < REBUILD_MS) return;
+    if (lostAt.size >= MAX_LOST) lostAt.clear();
     lostAt.set(name, now());
     const asked = repositoryStub(env, name).rebuildTables(mirror, base);
     waitUntil(asked.catch((error: unknown) => log(`Cannot have the digest tables of ${name} built anew: ${String(error)}`)));

@@ -2,7 +2,7 @@ import { gzipSync } from "node:zlib";
 import { abortAllDurableObjects, env, evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { describe, expect, it, vi } from "vitest";
 import type { Config } from "../../src/config/config.ts";
-import { createLeases, type FillCoordinator } from "../../src/fill/flight/fill-coordinator.ts";
+import { coordinatorName, createLeases, type FillCoordinator } from "../../src/fill/flight/fill-coordinator.ts";
 import { createFills, type Fills } from "../../src/fill/fills.ts";
 import { createMemory } from "../../src/fill/shared/memory.ts";
 import type { PumpDependencies } from "../../src/fill/pump/dependencies.ts";
@@ -475,7 +475,7 @@ describe("the coordinator", () => {
   it("remembers over a restart that a version went bad", async () => {
     const leases = createLeases(FLIGHTS, { onError: () => {} });
     await leases.taint("any/tainted", "0".repeat(32));
-    const stub = FLIGHTS.get(FLIGHTS.idFromName("any/tainted"));
+    const stub = FLIGHTS.get(FLIGHTS.idFromName(coordinatorName("any/tainted")));
     await evictDurableObject(stub);
     expect(await leases.claimSlice("any/tainted", 0, { recheck: true })).toMatchObject({ kind: "lead", tainted: true });
     await runInDurableObject(stub, async (_instance, state) => expect(await state.storage.get("tainted:any/tainted")).toBe(true));

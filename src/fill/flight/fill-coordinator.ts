@@ -5,7 +5,18 @@ import { ALONE, type ClaimOptions, type Followed, type FollowOptions, type Lease
 
 const TAINT_PREFIX = "tainted:";
 
-/** The coordinator of one object's leases, as a Durable Object. Its storage holds only the keys of objects that ever had a version that went bad. */
+/** How many coordinators there are at the edge. One for each key would be one for each name that a client makes up, and each takes storage. */
+const COORDINATORS = 64;
+
+/** The name of the Durable Object that coordinates the fills of a key: a key has the same one for ever, and shares it with others. */
+export function coordinatorName(key: string): string {
+  // FNV-1a, over UTF-16 units.
+  let hash = 0x811c9dc5;
+  for (let at = 0; at < key.length; at++) hash = Math.imul(hash ^ key.charCodeAt(at), 0x01000193);
+  return `flights-${(hash >>> 0) % COORDINATORS}`;
+}
+
+/** The coordinator of many objects' leases, as a Durable Object. Its storage holds only the keys of objects that ever had a version that went bad. */
 export class FillCoordinator extends DurableObject<unknown> {
   readonly #coordinator = new Coordinator();
 
@@ -84,7 +95,7 @@ export function createLeases(
 ): Leases {
   const named = (name: string) => namespace.get(namespace.idFromName(name));
   const local = isLocal ? createLocalLeases(() => named("local")) : null;
-  const coordinatorOf = (key: string): Leases => local ?? named(key);
+  const coordinatorOf = (key: string): Leases => local ?? named(coordinatorName(key));
 
   async function orElse<T>(fallback: T, call: () => T | Promise<T>): Promise<T> {
     try {
