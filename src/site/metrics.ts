@@ -18,7 +18,7 @@ export async function formatMetrics(sources: StatusSources): Promise<string> {
   const storage = await sources.storage().catch(() => null);
   const roots = (await sources.history().catch(() => null))?.roots ?? [];
   const shards = storage?.shards ?? [];
-  const counts = (await sources.repositories().catch(() => null))?.counts ?? [];
+  const held = (await sources.repositories().catch(() => null))?.counts ?? [];
   const perMirror = (what: "storedBytes" | "refused" | "cut"): readonly Sample[] =>
     mirrors.map(([mirror, counts]) => [{ mirror }, counts[what]]);
   const perResult = (what: "requests" | "bytes"): readonly Sample[] =>
@@ -71,12 +71,7 @@ export async function formatMetrics(sources: StatusSources): Promise<string> {
       perRoot(({ holes }) => holes.length),
     ],
     ["repository_confirmed", "gauge", "1 if an upstream confirmed the repository's root at the last try, 0 if none did.", confirmed],
-    [
-      "repositories",
-      "gauge",
-      "Repositories that have published something.",
-      counts.map((one) => [{ mirror: one.mirror }, one.repositories]),
-    ],
+    ["repositories", "gauge", "Repositories that have published something.", held.map((one) => [{ mirror: one.mirror }, one.repositories])],
     ["storage_objects", "gauge", "Objects stored.", shards.map((one) => [{ mirror: one.shard }, one.objects])],
     ["storage_bytes", "gauge", "Bytes stored; dead are slices of evicted objects that are still to be deleted.", stored],
     ["storage_reserved_bytes", "gauge", "Bytes that fills under way have reserved.", known(storage?.reserved, {})],

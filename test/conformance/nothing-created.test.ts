@@ -58,7 +58,7 @@ afterAll(async () => {
 
 test("ten thousand repositories that do not exist leave nothing behind, and take nothing from one that does", async () => {
   expect(await ask("real/repodata/repomd.xml")).toBe(200);
-  for (const [n, shape] of SHAPES.entries()) expect(await ask(shape(n)), shape(n)).toBe(404);
+  for (const [n, shape] of SHAPES.entries()) expect([shape(n), await ask(shape(n))]).toEqual([shape(n), 404]);
   const [files, open] = [filesOfState(), openFiles()];
   const next = Array.from({ length: COUNT }, (_, n) => n + SHAPES.length).values();
   const wrong: string[] = [];
@@ -87,7 +87,7 @@ test("an upstream that is away shows nothing: its failure is passed on, and noth
   const files = filesOfState();
   origin.fault(/away/, { kind: "status", status: 500 });
   for (const shape of ["away1/repodata/repomd.xml", "away2/dists/a/InRelease", "away3/x.db", "away4/Packages.gz"]) {
-    expect(await ask(shape), shape).toBe(502);
+    expect([shape, await ask(shape)]).toEqual([shape, 502]);
   }
   expect(filesOfState()).toEqual(files);
 });

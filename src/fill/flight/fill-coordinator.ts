@@ -8,7 +8,7 @@ const TAINT_PREFIX = "tainted:";
 /** How many coordinators there are at the edge. One for each key would be one for each name that a client makes up, and each takes storage. */
 const COORDINATORS = 64;
 
-/** The name of the Durable Object that coordinates the fills of a key: a key has the same one for ever, and shares it with others. */
+/** The name of the Durable Object that coordinates the fills of a key: a key has the same one for ever, and shares it with others. @internal */
 export function coordinatorName(key: string): string {
   // FNV-1a, over UTF-16 units.
   let hash = 0x811c9dc5;

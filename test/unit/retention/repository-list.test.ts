@@ -70,7 +70,10 @@ test("one that cannot be reached is retired in the next run, and holds up no oth
         if (name === "m/a" && isAway) throw new Error("restarts");
         return [`root of ${name}`];
       },
-      forget: (name, roots) => void (forgotten.push(...roots), list.remove(name)),
+      forget: (name, roots) => {
+        forgotten.push(...roots);
+        list.remove(name);
+      },
       log: (message) => log.push(message),
     });
   await run();
