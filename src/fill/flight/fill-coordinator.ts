@@ -6,7 +6,7 @@ import { ALONE, type ClaimOptions, type Followed, type FollowOptions, type Lease
 const TAINT_PREFIX = "tainted:";
 
 /** How many coordinators there are at the edge. One for each key would be one for each name that a client makes up, and each takes storage. */
-const COORDINATORS = 64;
+const COORDINATORS = 16;
 
 /** The name of the Durable Object that coordinates the fills of a key: a key has the same one for ever, and shares it with others. @internal */
 export function coordinatorName(key: string): string {

@@ -8,7 +8,7 @@ import { createTableDirectory } from "../../../../src/metadata/digests/table-dir
 import type { Target } from "../../../../src/route/target.ts";
 import { DECODERS } from "../../../support/decompressing.ts";
 import { clearsigned, packages, pacmanDatabase, primary, release, repomd, sha256 } from "../samples.ts";
-import { createWorld, type Files, HOUR, memoryState, ONE, portOf, repositoryPlaceOf, tableDependencies } from "../world.ts";
+import { ALL_KNOWN, createWorld, type Files, HOUR, memoryState, ONE, portOf, repositoryPlaceOf, tableDependencies } from "../world.ts";
 
 const T = Date.UTC(2025, 10, 30) / 1000;
 const VICTIM = "owners/good/pool/x.rpm";
@@ -46,6 +46,7 @@ function setUp() {
   const repositories = createRepositories({
     store: world.store,
     now: () => world.now,
+    known: ALL_KNOWN,
     repository: () => good.port,
     publishedDigests: createPublishedDigests({
       tables: createTableReader({ store: world.store }),
