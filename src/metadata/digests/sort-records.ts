@@ -8,7 +8,7 @@ const MAX_RUN_BYTES = 8 * 1024 * 1024;
 const PART_BYTES = 512 * 1024;
 /** Bytes of all records, about 1,200,000 of them. Debian's main with its sources in three architectures takes 22 MB. */
 export const MAX_TABLE_BYTES = 128 * 1024 * 1024;
-/** Records that come out of a merge in one turn. */
+/** Records that a merge takes in one turn, whether they come out or not. */
 const BATCH_RECORDS = 1_000;
 
 /** Records of one path that differ: more are left out. They lie in one page. */
@@ -135,6 +135,7 @@ async function* merge(runs: readonly AsyncIterable<readonly RawRecord[]>[], brea
   let batch: RawRecord[] = [];
   /** Records of one path that came out already. */
   let same: RawRecord[] = [];
+  let taken = 0;
   for (let cursor = heap[0]; cursor !== undefined; cursor = heap[0]) {
     const record = cursor.next;
     if (same[0]?.path !== record.path) same = [];
@@ -149,9 +150,9 @@ async function* merge(runs: readonly AsyncIterable<readonly RawRecord[]>[], brea
       if (heap.length > 0 && last !== undefined) heap[0] = last;
     }
     sink(heap, 0);
-    if (batch.length < BATCH_RECORDS) continue;
-    yield batch;
-    batch = [];
+    if (++taken < BATCH_RECORDS) continue;
+    if (batch.length > 0) yield batch;
+    [batch, taken] = [[], 0];
     await breathe();
   }
   if (batch.length > 0) yield batch;

@@ -22,6 +22,8 @@ const MAX_PACKETS = 16;
 export async function matchSignature(document: Uint8Array, signature: Uint8Array, breathe?: Breathe): Promise<SignatureMatch> {
   let result: SignatureMatch = "unknown";
   for (const body of signaturePackets(dearmor(signature))) {
+    // Each packet costs a hash of the whole document.
+    await breathe?.();
     const match = await matchPacket(document, body, breathe);
     if (match === "differs") return "differs";
     if (match === "matches") result = "matches";

@@ -35,9 +35,22 @@ export function parseRelease(bytes: Uint8Array, folder: string, breathe?: Breath
     const signed = splitClearsigned(bytes);
     if (signed.kind === "cut") throw new MalformedError("its signature is cut off");
     // Only names and digests matter, which are ASCII: bytes of another encoding spoil no more than the line that they stand in.
-    const text = new TextDecoder().decode(signed.kind === "clearsigned" ? await signedText(signed.body, breathe) : bytes);
+    const text = await decodeText(signed.kind === "clearsigned" ? await signedText(signed.body, breathe) : bytes, breathe);
     return readRelease(text, folder, breathe);
   });
+}
+
+/** What is decoded between two breaths: where it is no UTF-8, a megabyte takes some 5 ms. */
+const BYTES_PER_TURN = 1024 * 1024;
+
+async function decodeText(bytes: Uint8Array, breathe: Breathe | undefined): Promise<string> {
+  const decoder = new TextDecoder();
+  let text = "";
+  for (let at = 0; at < bytes.length; at += BYTES_PER_TURN) {
+    if (at > 0) await breathe?.();
+    text += decoder.decode(bytes.subarray(at, at + BYTES_PER_TURN), { stream: true });
+  }
+  return text + decoder.decode();
 }
 
 async function readRelease(text: string, folder: string, breathe: Breathe | undefined): Promise<ParsedRoot> {

@@ -23,7 +23,8 @@ export async function findMismatch(
   if (bytes === null) return null;
   const signed = signedFile(path);
   const content = signed === null ? null : await document(signed);
-  if (content !== null) return (await matchSignature(content, bytes)) === "differs" ? `${path} signs another version of its file` : null;
+  if (content !== null)
+    return (await matchSignature(content, bytes, breathe)) === "differs" ? `${path} signs another version of its file` : null;
   if (!/(?:^|\/)Release$/.test(path)) return null;
   const twin = await parseRelease(bytes, "", breathe);
   return twin.kind === "parsed" && twin.root.timestamp === parsed?.timestamp ? null : `${path} is of another date than InRelease`;
@@ -33,7 +34,7 @@ export async function findMismatch(
 export async function belongsTo(path: string, bytes: Uint8Array | null, document: Document): Promise<boolean> {
   const signed = signedFile(path);
   const content = signed === null || bytes === null ? null : await document(signed);
-  return content !== null && bytes !== null && (await matchSignature(content, bytes)) === "matches";
+  return content !== null && bytes !== null && (await matchSignature(content, bytes, breathe)) === "matches";
 }
 
 /** The files of a published generation by their paths, those in `newer` first. */

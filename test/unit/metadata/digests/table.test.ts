@@ -229,6 +229,16 @@ describe("a digest table", () => {
 });
 
 describe("sorting", () => {
+  test("breathes also where nothing comes out, since all records have one path", async () => {
+    let breaths = 0;
+    const sorter = createRecordSorter({ scratch: memoryScratch(), breathe: async () => void breaths++ });
+    for (let size = 0; size < 40_000; size++) expect(sorter.add({ path: "same", size, digests: [] })).toBe(true);
+    let count = 0;
+    for await (const batch of sorter.sorted()) count += batch.length;
+    expect(count).toBe(32);
+    expect(breaths).toBe(40);
+  });
+
   test("moves what does not fit in memory out, and takes no more than a table may have", async () => {
     const scratch = memoryScratch();
     const sorter = createRecordSorter({ scratch, breathe: async () => {}, maxBytes: 12_000_000, maxRunBytes: 1_000_000 });

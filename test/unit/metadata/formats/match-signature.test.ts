@@ -93,3 +93,14 @@ test.each<[string, string]>([
   expect(await matchClearsigned(bytes(`${MESSAGE}${text}\n${BEGIN}${END}`))).toBe("unknown");
   expect(performance.now() - started).toBeLessThan(10_000);
 });
+
+test("each signature packet is a turn of its own, since it costs a hash of the whole document", async () => {
+  const packet = [0x88, 10, 4, 0, 1, 8, 0, 0, 0, 0, 0, 0];
+  let turns = 0;
+  const breathe = async (): Promise<void> => void turns++;
+  await matchSignature(bytes("document"), Uint8Array.from(Array.from({ length: 16 }, () => packet).flat()), breathe);
+  // The first that differs is the last that is looked at: these cannot be compared at all.
+  const unknown = packet.with(5, 99);
+  await matchSignature(bytes("document"), Uint8Array.from(Array.from({ length: 16 }, () => unknown).flat()), breathe);
+  expect(turns).toBe(1 + 16);
+});

@@ -140,3 +140,12 @@ test("no input makes it throw", async () => {
     }),
   );
 });
+
+test("what is no UTF-8 is decoded in turns", async () => {
+  let turns = 0;
+  const root = new Uint8Array(8 * 1024 * 1024).fill(0xff);
+  root.set(new TextEncoder().encode(`SHA256:\n ${"0".repeat(64)} 1 a\n`));
+  const parsed = await parseRelease(root, "", async () => void turns++);
+  expect(parsed).toMatchObject({ kind: "parsed", root: { entries: [{ path: "a" }] } });
+  expect(turns).toBeGreaterThanOrEqual(7);
+});
