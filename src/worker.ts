@@ -23,6 +23,7 @@ import { createEdgeCacheStore } from "./store/edge-cache-store.ts";
 import { createR2Store, createR2StreamPut } from "./store/r2-store.ts";
 import { createCounters, tallyOf } from "./watch/counters.ts";
 import { createFailedLogins } from "./watch/failed-logins.ts";
+import { type ReadingWatch, type SetAside, UNWATCHED, watchReadings } from "./watch/readings.ts";
 import { createRecordWriter, writeLog } from "./watch/write-log.ts";
 
 export { FillCoordinator } from "./fill/flight/fill-coordinator.ts";
@@ -50,6 +51,8 @@ interface Env {
   readonly LOG?: "lines" | "off";
   /** The machine's own names and addresses, on one machine. */
   readonly OWN_HOSTS?: readonly string[];
+  /** What the parent process wants not to be read for now, on one machine. */
+  readonly SET_ASIDE?: readonly SetAside[];
 }
 
 /** Each goes over 2,500 objects of each mirror. */
@@ -61,6 +64,7 @@ const counters = createCounters();
 /** Built once for each isolate, whose environment never changes. */
 let core: Core | undefined;
 let handler: HandlerDependencies | undefined;
+let readings: ReadingWatch | undefined;
 
 export default {
   async fetch(request, env, ctx): Promise<Response> {
@@ -105,6 +109,7 @@ export class RepositoryObject extends RepositoryObjectBase<Env> {
           report(this.env, `whether packages of ${mirror}/${root} are bound to digests`, (book) => book.protect(mirror, root, protection)),
         ),
       taint: leases.taint,
+      readings: (readings ??= buildReadings(this.env)),
       directory: (mirror) => repositoryStub(this.env, mirror),
       rows: (mirror) => {
         const ledger = ledgerStub(this.env, mirror);
@@ -153,7 +158,7 @@ class ConfigError extends Error {}
 
 /** What requests and Durable Objects of this isolate share. Throws ConfigError. */
 function buildCore(env: Env): Core {
-  const { LOCAL, CF_VERSION_METADATA: _version, LOG: _log, OWN_HOSTS: _own, ADMIN_TOKEN: _token, START, ...vars } = env;
+  const { LOCAL, CF_VERSION_METADATA: _version, LOG: _log, OWN_HOSTS: _own, ADMIN_TOKEN: _token, START, SET_ASIDE: _aside, ...vars } = env;
   const parsed = parseConfig(vars);
   if (!parsed.ok) throw new ConfigError(`Cannot start: [vars] of wrangler.toml has these problems:\n${parsed.problems.join("\n")}`);
   const log = (message: string) => writeLog("warn", message);
@@ -300,6 +305,7 @@ function buildPages({ upstreams, fills, retention }: Core, env: Env, serve: Hand
       },
       history: () => book().history(),
       repositories: () => book().repositories(),
+      setAside: () => env.SET_ASIDE ?? [],
     },
     why: {
       config,
@@ -311,4 +317,10 @@ function buildPages({ upstreams, fills, retention }: Core, env: Env, serve: Hand
       nextOut: (limit) => book().next(limit),
     },
   };
+}
+
+/** What is read is said to the parent process, which watches over this one. At the edge there is none. */
+function buildReadings({ LOCAL, SET_ASIDE = [] }: Env): ReadingWatch {
+  if (LOCAL !== true) return UNWATCHED;
+  return watchReadings({ setAside: SET_ASIDE, now: Date.now, say: (line) => console.log(line) });
 }

@@ -4,6 +4,7 @@ import type { Config } from "../config/config.ts";
 import { distributionOf } from "../config/distributions.ts";
 import type { ObjectStore } from "../store/object-store.ts";
 import type { RootProtection, RootStanding } from "../watch/history.ts";
+import type { ReadingWatch } from "../watch/readings.ts";
 import type { Upstreams } from "../upstream/upstream.ts";
 import type { RepositoryPlace } from "../route/place.ts";
 import type { Expectation } from "../verify/expectation.ts";
@@ -38,6 +39,8 @@ export interface RepositoryObjectDependencies {
   readonly onProtection: (mirror: string, root: string, protection: RootProtection | null) => void;
   /** What the ledger of a mirror knows of what is stored. */
   readonly rows: (mirror: string) => StoredRows;
+  /** Knows which files the runtime stood still over. Default: none. */
+  readonly readings?: ReadingWatch;
   /** The object of this class named `mirror`, which keeps that mirror's directory of digest tables. Its calls reject if it cannot be reached. */
   readonly directory: (mirror: string) => DirectoryPort;
 }
@@ -141,12 +144,13 @@ export abstract class RepositoryObjectBase<Env> extends DurableObject<Env> {
 
   #openRepository(name: string): Repository {
     if (this.#repository !== null) return this.#repository;
-    const { config, store, upstreams, ensureStored, log, directory, taint, rows, onPublished, onStanding, onProtection } =
-      this.dependencies();
+    const dependencies = this.dependencies();
+    const { config, store, upstreams, ensureStored, log, directory, taint, rows, onPublished, onStanding, onProtection } = dependencies;
+    const watched = dependencies.readings === undefined ? {} : { readings: dependencies.readings };
     const mirror = config.mirrors.get(name);
     if (mirror === undefined) throw new Error(`Cannot open a repository of "${name}": no mirror has that name`);
     const hasTables = config.verify === "index" && distributionOf(mirror.distro).indexesNamePackages !== false;
-    const shared = { mirror, store, kept: this.#kept, sliceBytes: config.sliceBytes, timer: systemTimer, now: Date.now, log };
+    const shared = { mirror, store, kept: this.#kept, sliceBytes: config.sliceBytes, timer: systemTimer, now: Date.now, log, ...watched };
     this.#repository = createRepository({
       ...shared,
       upstreams,

@@ -1,7 +1,7 @@
 import type { UpstreamStatus } from "../upstream/upstream.ts";
 import { DURATION_BOUNDS_SECONDS } from "../watch/counters.ts";
 import type { RootLine } from "../watch/history.ts";
-import type { StatusSources } from "./status.ts";
+import { setAsideNow, type StatusSources } from "./status.ts";
 
 type Labels = Readonly<Record<string, string>>;
 type Sample = readonly [labels: Labels, value: number, suffix?: string];
@@ -47,6 +47,7 @@ export async function formatMetrics(sources: StatusSources): Promise<string> {
   const heldUntil = roots.flatMap(({ mirror, root, hold }): readonly Sample[] =>
     hold === null ? [] : [[{ mirror, root, kind: hold.kind }, hold.until / 1_000]],
   );
+  const setAsideUntil = setAsideNow(sources).map(({ mirror, base, part, until }): Sample => [{ mirror, base, part }, until / 1_000]);
   const confirmed = perRoot((one) => Number(one.trouble === null));
   const families: readonly Family[] = [
     ["start_time_seconds", "gauge", "When these counters began, in Unix seconds.", [[{}, (counters.since() || now()) / 1_000]]],
@@ -64,6 +65,12 @@ export async function formatMetrics(sources: StatusSources): Promise<string> {
     ["fills", "gauge", "Files being fetched.", [[{}, sources.fills().length]]],
     ["repository_behind_seconds", "gauge", "How long an upstream has had another root that could not be adopted; 0 if none has.", behind],
     ["repository_held_until_seconds", "gauge", "When what holds the repository back gives way, in Unix seconds.", heldUntil],
+    [
+      "repository_set_aside_until_seconds",
+      "gauge",
+      "Until when a part of the repository over which the runtime stood still is not read, in Unix seconds.",
+      setAsideUntil,
+    ],
     [
       "repository_missing_files",
       "gauge",

@@ -226,6 +226,7 @@ const TROUBLES: Readonly<Record<Status["troubles"][number]["kind"], string>> = {
   broken: "upstream body broke",
   breaker: "breaker",
   answer: "failed answer",
+  "set-aside": "set aside",
 };
 
 function Section({ id, title, children }: { readonly id: string; readonly title: string; readonly children?: Child }) {

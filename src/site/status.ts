@@ -5,6 +5,7 @@ import type { RepositoriesView, RepositoryLine } from "../retention/repository-l
 import type { Book } from "../retention/book.ts";
 import type { UpstreamStatus } from "../upstream/upstream.ts";
 import { dayOf, HISTORY_DAYS, type DayCount, type RootLine, type RootProtection } from "../watch/history.ts";
+import { describeSetAside, type SetAside } from "../watch/readings.ts";
 import { type Counters, type MirrorCounts, type PathCount, type TroubleLine, zeroCounts } from "../watch/counters.ts";
 
 type FillLine = ReturnType<typeof progressOf>;
@@ -25,6 +26,8 @@ export interface StatusSources {
   readonly storage: () => Promise<StorageView>;
   readonly repositories: () => Promise<RepositoriesView>;
   readonly history: () => Promise<{ readonly days: readonly DayCount[]; readonly roots: readonly RootLine[] }>;
+  /** What the runtime stood still over, and is not read for now; also what was such a thing lately. Default: nothing. */
+  readonly setAside?: () => readonly SetAside[];
 }
 
 /** One mirror: its counts of this isolate (counters.ts), and what of it is stored. */
@@ -104,8 +107,18 @@ export async function gatherStatus(sources: StatusSources): Promise<Status> {
     fills: sources.fills(),
     upstreams: sources.upstreams(),
     top: counters.top(TOP),
-    troubles: counters.troubles(),
+    troubles: [...setAsideNow(sources).map(troubleOf), ...counters.troubles()],
   };
+}
+
+/** What is not read now. */
+export function setAsideNow({ now, setAside = () => [] }: Pick<StatusSources, "now" | "setAside">): readonly SetAside[] {
+  return setAside().filter(({ until }) => now() < until);
+}
+
+function troubleOf(one: SetAside): TroubleLine {
+  const { mirror, file, since, until } = one;
+  return { at: since, where: `${mirror}/${file}`, kind: "set-aside", cause: describeSetAside(one), until };
 }
 
 function lineOf(

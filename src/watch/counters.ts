@@ -31,8 +31,10 @@ export type CacheResult = "hit" | "stale" | "collapsed" | "miss" | "error" | "tu
 export interface TroubleLine {
   readonly at: number;
   readonly where: string;
-  readonly kind: "refused" | "cut" | "fault" | "broken" | "breaker" | "answer";
+  readonly kind: "refused" | "cut" | "fault" | "broken" | "breaker" | "answer" | "set-aside";
   readonly cause: string;
+  /** When it ends, in milliseconds since the epoch, where that is known. */
+  readonly until?: number;
 }
 
 /** Counts of one mirror. */

@@ -25,6 +25,8 @@ export interface RuntimeOptions {
 export interface Runtime {
   /** Settles when workerd has ended: null if we or a signal to our whole process group asked it to end, else the signal or exit code. */
   readonly ended: Promise<string | null>;
+  /** The process of workerd. */
+  readonly pid: number;
   /** Runs the Worker's cron handler once. */
   runScheduled(): Promise<void>;
   /** Stops listening, lets requests under way go on for at most `graceMs`, then ends workerd. */
@@ -53,7 +55,8 @@ export async function startRuntime(options: RuntimeOptions): Promise<Step<Runtim
     unsubscribe("child_process", collect);
   }
   const [workerd] = children;
-  if (workerd?.pid === undefined) throw new Error("Miniflare started no process of its own: cannot watch over workerd.");
+  const pid = workerd?.pid;
+  if (workerd === undefined || pid === undefined) throw new Error("Miniflare started no process of its own: cannot watch over workerd.");
   let isStopping = false;
   const ended = once(workerd, "exit").then(async () => {
     // In the same turn as the exit event: Miniflare would otherwise start another workerd.
@@ -63,6 +66,7 @@ export async function startRuntime(options: RuntimeOptions): Promise<Step<Runtim
   });
   return done({
     ended,
+    pid,
     async runScheduled() {
       const worker = await miniflare.getWorker();
       await worker.scheduled();

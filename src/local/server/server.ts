@@ -1,4 +1,5 @@
 import { hostname, networkInterfaces } from "node:os";
+import { setTimeout as sleep } from "node:timers/promises";
 import { parseConfig } from "../../config/parse-config.ts";
 import { describeOperator, describeServer, resolveOwnHost } from "./announcement.ts";
 import { bundleWorker } from "./bundle-worker.ts";
@@ -8,8 +9,9 @@ import { dropBodies } from "./drop-bodies.ts";
 import { dropCovered, formatEndpoint, resolveEndpoint } from "./free-port.ts";
 import { formatLogLine } from "./log-line.ts";
 import { readProjectFile, readVars } from "../project-file.ts";
-import { type Runtime, startRuntime } from "./runtime.ts";
+import type { Runtime } from "./runtime.ts";
 import { describeFewFiles, openStateFolder } from "./state-folder.ts";
+import { startWatchedRuntime } from "./watched-runtime.ts";
 import { done, refused, type Step } from "../step.ts";
 
 /** The paths of the Worker's entry and of its own wrangler.toml. */
@@ -29,7 +31,9 @@ export interface Server {
 /** How often the Worker's cron handler runs (at the edge: hourly, wrangler.toml). */
 const CRON_MS = 5 * 60_000;
 
-const HEALTH_MS = 20_000;
+/** Longer than the watchdog takes to end a runtime that stands still over what the last run had not finished to read. */
+const HEALTH_MS = 40_000;
+const HEALTH_RETRY_MS = 250;
 
 const GB = 1_000_000_000;
 
@@ -60,7 +64,9 @@ export async function startServer(options: StartOptions, project: Project, print
   if (!isPrivate)
     print(`Other users of this machine can read the state folder, which belongs to another user: chmod -R go= "${options.state}".`);
   if (room < budgetBytes) print(describeShortage(budgetBytes, room));
-  const runtime = await startRuntime({
+  const [probed] = endpoints.value;
+  if (probed === undefined) return refused("Cannot start without an address to listen on.");
+  const runtime = await startWatchedRuntime({
     modules: modules.value,
     project: file.value,
     bindings: {
@@ -73,6 +79,9 @@ export async function startServer(options: StartOptions, project: Project, print
     },
     state: state.value,
     endpoints: endpoints.value,
+    stateFolder: options.state,
+    probe: { ...probed, host: resolveOwnHost(probed.host) },
+    print,
     onLog: (message) => {
       const now = Date.now();
       // One message holds the lines of several requests (src/watch/batch-lines.ts).
@@ -82,7 +91,7 @@ export async function startServer(options: StartOptions, project: Project, print
     },
   });
   if (!runtime.ok) return runtime;
-  const health = await askHealth(endpoints.value);
+  const health = await askHealth(probed, runtime.value.ended);
   if (!health.ok) {
     await runtime.value.stop(0);
     state.value.release();
@@ -105,16 +114,24 @@ export async function startServer(options: StartOptions, project: Project, print
   });
 }
 
-/** Asks for `/-/health`: we announce the server only once it answers, as clients may ask at once. */
-async function askHealth([first]: readonly Endpoint[]): Promise<Step<void>> {
-  if (first === undefined) return done(undefined);
+/**
+ * Asks for `/-/health` until it answers or has `ended`: we announce the server only then, as clients may ask at once, and clients that ask before may have
+ * brought it to a stand, after which it is started anew.
+ */
+async function askHealth(first: Endpoint, ended: Promise<unknown>): Promise<Step<void>> {
   const url = `http://${formatEndpoint({ ...first, host: resolveOwnHost(first.host) })}/-/health`;
-  try {
-    const response = await fetch(url, { signal: AbortSignal.timeout(HEALTH_MS) });
-    const text = (await response.text()).trimEnd();
-    return response.ok ? done(undefined) : refused(`The Worker answers ${response.status} to ${url}, should be 200: ${text}`);
-  } catch (error) {
-    return refused(`The Worker does not answer ${url}: ${String(error)}`);
+  let isOver = false;
+  void ended.then(() => (isOver = true));
+  const limit = AbortSignal.timeout(HEALTH_MS);
+  for (;;) {
+    try {
+      const response = await fetch(url, { signal: limit });
+      const text = (await response.text()).trimEnd();
+      return response.ok ? done(undefined) : refused(`The Worker answers ${response.status} to ${url}, should be 200: ${text}`);
+    } catch (error) {
+      if (isOver || limit.aborted) return refused(`The Worker does not answer ${url}: ${String(error)}`);
+      await sleep(HEALTH_RETRY_MS);
+    }
   }
 }
 

@@ -8,6 +8,7 @@ import { type IndexOptions, parseIndex } from "../formats/parse-index.ts";
 import type { RootContent } from "../members/generation.ts";
 import { memberCandidates, type Members } from "../members/members.ts";
 import type { Index, IndexForm } from "./choose-indexes.ts";
+import { describeSetAside, type ReadingWatch, UNWATCHED } from "../../watch/readings.ts";
 import { isBelow, readingsOf } from "./readings.ts";
 import { createRecordSorter, MAX_TABLE_BYTES, type RecordSorter, type Scratch } from "./sort-records.ts";
 import { type TableRef, writeTable, type WriteTableDependencies } from "./write-table.ts";
@@ -16,6 +17,8 @@ export interface BuildDependencies extends Pick<IndexOptions, "xz" | "breathe"> 
   readonly mirror: Mirror;
   readonly store: ObjectStore;
   readonly now: () => number;
+  /** Default: nothing is set aside, and no process watches. */
+  readonly readings?: ReadingWatch;
 }
 
 /** What came of the indexes of a root. */
@@ -42,6 +45,9 @@ export async function buildTable(
   members: Members,
   deps: BuildDependencies & Pick<WriteTableDependencies, "isLost">,
 ): Promise<BuiltTable> {
+  const { readings = UNWATCHED } = deps;
+  const aside = readings.setAside(deps.mirror.name, place.base, "index");
+  if (aside !== null) return { table: null, isReaching: false, found: 0, skipped: 0, detail: describeSetAside(aside) };
   const scratch = createScratch(deps.store);
   const sorter = createRecordSorter({ scratch, breathe: deps.breathe });
   let [found, skipped, readable] = [0, 0, 0];
@@ -101,10 +107,11 @@ async function readFirst(
   members: Members,
   sorter: RecordSorter,
   add: (indexPath: string, named: NamedPackage) => void,
-  { store, xz, breathe }: BuildDependencies,
+  { mirror, store, xz, breathe, readings = UNWATCHED }: BuildDependencies,
 ) {
   const reasons: string[] = [];
-  if (place.kind === "pair") return "it is no index of packages";
+  const { base, kind } = place;
+  if (kind === "pair") return "it is no index of packages";
   for (const { path, key, entry } of forms) {
     if (entry !== null) {
       const answer = await members.ensure(entry, memberCandidates(entry, root.parsed?.byHash ?? false));
@@ -119,8 +126,9 @@ async function readFirst(
         await sorter.relieve();
         await breathe();
       };
-      const options = { openSize: entry?.openSize, xz, breathe: relieve };
-      return await parseIndex(place.kind, readObject(store, key), options, (named) => add(path, named));
+      return await readings.during({ mirror: mirror.name, base, part: "index", file: path }, relieve, (own) =>
+        parseIndex(kind, readObject(store, key), { openSize: entry?.openSize, xz, breathe: own }, (named) => add(path, named)),
+      );
     } catch (error) {
       reasons.push(`${path}: ${error instanceof Error ? error.message : String(error)}`);
     }

@@ -5,6 +5,8 @@ import type { StoredFile } from "../members/generation.ts";
 import type { HeldGeneration } from "./held-generation.ts";
 import type { ParsedRoot } from "../formats/parsed-root.ts";
 import { belongsTo, type Document, findMismatch } from "./match-companion.ts";
+import { type ReadingWatch, UNWATCHED } from "../../watch/readings.ts";
+import { breathe } from "../../clock/timer.ts";
 import { companionFiles, isInRelease, isNeededSignature, likelyCompanions, signedFile } from "./root-files.ts";
 
 export type Companions =
@@ -26,6 +28,8 @@ export interface CompanionDependencies extends CompanionFetcher {
   readonly held: HeldGeneration;
   /** The upstreams have said that there is no such companion. */
   readonly onAbsent: (path: string) => void;
+  /** Default: nothing is set aside, and no process watches. */
+  readonly readings?: ReadingWatch;
 }
 
 /** What is taken as the upstream has it, since it has held the generation back for long enough (root-keeper.ts decides). */
@@ -47,7 +51,7 @@ export async function gatherCompanions(
   parsed: ParsedRoot | null,
   takes: Takes,
 ): Promise<Companions> {
-  const { held, place } = deps;
+  const { held, mirror, place, readings = UNWATCHED } = deps;
   const rootFile = root.file.path;
   const content = new Map<string, Uint8Array | null>([[rootFile, root.bytes]]);
   const document: Document = async (path) => content.get(path) ?? null;
@@ -67,7 +71,8 @@ export async function gatherCompanions(
       if (answer.kind !== "failure" && !takes.unsigned) return { kind: "unsigned", reason: `${path} is gone` };
       continue;
     }
-    const reason = await findMismatch(answer.file.path, answer.bytes, document, parsed);
+    const reading = { mirror: mirror.name, base: place.base, part: "root", file: path } as const;
+    const reason = await readings.during(reading, breathe, () => findMismatch(path, answer.bytes, document, parsed));
     if (reason !== null && isInRelease(rootFile)) continue;
     if (reason !== null && !takes.mismatched) return { kind: "sync", reason };
     mismatch ??= reason;

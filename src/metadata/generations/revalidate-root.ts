@@ -7,6 +7,7 @@ import type { HeldGeneration } from "./held-generation.ts";
 import { isDoubt, isSync, type Setback } from "./holds.ts";
 import { isBelieved } from "./judge-root.ts";
 import { standsAlone } from "./root-files.ts";
+import { describeSetAside, UNWATCHED } from "../../watch/readings.ts";
 import { createSettlement, type Settled, type SettlementDependencies } from "./settle-round.ts";
 import { type Trial, type TrialDependencies, type TrialOptions, tryRoot } from "./try-root.ts";
 
@@ -31,7 +32,7 @@ interface Round {
 
 /** Asks the upstreams of one root whether the held generation is current, and publishes what is newer. */
 export function createRevalidation(deps: RevalidationDependencies, place: RepositoryPlace, held: HeldGeneration) {
-  const { limits, mirror, now, timer } = deps;
+  const { limits, mirror, now, timer, readings = UNWATCHED } = deps;
   const settlement = createSettlement(deps, place, held);
   const { drop, noteTrouble, passOn, settle } = settlement;
 
@@ -51,6 +52,11 @@ export function createRevalidation(deps: RevalidationDependencies, place: Reposi
     // Half of a request's wait: the first request, which has no held generation to fall back on, still gets its answer in time.
     const patienceUntil = secondLook?.patienceUntil ?? now() + (limits.metadataWaitSeconds * 1000) / 2;
     const isDoubtOver = isBelieved(now(), held.standing.doubtSince);
+    const aside = readings.setAside(mirror.name, place.base, "root");
+    if (aside !== null) {
+      const unreadable = [{ kind: "malformed", upstream: null, reason: describeSetAside(aside) } as const];
+      return settleWithout({ setbacks: [], unreadable, confirmed: null }, isDoubtOver);
+    }
     const takesMismatch = secondLook !== undefined || held.generation?.mismatched === true;
     const patience = { isDoubtOver, isOver: secondLook === undefined ? isOver : () => true };
     const round: Round = { setbacks: [], unreadable: [], confirmed: null };

@@ -1,6 +1,7 @@
 import { breathe, type Timer, within } from "../../clock/timer.ts";
 import type { RepositoryPlace } from "../../route/place.ts";
 import type { Generation, RootContent } from "../members/generation.ts";
+import type { Breathe } from "../formats/pace.ts";
 import { matchClearsigned } from "../formats/match-signature.ts";
 import { parseRelease } from "../formats/parse-release.ts";
 import { parseRepomd } from "../formats/parse-repomd.ts";
@@ -13,6 +14,7 @@ import { filesOf, gatherMembers, type MemberDependencies, type MissingFile } fro
 import { fetchRoot } from "./fetch-root.ts";
 import { refreshCompanions, type Refreshed } from "./refresh-companions.ts";
 import { rootFiles, standsAlone } from "./root-files.ts";
+import { UNWATCHED } from "../../watch/readings.ts";
 import { conditions, receivedValidators, withOwnDate } from "./root-validators.ts";
 
 export interface TrialDependencies extends CompanionDependencies, MemberDependencies {
@@ -165,7 +167,9 @@ async function adopt(
   const isPreferredGone = guarded?.root.path === rootFiles(place)[0] && fetched.file.path !== guarded?.root.path;
   if (isPreferredGone && !isDoubtOver) return { kind: "gone", reason: `${guarded?.root.path} is gone` };
 
-  const candidate = await parseRoot(place, fetched);
+  const { readings = UNWATCHED } = deps;
+  const reading = { mirror: mirror.name, base: place.base, part: "root", file: fetched.file.path } as const;
+  const candidate = await readings.during(reading, breathe, (own) => parseRoot(place, fetched, own));
   let unreadable: string | null = null;
   if (candidate !== null) {
     const readable = guarded?.parsed ?? null;
@@ -237,13 +241,13 @@ function keysOf({ root, companions }: Generation): readonly string[] {
 }
 
 /** Reads what a fetched root names; null where its kind names no files. A clearsigned root that does not match its own signature is malformed. */
-async function parseRoot(place: RepositoryPlace, fetched: FetchedFile): Promise<RootParse | null> {
+async function parseRoot(place: RepositoryPlace, fetched: FetchedFile, rest: Breathe): Promise<RootParse | null> {
   const { bytes, file } = fetched;
   if (standsAlone(place)) return null;
   if (bytes === null) return { kind: "malformed", reason: "it is too long" };
-  if (place.kind === "rpm-md") return parseRepomd(bytes, place.base, breathe);
-  if (file.path.endsWith("InRelease") && (await matchClearsigned(bytes, breathe)) === "differs") {
+  if (place.kind === "rpm-md") return parseRepomd(bytes, place.base, rest);
+  if (file.path.endsWith("InRelease") && (await matchClearsigned(bytes, rest)) === "differs") {
     return { kind: "malformed", reason: "it does not match its own signature" };
   }
-  return parseRelease(bytes, place.root, breathe);
+  return parseRelease(bytes, place.root, rest);
 }

@@ -1,4 +1,5 @@
 import type { RootStanding } from "../../../src/watch/history.ts";
+import type { ReadingWatch } from "../../../src/watch/readings.ts";
 import type { Mirror } from "../../../src/config/config.ts";
 import type { EnsureStored } from "../../../src/metadata/ports/ensure-stored.ts";
 import type { KeptState } from "../../../src/metadata/ports/kept-state.ts";
@@ -63,7 +64,7 @@ export interface World {
   readonly upstreams: Upstreams;
   readonly ensureStored: EnsureStored;
   readonly timer: (ms: number, run: () => void) => () => void;
-  repository(options?: { ttl?: number; doubt?: number; tables?: IndexTables }): PathRepository;
+  repository(options?: { ttl?: number; doubt?: number; tables?: IndexTables; readings?: ReadingWatch }): PathRepository;
   /** Content of a path as a client gets it, or the kind of the answer. */
   read(repository: PathRepository, path: string): Promise<string>;
 }
@@ -141,6 +142,7 @@ export function createWorld(upstreamUrls: readonly string[] = [ONE, TWO]): World
         kept: world.kept,
         ensureStored: world.ensureStored,
         tables: options.tables ?? null,
+        ...(options.readings === undefined ? {} : { readings: options.readings }),
         onPublished: (keys) => (world.published = keys),
         onStanding: (root, standing) => world.standings.push([root, standing]),
         timer: world.timer,

@@ -1,0 +1,80 @@
+/** What of a repository is read: its root with the signatures, or the indexes of its packages. */
+export type ReadingPart = "root" | "index";
+
+/** A file of a repository that is being read. */
+export interface Reading {
+  readonly mirror: string;
+  /** The folder that the repository's packages are relative to, below the mirror. */
+  readonly base: string;
+  readonly part: ReadingPart;
+  /** Its path below the mirror. */
+  readonly file: string;
+}
+
+/** What is not read for now, since the runtime stood still while it was read. Times are milliseconds since the epoch. */
+export interface SetAside extends Reading {
+  readonly since: number;
+  readonly until: number;
+}
+
+/** Runs `read` with a breath that says, each time another file is read than before, which one it is. */
+export type Watched = <T>(reading: Reading, breathe: () => Promise<void>, read: (breathe: () => Promise<void>) => Promise<T>) => Promise<T>;
+
+/** What readers of upstreams' files need of a watchdog outside the runtime. */
+export interface ReadingWatch {
+  /** Why a part of a repository is not read for now; null: it may be read. */
+  readonly setAside: (mirror: string, base: string, part: ReadingPart) => SetAside | null;
+  readonly during: Watched;
+}
+
+/** What `watchReadings` works with. */
+export interface ReadingsDependencies {
+  /** What the parent process set aside before it started this runtime. */
+  readonly setAside: readonly SetAside[];
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+  /** Takes a line for the parent process. The line must have left the process when this returns. */
+  readonly say: (line: string) => void;
+}
+
+/**
+ * Says on the log channel which file is being read, so that the parent process knows it when the runtime stands still: `{"reading":{…}}`, and
+ * `{"reading":null}` when nothing is read any more. Files that are read at the same time take turns, and each change is a line.
+ */
+export function watchReadings({ setAside, now, say }: ReadingsDependencies): ReadingWatch {
+  const open: Reading[] = [];
+  let said: Reading | null = null;
+
+  function turnTo(reading: Reading | null): void {
+    if (reading === said) return;
+    said = reading;
+    say(JSON.stringify({ reading }));
+  }
+
+  return {
+    setAside: (mirror, base, part) =>
+      setAside.find((one) => one.mirror === mirror && one.base === base && one.part === part && now() < one.until) ?? null,
+    async during(reading, breathe, read) {
+      const own = { ...reading };
+      open.push(own);
+      turnTo(own);
+      try {
+        return await read(async () => {
+          await breathe();
+          turnTo(own);
+        });
+      } finally {
+        open.splice(open.indexOf(own), 1);
+        if (open.length === 0) turnTo(null);
+      }
+    },
+  };
+}
+
+/** Nothing is set aside, and nothing is said: at the edge no process watches over this one. */
+export const UNWATCHED: ReadingWatch = { setAside: () => null, during: (_reading, breathe, read) => read(breathe) };
+
+/** Why something is not read for now, as a phrase. */
+export function describeSetAside({ file, until }: SetAside): string {
+  return `the runtime stood still while it read ${file}: it is not read again before ${new Date(until).toISOString()}`;
+}
