@@ -5,7 +5,7 @@ import { bunzip2, BZIP2_MAGIC } from "./decompress-bzip2.ts";
 import { GZIP_MAGIC, gunzip } from "./decompress-gzip.ts";
 import { unxz } from "./decompress-xz.ts";
 import { unzstd } from "./decompress-zstd.ts";
-import { type Breathe, createPace } from "./pace.ts";
+import { type Breathe, createPace, type Pace } from "./pace.ts";
 import { MalformedError } from "./parsed-root.ts";
 
 const SNIFFED_BYTES = 6;
@@ -47,7 +47,7 @@ export async function* decompress(
   const input = createByteInput(chunks, pace);
   let total = 0;
   try {
-    for await (const chunk of open(input, await input.peek(SNIFFED_BYTES), xz)) {
+    for await (const chunk of open(input, await input.peek(SNIFFED_BYTES), xz, pace)) {
       total += chunk.length;
       if (total > maxBytes) throw new MalformedError(`it holds more than ${maxBytes} bytes once decompressed`);
       if (total > Math.max(RATIO_FREE_BYTES, input.used * MAX_RATIO)) {
@@ -64,12 +64,12 @@ export async function* decompress(
   }
 }
 
-function open(input: ByteInput, first: Uint8Array, xz: WebAssembly.Module): AsyncGenerator<Uint8Array> {
+function open(input: ByteInput, first: Uint8Array, xz: WebAssembly.Module, pace: Pace): AsyncGenerator<Uint8Array> {
   const begins = (magic: readonly number[]): boolean => magic.every((byte, at) => first[at] === byte);
   if (begins(GZIP_MAGIC)) return gunzip(input);
   if (begins(XZ_MAGIC)) return unxz(input, xz);
   if (isZstdMagic(first.subarray(0, 4))) return unzstd(input);
-  if (begins(BZIP2_MAGIC)) return bunzip2(input);
+  if (begins(BZIP2_MAGIC)) return bunzip2(input, pace);
   return plain(input);
 }
 
