@@ -23,7 +23,7 @@ import { createEdgeCacheStore } from "./store/edge-cache-store.ts";
 import { createR2Store, createR2StreamPut } from "./store/r2-store.ts";
 import { createCounters, tallyOf } from "./watch/counters.ts";
 import { createFailedLogins } from "./watch/failed-logins.ts";
-import { type ReadingWatch, type SetAside, UNWATCHED, watchReadings } from "./watch/readings.ts";
+import { type ReadingWatch, type SetAside, watchReadings } from "./watch/readings.ts";
 import { createRecordWriter, writeLog } from "./watch/write-log.ts";
 
 export { FillCoordinator } from "./fill/flight/fill-coordinator.ts";
@@ -321,6 +321,5 @@ function buildPages({ upstreams, fills, retention }: Core, env: Env, serve: Hand
 
 /** What is read is said to the parent process, which watches over this one. At the edge there is none. */
 function buildReadings({ LOCAL, SET_ASIDE = [] }: Env): ReadingWatch {
-  if (LOCAL !== true) return UNWATCHED;
-  return watchReadings({ setAside: SET_ASIDE, now: Date.now, say: (line) => console.log(line) });
+  return watchReadings({ setAside: SET_ASIDE, now: Date.now, sleep, say: LOCAL === true ? (line) => console.log(line) : null });
 }

@@ -27,28 +27,52 @@ export interface ReadingWatch {
   readonly during: Watched;
 }
 
+/**
+ * So many indexes of one mirror are read at the same time. Each of them takes turns of some 10 ms, between which requests wait for all the others, and up to
+ * 70 MiB of memory. A mirror of which many are read does not hold up the others.
+ */
+const MAX_AT_ONCE = 2;
+/** How often an index that waits looks whether it may be read, in milliseconds … */
+const POLL_MS = 20;
+/** … and how often at most, which is a minute: then it is read beside the others, one of which may never end. */
+const MAX_POLLS = 3_000;
+
 /** What `watchReadings` works with. */
 export interface ReadingsDependencies {
   /** What the parent process set aside before it started this runtime. */
   readonly setAside: readonly SetAside[];
   /** Milliseconds since the epoch. */
   readonly now: () => number;
-  /** Takes a line for the parent process. The line must have left the process when this returns. */
-  readonly say: (line: string) => void;
+  /** Takes a line for the parent process. The line must have left the process when this returns. Null: no process watches. */
+  readonly say: ((line: string) => void) | null;
+  readonly sleep: (ms: number) => Promise<void>;
 }
 
 /**
- * Says on the log channel which file is being read, so that the parent process knows it when the runtime stands still: `{"reading":{…}}`, and
+ * Lets few indexes of a mirror be read at once, in the order in which they come, and says on the log channel which file is being read, so that the parent process knows it when the runtime stands still: `{"reading":{…}}`, and
  * `{"reading":null}` when nothing is read any more. Files that are read at the same time take turns, and each change is a line.
  */
-export function watchReadings({ setAside, now, say }: ReadingsDependencies): ReadingWatch {
+export function watchReadings({ setAside, now, say, sleep }: ReadingsDependencies): ReadingWatch {
   const open: Reading[] = [];
+  const waiting: Reading[] = [];
   let said: Reading | null = null;
 
   function turnTo(reading: Reading | null): void {
     if (reading === said) return;
     said = reading;
-    say(JSON.stringify({ reading }));
+    say?.(JSON.stringify({ reading }));
+  }
+
+  function isFree(own: Reading): boolean {
+    const isOfMirror = ({ mirror, part }: Reading): boolean => mirror === own.mirror && part === "index";
+    return own.part === "root" || (open.filter(isOfMirror).length < MAX_AT_ONCE && (waiting.find(isOfMirror) ?? own) === own);
+  }
+
+  /** Resolves when it is the reading's turn to begin. */
+  async function queueUp(own: Reading): Promise<void> {
+    waiting.push(own);
+    for (let polls = 0; polls < MAX_POLLS && !isFree(own); polls++) await sleep(POLL_MS);
+    waiting.splice(waiting.indexOf(own), 1);
   }
 
   return {
@@ -56,6 +80,7 @@ export function watchReadings({ setAside, now, say }: ReadingsDependencies): Rea
       setAside.find((one) => one.mirror === mirror && one.base === base && one.part === part && now() < one.until) ?? null,
     async during(reading, breathe, read) {
       const own = { ...reading };
+      if (!isFree(own)) await queueUp(own);
       open.push(own);
       turnTo(own);
       try {
@@ -71,7 +96,7 @@ export function watchReadings({ setAside, now, say }: ReadingsDependencies): Rea
   };
 }
 
-/** Nothing is set aside, and nothing is said: at the edge no process watches over this one. */
+/** Nothing is set aside, nothing waits, and nothing is said. */
 export const UNWATCHED: ReadingWatch = { setAside: () => null, during: (_reading, breathe, read) => read(breathe) };
 
 /** Why something is not read for now, as a phrase. */

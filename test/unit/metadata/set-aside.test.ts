@@ -21,6 +21,7 @@ function setUp(part: SetAside["part"], minutes: number) {
   const readings = watchReadings({
     setAside: [aside],
     now: () => world.now,
+    sleep: async () => {},
     say: (line) => void said.push((JSON.parse(line) as { reading: Reading | null }).reading),
   });
   const tables = createIndexTables({
@@ -87,7 +88,8 @@ test("what is published of a root that is set aside stays for an hour at most, a
         { mirror: world.mirror.name, base: "os", part: "root", file: ROOT, since: world.now, until: world.now + 24 * 60 * MINUTE },
       ],
       now: () => world.now,
-      say: () => {},
+      sleep: async () => {},
+      say: null,
     }),
   });
   world.origins[ONE] = rpm(T + 1);
