@@ -2,14 +2,15 @@ import { ALGORITHMS, type NamedDigest, parseDigest } from "../../verify/expectat
 import { signedText, splitClearsigned } from "./clearsigned.ts";
 import { type Breathe, createPace } from "./pace.ts";
 import {
+  createEntryLimit,
   createSkipCounter,
   type Entry,
   MalformedError,
-  MAX_ROOT_ENTRIES,
   type ParsedRoot,
   parsing,
   type RootParse,
   type SkipCounter,
+  TOO_MANY_ENTRIES,
 } from "./parsed-root.ts";
 import { isContained, join } from "./repository-path.ts";
 
@@ -58,6 +59,8 @@ async function readRelease(text: string, folder: string, breathe: Breathe | unde
   const skipped = createSkipCounter();
   const fields = new Map<string, string>();
   const entries = new Map<string, Entry>();
+  const isTaken = createEntryLimit();
+  const add = (one: NamedDigest["algorithm"], line: string): void => addEntry(entries, folder, one, line, skipped, isTaken);
   let algorithm: NamedDigest["algorithm"] | null = null;
   let isListed = false;
   let isEmpty = true;
@@ -74,7 +77,7 @@ async function readRelease(text: string, folder: string, breathe: Breathe | unde
       continue;
     }
     if (line.startsWith(" ") || line.startsWith("\t")) {
-      if (algorithm !== null) addEntry(entries, folder, algorithm, line, skipped);
+      if (algorithm !== null) add(algorithm, line);
       continue;
     }
     const colon = line.indexOf(":");
@@ -87,7 +90,7 @@ async function readRelease(text: string, folder: string, breathe: Breathe | unde
     const value = line.slice(colon + 1).trim();
     algorithm = ALGORITHMS.find((one) => one === name || `${one}sum` === name) ?? null;
     isListed ||= algorithm !== null;
-    if (algorithm !== null && value !== "") addEntry(entries, folder, algorithm, value, skipped);
+    if (algorithm !== null && value !== "") add(algorithm, value);
     isEmpty = false;
     if (FIELDS.has(name)) fields.set(name, value);
   }
@@ -126,6 +129,7 @@ function addEntry(
   algorithm: NamedDigest["algorithm"],
   line: string,
   skipped: SkipCounter,
+  isTaken: ReturnType<typeof createEntryLimit>,
 ): void {
   const [hex = "", size = "", ...rest] = line.length > MAX_ENTRY_CHARACTERS ? [] : line.trim().split(/\s+/);
   const digest = parseDigest(algorithm, hex);
@@ -135,8 +139,9 @@ function addEntry(
   const path = join(folder, written);
   const known = entries.get(path);
   if (known !== undefined && !isStronger(digest, known)) return;
-  if (known === undefined && entries.size >= MAX_ROOT_ENTRIES) return skipped.skip(line, `is one of more than ${MAX_ROOT_ENTRIES} files`);
-  entries.set(path, { path, ...digest, size: Number(size) });
+  const entry = { path, ...digest, size: Number(size) };
+  if (known === undefined && !isTaken(entry)) return skipped.skip(line, TOO_MANY_ENTRIES);
+  entries.set(path, entry);
 }
 
 function isStronger(one: NamedDigest, other: NamedDigest): boolean {

@@ -1,13 +1,14 @@
 import { parseDigest } from "../../verify/expectation.ts";
 import type { Breathe } from "./pace.ts";
 import {
+  createEntryLimit,
   createSkipCounter,
   dateOfRevision,
   type Entry,
-  MAX_ROOT_ENTRIES,
   parsing,
   type RootParse,
   type SkipCounter,
+  TOO_MANY_ENTRIES,
 } from "./parsed-root.ts";
 import { readXml, type XmlHandler } from "./read-xml.ts";
 import { isContained, join } from "./repository-path.ts";
@@ -34,6 +35,7 @@ export function parseRepomd(bytes: Uint8Array, base: string, breathe?: Breathe):
   return parsing(async () => {
     const skipped = createSkipCounter();
     const entries: Entry[] = [];
+    const isTaken = createEntryLimit();
     let newest: number | undefined;
     let revision: number | undefined;
     let data: Data | null = null;
@@ -62,8 +64,8 @@ export function parseRepomd(bytes: Uint8Array, base: string, breathe?: Breathe):
         const time = seconds(values.get("timestamp"));
         if (time !== undefined && (newest === undefined || time > newest)) newest = time;
         const entry = readEntry(base, data, values, skipped);
-        if (entry !== null && entries.length < MAX_ROOT_ENTRIES) entries.push(entry);
-        else if (entry !== null) skipped.skip(entry.path, `is one of more than ${MAX_ROOT_ENTRIES} files`);
+        if (entry !== null && isTaken(entry)) entries.push(entry);
+        else if (entry !== null) skipped.skip(entry.path, TOO_MANY_ENTRIES);
         data = null;
       },
     };

@@ -50,7 +50,22 @@ export function dateOf(root: Pick<ParsedRoot, "revision" | "timestamp">): number
 export type RootParse = { readonly kind: "parsed"; readonly root: ParsedRoot } | { readonly kind: "malformed"; readonly reason: string };
 
 /** Limit for the files that a root names; what goes beyond it is skipped. Debian sid's Release names about 4,000, a repomd.xml about 30. */
-export const MAX_ROOT_ENTRIES = 20_000;
+const MAX_ROOT_ENTRIES = 20_000;
+/** Limit for the characters of their paths and types: a root is kept whole, in one turn of some 30 ms. Debian sid's are a quarter of a million. */
+const MAX_ROOT_CHARACTERS = 2_000_000;
+
+/** What is wrong with a file that a root may not name any more. */
+export const TOO_MANY_ENTRIES = `is one of more than ${MAX_ROOT_ENTRIES} files, or of too many long names`;
+
+/** Returns a function that says whether a root may name one more file. */
+export function createEntryLimit(): (entry: Pick<Entry, "path" | "type">) => boolean {
+  let [count, characters] = [0, 0];
+  return ({ path, type = "" }) => {
+    count++;
+    characters += path.length + type.length;
+    return count <= MAX_ROOT_ENTRIES && characters <= MAX_ROOT_CHARACTERS;
+  };
+}
 
 /** Counts what a parser skips, and keeps the first as an example. */
 export function createSkipCounter() {

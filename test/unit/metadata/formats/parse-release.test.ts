@@ -149,3 +149,13 @@ test("what is no UTF-8 is decoded in turns", async () => {
   expect(parsed).toMatchObject({ kind: "parsed", root: { entries: [{ path: "a" }] } });
   expect(turns).toBeGreaterThanOrEqual(7);
 });
+
+test("a root of very long paths names no more of them than can be kept in a short turn", async () => {
+  const line = (n: number): string => ` ${"0".repeat(64)} 1 ${"p".repeat(380)}/${n}\n`;
+  const text = `SHA256:\n${Array.from({ length: 18_000 }, (_, n) => line(n)).join("")}`;
+  const parsed = await parseRelease(bytes(text), "f".repeat(600));
+  if (parsed.kind !== "parsed") throw new Error(parsed.reason);
+  expect(JSON.stringify(parsed.root).length).toBeLessThan(5_000_000);
+  expect(parsed.root.entries.length + (parsed.root.skipped?.count ?? 0)).toBe(18_000);
+  expect(parsed.root.skipped?.example).toContain("too many long names");
+});
