@@ -13,6 +13,8 @@ const MAX_MEMBERS = 8;
 const TAR_BLOCK_BYTES = 512;
 const SIGNATURE_NAME = ".SIGN.";
 const INFO_NAME = ".PKGINFO";
+const HASH_FIELD = "datahash";
+const MAX_HASH_LINE = 128;
 const NEVER = new Uint8Array();
 
 /**
@@ -114,14 +116,12 @@ function dataHashOf(tar: Uint8Array): string | null {
   return null;
 }
 
+/** Looks for the one field instead of going through lines, of which there may be millions. */
 function dataHashIn(info: string): string | null {
-  for (const line of info.split("\n")) {
-    const equals = line.indexOf("=");
-    if (equals > 0 && line.slice(0, equals).trim() === "datahash")
-      return line
-        .slice(equals + 1)
-        .trim()
-        .toLowerCase();
+  for (let at = info.indexOf(HASH_FIELD); at >= 0; at = info.indexOf(HASH_FIELD, at + HASH_FIELD.length)) {
+    if (at > 0 && info[at - 1] !== "\n") continue;
+    const [, hash] = /^ *=([^\n]*)/.exec(info.slice(at + HASH_FIELD.length, at + MAX_HASH_LINE)) ?? [];
+    if (hash !== undefined) return hash.trim().toLowerCase();
   }
   return null;
 }

@@ -49,6 +49,18 @@ test("a control segment without datahash binds itself alone", async () => {
   expect(await digestOf(bytes)).toBe(control);
 });
 
+test.each<[string, string]>([
+  ["millions of empty lines", "\n".repeat(7_000_000)],
+  ["a line of its name over and over", `pkgdesc = ${"datahash = ".repeat(600_000)}\n`],
+  ["fields that are named like it", "datahashes = 1\ndatahash\nxdatahash = 2\n"],
+])("%s before datahash take no long turn, and hide it from nothing", async (_name, info) => {
+  const { bytes, control, segment } = await makeApk("x", { info });
+  const { user } = process.cpuUsage();
+  expect(await digestOf(bytes)).toBe(control);
+  expect(await digestOf(flipped(bytes, segment[1] + 20))).toBe("");
+  expect(process.cpuUsage().user - user).toBeLessThan(5_000_000);
+});
+
 test.each<[string, () => Promise<Uint8Array> | Uint8Array]>([
   ["an HTML page", () => Buffer.from("<html>".repeat(1000))],
   ["nothing", () => new Uint8Array()],
