@@ -11,6 +11,7 @@ import { formatLogLine } from "./log-line.ts";
 import { readProjectFile, readVars } from "../project-file.ts";
 import type { Runtime } from "./runtime.ts";
 import { describeFewFiles, openStateFolder } from "./state-folder.ts";
+import { roomFor, sweepStore } from "./sweep-store.ts";
 import { startWatchedRuntime } from "./watched-runtime.ts";
 import { done, refused, type Step } from "../step.ts";
 
@@ -80,6 +81,7 @@ export async function startServer(options: StartOptions, project: Project, print
     state: state.value,
     endpoints: endpoints.value,
     stateFolder: options.state,
+    rebind: () => ({ START: measureStart(state.value.store) }),
     probe: { ...probed, host: resolveOwnHost(probed.host) },
     print,
     onLog: (message) => {
@@ -112,6 +114,13 @@ export async function startServer(options: StartOptions, project: Project, print
     description: `${describeServer(parsed.config, endpoints.value, hostname())}\nThe operator's token (${describeOperator(options.state, endpoints.value, parsed.config.operatorHosts?.[0])}): ${adminTokenPath(options.state)}`,
     runtime: runtime.value,
   });
+}
+
+/** What a workerd that was killed left of the store, which holds no half of a write any more. */
+function measureStart(store: string) {
+  const startedAt = Date.now();
+  const bytes = sweepStore(store) - dropBodies(store);
+  return { startedAt, bytes, room: roomFor(store, bytes) };
 }
 
 /**

@@ -3,7 +3,7 @@ import { resolveEndpoint } from "./free-port.ts";
 import { type Runtime, type RuntimeOptions, startRuntime } from "./runtime.ts";
 import { openSetAside, parseReading, type Reading } from "./set-aside.ts";
 import { waitUntilStill } from "./watchdog.ts";
-import { done, type Step } from "../step.ts";
+import { done, refused, type Step } from "../step.ts";
 
 /** What is watched beside the runtime's own options. */
 export interface WatchedOptions extends RuntimeOptions {
@@ -11,6 +11,8 @@ export interface WatchedOptions extends RuntimeOptions {
   readonly stateFolder: string;
   /** Where the parent asks for `/-/health`. */
   readonly probe: Endpoint;
+  /** Bindings that differ at a later start. Called while no workerd runs on the state; throws where the state cannot be read. */
+  readonly rebind: () => Readonly<Record<string, unknown>>;
   /** Takes lines for the operator. */
   readonly print: (line: string) => void;
 }
@@ -26,11 +28,11 @@ export async function startWatchedRuntime(options: WatchedOptions): Promise<Step
   let signs = 0;
   let isStopping = false;
 
-  const start = (): Promise<Step<Runtime>> => {
+  const start = (changed: Readonly<Record<string, unknown>> = {}): Promise<Step<Runtime>> => {
     reading = null;
     return startRuntime({
       ...options,
-      bindings: { ...options.bindings, SET_ASIDE: aside.list(Date.now()) },
+      bindings: { ...options.bindings, ...changed, SET_ASIDE: aside.list(Date.now()) },
       onLog(message) {
         signs++;
         const said = parseReading(message);
@@ -71,11 +73,21 @@ export async function startWatchedRuntime(options: WatchedOptions): Promise<Step
       // The kernel may free the ports only a moment later. Where another program took one, the start says so.
       await Promise.all(options.endpoints.map(resolveEndpoint));
       if (isStopping) return null;
-      const next = await start();
+      const next = await startAgain();
       if (!next.ok) return next.problems.join(" ");
       current = next.value;
       print("workerd runs again.");
       if (isStopping) await current.stop(0);
+      // What the killed workerd left behind is found by the first run; a later run tries again.
+      else current.runScheduled().catch(() => {});
+    }
+  }
+
+  async function startAgain(): Promise<Step<Runtime>> {
+    try {
+      return await start(options.rebind());
+    } catch (error) {
+      return refused(`Cannot start workerd again: ${String(error)}`);
     }
   }
 
