@@ -6,9 +6,12 @@ import { createNativeStore, FREE_PUMP_BYTES, type StreamPut } from "./fill/nativ
 import type { Leases } from "./fill/flight/leases.ts";
 import { createStreamDigest } from "./fill/pump/check.ts";
 import type { PumpDependencies } from "./fill/pump/dependencies.ts";
-import { classifyKeys, quotasOf } from "./retention/batch.ts";
+import { classifyKeys, quotasOf, shardOf } from "./retention/batch.ts";
 import { createRetention, type LedgerPort } from "./retention/retention.ts";
+import { condemn } from "./store/condemn.ts";
 import type { ObjectStore } from "./store/object-store.ts";
+import type { StoredObject } from "./store/stored-object.ts";
+import { createRoom } from "./serve/shared/room.ts";
 import { createUpstreams } from "./upstream/create-upstreams.ts";
 import { createVia } from "./upstream/via.ts";
 import type { Counters } from "./watch/counters.ts";
@@ -16,6 +19,9 @@ import type { Counters } from "./watch/counters.ts";
 /** Bytes that all fills of an isolate hold in memory at once. At the edge an isolate has 128 MB for everything. */
 const EDGE_FILL_BYTES = 64 * 1024 * 1024;
 const LOCAL_FILL_BYTES = 512 * 1024 * 1024;
+/** Bytes of stored files that are held in memory at once, to be compared before clients that doubt them get any. */
+const EDGE_CHECK_BYTES = 16 * 1024 * 1024;
+const LOCAL_CHECK_BYTES = 64 * 1024 * 1024;
 /** As in package.json; upstreams see it in User-Agent. */
 const VERSION = "0.1.0";
 
@@ -110,6 +116,24 @@ export function composeCore(
       },
       onUnstored,
     });
+  const onRotten = (key: string, reason: string) => counters.rotten(shardOf(key), key, reason, now());
+  const condemned = { store, taint: leases.taint, onRotten, log };
   // `bareStore` reports nothing to the ledger: it is for the ledger itself.
-  return { config, store, bareStore, retention, upstreams, via, leases, fills, native, now, log };
+  return {
+    config,
+    store,
+    bareStore,
+    retention,
+    upstreams,
+    via,
+    leases,
+    fills,
+    native,
+    /** Where stored files are checked before they are sent. */
+    room: createRoom(isLocal ? LOCAL_CHECK_BYTES : EDGE_CHECK_BYTES),
+    condemn: (key: string, object: StoredObject, reason: string) => condemn(condemned, key, object, reason),
+    createDigest: createStreamDigest,
+    now,
+    log,
+  };
 }

@@ -92,13 +92,14 @@ export default {
 /** The Durable Object of one repository; the one that has only a mirror's name is the directory of that mirror's digest tables. */
 export class RepositoryObject extends RepositoryObjectBase<Env> {
   protected override dependencies(): RepositoryObjectDependencies {
-    const { config, store, upstreams, fills, leases, retention } = (core ??= buildCore(this.env));
+    const { config, store, upstreams, fills, leases, retention, createDigest } = (core ??= buildCore(this.env));
     const name = this.ctx.id.name ?? "";
     const keepAlive = (work: Promise<unknown>): void => this.ctx.waitUntil(work);
     return {
       config,
       store,
       upstreams,
+      createDigest,
       ensureStored: createEnsureStored(fills, store, keepAlive),
       log: writeLog,
       onPublished: (keys) => keepAlive(report(this.env, `what ${name} names`, (book) => book.nameKeys(name, keys))),
@@ -127,14 +128,27 @@ export class RepositoryObject extends RepositoryObjectBase<Env> {
 /** The ledger of a mirror's objects. */
 export class LedgerObject extends LedgerObjectBase<Env> {
   protected override dependencies(): LedgerObjectDependencies {
-    const { config, bareStore, log } = (core ??= buildCore(this.env));
-    const retire = (name: string): Promise<readonly string[]> => {
-      const slash = name.indexOf("/");
-      return repositoryStub(this.env, name).retire(name.slice(0, slash), name.slice(slash + 1));
+    const { config, bareStore, createDigest, condemn, log } = (core ??= buildCore(this.env));
+    const { LOCAL, START = NO_START } = this.env;
+    return {
+      config,
+      store: bareStore,
+      ledger: (name) => ledgerStub(this.env, name),
+      retire: (name) => {
+        const slash = name.indexOf("/");
+        return repositoryStub(this.env, name).retire(name.slice(0, slash), name.slice(slash + 1));
+      },
+      scrubBytesPerSecond: config.scrubBytesPerSecond ?? (LOCAL === true ? LOCAL_SCRUB_BYTES : 0),
+      createDigest,
+      condemn,
+      log,
+      leftovers: START,
     };
-    return { config, store: bareStore, ledger: (name) => ledgerStub(this.env, name), retire, log, leftovers: this.env.START ?? NO_START };
   }
 }
+
+/** A second of the scrub on one machine, where reading costs nothing; at the edge R2 bills each read, so that it is off. */
+const LOCAL_SCRUB_BYTES = 1024 * 1024;
 
 /** Best effort: the next generation, or the next change, is reported again. */
 async function report(env: Env, what: string, call: (book: DurableObjectStub<LedgerObject>) => Promise<void>): Promise<void> {
@@ -201,7 +215,7 @@ const MAX_CACHED_SLICES = { free: 12, paid: 400 } as const;
 const MAX_HEAD_TTL_MS = 60_000;
 
 function buildHandler(shared: Core, env: Env): HandlerDependencies {
-  const { config, store, upstreams, via, fills, native, retention, now, log } = shared;
+  const { config, store, upstreams, via, fills, native, retention, room, condemn, now, log } = shared;
   const ownHosts = env.OWN_HOSTS ?? [];
   const { RATE_LIMIT } = env;
   const limit = RATE_LIMIT && (async (key: string) => (await RATE_LIMIT.limit({ key })).success);
@@ -209,7 +223,8 @@ function buildHandler(shared: Core, env: Env): HandlerDependencies {
   const repositories = buildRepositories(shared, env);
   const confirmations = createConfirmations();
   const { taint } = shared.leases;
-  const serve = { config, store, fills, native, upstreams, repositories, confirmations, now, taint, onUse: retention.use, log };
+  const onUse = retention.use;
+  const serve = { config, store, fills, native, upstreams, repositories, confirmations, now, taint, onUse, room, condemn, log };
   // To write a line for each request costs half as much as a hit: on one machine it is done in batches.
   const writeRecord = env.LOG === "off" ? () => {} : createRecordWriter(env.LOCAL === true ? { now, sleep, waitUntil } : null);
   return {
@@ -247,7 +262,7 @@ const MAX_LOST = 1_000;
 
 /** The repositories of all mirrors, each in the Durable Object of its name. */
 function buildRepositories(
-  { config, store, upstreams, retention, now, log }: Core,
+  { config, store, upstreams, createDigest, retention, now, log }: Core,
   env: Env,
 ): HandlerDependencies["serve"]["repositories"] {
   const remembered = rememberTables({
@@ -273,6 +288,7 @@ function buildRepositories(
       config,
       store,
       upstreams,
+      createDigest,
       now,
       timer: systemTimer,
       isPublished: (name) => ledgerStub(env, BOOK_SHARD).isRepository(name),

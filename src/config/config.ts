@@ -26,6 +26,8 @@ export interface Config {
   readonly holdMs: number;
   /** The largest metadata file that is fetched before its generation is published. */
   readonly prefetchBytes: number;
+  /** How fast stored bytes are compared with their digests when nothing asks for them; 0: they are not; undefined: as the platform has it (worker.ts). */
+  readonly scrubBytesPerSecond: number | undefined;
   /** The Cloudflare plan: `free` allows each request 10 ms of CPU and 50 subrequests. */
   readonly plan: "free" | "paid";
   /** How packages are checked: against the digests of their repository's index, or by their own structure alone. */

@@ -33,6 +33,7 @@ const scalars = v.pipe(
     HOLD_MS: v.optional(number("milliseconds", 0, 60_000), 1500),
     PREFETCH_MIB: v.optional(number("MiB", 0, 4096), 64),
     VERIFY: v.optional(oneOf(["index", "structure"])),
+    SCRUB_KIB_PER_SECOND: v.optional(number("KiB", 0, 1_048_576)),
     PLAN: v.optional(oneOf(["free", "paid"]), "paid"),
     CONTACT_URL: v.optional(contactUrl),
     OPERATOR_HOSTS: v.optional(operatorHosts),
@@ -60,6 +61,7 @@ const scalars = v.pipe(
     holdBytes: Math.round(given.HOLD_MIB * MIB),
     holdMs: given.HOLD_MS,
     prefetchBytes: Math.round(given.PREFETCH_MIB * MIB),
+    scrubBytesPerSecond: given.SCRUB_KIB_PER_SECOND === undefined ? undefined : Math.round(given.SCRUB_KIB_PER_SECOND * 1024),
     plan: given.PLAN,
     // To parse a distribution's index takes more than the free plan's 10 ms of CPU.
     verify: given.VERIFY ?? (given.PLAN === "free" ? "structure" : "index"),

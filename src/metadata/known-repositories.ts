@@ -7,6 +7,7 @@ import type { RepositoryPlace } from "../route/place.ts";
 import type { Target } from "../route/target.ts";
 import type { ObjectStore } from "../store/object-store.ts";
 import type { Upstreams } from "../upstream/upstream.ts";
+import type { CreateDigest } from "../verify/digest-ranges.ts";
 import type { FetchFileAnswer } from "./generations/fetch-file.ts";
 import { fetchRoot } from "./generations/fetch-root.ts";
 import { indexWithoutForm, rootFiles, signedFile } from "./generations/root-files.ts";
@@ -22,6 +23,7 @@ const REMEMBERED = 2_000;
 export interface KnownRepositoriesDependencies {
   readonly upstreams: Upstreams;
   readonly store: ObjectStore;
+  readonly createDigest: CreateDigest;
   readonly config: Pick<Config, "metadataTtlSeconds" | "metadataWaitSeconds" | "prefetchBytes" | "sliceBytes">;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
@@ -148,10 +150,10 @@ export function createKnownRepositories(deps: KnownRepositoriesDependencies) {
           return opened;
         },
       };
-      const { store } = deps;
+      const { store, createDigest } = deps;
       const { sliceBytes } = config;
       const answer = await fetchRoot(
-        { upstreams, store, sliceBytes, now, mirror: ofMirror, place: ofPlace, limits: config },
+        { upstreams, store, createDigest, sliceBytes, now, mirror: ofMirror, place: ofPlace, limits: config },
         { avoid: [] },
       );
       into.answer = answer;

@@ -7,6 +7,7 @@ import type { RootProtection, RootStanding } from "../watch/history.ts";
 import type { ReadingWatch } from "../watch/readings.ts";
 import type { Upstreams } from "../upstream/upstream.ts";
 import type { RepositoryPlace } from "../route/place.ts";
+import type { CreateDigest } from "../verify/digest-ranges.ts";
 import type { Expectation } from "../verify/expectation.ts";
 import { createIndexTables, type DirectoryPort } from "./digests/index-tables.ts";
 import type { EnsureStored } from "./ports/ensure-stored.ts";
@@ -25,6 +26,7 @@ export interface RepositoryObjectDependencies {
   readonly config: Config;
   readonly store: ObjectStore;
   readonly upstreams: Upstreams;
+  readonly createDigest: CreateDigest;
   readonly ensureStored: EnsureStored;
   readonly log: Log;
   /** Receives, after each swap, all keys that this object's published generations name. Never throws. */
@@ -145,7 +147,8 @@ export abstract class RepositoryObjectBase<Env> extends DurableObject<Env> {
   #openRepository(name: string): Repository {
     if (this.#repository !== null) return this.#repository;
     const dependencies = this.dependencies();
-    const { config, store, upstreams, ensureStored, log, directory, taint, rows, onPublished, onStanding, onProtection } = dependencies;
+    const { config, store, upstreams, createDigest, ensureStored, log, directory, taint, rows, onPublished, onStanding, onProtection } =
+      dependencies;
     const watched = dependencies.readings === undefined ? {} : { readings: dependencies.readings };
     const mirror = config.mirrors.get(name);
     if (mirror === undefined) throw new Error(`Cannot open a repository of "${name}": no mirror has that name`);
@@ -154,6 +157,7 @@ export abstract class RepositoryObjectBase<Env> extends DurableObject<Env> {
     this.#repository = createRepository({
       ...shared,
       upstreams,
+      createDigest,
       ensureStored,
       takeEarly: (root) => {
         const answer = this.#early.get(root);

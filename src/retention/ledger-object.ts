@@ -2,13 +2,19 @@ import { DurableObject } from "cloudflare:workers";
 import type { Config } from "../config/config.ts";
 import { DAY_MS } from "../http/units.ts";
 import type { ObjectStore } from "../store/object-store.ts";
+import type { StoredObject } from "../store/stored-object.ts";
+import type { CreateDigest } from "../verify/digest-ranges.ts";
 import { BOOK_SHARD, classifyKeys, quotasOf, type Batch } from "./batch.ts";
 import type { Leftovers } from "./catch-up.ts";
 import { createBook, type Book, type BudgetView, type Remote, type Reservation } from "./book.ts";
 import type { DayCount, RootLine, RootProtection, RootStanding } from "../watch/history.ts";
 import { createLedger, type Ledger, type LedgerRow, type Totals } from "./ledger.ts";
 import { createRepositoryList, retireUnused, type RepositoriesView, type RepositoryList } from "./repository-list.ts";
+import { createScrub, type Scrub, type ScrubView } from "./scrub.ts";
 import { createShard, type LedgerPage, type Shard, type SweepReport } from "./shard.ts";
+
+/** The budget with each ledger's totals, and what the scrub has come to. */
+export type BookView = ReturnType<Book["view"]> & { readonly scrub: ScrubView | null };
 
 /** What a ledger's Durable Object works with. */
 export interface LedgerObjectDependencies {
@@ -19,9 +25,17 @@ export interface LedgerObjectDependencies {
   readonly ledger: (name: string) => DurableObjectStub<LedgerObjectBase<unknown>>;
   /** Has the Durable Object of the repository `<mirror>/<base>` forget all. Returns the roots that it had published. Rejects if it cannot be reached. */
   readonly retire: (name: string) => Promise<readonly string[]>;
+  /** How fast stored bytes are compared with their digests when nothing asks for them; 0: they are not. */
+  readonly scrubBytesPerSecond: number;
+  readonly createDigest: CreateDigest;
+  /** As in store/condemn.ts, over the store with `watch`. */
+  readonly condemn: (key: string, object: StoredObject, reason: string) => Promise<void>;
   readonly log: (message: string) => void;
   readonly leftovers: Leftovers;
 }
+
+/** A scrub's turn that failed is tried again after this long. */
+const SCRUB_RETRY_MS = 60_000;
 
 /**
  * The Durable Object of one mirror's ledger, named like the mirror. The one named `BOOK_SHARD` has the content-addressed objects and keeps the book of
@@ -33,6 +47,7 @@ export abstract class LedgerObjectBase<Env> extends DurableObject<Env> {
   #ownShard: Shard | null = null;
   #ownBook: Book | null = null;
   #ownRepositories: RepositoryList | null = null;
+  #ownScrub: Scrub | null = null;
 
   protected abstract dependencies(): LedgerObjectDependencies;
 
@@ -73,8 +88,9 @@ export abstract class LedgerObjectBase<Env> extends DurableObject<Env> {
     return this.#shard().known(versions);
   }
 
-  /** One run of cron, for all ledgers. Call it on the book's object. */
-  async sweepAll(): ReturnType<Book["sweep"]> {
+  /** One run of cron, for all ledgers; it also has a scrub begun that is due. Call it on the book's object. `isAsked`: an operator asks for a scrub now. */
+  async sweepAll(isAsked = false): ReturnType<Book["sweep"]> {
+    if (this.#scrub().begin(isAsked) && (await this.ctx.storage.getAlarm()) === null) await this.ctx.storage.setAlarm(Date.now());
     const { config, retire, log } = this.dependencies();
     const list = this.#repositories();
     const { history } = this.#book();
@@ -96,12 +112,23 @@ export abstract class LedgerObjectBase<Env> extends DurableObject<Env> {
     return this.#book().isCaughtUp();
   }
 
+  /** One turn of the scrub, of the book's object alone. */
+  override async alarm(): Promise<void> {
+    const waitMs = await this.#scrub()
+      .turn()
+      .catch((error: unknown) => {
+        this.dependencies().log(`Cannot go on with the scrub, will try again: ${String(error)}`);
+        return SCRUB_RETRY_MS;
+      });
+    if (waitMs !== null) await this.ctx.storage.setAlarm(Date.now() + waitMs);
+  }
+
   async next(limit: number): Promise<readonly LedgerRow[]> {
     return this.#book().next(limit);
   }
 
-  view(): ReturnType<Book["view"]> {
-    return this.#book().view();
+  view(): BookView {
+    return { ...this.#book().view(), scrub: this.#scrub().view() };
   }
 
   /** The days and repositories of all mirrors. Call it on the book's object. */
@@ -210,6 +237,22 @@ export abstract class LedgerObjectBase<Env> extends DurableObject<Env> {
       leftovers,
       shardNames: [BOOK_SHARD, ...config.mirrors.keys()],
       shard: (name) => (name === this.#name ? this.#shard() : ledger(name)),
+      log,
+    }));
+  }
+
+  #scrub(): Scrub {
+    const { config, store, ledger, scrubBytesPerSecond, createDigest, condemn, log } = this.dependencies();
+    const shard = (name: string) => (name === this.#name ? this : ledger(name));
+    return (this.#ownScrub ??= createScrub({
+      notes: this.#ledger.notes,
+      store,
+      shardNames: [BOOK_SHARD, ...config.mirrors.keys()],
+      rows: async (name, after, limit) => shard(name).rowsFrom("", after, limit),
+      createDigest,
+      bytesPerSecond: scrubBytesPerSecond,
+      now: Date.now,
+      condemn,
       log,
     }));
   }

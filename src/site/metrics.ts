@@ -19,6 +19,7 @@ export async function formatMetrics(sources: StatusSources): Promise<string> {
   const roots = (await sources.history().catch(() => null))?.roots ?? [];
   const shards = storage?.shards ?? [];
   const held = (await sources.repositories().catch(() => null))?.counts ?? [];
+  const scrub = storage?.scrub;
   const perMirror = (what: "storedBytes" | "refused" | "cut"): readonly Sample[] =>
     mirrors.map(([mirror, counts]) => [{ mirror }, counts[what]]);
   const perResult = (what: "requests" | "bytes"): readonly Sample[] =>
@@ -56,6 +57,12 @@ export async function formatMetrics(sources: StatusSources): Promise<string> {
     ["request_duration_seconds", "histogram", "From the request to the last byte of its answer.", durations],
     ["stored_bytes_total", "counter", "Bytes fetched from upstreams and stored.", perMirror("storedBytes")],
     ["refused_bodies_total", "counter", "Bodies from upstreams whose length, structure or digest was wrong.", perMirror("refused")],
+    [
+      "rotten_objects_total",
+      "counter",
+      "Stored files that were deleted as their bytes had changed at rest.",
+      [...counters.rottenObjects()].map(([mirror, count]): Sample => [{ mirror }, count]),
+    ],
     ["cut_responses_total", "counter", "Answers whose body ended early, by the client's or our doing.", perMirror("cut")],
     ["upstream_events_total", "counter", "Faults, broken bodies and breaker changes of upstreams.", events],
     ["upstream_ready", "gauge", "1 if the upstream is used, 0 if its breaker is open or it asked us to wait.", ready],
@@ -88,6 +95,9 @@ export async function formatMetrics(sources: StatusSources): Promise<string> {
       "Bytes that the mirror's own files may take, where it has a limit of its own.",
       [...(quotas ?? [])].map(([mirror, bytes]): Sample => [{ mirror }, bytes]),
     ],
+    ["scrub_objects", "gauge", "Stored files that this pass, or the last one, compared with their digests.", known(scrub?.objects, {})],
+    ["scrub_bytes", "gauge", "Their bytes.", known(scrub?.bytes, {})],
+    ["scrub_rotten_objects", "gauge", "Those of them that had changed at rest, and were deleted.", known(scrub?.rotten, {})],
     ["storage_budget_bytes", "gauge", "Bytes that may be stored.", [[{}, budget]]],
   ];
   return families.map(formatFamily).join("");

@@ -97,7 +97,7 @@ export function createOperatorApi({ token, logins, budget, retentionDays, ledger
     return sendObject(context, page);
   });
 
-  api.post("/sweep", async (context) => sendObject(context, { shards: await book().sweepAll() }));
+  api.post("/sweep", async (context) => sendObject(context, { shards: await book().sweepAll(true) }));
 
   api.post("/pins", async (context) => {
     const { pattern } = v.parse(PIN, await context.req.json().catch(() => null));

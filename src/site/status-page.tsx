@@ -48,6 +48,7 @@ export function StatusPage({ status, isLocal }: { readonly status: Status; reado
                 {formatBytes(storage.reserved)} reserved.
               </p>
               <meter aria-labelledby="storage-text" min="0" max={storage.budget} high={storage.budget * 0.95} value={storage.used}></meter>
+              <Scrub status={status} />
             </>
           )}
         </Section>
@@ -107,6 +108,28 @@ export function StatusPage({ status, isLocal }: { readonly status: Status; reado
         </Section>
       </div>
     </Page>
+  );
+}
+
+/** How far stored bytes were compared with their digests. */
+function Scrub({ status: { scrub, now } }: { readonly status: Status }) {
+  if (scrub === null) return <p>Stored bytes are not compared with their digests but for clients that ask with no-cache.</p>;
+  const { began, ended, objects, bytes, unknown, rotten, last } = scrub;
+  const when = ended === null ? `goes on since ${formatTime(began)}` : `ended ${formatSeconds((now - ended) / 1_000)} ago`;
+  return (
+    <>
+      <p>
+        Scrub ({when}): {objects} files of {formatBytes(bytes)} were compared with their digests, {unknown} could not be;{" "}
+        <span class={rotten === 0 ? "good" : "bad"}>{rotten} had changed</span> and were deleted.
+      </p>
+      {last.length > 0 && (
+        <Table
+          label="Stored files that had changed"
+          head={["Ago", "File", "Cause"]}
+          rows={last.map(({ at, key, reason }) => [formatSeconds((now - at) / 1_000), key, reason])}
+        />
+      )}
+    </>
   );
 }
 
@@ -227,6 +250,7 @@ const TROUBLES: Readonly<Record<Status["troubles"][number]["kind"], string>> = {
   breaker: "breaker",
   answer: "failed answer",
   "set-aside": "set aside",
+  rotten: "stored file had changed",
 };
 
 function Section({ id, title, children }: { readonly id: string; readonly title: string; readonly children?: Child }) {

@@ -1,15 +1,15 @@
 import type { Config } from "../config/config.ts";
 import type { progressOf } from "../fill/shared/fill.ts";
 import { DAY_MS } from "../http/units.ts";
+import type { BookView } from "../retention/ledger-object.ts";
 import type { RepositoriesView, RepositoryLine } from "../retention/repository-list.ts";
-import type { Book } from "../retention/book.ts";
 import type { UpstreamStatus } from "../upstream/upstream.ts";
 import { dayOf, HISTORY_DAYS, type DayCount, type RootLine, type RootProtection } from "../watch/history.ts";
 import { describeSetAside, type SetAside } from "../watch/readings.ts";
 import { type Counters, type MirrorCounts, type PathCount, type TroubleLine, zeroCounts } from "../watch/counters.ts";
 
 type FillLine = ReturnType<typeof progressOf>;
-type StorageView = Pick<ReturnType<Book["view"]>, "used" | "reserved" | "shards">;
+type StorageView = Pick<BookView, "used" | "reserved" | "shards"> & Partial<Pick<BookView, "scrub">>;
 
 /** Where the status comes from. `storage`, `repositories` and `history` reject if the ledger fails. */
 export interface StatusSources {
@@ -64,6 +64,8 @@ export interface Status {
   readonly since: number;
   readonly mirrors: readonly MirrorLine[];
   readonly storage: { readonly used: number; readonly reserved: number; readonly budget: number } | null;
+  /** How far what is stored was compared with its digests; null: the scrub is off, or has not begun. */
+  readonly scrub: BookView["scrub"];
   /** Every day of the history, the oldest first, also those without a request. */
   readonly dayNames: readonly string[];
   readonly days: readonly (DayCount & Pick<MirrorLine, "byteHitRatio">)[] | null;
@@ -100,6 +102,7 @@ export async function gatherStatus(sources: StatusSources): Promise<Status> {
       quota: sources.quotas?.get(name) ?? null,
     })),
     storage: storage && { used: storage.used, reserved: storage.reserved, budget },
+    scrub: storage?.scrub ?? null,
     dayNames: Array.from({ length: HISTORY_DAYS }, (_, at) => dayOf(now() - (HISTORY_DAYS - 1 - at) * DAY_MS)),
     days: history && history.days.map((one) => ({ ...one, byteHitRatio: ratio(one) })),
     roots: history && history.roots.map((one) => (sources.verify === "structure" ? { ...one, protection: UNREAD } : one)),

@@ -153,8 +153,9 @@ export function createEdgeCacheStore(
   };
 }
 
-function bodyUrl({ version }: StoredObject): string {
-  return `${ORIGIN}/body/${version}`;
+/** With the time as well: a root that is fetched again has the version that follows from its content, and what is cached of the first may be rotten. */
+function bodyUrl({ version, storedAt }: StoredObject): string {
+  return `${ORIGIN}/body/${version}/${storedAt}`;
 }
 
 /** The result of the call; undefined where the cache failed, which counts as a miss. */

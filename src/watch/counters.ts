@@ -31,7 +31,7 @@ export type CacheResult = "hit" | "stale" | "collapsed" | "miss" | "error" | "tu
 export interface TroubleLine {
   readonly at: number;
   readonly where: string;
-  readonly kind: "refused" | "cut" | "fault" | "broken" | "breaker" | "answer" | "set-aside";
+  readonly kind: "refused" | "cut" | "fault" | "broken" | "breaker" | "answer" | "set-aside" | "rotten";
   readonly cause: string;
   /** When it ends, in milliseconds since the epoch, where that is known. */
   readonly until?: number;
@@ -76,6 +76,7 @@ export function createCounters() {
   const mirrors = new Map<string, MirrorCounts>();
   const paths = new Map<string, { mirror: string; path: string; requests: number; bytes: number }>();
   const events = new Map<string, number>();
+  const rotten = new Map<string, number>();
   const troubles: TroubleLine[] = [];
 
   function of(mirror: string): MirrorCounts {
@@ -137,6 +138,13 @@ export function createCounters() {
       of(mirror).storedBytes += bytes;
     },
     trouble,
+    /** A stored object was deleted, as its bytes had changed. `ledger`: the name of the one that has it. */
+    rotten(ledger: string, key: string, reason: string, now: number): void {
+      rotten.set(ledger, (rotten.get(ledger) ?? 0) + 1);
+      trouble({ at: now, where: key, kind: "rotten", cause: reason });
+    },
+    /** How many stored objects were deleted as their bytes had changed, by the name of their ledger: the mirror's, or `-` for what all mirrors share. */
+    rottenObjects: (): ReadonlyMap<string, number> => rotten,
     upstreamEvent(event: UpstreamEvent, at: number): void {
       if (event.kind !== "resumed") trouble({ at, where: event.upstream, kind: event.kind, cause: causeOf(event) });
     },

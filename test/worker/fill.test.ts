@@ -12,6 +12,7 @@ import { createStreamDigest } from "../../src/fill/pump/check.ts";
 import type { Target } from "../../src/route/target.ts";
 import { serve } from "../../src/serve/serve.ts";
 import { createConfirmations } from "../../src/serve/shared/confirmations.ts";
+import { createRoom } from "../../src/serve/shared/room.ts";
 import type { ServeDependencies } from "../../src/serve/shared/dependencies.ts";
 import { StoreError, type ObjectStore } from "../../src/store/object-store.ts";
 import { createR2Store } from "../../src/store/r2-store.ts";
@@ -828,6 +829,8 @@ describe("a package that a client doubts", () => {
       native: null,
       taint: async () => {},
       onUse: () => {},
+      room: createRoom(1 << 20),
+      condemn: async () => {},
       log: (message) => world.log.push(message),
     };
     return {

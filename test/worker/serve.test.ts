@@ -9,6 +9,7 @@ import type { Repositories, Resolution } from "../../src/metadata/ports/reposito
 import { routeRequest } from "../../src/route/route-request.ts";
 import { serve } from "../../src/serve/serve.ts";
 import { createConfirmations } from "../../src/serve/shared/confirmations.ts";
+import { createRoom } from "../../src/serve/shared/room.ts";
 import type { ServeDependencies } from "../../src/serve/shared/dependencies.ts";
 import { contentKey, newVersion } from "../../src/store/keys.ts";
 import { createR2Store } from "../../src/store/r2-store.ts";
@@ -79,6 +80,8 @@ function createRig({ open, repositories, leases, admit = async () => true }: Rig
     now: () => Date.now(),
     taint: flight.taint,
     onUse: () => {},
+    room: createRoom(1 << 20),
+    condemn: async () => {},
     log: (message) => log.push(message),
   };
   return {

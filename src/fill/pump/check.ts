@@ -7,6 +7,7 @@ import { createVerifier } from "../../verify/create-verifier.ts";
 import type { CreateDigest } from "../../verify/digest-ranges.ts";
 import { APK_CONTROL_SHA1, toHex, type Expected, type Known } from "../../verify/expectation.ts";
 import { HTML_SNIFF_BYTES, isPageInPlaceOf } from "../../verify/html.ts";
+import { WEBCRYPTO_NAME } from "../../verify/proof.ts";
 import type { DeclaredLength } from "../../verify/walk.ts";
 
 export interface Passed {
@@ -31,7 +32,6 @@ export interface CheckOptions {
   readonly createDigest: CreateDigest;
 }
 
-const WEBCRYPTO_NAME = { md5: "MD5", sha1: "SHA-1", sha256: "SHA-256", sha384: "SHA-384", sha512: "SHA-512" } as const;
 const PACKAGE_CLASSES: ReadonlySet<PathClass> = new Set(["package", "unstable-package", "pass"]);
 
 /** Judges the bytes of one file from the first to the last, in constant memory. */

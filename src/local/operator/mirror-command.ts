@@ -83,7 +83,7 @@ program
 
 program
   .command("evict")
-  .description("run cron's housekeeping once: delete what is too old, over the budget, or slices without a head")
+  .description("run cron's housekeeping once: delete what is too old, over the budget, or slices without a head; begin a scrub")
   .option("--dry-run", "only print what would be evicted next, and why")
   .option("--limit <count>", "how many to print", "20")
   .action(({ dryRun = false, limit }: { dryRun?: boolean; limit: string }) =>

@@ -11,6 +11,7 @@ import {
   type Upstreams,
 } from "../../upstream/upstream.ts";
 import { identityBody } from "../../upstream/identity-body.ts";
+import type { CreateDigest } from "../../verify/digest-ranges.ts";
 import { toHex } from "../../verify/expectation.ts";
 import { concatBytes } from "../../verify/concat-bytes.ts";
 import { HTML_SNIFF_BYTES, isHtmlBody } from "../../verify/html.ts";
@@ -44,6 +45,7 @@ export interface FileFetcher {
   readonly store: ObjectStore;
   readonly sliceBytes: number;
   readonly now: () => number;
+  readonly createDigest: CreateDigest;
 }
 
 /**
@@ -114,22 +116,25 @@ type Facts = Pick<StoredObject, "version" | "size" | "sliceBytes" | "sha256">;
 
 /** Null where the file is longer than `limit` bytes. */
 async function storeSlices(
-  { sliceBytes, store }: FileFetcher,
+  { sliceBytes, store, createDigest }: FileFetcher,
   start: Uint8Array,
   source: ByteSource,
   limit: number,
 ): Promise<Facts | null> {
   const version = newVersion();
+  const digest = createDigest("SHA-256");
   let [pending, total, index] = [start, start.length, 0];
   while (total <= limit) {
     const next = await readUpTo(source, sliceBytes, pending.length);
     total += next.length;
     const all = concatBytes(pending, next);
-    if (all.length > 0) await store.putSlice(version, index++, all.subarray(0, sliceBytes));
+    const slice = all.subarray(0, sliceBytes);
+    await digest.update(slice);
+    if (slice.length > 0) await store.putSlice(version, index++, slice);
     if (all.length < sliceBytes) break;
     pending = all.slice(sliceBytes);
   }
-  return total > limit ? null : { version, size: total, sliceBytes };
+  return total > limit ? null : { version, size: total, sliceBytes, sha256: toHex(await digest.digest()) };
 }
 
 /** Reads from the source until there are `wanted` bytes, `have` of which the caller has already, or the source ends: the bytes that were read. */

@@ -31,7 +31,7 @@ function provingConditions(
   receivedAt: number,
   isSliced: boolean,
 ): UpstreamRequest["conditional"] {
-  // A file in slices has no digest, so that its entity tag is the only way to recognise it.
+  // A file in slices is long: its entity tag is the only way to recognise it without fetching all of it again.
   const needsTag = isSliced && etag !== undefined;
   if (!needsTag && isUnsettled(lastModified, receivedAt)) return undefined;
   if (etag !== undefined) return { etag, upstream };

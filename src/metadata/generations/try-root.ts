@@ -225,15 +225,15 @@ async function adopt(
   return unreadable === null ? { kind: "adopted", generation, holes } : { kind: "opaque", reason: unreadable, generation };
 }
 
-/** Whether the upstream has the same root still. One that it cannot say that of is taken for the same. */
+/** Whether the upstream has the same root still. One that it cannot say that of is taken for the same, and so is a long one that would have to be fetched again. */
 async function isStill(deps: TrialDependencies, { file, representation }: FetchedFile): Promise<boolean> {
   const { mirror, limits } = deps;
   const { etag, upstream } = representation;
   const avoid = mirror.upstreams.map(({ url }) => url).filter((url) => url !== upstream);
-  if (avoid.length === mirror.upstreams.length || (etag === undefined && file.object.sha256 === undefined)) return true;
+  if (avoid.length === mirror.upstreams.length || (etag === undefined && file.object.sliceBytes !== undefined)) return true;
   const conditional = etag === undefined ? undefined : { etag, upstream };
   const answer = await fetchFile(deps, { mirror, path: file.path, avoid, conditional, slicedUpTo: limits.prefetchBytes });
-  return answer.kind !== "fetched" || answer.file.key === file.key;
+  return answer.kind !== "fetched" || answer.file.object.sha256 === file.object.sha256;
 }
 
 function keysOf({ root, companions }: Generation): readonly string[] {

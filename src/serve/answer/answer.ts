@@ -25,7 +25,13 @@ export type OpenedSource =
   /** Exactly the bytes to send. */
   | { readonly kind: "body"; readonly body: ReadableStream<Uint8Array> | Uint8Array<ArrayBuffer> }
   /** A writer of any part of the object; `close` is called when the body has ended, however it did. */
-  | { readonly kind: "deliver"; readonly deliver: Deliver; readonly close: () => void }
+  | {
+      readonly kind: "deliver";
+      readonly deliver: Deliver;
+      readonly close: () => void;
+      /** The bytes are judged as they go out, and the body may be broken off. */
+      readonly isInDoubt?: true;
+    }
   /** The store does not have it any more. */
   | { readonly kind: "gone" }
   | FillEnd;
@@ -66,7 +72,7 @@ export async function answer(
     case "deliver": {
       deps.onUse(key, length);
       // In chunks where the client would take a short body for whole.
-      const isChunked = isLengthBlind(client) && object.verified === "none";
+      const isChunked = isLengthBlind(client) && (object.verified === "none" || opened.isInDoubt === true);
       if (isChunked) head.headers.delete("Content-Length");
       const write = (sink: Sink): Promise<void> => deliverAnswer(answered, object.size, opened.deliver, sink).finally(opened.close);
       return new Response(streamBody(client, length, isChunked, write), head);

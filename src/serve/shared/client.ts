@@ -1,5 +1,5 @@
 import { type ByteRange, parseRange } from "../../http/byte-ranges.ts";
-import { hasNoCache } from "../../http/cache-control.ts";
+import { asksAnew } from "../../http/cache-control.ts";
 
 /** One request as serve/ sees it. */
 export interface Client {
@@ -39,7 +39,7 @@ function startOf(range: ByteRange | undefined): number {
 /** `no-cache`, or a conditional request (squid's refresh-ims): the client would like to know whether this is still the file. */
 export function isDoubtful({ headers }: Client): boolean {
   if (headers.has("if-modified-since") || headers.has("if-none-match")) return true;
-  return hasNoCache(headers.get("cache-control"));
+  return asksAnew(headers);
 }
 
 /** Agents that take a body shorter than its Content-Length for whole: a cut in chunked framing raises there too. */

@@ -4,8 +4,10 @@ import type { NativeStore } from "../../fill/native-store.ts";
 import type { CacheStatus } from "../../http/cache-status.ts";
 import type { Repositories } from "../../metadata/ports/repositories.ts";
 import type { ObjectStore } from "../../store/object-store.ts";
+import type { StoredObject } from "../../store/stored-object.ts";
 import type { Upstreams } from "../../upstream/upstream.ts";
 import type { Confirmations } from "./confirmations.ts";
+import type { Room } from "./room.ts";
 
 /** All that answering needs, built once per isolate. */
 export interface ServeDependencies {
@@ -22,6 +24,10 @@ export interface ServeDependencies {
   readonly taint: (key: string, version: string) => Promise<void>;
   /** `bytes` of a stored object (or of one being stored) go out. */
   readonly onUse: (key: string, bytes: number) => void;
+  /** Bytes of stored files that are checked for a client before it gets them. */
+  readonly room: Room;
+  /** The bytes of a stored object are not those that were stored: deletes it and says so. `reason`: the end of a sentence about the file. Never throws. */
+  readonly condemn: (key: string, object: StoredObject, reason: string) => Promise<void>;
   readonly log: (message: string) => void;
 }
 

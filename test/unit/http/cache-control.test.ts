@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { hasNoCache } from "../../../src/http/cache-control.ts";
+import { asksAnew, hasNoCache } from "../../../src/http/cache-control.ts";
 
 describe("hasNoCache: RFC 9111 §5.2.1.4", () => {
   it.each([
@@ -45,4 +45,14 @@ describe("hasNoCache: RFC 9111 §5.2.1.4", () => {
     );
     fc.assert(fc.property(text, (header) => typeof hasNoCache(header) === "boolean"));
   });
+});
+
+it.each([
+  [{}, false],
+  [{ "cache-control": "no-cache" }, true],
+  [{ pragma: "no-cache" }, true],
+  [{ "cache-control": "max-age=0", pragma: "no-cache" }, false],
+  [{ "cache-control": "max-age=0" }, false],
+])("a client that sends %j asks past every cache: %s", (headers, is) => {
+  expect(asksAnew(new Headers(headers as Record<string, string>))).toBe(is);
 });

@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import { createKnownRepositories } from "../../../src/metadata/known-repositories.ts";
 import type { Target } from "../../../src/route/target.ts";
 import { placeOf } from "../../../src/route/place.ts";
+import { createNodeDigest } from "../../support/verifying.ts";
 import { repomd } from "./samples.ts";
 import { createWorld, DAY, ONE, TWO, type World } from "./world.ts";
 
@@ -15,6 +16,7 @@ function setUp(config: Partial<typeof CONFIG> = {}, upstreams: readonly string[]
     config: { ...CONFIG, ...config },
     store: world.store,
     upstreams: world.upstreams,
+    createDigest: createNodeDigest,
     now: () => world.now,
     timer: world.timer,
     isPublished: async (name) => {

@@ -14,6 +14,7 @@ import type { ObjectStore } from "../../../src/store/object-store.ts";
 import type { StoredObject } from "../../../src/store/stored-object.ts";
 import type { ByteSource, Representation, UpstreamAnswer, UpstreamRequest, Upstreams } from "../../../src/upstream/upstream.ts";
 import type { Expectation } from "../../../src/verify/expectation.ts";
+import { createNodeDigest } from "../../support/verifying.ts";
 import { sha256 } from "./samples.ts";
 
 /** Every repository exists. */
@@ -139,6 +140,7 @@ export function createWorld(upstreamUrls: readonly string[] = [ONE, TWO]): World
         mirror,
         upstreams: world.upstreams,
         store: world.store,
+        createDigest: createNodeDigest,
         kept: world.kept,
         ensureStored: world.ensureStored,
         tables: options.tables ?? null,

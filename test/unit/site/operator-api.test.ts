@@ -21,7 +21,7 @@ async function createApi(token: string | undefined = TOKEN) {
     retentionDays: 90,
     flush: async () => {},
     ledger: (name) => ({
-      view: async () => ledgers.book.view(),
+      view: async () => ({ ...ledgers.book.view(), scrub: null }),
       next: (limit) => ledgers.book.next(limit),
       sweepAll: () => ledgers.book.sweep(),
       list: async (...page) => ledgers.shard(name).list(...page),

@@ -116,6 +116,28 @@ describe("metrics", () => {
     expect(text).toContain('lazy_mirror_repository_missing_files{mirror="m",root="dists/b"} 0\n');
   });
 
+  it("tell what changed at rest, and how far the scrub is", async () => {
+    const counters = createCounters();
+    for (const key of ["m/a.deb", "m/b.deb"]) counters.rotten("m", key, "its sha256 is other", 4_000);
+    const scrub = {
+      began: 1_000,
+      ended: 4_000,
+      objects: 7,
+      bytes: 700,
+      unknown: 1,
+      rotten: 2,
+      last: [{ at: 4_000, key: "m/b.deb", reason: "x" }],
+    };
+    const scrubbed = { ...sources(counters), storage: async () => ({ ...(await sources(counters).storage()), scrub }) };
+    const text = await formatMetrics(scrubbed);
+    expect(text).toContain('lazy_mirror_rotten_objects_total{mirror="m"} 2\n');
+    expect(text).toContain("lazy_mirror_scrub_bytes 700\n");
+    const status = await gatherStatus(scrubbed);
+    expect(status).toMatchObject({ scrub, troubles: [{ where: "m/b.deb", kind: "rotten" }, { where: "m/a.deb" }] });
+    expect(await formatMetrics(sources(createCounters()))).not.toContain("scrub");
+    expect((await gatherStatus(sources(createCounters()))).scrub).toBeNull();
+  });
+
   it("tell what a mirror may take, where it has a limit of its own", async () => {
     const quotas = new Map([["m", 600]]);
     expect(await formatMetrics({ ...sources(createCounters()), quotas })).toContain('lazy_mirror_storage_quota_bytes{mirror="m"} 600\n');

@@ -22,7 +22,7 @@ it.each<[string, Generation, ReturnType<typeof conditions>]>([
   ["a date alone", generation({ lastModified: DATE, receivedAt: CHANGED + HOUR }), { lastModified: DATE, upstream: FIRST }],
   ["nothing right after the change", generation({ etag: '"x"', lastModified: DATE, receivedAt: CHANGED + 1_000 }), undefined],
   [
-    "the tag of a root in slices, which has no digest",
+    "the tag of a root in slices, which is long",
     generation({ etag: '"x"', lastModified: DATE, receivedAt: CHANGED }, true),
     { etag: '"x"', upstream: FIRST },
   ],
