@@ -188,7 +188,7 @@ export function createDiskStore(disk: Fetcher, { memory = ISOLATE_MEMORY }: { re
     async putSlice(version, index, bytes) {
       const path = slicePath(version, index);
       return alone(path, async (signal) => {
-        if ((await files.stat(path)) !== null) return "exists";
+        if ((await files.stat(path))?.size === bytes.length) return "exists";
         await files.write(path, bytes, signal);
         return "stored";
       });

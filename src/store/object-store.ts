@@ -44,7 +44,7 @@ export interface ObjectStore {
   /**
    * Stores an object, in place of the one under the key.
    * @param bytes the whole body; empty for the head of a sliced object. Throws RangeError where its length is not that of the object's body.
-   * @returns `exists`, and nothing is stored, where `ifAbsent` is set (as `If-None-Match: *`, RFC 9110 §13.1.2) and there is an object; `changed`, and
+   * @returns `exists`, and nothing is stored, where `ifAbsent` is set (as `If-None-Match: *`, RFC 9110 §13.1.2) and `head` finds an object; `changed`, and
    * nothing is stored, where `ifVersion` is set (as `If-Match`) and no object of this version is there: a deleted head must not come back.
    */
   put(key: string, object: StoredObject, bytes: Uint8Array, options?: PutOptions): Promise<"stored" | "exists" | "changed">;
@@ -60,7 +60,7 @@ export interface ObjectStore {
   }>;
   /**
    * Stores slice `index` (from 0) of a version: 32 lower-case hex digits, else it throws RangeError. Slices never change: it returns `exists`, and
-   * nothing is stored, where the slice is there already.
+   * nothing is stored, where a slice of this length is there already. One of another length is damaged, and is replaced.
    */
   putSlice(version: string, index: number, bytes: Uint8Array): Promise<"stored" | "exists">;
   /**

@@ -81,12 +81,23 @@ export function createR2Store(bucket: R2Bucket, answerLimitMs = ANSWER_LIMIT_MS)
     return done === null ? "exists" : "stored";
   }
 
-  /** R2's condition that nothing was written to `key` since `version` was seen there; null: another version, or none, is there. */
-  async function unchanged(key: string, version: string): Promise<R2Conditional | null> {
-    const found = await call("head", key, () => bucket.head(key));
-    if (found === null || parseR2Object(found)?.version !== version) return null;
+  /** R2's condition that `found` is still what lies under its key. */
+  function unchanged({ etag, uploaded }: R2Object): R2Conditional {
     // The entity tag is the digest of the body, which is empty for every head: only the time tells one head from another.
-    return { etagMatches: found.etag, uploadedBefore: new Date(found.uploaded.getTime() + 1) };
+    return { etagMatches: etag, uploadedBefore: new Date(uploaded.getTime() + 1) };
+  }
+
+  /** Writes where nothing lies under the key, or only what `isDamaged` says is of no use to anyone: a damaged object is one that is not there. */
+  async function writeIfAbsent(
+    key: string,
+    bytes: Uint8Array,
+    options: R2PutOptions,
+    isDamaged: (found: R2Object) => boolean,
+  ): Promise<"stored" | "exists"> {
+    const done = await write(key, bytes, { ...options, onlyIf: FREE_KEY_ONLY });
+    if (done === "stored") return done;
+    const found = await call("head", key, () => bucket.head(key));
+    return found !== null && isDamaged(found) ? write(key, bytes, { ...options, onlyIf: unchanged(found) }) : "exists";
   }
 
   return {
@@ -99,9 +110,11 @@ export function createR2Store(bucket: R2Bucket, answerLimitMs = ANSWER_LIMIT_MS)
         customMetadata: { [OBJECT_FIELD]: serialiseStoredObject(object, bytes) },
         httpMetadata: { contentType: object.contentType },
       };
-      if (options.ifVersion === undefined) return write(key, bytes, { ...described, ...(options.ifAbsent && { onlyIf: FREE_KEY_ONLY }) });
-      const onlyIf = await unchanged(key, options.ifVersion);
-      return onlyIf !== null && (await write(key, bytes, { ...described, onlyIf })) === "stored" ? "stored" : "changed";
+      if (options.ifAbsent === true) return writeIfAbsent(key, bytes, described, (found) => parseR2Object(found) === null);
+      if (options.ifVersion === undefined) return write(key, bytes, described);
+      const found = await call("head", key, () => bucket.head(key));
+      if (found === null || parseR2Object(found)?.version !== options.ifVersion) return "changed";
+      return (await write(key, bytes, { ...described, onlyIf: unchanged(found) })) === "stored" ? "stored" : "changed";
     },
 
     async delete(keys) {
@@ -120,7 +133,7 @@ export function createR2Store(bucket: R2Bucket, answerLimitMs = ANSWER_LIMIT_MS)
     },
 
     async putSlice(version, index, bytes) {
-      return write(sliceKey(version, index), bytes, { onlyIf: FREE_KEY_ONLY });
+      return writeIfAbsent(sliceKey(version, index), bytes, {}, ({ size }) => size !== bytes.length);
     },
 
     async getSlice(version, index, offset = 0, length) {

@@ -35,7 +35,10 @@ export async function readPart(store: Reads, key: string, placed: Placed, offset
   return part === null ? null : readStream(part);
 }
 
-/** All bytes of a stored object as they flow, wherever they lie. Throws where the object or one of its slices is not in the store, and StoreError. */
+/**
+ * All bytes of a stored object as they flow, wherever they lie. Throws where the object or one of its slices is not in the store,
+ * or a slice has another length than it must, and StoreError.
+ */
 export async function* readObject(store: Reads, key: string): AsyncGenerator<Uint8Array> {
   const found = await store.get(key);
   if (found === null) throw new Error(`Cannot read ${key}: it is not in the store any more`);
@@ -45,7 +48,12 @@ export async function* readObject(store: Reads, key: string): AsyncGenerator<Uin
   for (let index = 0; index * object.sliceBytes < object.size; index++) {
     const slice = await store.getSlice(object.version, index);
     if (slice === null) throw new Error(`Cannot read ${key}: slice ${index} is not in the store any more`);
-    yield* chunksOf(slice);
+    let left = Math.min(object.sliceBytes, object.size - index * object.sliceBytes);
+    for await (const chunk of chunksOf(slice)) {
+      left -= chunk.length;
+      yield chunk;
+    }
+    if (left !== 0) throw new Error(`Cannot read ${key}: slice ${index} is damaged, ${left > 0 ? `${left} bytes short` : "and too long"}`);
   }
 }
 

@@ -421,11 +421,36 @@ export function describeObjectStore(title: string, makeStore: () => ObjectStore)
         const version = newVersion();
         expect(await store.getSlice(version, 0)).toBeNull();
         expect(await store.putSlice(version, 0, bytesOf(TEXT))).toBe("stored");
-        expect(await store.putSlice(version, 0, bytesOf("another"))).toBe("exists");
-        expect(await makeStore().putSlice(version, 0, bytesOf("another"))).toBe("exists");
+        const another = bytesOf("other bytes");
+        expect(another).toHaveLength(TEXT.length);
+        expect(await store.putSlice(version, 0, another)).toBe("exists");
+        expect(await makeStore().putSlice(version, 0, another)).toBe("exists");
         expect(await readSlice(await store.getSlice(version, 0))).toBe(TEXT);
         expect(await store.getSlice(version, 1)).toBeNull();
         expect(await store.getSlice(newVersion(), 0)).toBeNull();
+      });
+
+      it.each([
+        ["shorter", "hello"],
+        ["empty", ""],
+        ["longer", `${TEXT} and more`],
+      ])("that is %s than it must be is replaced by the next put, in whatever process", async (_, damaged) => {
+        for (const writer of [store, makeStore()]) {
+          const version = newVersion();
+          await store.putSlice(version, 0, bytesOf(damaged));
+          expect(await writer.putSlice(version, 0, bytesOf(TEXT))).toBe("stored");
+          expect(await readSlice(await store.getSlice(version, 0))).toBe(TEXT);
+          expect(await writer.putSlice(version, 0, bytesOf(TEXT))).toBe("exists");
+        }
+      });
+
+      it("lets a reader read on, or fail, while a put replaces it", async () => {
+        const version = newVersion();
+        await store.putSlice(version, 0, new Uint8Array(2_000_000).fill(1));
+        const held = await store.getSlice(version, 0);
+        await store.putSlice(version, 0, new Uint8Array(2_000_001).fill(2));
+        const read = await new Response(held).arrayBuffer().catch(() => null);
+        expect(read === null || (read.byteLength === 2_000_000 && new Uint8Array(read).every((byte) => byte === 1))).toBe(true);
       });
 
       it("has one winner among leaders that put it at once", async () => {

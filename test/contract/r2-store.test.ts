@@ -73,6 +73,10 @@ describe("the R2 store's bucket", () => {
     expect(await store.get("stray/x")).toBeNull();
     expect(await store.get("stray/x", { first: 0, last: 0 })).toBeNull();
     expect(await store.get("stray/x", { first: 9, last: 9 })).toBeNull();
+    const object = describedAs(4);
+    expect(await store.put("stray/x", object, bytesOf("ours"), { ifAbsent: true })).toBe("stored");
+    expect(await store.put("stray/x", describedAs(4), bytesOf("next"), { ifAbsent: true })).toBe("exists");
+    expect((await store.get("stray/x"))?.object).toEqual(object);
   });
 });
 

@@ -41,7 +41,7 @@ export function createByteStore(now: () => number) {
     },
     async putSlice(version, index, bytes) {
       const key = sliceKey(version, index);
-      if (slices.has(key)) return "exists";
+      if (slices.get(key)?.bytes.length === bytes.length) return "exists";
       slices.set(key, { bytes: bytes.slice(), uploadedAt: now() });
       return "stored";
     },

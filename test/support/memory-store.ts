@@ -52,7 +52,7 @@ export function createMemoryStore(now: () => number): MemoryStore {
     },
     async putSlice(version, index, bytes) {
       const key = sliceKey(version, index);
-      if (slices.has(key)) return "exists";
+      if (slices.get(key)?.size === bytes.length) return "exists";
       slices.set(key, { size: bytes.length, uploadedAt: now() });
       return "stored";
     },

@@ -1,6 +1,6 @@
 import { deleteVersion } from "../../store/delete-version.ts";
-import { keyAtRest, sliceKey } from "../../store/keys.ts";
-import { type ObjectStore, StoreError } from "../../store/object-store.ts";
+import { keyAtRest } from "../../store/keys.ts";
+import { StoreError } from "../../store/object-store.ts";
 import { putVerdict } from "../../store/put-verdict.ts";
 import type { StoredObject } from "../../store/stored-object.ts";
 import { lastSlice, UNKNOWN_SIZE, type Fill, type SliceBuffer } from "../shared/fill.ts";
@@ -28,7 +28,7 @@ export async function restSlice(fill: Fill, object: StoredObject, buffer: SliceB
       buffer.atRest = fill.published = true;
       return;
     }
-    await retried(deps, () => putSlice(store, version, buffer));
+    await retried(deps, () => store.putSlice(version, buffer.index, buffer.bytes));
     buffer.atRest = true;
     if (fill.published || size === UNKNOWN_SIZE || fill.givenUp.has(version) || (replaces && buffer.index < lastSlice(size, sliceBytes)))
       return;
@@ -42,16 +42,6 @@ export async function restSlice(fill: Fill, object: StoredObject, buffer: SliceB
     fill.storable = false;
     deps.onUnstored(key, String(error));
   }
-}
-
-/** A stored piece that is too short is no piece: it is replaced. */
-async function putSlice(store: ObjectStore, version: string, { index, bytes }: SliceBuffer): Promise<void> {
-  if ((await store.putSlice(version, index, bytes)) === "stored") return;
-  const last = await store.getSlice(version, index, bytes.length - 1, 1);
-  await last?.cancel();
-  if (last !== null) return;
-  await store.delete([sliceKey(version, index)]);
-  await store.putSlice(version, index, bytes);
 }
 
 /**
