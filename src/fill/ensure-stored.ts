@@ -26,7 +26,7 @@ export function createEnsureStored(fills: Fills, store: ObjectStore, waitUntil: 
       let fetched = await fetch(target, expected, isAhead);
       // Parts that were stored before were of other bytes. They are gone.
       if (fetched.kind === "other") fetched = await fetch(target, expected, isAhead);
-      if (fetched.kind === "stored" || fetched.kind === "no-room") return fetched;
+      if (fetched.kind === "stored" || fetched.kind === "no-room" || fetched.kind === "unkept") return fetched;
       if (fetched.kind === "failure" && fetched.isRefused !== true) {
         // A server may fail at one path and have the file at another, such as one that rewrites by-hash paths. One that is busy or silent is so for all.
         if (fetched.status !== 502) return fetched;
@@ -41,7 +41,7 @@ export function createEnsureStored(fills: Fills, store: ObjectStore, waitUntil: 
     target: Target,
     expected: Known,
     isAhead: boolean,
-  ): Promise<Stored | Exclude<FillEnd, { kind: "stored" }> | { readonly kind: "other" } | { readonly kind: "no-room" }> {
+  ): Promise<Stored | Unkept | Exclude<FillEnd, { kind: "stored" }> | { readonly kind: "other" } | { readonly kind: "no-room" }> {
     const atRest = target.sharedKey ?? target.key;
     const stored = await store.head(atRest);
     if (stored?.verified === "digest") return { kind: "stored", object: stored };
@@ -52,7 +52,7 @@ export function createEnsureStored(fills: Fills, store: ObjectStore, waitUntil: 
     if (end !== null && end.kind !== "stored") return end;
     const object = await findProven(target, expected);
     if (object === "other") return { kind: "other" };
-    if (object === null) return { kind: "failure", status: 503, detail: `The store did not take ${atRest}` };
+    if (object === null) return { kind: "unkept", reason: `the store did not take ${atRest}` };
     return { kind: "stored", object, isFetched: true };
   }
 
@@ -77,6 +77,7 @@ export function createEnsureStored(fills: Fills, store: ObjectStore, waitUntil: 
 }
 
 type Stored = Extract<EnsureStoredAnswer, { kind: "stored" }>;
+type Unkept = Extract<EnsureStoredAnswer, { kind: "unkept" }>;
 
 /** Until then a broken file is fetched from another upstream, unseen; after it, the reader must keep up with what cannot be stored. */
 const HOLD_MS = 8_000;

@@ -2,7 +2,7 @@ import { DAY_MS } from "../http/units.ts";
 import type { RepositoryPlace } from "../route/place.ts";
 import type { Target } from "../route/target.ts";
 import { contentKey, keyAtRest, keysOf } from "../store/keys.ts";
-import type { ObjectStore } from "../store/object-store.ts";
+import { type ObjectStore, StoreError } from "../store/object-store.ts";
 import type { Expectation, Expected } from "../verify/expectation.ts";
 import type { PublishedDigests } from "./digests/published-digests.ts";
 import type { EarlyRoot, KnownRepositories } from "./known-repositories.ts";
@@ -17,8 +17,18 @@ const MAX_REPORTED = 10_000;
 
 /** One repository as it is called from another isolate (repository-object.ts). Every call rejects if its Durable Object cannot be reached. */
 export interface RepositoryPort {
-  /** `early`: what was fetched of its roots a moment ago. */
-  resolve(mirror: string, path: string, place: RepositoryPlace, lost: string | undefined, early: readonly EarlyRoot[]): Promise<Resolution>;
+  /**
+   * `early`: what was fetched of its roots a moment ago. `isWriteRefused`: the medium refused a write of the last call (`isRefusedWrite`): this one is to write
+   * nothing for a while.
+   */
+  resolve(
+    mirror: string,
+    path: string,
+    place: RepositoryPlace,
+    lost: string | undefined,
+    early: readonly EarlyRoot[],
+    isWriteRefused?: boolean,
+  ): Promise<Resolution>;
   /** What the published root says of a member; null: nothing. */
   expectation(mirror: string, path: string, place: RepositoryPlace): Promise<Expectation | null>;
   rootDigest(mirror: string, path: string, place: RepositoryPlace): ReturnType<Repository["rootDigest"]>;
@@ -47,6 +57,8 @@ export function createRepositories({ store, now, known, repository, publishedDig
   return {
     resolve: (target, lost) =>
       resolve(target, lost).catch((error: unknown) => {
+        // What neither the store nor the repository's own storage takes is passed on as the upstream has it.
+        if (error instanceof StoreError || isRefusedWrite(error)) return { kind: "opaque" };
         // A Durable Object that restarts or is overloaded answers again soon, as an upstream does: the client may retry.
         const detail = `Cannot ask the repository of ${target.key}: ${error instanceof Error ? error.message : String(error)}`;
         return { kind: "failure", status: 503, detail, retryAfterSeconds: 1 };
@@ -67,14 +79,15 @@ export function createRepositories({ store, now, known, repository, publishedDig
     },
   };
 
-  async function noteUse({ mirror, path, key, repository: place }: Target): Promise<void> {
+  async function noteUse(target: Target): Promise<void> {
+    const { key, mirror, repository: place } = target;
     if (place === null || !isUseNoted(place) || now() - (reported.get(key) ?? -Infinity) < REPORT_AGAIN_MS) return;
     // One that has published nothing has no use for it.
     if (!(await known.isKnown(mirror, place))) return;
     if (reported.size >= MAX_REPORTED) reported.clear();
     reported.set(key, now());
     try {
-      await repository(mirror.name, place.base).resolve(mirror.name, path, place, undefined, []);
+      await askRepository(target, place, undefined, []);
     } catch {
       // The next client's request reports the use.
       reported.delete(key);
@@ -82,7 +95,7 @@ export function createRepositories({ store, now, known, repository, publishedDig
   }
 
   async function resolve(target: Target, lost: string | undefined): Promise<Resolution> {
-    const { mirror, path, repository: place } = target;
+    const { mirror, repository: place } = target;
     if (place === null) return { kind: "opaque" };
     if (place.digest !== undefined) {
       const key = contentKey(mirror, place.digest);
@@ -94,10 +107,30 @@ export function createRepositories({ store, now, known, repository, publishedDig
     }
     const found = await known.find(target);
     if (found.kind !== "known") return found;
-    const resolution = await repository(mirror.name, place.base).resolve(mirror.name, path, place, lost, found.early);
+    const resolution = await askRepository(target, place, lost, found.early);
     // Its client asks for packages right after, and the repository may have announced a table of them.
     publishedDigests?.noteAsked(mirror.name);
     return resolution;
+  }
+
+  /**
+   * Asks the repository of a path. A write that its medium refuses ends a Durable Object, with all answers that it owes: the next one answers from what was
+   * written before, and keeps what is new in memory.
+   */
+  async function askRepository(
+    { mirror, path }: Target,
+    place: RepositoryPlace,
+    lost: string | undefined,
+    early: readonly EarlyRoot[],
+  ): Promise<Resolution> {
+    const call = (isWriteRefused?: true): Promise<Resolution> =>
+      repository(mirror.name, place.base).resolve(mirror.name, path, place, lost, early, isWriteRefused);
+    try {
+      return await call();
+    } catch (error) {
+      if (!isRefusedWrite(error)) throw error;
+      return call(true);
+    }
   }
 
   async function expected(target: Target, ask: AskDigests): Promise<Expected> {
@@ -112,6 +145,11 @@ export function createRepositories({ store, now, known, repository, publishedDig
     if (place !== null || target.class === "root" || publishedDigests === null) return { kind: "none" };
     return publishedDigests.expected(target, ask);
   }
+}
+
+/** Whether a call failed because the medium of the Durable Object is full, or damaged. */
+function isRefusedWrite(error: unknown): boolean {
+  return /SQLITE_(FULL|IOERR|READONLY|CANTOPEN|CORRUPT|NOTADB)/.test(String(error));
 }
 
 /** Whether a repository must learn that clients got the file: it fetches it ahead only then, or waits for it in a new generation. */

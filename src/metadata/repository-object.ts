@@ -11,7 +11,8 @@ import type { CreateDigest } from "../verify/digest-ranges.ts";
 import type { Expectation } from "../verify/expectation.ts";
 import { createIndexTables, type DirectoryPort } from "./digests/index-tables.ts";
 import type { EnsureStored } from "./ports/ensure-stored.ts";
-import type { KeptState, Log } from "./ports/kept-state.ts";
+import { createKeptRows } from "./kept-rows.ts";
+import type { Log } from "./ports/kept-state.ts";
 import type { Resolution } from "./ports/repositories.ts";
 import type { StoredRows } from "./ports/stored-rows.ts";
 import type { FetchFileAnswer } from "./generations/fetch-file.ts";
@@ -47,16 +48,23 @@ export interface RepositoryObjectDependencies {
   readonly directory: (mirror: string) => DirectoryPort;
 }
 
-/** A text is kept in parts of this length: SQLite takes 2 MB a value, and a character is up to 3 bytes of UTF-8. */
-const PART_CHARACTERS = 500_000;
-
 /**
  * The Durable Object of a repository, named `<mirror>/<base>`; the one named `<mirror>` is the directory of that mirror's digest tables. It only
  * connects storage, timers and calls: the work is done in generations/repository.ts and digests/table-directory.ts. Its subclass in worker.ts gives
  * it its dependencies.
  */
 export abstract class RepositoryObjectBase<Env> extends DurableObject<Env> {
-  readonly #kept = keptIn(this.ctx.storage);
+  readonly #kept = createKeptRows({
+    sql: this.ctx.storage.sql,
+    transaction: (work) => this.ctx.storage.transactionSync(work),
+    // A promise that the storage itself keeps: it writes nothing more until that is done.
+    deleteAll: () => void this.ctx.storage.deleteAll(),
+    now: Date.now,
+    onUnreadable: (error) => {
+      const name = this.ctx.id.name ?? "?";
+      this.dependencies().log("error", `Cannot read what is kept of the repository ${name}; it is fetched anew: ${String(error)}`);
+    },
+  });
   /** By root: what the Worker fetched of it for the request that calls. */
   readonly #early = new Map<string, FetchFileAnswer>();
   #repository: Repository | null = null;
@@ -66,15 +74,18 @@ export abstract class RepositoryObjectBase<Env> extends DurableObject<Env> {
   protected abstract dependencies(): RepositoryObjectDependencies;
 
   // A repository's calls (generations/repository.ts). They throw where no mirror has the name `mirror`.
+  /** `isWriteRefused`: the disk refused what the last call wrote, which ended the object. */
   async resolve(
     mirror: string,
     path: string,
     place: RepositoryPlace,
     lost?: string,
     early: readonly EarlyRoot[] = [],
+    isWriteRefused = false,
   ): Promise<Resolution> {
     // Version 0.1 called with `lost` in its place: while a deployment rolls out, a call that does not fit is to fail.
     if (typeof place !== "object") throw new TypeError(`Cannot resolve ${mirror}/${path}: the call does not say where the path stands`);
+    if (isWriteRefused) this.#kept.pause();
     for (const [root, answer] of early) this.#early.set(root, answer);
     try {
       return await this.#openRepository(mirror).resolve(path, place, lost);
@@ -186,42 +197,4 @@ export abstract class RepositoryObjectBase<Env> extends DurableObject<Env> {
     });
     return this.#repository;
   }
-}
-
-/** `clear`: removes all, and the tables. */
-function keptIn(storage: DurableObjectStorage): KeptState & { clear(): void } {
-  const { sql } = storage;
-  // Only an object with something to keep creates a table: an upstream may show a root that nothing can be made of.
-  let exists = sql.exec("SELECT 1 FROM sqlite_master WHERE name = 'kept'").toArray().length > 0;
-  const remove = (key: string): void => {
-    if (exists) sql.exec("DELETE FROM kept WHERE key = ?", key);
-  };
-  return {
-    load(key) {
-      if (!exists) return null;
-      const parts = sql.exec<{ value: string }>("SELECT value FROM kept WHERE key = ? ORDER BY part", key).toArray();
-      return parts.length === 0 ? null : parts.map(({ value }) => value).join("");
-    },
-    save(key, value) {
-      const columns = "key TEXT NOT NULL, part INTEGER NOT NULL, value TEXT NOT NULL, PRIMARY KEY (key, part)";
-      if (!exists) sql.exec(`CREATE TABLE IF NOT EXISTS kept (${columns}) WITHOUT ROWID`);
-      exists = true;
-      storage.transactionSync(() => {
-        remove(key);
-        for (let part = 0; part === 0 || part * PART_CHARACTERS < value.length; part++) {
-          const text = value.slice(part * PART_CHARACTERS, (part + 1) * PART_CHARACTERS);
-          sql.exec("INSERT INTO kept (key, part, value) VALUES (?, ?, ?)", key, part, text);
-        }
-      });
-    },
-    remove,
-    clear() {
-      exists = false;
-      // A promise that the storage itself keeps: it writes nothing more until that is done.
-      void storage.deleteAll();
-    },
-    keys() {
-      return exists ? [...sql.exec<{ key: string }>("SELECT DISTINCT key FROM kept")].map(({ key }) => key) : [];
-    },
-  };
 }

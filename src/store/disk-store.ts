@@ -151,9 +151,12 @@ export function createDiskStore(disk: Fetcher, { memory = ISOLATE_MEMORY }: { re
           if (there?.key !== key || there.object.version !== options.ifVersion) return "changed";
         }
         if (options.ifAbsent && !isAbsent && (await readMetaFile(files, paths.meta))?.key === key) return "exists";
-        if (!isAbsent) await files.remove(paths.meta, signal);
-        if (object.sliceBytes === undefined) await writeBody(paths, bytes, signal);
-        else await removeBody(paths, signal);
+        // A version has one content: only what is known of it changes, and a full disk that refuses that leaves it as it was.
+        if (options.ifVersion !== object.version) {
+          if (!isAbsent) await files.remove(paths.meta, signal);
+          if (object.sliceBytes === undefined) await writeBody(paths, bytes, signal);
+          else await removeBody(paths, signal);
+        }
         await files.write(paths.meta, text, signal);
         memory.learn(paths.name, { key, object });
         return "stored";

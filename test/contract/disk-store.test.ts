@@ -267,6 +267,30 @@ describe("the disk store", () => {
     });
   });
 
+  describe("on a full disk", () => {
+    const full = (): ObjectStore =>
+      newStore(intercept((call, pass) => (call.startsWith("PUT") ? Promise.resolve(new Response(null, { status: 500 })) : pass())));
+
+    it("keeps an object of which only what is known changes", async () => {
+      const object = await put(TEXT);
+      const head = describedAs(10, { sliceBytes: 5 });
+      await store.put(`${folder}/sliced`, head, new Uint8Array());
+      const filled = full();
+      const renewed = { ...object, storedAt: object.storedAt + 1 };
+      await expect(filled.put(key, renewed, bytesOf(TEXT), { ifVersion: object.version })).rejects.toMatchObject({ kind: "unavailable" });
+      await expect(filled.put(`${folder}/sliced`, head, new Uint8Array(), { ifVersion: head.version })).rejects.toMatchObject({
+        kind: "unavailable",
+      });
+      for (const reader of [filled, newStore()]) {
+        expect((await reader.get(key))?.object).toEqual(object);
+        expect(await textOf(await reader.get(key))).toBe(TEXT);
+        expect(await reader.head(`${folder}/sliced`)).toEqual(head);
+      }
+      expect(await newStore().put(key, renewed, bytesOf(TEXT), { ifVersion: object.version })).toBe("stored");
+      expect((await newStore().get(key))?.object).toEqual(renewed);
+    });
+  });
+
   describe("between two calls of a reader", () => {
     /** Replaces the object once, as soon as `call` has been answered. */
     function replaceAfter(call: string, text: string): { readonly reader: ObjectStore; readonly object: StoredObject } {

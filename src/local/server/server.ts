@@ -9,6 +9,7 @@ import { dropBodies } from "./drop-bodies.ts";
 import { dropCovered, formatEndpoint, resolveEndpoint } from "./free-port.ts";
 import { formatLogLine } from "./log-line.ts";
 import { readProjectFile, readVars } from "../project-file.ts";
+import { keepReserve } from "./reserve.ts";
 import type { Runtime } from "./runtime.ts";
 import { describeFewFiles, openStateFolder } from "./state-folder.ts";
 import { roomFor, sweepStore } from "./sweep-store.ts";
@@ -100,6 +101,7 @@ export async function startServer(options: StartOptions, project: Project, print
     return health;
   }
   const keepHouse = (): void => {
+    keepReserve(state.value.folder);
     runtime.value.runScheduled().catch((error: Error) => print(`Cannot run the cron handler: ${error.message}`));
   };
   // The first run finds what a killed server left behind.

@@ -3,11 +3,14 @@ import { join, resolve } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { done, refused, type Step } from "../step.ts";
 import { makePrivate } from "./make-private.ts";
+import { keepReserve } from "./reserve.ts";
 import { sweepObjects } from "./sweep-objects.ts";
 import { roomFor, sweepStore } from "./sweep-store.ts";
 
 /** The state folder of a server, locked while the server runs: a second server on it would delete files that the first counts as stored. */
 export interface StateFolder {
+  /** All of it. */
+  readonly folder: string;
   /** Folder of the mirrored files (docs/storage-layout.md). */
   readonly store: string;
   /** Folder of the Durable Objects' SQLite files. */
@@ -47,7 +50,8 @@ export function openStateFolder(path: string): Step<StateFolder> {
     return refused(`Cannot open the lock of the state folder "${folder}": ${reasonOf(error)}.`);
   }
   try {
-    lock.exec("BEGIN EXCLUSIVE");
+    // A journal on the disk would take room, which a full one does not have.
+    lock.exec("PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE");
   } catch (error) {
     lock.close();
     if ((error as { errcode?: number }).errcode !== SQLITE_BUSY) {
@@ -58,10 +62,11 @@ export function openStateFolder(path: string): Step<StateFolder> {
     return refused(`Cannot use the state folder "${folder}": another server runs on it; stop it or choose another folder with --state.`);
   }
   try {
+    keepReserve(folder);
     const isPrivate = makePrivate(realpathSync(folder));
     sweepObjects(objects);
     const bytes = sweepStore(store);
-    return done({ store, objects, room: roomFor(store, bytes), bytes, isPrivate, release: () => lock.close() });
+    return done({ folder, store, objects, room: roomFor(store, bytes), bytes, isPrivate, release: () => lock.close() });
   } catch (error) {
     lock.close();
     return refused(`Cannot read all of "${folder}": ${reasonOf(error)}; it must belong to the user who runs the server.`);

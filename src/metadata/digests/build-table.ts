@@ -7,6 +7,7 @@ import type { NamedPackage } from "../formats/named-package.ts";
 import { type IndexOptions, parseIndex } from "../formats/parse-index.ts";
 import type { RootContent } from "../members/generation.ts";
 import { memberCandidates, type Members } from "../members/members.ts";
+import type { EnsureStoredAnswer } from "../ports/ensure-stored.ts";
 import type { Index, IndexForm } from "./choose-indexes.ts";
 import { describeSetAside, type ReadingWatch, UNWATCHED } from "../../watch/readings.ts";
 import { isBelow, readingsOf } from "./readings.ts";
@@ -116,7 +117,7 @@ async function readFirst(
     if (entry !== null) {
       const answer = await members.ensure(entry, memberCandidates(entry, root.parsed?.byHash ?? false));
       if (answer.kind !== "stored") {
-        reasons.push(`${path}: ${answer.kind === "failure" ? answer.detail : `the upstream does not have it as named (${answer.kind})`}`);
+        reasons.push(`${path}: ${whyNotStored(answer)}`);
         continue;
       }
     }
@@ -134,6 +135,11 @@ async function readFirst(
     }
   }
   return reasons.length === 0 ? "no form of an index that it names can be read" : reasons.join("; ");
+}
+
+function whyNotStored(answer: Exclude<EnsureStoredAnswer, { kind: "stored" }>): string {
+  if (answer.kind === "failure") return answer.detail;
+  return answer.kind === "unkept" ? answer.reason : `the upstream does not have it as named (${answer.kind})`;
 }
 
 /** Parts of a sort lie as slices of a version that no object has: what a restart leaves of them the retention deletes a day later. */

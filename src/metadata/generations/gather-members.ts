@@ -86,8 +86,8 @@ export async function gatherMembers(
         continue;
       }
       const answer = await members.ensure(entry, memberCandidates(entry, root.byHash), true);
-      // What there is no room for is fetched when a client asks for it.
-      if (answer.kind === "stored" || answer.kind === "no-room") {
+      // What there is no room for, or the store does not take, a client's own request gets as the upstream has it: it holds nothing back.
+      if (answer.kind === "stored" || answer.kind === "no-room" || answer.kind === "unkept") {
         isThere = true;
         continue;
       }
@@ -122,7 +122,7 @@ export function filesOf(place: RepositoryPlace, root: ParsedRoot, holes: readonl
 }
 
 /** Why a member cannot be had, as a sentence for the log. */
-export function describeMissing({ path }: Pick<Entry, "path">, answer: Exclude<EnsureStoredAnswer, { kind: "stored" }>): string {
+export function describeMissing({ path }: Pick<Entry, "path">, answer: Exclude<EnsureStoredAnswer, { kind: "stored" | "unkept" }>): string {
   if (answer.kind === "absent") return `${path} is named but not there`;
   if (answer.kind === "no-room") return `there is no room for ${path}`;
   return answer.kind === "mismatch" ? `${path} is not the file that is named` : answer.detail;

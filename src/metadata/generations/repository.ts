@@ -1,5 +1,6 @@
 import { DAY_MS } from "../../http/units.ts";
 import type { RepositoryPlace } from "../../route/place.ts";
+import { StoreError } from "../../store/object-store.ts";
 import type { Expectation } from "../../verify/expectation.ts";
 import type { Generation, StoredFile } from "../members/generation.ts";
 import { createMembers, expectationOf, memberCandidates } from "../members/members.ts";
@@ -33,32 +34,22 @@ export function createRepository(deps: RepositoryDependencies) {
   const { keepers, keeperOf, followIndexes, underKnownRoot } = roots;
 
   return {
-    /** Answers for a path that stands at `guess`. `lost`: the key of an earlier answer that the store no longer has: the file is fetched again. */
+    /**
+     * Answers for a path that stands at `guess`. `lost`: the key of an earlier answer that the store no longer has: the file is fetched again. What the store
+     * does not take or give goes by its own name, and is passed on as the upstream has it.
+     */
     async resolve(path: string, guess: RepositoryPlace, lost?: string): Promise<Resolution> {
-      const place = underKnownRoot(path, guess);
-      if (lost !== undefined) members.forget(lost);
-      if (place.role === "hashed") return resolveHashed(path, place);
-      if (place.role === "companion" && !filesOf(place).includes(path)) return { kind: "opaque" };
-      const isRootFile = rootFiles(place).includes(path);
-      if (!isRootFile && roots.isRootless(place.root)) return resolveRootless(path, place, lost);
-      const current = await keeperOf(place).current(lost);
-      if (current.kind === "absent") roots.forget(place.root);
-      if (current.kind !== "held") {
-        roots.noteRootless(place.root);
-        if (isRootFile) return current;
-        // A client without a mirror gets what stands below a folder, whatever becomes of the root there.
-        const isIndexHeld = keepers.get(indexWithoutForm(path) ?? "")?.place.form !== undefined;
-        return current.kind === "absent" || isIndexHeld ? resolveRootless(path, place, lost) : { kind: "opaque" };
+      try {
+        return await resolvePath(path, underKnownRoot(path, guess), lost);
+      } catch (error) {
+        if (error instanceof StoreError) return { kind: "opaque" };
+        throw error;
       }
-      if (deps.tables?.isDue(place.root) === true) followIndexes(place, current.generation);
-      if (place.role !== "member") return resolveFile(path, place, current, lost);
-      const { generation } = current;
-      const candidates = (entry: Entry) => memberCandidates(entry, generation.parsed?.byHash ?? false);
-      return resolveMember(place, entryAt(generation, path), candidates, current);
     },
     /** What the published root says of a member; asks no upstream. */
     expectation(path: string, guess: RepositoryPlace): Expectation | null {
-      const entry = entryAt(keepers.get(underKnownRoot(path, guess).root)?.held() ?? null, path);
+      const keeper = keepers.get(underKnownRoot(path, guess).root);
+      const entry = keeper?.isPassedOn() === true ? undefined : entryAt(keeper?.held() ?? null, path);
       return entry === undefined ? null : expectationOf(entry);
     },
     /** Lower-case hex SHA-256, size in bytes and time in Unix seconds of the published root; null where none is, or it is another file than `path`. */
@@ -77,6 +68,28 @@ export function createRepository(deps: RepositoryDependencies) {
       for (const { place, held } of keepers.values()) followIndexes(place, held(), true);
     },
   };
+
+  async function resolvePath(path: string, place: RepositoryPlace, lost: string | undefined): Promise<Resolution> {
+    if (lost !== undefined) members.forget(lost);
+    if (place.role === "hashed") return resolveHashed(path, place);
+    if (place.role === "companion" && !filesOf(place).includes(path)) return { kind: "opaque" };
+    const isRootFile = rootFiles(place).includes(path);
+    if (!isRootFile && roots.isRootless(place.root)) return resolveRootless(path, place, lost);
+    const current = await keeperOf(place).current(lost);
+    if (current.kind === "absent") roots.forget(place.root);
+    if (current.kind !== "held") {
+      roots.noteRootless(place.root);
+      if (isRootFile) return current;
+      // A client without a mirror gets what stands below a folder, whatever becomes of the root there.
+      const isIndexHeld = keepers.get(indexWithoutForm(path) ?? "")?.place.form !== undefined;
+      return current.kind === "absent" || isIndexHeld ? resolveRootless(path, place, lost) : { kind: "opaque" };
+    }
+    if (deps.tables?.isDue(place.root) === true) followIndexes(place, current.generation);
+    if (place.role !== "member") return resolveFile(path, place, current, lost);
+    const { generation } = current;
+    const candidates = (entry: Entry) => memberCandidates(entry, generation.parsed?.byHash ?? false);
+    return resolveMember(place, entryAt(generation, path), candidates, current);
+  }
 
   /**
    * A file below a folder that has no root. An index of packages stands in for one: its forms and signatures are a generation of their own. Anything else
@@ -122,6 +135,7 @@ export function createRepository(deps: RepositoryDependencies) {
       const state = answer.isFetched === true ? "fetched" : freshness.state;
       return answerFile({ key: members.keyOf(entry), object: answer.object }, { ...freshness, state });
     }
+    if (answer.kind === "unkept") return { kind: "opaque" };
     noteMissing(place, entry, answer);
     if (answer.kind === "absent") return { kind: "absent", status: 404 };
     return answer.kind === "failure" ? answer : { kind: "failure", status: 502, detail: describeMissing(entry, answer) };
@@ -155,7 +169,7 @@ export function createRepository(deps: RepositoryDependencies) {
   }
 
   /** A form that is not there is nothing to speak of while another one may be: an archive names more forms of a file than it has. */
-  function noteMissing(place: RepositoryPlace, entry: Entry, answer: Exclude<EnsureStoredAnswer, { kind: "stored" }>): void {
+  function noteMissing(place: RepositoryPlace, entry: Entry, answer: Exclude<EnsureStoredAnswer, { kind: "stored" | "unkept" }>): void {
     const keeper = keepers.get(place.root);
     const name = groupName(place, entry);
     const forms = keeper?.held()?.parsed?.entries.filter((one) => groupName(place, one) === name) ?? [];

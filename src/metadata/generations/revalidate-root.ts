@@ -1,6 +1,7 @@
 import { sleep } from "../../clock/timer.ts";
 import type { Config } from "../../config/config.ts";
 import type { RepositoryPlace } from "../../route/place.ts";
+import { StoreError } from "../../store/object-store.ts";
 import type { UpstreamFailure } from "../../upstream/upstream.ts";
 import type { Generation } from "../members/generation.ts";
 import type { HeldGeneration } from "./held-generation.ts";
@@ -34,12 +35,18 @@ interface Round {
 export function createRevalidation(deps: RevalidationDependencies, place: RepositoryPlace, held: HeldGeneration) {
   const { limits, mirror, now, timer, readings = UNWATCHED } = deps;
   const settlement = createSettlement(deps, place, held);
-  const { drop, noteTrouble, passOn, settle } = settlement;
+  const { drop, noteTrouble, passOn, passUnkept, settle } = settlement;
 
   return {
-    /** When the last round found only what no generation can hold, in milliseconds since the epoch; null: something is published, or nothing was found. */
+    /**
+     * When the last round found only what no generation can hold or the store does not take, in milliseconds since the epoch; null: what is published is what
+     * it found, or it found nothing.
+     */
     get opaqueAt(): number | null {
       return settlement.opaqueAt;
+    },
+    get isPassedOn(): boolean {
+      return settlement.isPassedOn;
     },
     revalidate,
   };
@@ -65,6 +72,7 @@ export function createRevalidation(deps: RevalidationDependencies, place: Reposi
       const settled = await askInTurn(round, { isLost, takesMismatch, patience, patienceUntil });
       if (settled !== null) return settled;
     } catch (error) {
+      if (error instanceof StoreError) return passUnkept(error.message);
       setbacks.push({ kind: "unreachable", upstream: null, reason: error instanceof Error ? error.message : String(error) });
     }
     if (round.confirmed !== null) return settle(round.confirmed, []);

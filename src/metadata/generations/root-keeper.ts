@@ -40,6 +40,8 @@ export function createRootKeeper(deps: KeeperDependencies, place: RepositoryPlac
     /** The published generation as it is; null: none is. Asks no upstream. */
     held: (): Generation | null => held.generation,
     place,
+    /** Whether clients get what the upstream has in place of the published generation, since the store does not take it. */
+    isPassedOn: (): boolean => rounds.isPassedOn,
     current,
     /** Whether it holds nothing and asks for nothing: another keeper would be no worse. */
     isIdle: (): boolean => held.generation === null && flight === null,
@@ -97,6 +99,7 @@ export function createRootKeeper(deps: KeeperDependencies, place: RepositoryPlac
       const detail = `${place.root} did not arrive whole within ${limits.metadataWaitSeconds} s`;
       return held.generation === null ? { kind: "failure", status: 504, detail } : answerHeld("stale", detail);
     }
+    if (revalidation.kind === "opaque") return revalidation;
     if (held.generation !== null) {
       if (revalidation.kind === "confirmed") return answerHeld(had ? "revalidated" : "fetched");
       return answerHeld("stale", held.standing.trouble ?? "upstream could not confirm it");
@@ -109,7 +112,8 @@ export function createRootKeeper(deps: KeeperDependencies, place: RepositoryPlac
     const { generation, standing } = held;
     const { opaqueAt } = rounds;
     const isRecent = (at: number): boolean => elapsedMs(at, now()) < ttlMs;
-    if (generation === null) return opaqueAt !== null && isRecent(opaqueAt) ? { kind: "opaque" } : null;
+    if (opaqueAt !== null && isRecent(opaqueAt)) return { kind: "opaque" };
+    if (generation === null) return null;
     if (standing.trouble === null) return isRecent(standing.confirmedAt) ? answerHeld("fresh") : null;
     // A hold that is over by now gives way at the next try, which is not to wait for a long TTL.
     const { holds, triedAt, trouble } = standing;

@@ -33,11 +33,18 @@ export function createSettlement(deps: SettlementDependencies, place: Repository
   const { logHolds, logLacks } = createAdoptionLog(deps, place.root);
   /** When a round last gave up the root for one that no generation can hold; null: none did since the last swap. */
   let opaqueAt: number | null = null;
+  /** When the store last did not take what the upstream has, in milliseconds since the epoch; null: it took it, or no upstream has shown anything since. */
+  let unkeptAt: number | null = null;
 
   return {
     get opaqueAt(): number | null {
-      return opaqueAt;
+      return unkeptAt ?? opaqueAt;
     },
+    /** Whether clients get what the upstream has, since the store did not take it in the last round. */
+    get isPassedOn(): boolean {
+      return unkeptAt !== null;
+    },
+    passUnkept,
     settle,
     drop,
     passOn,
@@ -46,6 +53,7 @@ export function createSettlement(deps: SettlementDependencies, place: Repository
 
   /** The held generation is current: confirmed as it is, or replaced by a new one. `setbacks`: what other upstreams showed before. */
   function settle(trial: Extract<Trial, { kind: "confirmed" | "adopted" }>, setbacks: readonly Setback[]): Settled {
+    unkeptAt = null;
     const seen = mergeSetbacks(held.standing.holds, setbacks, holdContext(null));
     if (trial.kind === "adopted") {
       const { generation, holes } = trial;
@@ -106,8 +114,22 @@ export function createSettlement(deps: SettlementDependencies, place: Repository
     return { kind: "opaque" };
   }
 
+  /**
+   * The store does not take the root that an upstream has, or what belongs to it, as on a full disk. The held generation stays, and clients get what the
+   * upstream has, as if they had asked it, until the store takes it.
+   */
+  function passUnkept(reason: string): Settled {
+    if (unkeptAt === null)
+      log("warn", `${mirror.name}: ${place.root} is passed on as the upstream has it, since it cannot be stored: ${reason}`);
+    unkeptAt = now();
+    const { doubtSince, behindSince, holds } = held.standing;
+    if (held.generation !== null) held.noteFailedTry({ trouble: reason, doubtSince, behindSince: behindSince ?? now(), holds });
+    return { kind: "opaque" };
+  }
+
   /** No upstream confirmed the held generation or gave a new one. */
   function noteTrouble(setbacks: readonly Setback[]): Settled {
+    unkeptAt = null;
     const order = mirror.upstreams.map(({ url }) => url);
     const doubtSince = isDoubtShown(setbacks, order) ? restartIfAhead(held.standing.doubtSince ?? now(), now()) : null;
     const holds = mergeSetbacks(held.standing.holds, setbacks, holdContext(doubtSince));

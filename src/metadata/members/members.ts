@@ -15,6 +15,8 @@ const USED = "used:";
 const GOT = "got:";
 /** A use is noted again after this long: one write a day for each file that clients keep asking for. */
 const RENEW_MS = DAY_MS;
+/** A member that the store did not take is passed on for this long, before it is fetched for the store again. */
+const UNKEPT_MS = 60_000;
 /** A file that clients got within this long must be in a new generation too. */
 const NEEDED_FOR_MS = 30 * DAY_MS;
 
@@ -32,6 +34,8 @@ export interface MembersDependencies {
 /** The files that roots name: which of them lie in the store, and which of them clients got. */
 export function createMembers({ mirror, ensureStored, kept, now, usedForMs }: MembersDependencies) {
   const stored = new Map<string, StoredObject>();
+  /** When the store last did not take a member, by key. */
+  const unkeptAt = new Map<string, number>();
   const keyOf = (digest: NamedDigest) => contentKey(mirror, digest);
   return {
     /** The key of the content with this digest, for this mirror. */
@@ -47,11 +51,15 @@ export function createMembers({ mirror, ensureStored, kept, now, usedForMs }: Me
         stored.set(key, known);
         return { kind: "stored", object: known };
       }
+      if (elapsedMs(unkeptAt.get(key) ?? -Infinity, now()) < UNKEPT_MS)
+        return { kind: "unkept", reason: `the store did not take ${key} a moment ago` };
       const answer = await ensureStored({ mirror, candidates, key, expectation: expectationOf(member), isAhead });
       if (answer.kind === "stored") {
         stored.set(key, answer.object);
         kept.save(OBJECT + key, JSON.stringify(answer.object));
       }
+      if (answer.kind === "unkept") unkeptAt.set(key, now());
+      else unkeptAt.delete(key);
       return answer;
     },
     /** Whether the member is known to be in the store: `ensure` asks no upstream for it. */
@@ -90,6 +98,7 @@ export function createMembers({ mirror, ensureStored, kept, now, usedForMs }: Me
   /** Forgets that the store has the key: the store lost it, or nothing names it any more. */
   function forget(key: string): void {
     stored.delete(key);
+    unkeptAt.delete(key);
     kept.remove(OBJECT + key);
   }
 

@@ -26,7 +26,9 @@ export type EnsureStoredAnswer =
   | { readonly kind: "mismatch" }
   /** It was to be fetched ahead, and there is no room for it: a client's own request fetches it. */
   | { readonly kind: "no-room" }
-  /** No upstream gave a usable answer, or the store failed. */
+  /** An upstream has it as named, and the store did not take it: it is full, or has no room for it in the budget. `reason`: a sentence for the log. */
+  | { readonly kind: "unkept"; readonly reason: string }
+  /** No upstream gave a usable answer. */
   | UpstreamFailure;
 
 /** Stores the file under its key unless it lies there already. Calls for one key at one time share one fetch. */

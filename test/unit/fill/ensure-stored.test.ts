@@ -72,7 +72,7 @@ test("what is fetched ahead ends at once where it may not be stored, and is read
   expect(await open(false)({ ...request, isAhead: true })).toEqual({ kind: "no-room" });
   expect(read).toEqual([]);
   // A client waits for this one: it is read although it is not stored.
-  expect((await open(false)(request)).kind).toBe("failure");
+  expect((await open(false)(request)).kind).toBe("unkept");
   await open(true)({ ...request, isAhead: true });
   expect(read).toEqual([30, 30]);
   expect(asked).toEqual([true, false, true]);

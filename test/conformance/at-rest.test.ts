@@ -1,0 +1,132 @@
+import { spawnSync } from "node:child_process";
+import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync, writeSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { download } from "../support/download.ts";
+import { deb, debSuite, type Files } from "../support/miniature/deb-archive.ts";
+import { rpm, rpmMd } from "../support/miniature/rpm-md.ts";
+import { type MirrorProcess, type MirrorSetup, startMirror } from "../support/mirror.ts";
+import { type Origin, startOrigin } from "../support/origin.ts";
+
+const TTL_MS = 1_000;
+const VARS = { SLICE_MIB: 1, HOLD_MIB: 0.5, METADATA_TTL_SECONDS: TTL_MS / 1_000, METADATA_WAIT_SECONDS: 5 };
+const canMount = spawnSync("unshare", ["-rm", "mount", "-t", "tmpfs", "none", tmpdir()]).status === 0;
+
+let folder: string;
+let origin: Origin;
+let mirror: MirrorProcess | undefined;
+
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), "lazy-mirror-rest-"));
+  mkdirSync(join(folder, "upstream"));
+  origin = await startOrigin(join(folder, "upstream"));
+});
+afterEach(async () => {
+  await mirror?.remove();
+  await origin.close();
+  rmSync(folder, { recursive: true });
+});
+
+describe.runIf(canMount)("on a full disk", () => {
+  test("all that is published is served, what is new is passed on, and both heal when there is room", async () => {
+    const pid = join(folder, "pid");
+    mirror = await start([
+      "unshare",
+      "-rm",
+      "sh",
+      "-c",
+      `mkdir -p "$STATE" && mount -t tmpfs -o size=24m none "$STATE" && echo $$ > ${pid} && exec "$@"`,
+      "sh",
+    ]);
+    const state = `/proc/${readFileSync(pid, "utf8").trim()}/root${mirror.stateFolder}`;
+    const first = publish(1);
+    await expectAll(first, "at first");
+    fillUp(join(state, "filler"));
+    await expectAll(first, "within the TTL");
+    await sleep(TTL_MS);
+    for (const what of ["behind the TTL", "at once after"]) await expectAll(first, what);
+    const second = publish(2);
+    await sleep(TTL_MS);
+    await expectAll(second, "a new generation");
+    fillUp(join(state, "filler-2"));
+    await sleep(TTL_MS);
+    await expectAll(second, "the new generation again");
+    rmSync(join(state, "filler"));
+    rmSync(join(state, "filler-2"), { force: true });
+    await sleep(TTL_MS);
+    await expectAll(second, "with room again");
+    await origin.close();
+    await sleep(TTL_MS);
+    await expectAll(second, "with room again, and the upstream gone");
+    await origin.restart();
+    expect(mirror.output()).not.toMatch(/Cannot answer/);
+  });
+
+  test.each(["stop", "kill"] as const)("a server starts after a %s, and serves what is published", async (end) => {
+    const fill = `cp -a "$STATE" "$STATE.kept" && mount -t tmpfs -o size=24m none "$STATE" && cp -a "$STATE.kept/." "$STATE/"
+      dd if=/dev/zero of="$STATE/a" bs=64k 2>/dev/null; dd if=/dev/zero of="$STATE/b" bs=512 2>/dev/null`;
+    mirror = await start(["unshare", "-rm", "sh", "-c", `if [ -e "$STATE/lock" ]; then ${fill}; fi; exec "$@"`, "sh"]);
+    const files = publish(end === "stop" ? 3 : 4);
+    await expectAll(files, "before");
+    await mirror[end]();
+    await mirror.start();
+    await expectAll(files, "after");
+    await origin.close();
+    await sleep(TTL_MS);
+    await expectAll(files, "without an upstream");
+    await origin.restart();
+  });
+});
+
+function start(launcher: readonly string[] = [], vars: MirrorSetup["vars"] = VARS): Promise<MirrorProcess> {
+  return startMirror({ mirrors: { m: { upstreams: [origin.url] } }, vars, launcher });
+}
+
+/** Publishes generation `n` of an rpm-md repository and of a suite, and gives all files of it that clients ask for: roots first. */
+function publish(n: number): Files {
+  const seconds = 1_700_000_000 + n * 3_600;
+  const rpms = rpmMd({
+    folder: "rpm",
+    revision: seconds,
+    entries: ["a", `b${n}`].map((name) => rpm(name, `rest-${name}`, { href: `Packages/${name}-1.0.noarch.rpm` })),
+    isSigned: true,
+  });
+  const debs = debSuite({
+    folder: "dists/stable",
+    date: seconds,
+    entries: ["a", `b${n}`].map((name) => deb(name, `rest-${name}`, { filename: `pool/${name}_1.0_amd64.deb` })),
+    forms: [".gz"],
+  });
+  const files = { ...rpms, ...debs };
+  for (const [path, bytes] of Object.entries(files)) {
+    const file = join(folder, "upstream", path);
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(file, bytes);
+  }
+  const isRoot = (path: string): boolean => /repomd\.xml$|InRelease$/.test(path);
+  return Object.fromEntries(Object.entries(files).toSorted(([one], [other]) => Number(isRoot(other)) - Number(isRoot(one))));
+}
+
+async function expectAll(files: Files, what: string): Promise<void> {
+  const wrong: string[] = [];
+  for (const [path, bytes] of Object.entries(files)) {
+    const got = await download(`${mirror?.prefixUrl("m")}/${path}`, { isKept: true });
+    if (got.status !== 200 || !got.bytes.equals(bytes)) wrong.push(`${path}: ${got.status}, ${got.length} of ${bytes.length} bytes`);
+  }
+  expect({ what, wrong }).toEqual({ what, wrong: [] });
+}
+
+/** Writes a file until its disk takes nothing more. */
+function fillUp(path: string): void {
+  const file = openSync(path, "a");
+  for (const size of [65_536, 512]) {
+    try {
+      for (;;) writeSync(file, Buffer.alloc(size, 1));
+    } catch (error) {
+      expect(error).toMatchObject({ code: "ENOSPC" });
+    }
+  }
+  closeSync(file);
+}
