@@ -18,6 +18,7 @@ import { type Leftovers, NO_START } from "./retention/catch-up.ts";
 import { LedgerObjectBase, type LedgerObjectDependencies } from "./retention/ledger-object.ts";
 import { refuse } from "./serve/answer/failure.ts";
 import { createConfirmations } from "./serve/shared/confirmations.ts";
+import { nameDamaged } from "./store/disk-meta.ts";
 import { createDiskStore } from "./store/disk-store.ts";
 import { createEdgeCacheStore } from "./store/edge-cache-store.ts";
 import { createR2Store, createR2StreamPut } from "./store/r2-store.ts";
@@ -176,7 +177,7 @@ function buildCore(env: Env): Core {
   const parsed = parseConfig(vars);
   if (!parsed.ok) throw new ConfigError(`Cannot start: [vars] of wrangler.toml has these problems:\n${parsed.problems.join("\n")}`);
   const log = (message: string) => writeLog("warn", message);
-  const store = env.DISK === undefined ? createR2Store(env.BUCKET as R2Bucket) : createDiskStore(env.DISK);
+  const store = env.DISK === undefined ? createR2Store(env.BUCKET as R2Bucket) : createDiskStore(env.DISK, { onDamaged: nameDamaged(log) });
   const leases = createLeases(env.FLIGHTS, {
     onError: (error) => log(`A fill's coordinator failed: ${String(error)}`),
     isLocal: LOCAL === true,

@@ -3,7 +3,7 @@ import { resolveRange } from "../http/byte-ranges.ts";
 import { createDiskFiles } from "./disk-files.ts";
 import { listDisk } from "./disk-list.ts";
 import { createDiskMemory, type DiskMemory, type Known } from "./disk-memory.ts";
-import { formatMetaFile, readMetaFile } from "./disk-meta.ts";
+import { formatMetaFile, type OnDamaged, readMetaFile } from "./disk-meta.ts";
 import { bodyPath, metaPath, slicePath, versionPath } from "./disk-path.ts";
 import { isStorableKey, parseSliceKey, requireStorableKey, serialiseStoredObject } from "./keys.ts";
 import { type ListedObject, type ObjectStore, StoreError } from "./object-store.ts";
@@ -16,6 +16,11 @@ const MAX_KEYS_PER_PAGE = 1000;
 /** Shared by all stores of the isolate, those of Durable Objects included. */
 const ISOLATE_MEMORY = createDiskMemory();
 
+interface DiskStoreOptions {
+  readonly memory?: DiskMemory;
+  readonly onDamaged?: OnDamaged;
+}
+
 type DiskPaths = ReturnType<typeof pathsOf>;
 type FoundObject = Known & { readonly object: StoredObject };
 
@@ -26,7 +31,7 @@ type FoundObject = Known & { readonly object: StoredObject };
  * An object exists when its metadata file does: a write removes that file first and writes it last, and a read returns a body only if no write to the
  * key began since it read the metadata. So a killed process or a full disk leaves a miss behind, never a wrong body.
  */
-export function createDiskStore(disk: Fetcher, { memory = ISOLATE_MEMORY }: { readonly memory?: DiskMemory } = {}): ObjectStore {
+export function createDiskStore(disk: Fetcher, { memory = ISOLATE_MEMORY, onDamaged }: DiskStoreOptions = {}): ObjectStore {
   const files = createDiskFiles(disk);
 
   async function findObject(paths: DiskPaths): Promise<FoundObject | null> {
@@ -36,7 +41,7 @@ export function createDiskStore(disk: Fetcher, { memory = ISOLATE_MEMORY }: { re
       let known = memory.recall(name);
       if (known?.key === key && known.object !== null) return known as FoundObject;
       if (known?.key !== key) memory.learn(name, (known = { key, object: null }));
-      const file = await readMetaFile(files, paths.meta);
+      const file = await readMetaFile(files, paths.meta, onDamaged);
       if (!memory.isCurrent(name, known)) continue;
       if (file === null) memory.learn(name, { key, object: null, isAbsent: true });
       if (file?.key !== key) return null;

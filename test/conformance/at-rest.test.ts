@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync, writeSync } from "node:fs";
+import { closeSync, mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -79,6 +79,48 @@ describe.runIf(canMount)("on a full disk", () => {
     await origin.restart();
   });
 });
+
+describe("damaged state", () => {
+  test("is named and set aside, and made anew: the server starts, and serves what is stored", async () => {
+    mirror = await start();
+    const files = publish(5);
+    await expectAll(files, "before");
+    await mirror.stop();
+    const objects = join(mirror.stateFolder, "objects");
+    const databases = readdirSync(objects, { recursive: true, encoding: "utf8" }).filter((name) => name.endsWith(".sqlite"));
+    expect(databases.filter((name) => name.includes("LedgerObject")).length).toBeGreaterThan(1);
+    databases.forEach((name, at) => damage(join(objects, name), at));
+    const meta = "store/meta/m/pool/a_1.0_amd64.deb.json";
+    writeFileSync(join(mirror.stateFolder, meta), '{"key":"m/pool/a_1');
+    await mirror.start();
+    expect(mirror.output().match(/^Set aside the damaged database/gm)).toHaveLength(databases.length);
+    expect(mirror.output()).toMatch(/the ledger is made anew/);
+    await expectAll(files, "after");
+    expect(mirror.output().match(/damaged: its object is fetched again/g)).toHaveLength(1);
+    // Without a hit or a fill of its own, the ledger knows what was stored before.
+    await expect.poll(async () => (await storedObjects()) >= Object.keys(files).length - 2, { timeout: 30_000 }).toBe(true);
+    await mirror.stop();
+    await mirror.start();
+    expect(mirror.output().match(/^Set aside the damaged database/gm)).toHaveLength(databases.length);
+  });
+});
+
+/** Overwrites all of a database, its pages behind the first, or its first bytes. */
+function damage(path: string, kind: number): void {
+  const bytes = readFileSync(path);
+  if (kind % 3 === 0 || bytes.length <= 4096) bytes.fill(7);
+  else if (kind % 3 === 1) bytes.fill(7, 4096);
+  else bytes.fill(0, 0, 512);
+  writeFileSync(path, bytes);
+}
+
+/** How many objects the ledgers know. */
+async function storedObjects(): Promise<number> {
+  const token = readFileSync(join(mirror?.stateFolder ?? "", "admin-token"), "utf8").trim();
+  const { bytes } = await download(`${mirror?.url}/-/ledger/`, { isKept: true, headers: { Authorization: `Bearer ${token}` } });
+  const counts = [...bytes.toString().matchAll(/"objects":(\d+)/g)].map(([, count]) => Number(count));
+  return counts.reduce((sum, count) => sum + count, 0);
+}
 
 function start(launcher: readonly string[] = [], vars: MirrorSetup["vars"] = VARS): Promise<MirrorProcess> {
   return startMirror({ mirrors: { m: { upstreams: [origin.url] } }, vars, launcher });

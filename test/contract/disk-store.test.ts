@@ -1,6 +1,7 @@
 import { env } from "cloudflare:test";
 import { beforeEach, describe, expect, it } from "vitest";
 import { createDiskMemory } from "../../src/store/disk-memory.ts";
+import { nameDamaged } from "../../src/store/disk-meta.ts";
 import { createDiskStore } from "../../src/store/disk-store.ts";
 import { newVersion, sliceKey } from "../../src/store/keys.ts";
 import type { ObjectStore } from "../../src/store/object-store.ts";
@@ -171,10 +172,13 @@ describe("the disk store", () => {
       ["has another key, as where the file system ignores case", (object) => JSON.stringify({ key: key.toUpperCase(), object })],
       ["is much too long", (object) => JSON.stringify({ key, object }) + " ".repeat(100_000)],
       ["is of zeros, as a power cut may leave it", () => "\0".repeat(300)],
-    ])("where the metadata %s", async (_, write) => {
+    ])("where the metadata %s", async (damage, write) => {
       const object = await put(TEXT);
       await statusOf("PUT", meta, write(object));
-      await expectMiss(newStore());
+      const named: string[] = [];
+      await expectMiss(createDiskStore(DISK, { memory: createDiskMemory(), onDamaged: nameDamaged((line) => named.push(line)) }));
+      expect(named.length).toBeLessThanOrEqual(1);
+      if (/empty|cut|zeros|no JSON|shape/.test(damage)) expect(named).toEqual([expect.stringContaining(meta)]);
       expect((await newStore().list({ prefix: folder })).objects.filter((listed) => listed.key === key)).toEqual([]);
       expect(await newStore().put(key, object, bytesOf(TEXT), { ifAbsent: true })).toBe("stored");
       expect(await textOf(await newStore().get(key))).toBe(TEXT);

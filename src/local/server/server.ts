@@ -1,10 +1,12 @@
 import { hostname, networkInterfaces } from "node:os";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseConfig } from "../../config/parse-config.ts";
 import { describeOperator, describeServer, resolveOwnHost } from "./announcement.ts";
 import { bundleWorker } from "./bundle-worker.ts";
 import { adminTokenPath, readAdminToken } from "../admin-token.ts";
 import type { Endpoint, StartOptions } from "./command-line.ts";
+import { setAsideDamaged } from "./damaged-databases.ts";
 import { dropBodies } from "./drop-bodies.ts";
 import { dropCovered, formatEndpoint, resolveEndpoint } from "./free-port.ts";
 import { formatLogLine } from "./log-line.ts";
@@ -66,6 +68,7 @@ export async function startServer(options: StartOptions, project: Project, print
   if (!isPrivate)
     print(`Other users of this machine can read the state folder, which belongs to another user: chmod -R go= "${options.state}".`);
   if (room < budgetBytes) print(describeShortage(budgetBytes, room));
+  for (const line of setAsideDamaged(state.value.objects, join(state.value.folder, "set-aside"))) print(line);
   const [probed] = endpoints.value;
   if (probed === undefined) return refused("Cannot start without an address to listen on.");
   const runtime = await startWatchedRuntime({

@@ -68,6 +68,8 @@ export function createIndexTables(deps: IndexTablesDependencies) {
   const failures = new Map<string, { readonly at: number; readonly protection: RootProtection }>();
   /** Tables under way in place of those that the store lost: who finds the same loss meanwhile waits for these. */
   const replacing = new Map<string, Promise<boolean>>();
+  /** Roots of which the directory was asked whether it knows their table. */
+  const listed = new Set<string>();
   let queue = removeOldState();
   landings.resume();
 
@@ -140,7 +142,10 @@ export function createIndexTables(deps: IndexTablesDependencies) {
     const ids = idsOf(choice);
     const before = load(root);
     if (choice.indexes.length === 0 && choice.why === null) return false;
-    if (!isLost && !isOutdated(root, ids) && (await isStored(before?.version ?? null))) return false;
+    if (!isLost && before !== null && !isOutdated(root, ids) && (await isStored(before.version))) {
+      await listAgain(base, root, before);
+      return false;
+    }
     // Otherwise the published table stays right: no client can know the new packages before the swap.
     if (isLarger(choice, before)) await directory.building(base, root);
     const built = await build(place, next, choice, members, isLost);
@@ -161,6 +166,14 @@ export function createIndexTables(deps: IndexTablesDependencies) {
     noteProtection(root, shown, protection);
     if (version !== null && version !== from) landings.start({ base, root, from, to: version });
     return version !== from;
+  }
+
+  /** Lists a table that the directory does not know any more, since its state was lost. Asks it once for each start of this object. */
+  async function listAgain(base: string, root: string, { version, isReaching, protection }: Made): Promise<void> {
+    if (listed.has(root)) return;
+    listed.add(root);
+    if ((await directory.bases()).includes(base)) return;
+    await directory.publish(base, root, { version, isReaching, why: version === null ? protection.detail : null });
   }
 
   async function build(
