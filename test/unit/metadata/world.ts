@@ -237,7 +237,7 @@ export function portOf(directory: () => TableDirectory): DirectoryPort {
 
 /** Lets everything run that waits for nothing but promises. */
 export async function settle(): Promise<void> {
-  for (let n = 0; n < 50; n++) await new Promise((resolve) => setImmediate(resolve));
+  for (let n = 0; n < 50; n++) await new Promise((resolve) => setTimeout(resolve, 0));
 }
 
 async function open(world: World, request: UpstreamRequest): Promise<UpstreamAnswer> {
