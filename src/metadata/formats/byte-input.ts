@@ -9,8 +9,15 @@ const MAX_PIECE_BYTES = 16 * 1024;
 const FREE_PARTS = 1000;
 const MIN_BYTES_PER_PART = 1024;
 
-/** Throws MalformedError where a file is made of far more parts than any tool makes. `parts`: those that were read so far; `what`: what they are called. */
-export function requireFewParts(parts: number, what: string, { used }: ByteInput): void {
+/** A part costs as much as so many bytes, however short it is. */
+const UNITS_PER_PART = 4 * 1024;
+
+/**
+ * Pays for the decoder of the next part of a file. Throws MalformedError where the file is made of far more parts than any tool makes. `parts`: those that
+ * were read so far; `what`: what they are called.
+ */
+export async function beginPart(parts: number, what: string, { used }: ByteInput, pace: Pace): Promise<void> {
+  await pace(UNITS_PER_PART);
   if (parts > FREE_PARTS && parts * MIN_BYTES_PER_PART > used)
     throw new MalformedError(`it has too many ${what} for its ${used} bytes so far`);
 }

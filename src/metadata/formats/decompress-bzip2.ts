@@ -1,4 +1,4 @@
-import { type ByteInput, requireFewParts } from "./byte-input.ts";
+import { type ByteInput, beginPart } from "./byte-input.ts";
 import { openBlock } from "./bzip2-block.ts";
 import type { Pace } from "./pace.ts";
 import { MalformedError } from "./parsed-root.ts";
@@ -27,7 +27,7 @@ export async function* bunzip2(input: ByteInput, pace: Pace): AsyncGenerator<Uin
       if (streams > 0) return;
       throw new MalformedError("it does not decompress: it is no bzip2 stream");
     }
-    requireFewParts(streams, "bzip2 streams", input);
+    await beginPart(streams, "bzip2 streams", input, pace);
     await input.skip(HEADER_BYTES);
     if (table.length < blockUnits * BLOCK_UNIT_BYTES) table = new Uint32Array(blockUnits * BLOCK_UNIT_BYTES);
     yield* openBlocks(input, table.subarray(0, blockUnits * BLOCK_UNIT_BYTES), pace);

@@ -1,4 +1,5 @@
-import { type ByteInput, requireFewParts } from "./byte-input.ts";
+import { type ByteInput, beginPart } from "./byte-input.ts";
+import type { Pace } from "./pace.ts";
 import { MalformedError } from "./parsed-root.ts";
 import { inflateMember, updateCrc32 } from "./open-zlib.ts";
 
@@ -15,11 +16,11 @@ const MAX_TEXT_BYTES = 64 * 1024;
  * Opens a gzip file (RFC 1952): all its members, of which there are several where files were put together, as apk and pigz do. What follows the last
  * member and is none is passed over, as gzip(1) and zlib's gzread do. Throws MalformedError.
  */
-export async function* gunzip(input: ByteInput): AsyncGenerator<Uint8Array> {
+export async function* gunzip(input: ByteInput, pace: Pace): AsyncGenerator<Uint8Array> {
   for (let members = 0; ; members++) {
     const magic = await input.peek(GZIP_MAGIC.length);
     if (!GZIP_MAGIC.every((byte, at) => magic[at] === byte)) return;
-    requireFewParts(members, "gzip members", input);
+    await beginPart(members, "gzip members", input, pace);
     await skipHeader(input);
     let [crc, size] = [0, 0];
     for await (const chunk of inflateMember(input)) {

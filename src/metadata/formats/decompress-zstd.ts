@@ -1,5 +1,6 @@
 import { isZstdMagic, ZSTD_MAGIC } from "../../verify/zstd.ts";
-import { type ByteInput, requireFewParts } from "./byte-input.ts";
+import { type ByteInput, beginPart } from "./byte-input.ts";
+import type { Pace } from "./pace.ts";
 import { MalformedError } from "./parsed-root.ts";
 import { decodeZstdFrames } from "./open-zlib.ts";
 
@@ -7,11 +8,11 @@ const MAGIC_BYTES = 4;
 const SKIPPABLE_HEADER_BYTES = 8;
 
 /** Opens all frames of a zstd file (RFC 8878), and passes over the skippable ones. Throws MalformedError. */
-export async function* unzstd(input: ByteInput): AsyncGenerator<Uint8Array> {
+export async function* unzstd(input: ByteInput, pace: Pace): AsyncGenerator<Uint8Array> {
   for (let frames = 0; ; frames++) {
     const magic = await input.peek(MAGIC_BYTES);
     if (magic.length === 0) return;
-    requireFewParts(frames, "zstd frames", input);
+    await beginPart(frames, "zstd frames", input, pace);
     if (ZSTD_MAGIC.every((byte, at) => magic[at] === byte)) yield* decodeZstdFrames(input);
     else if (isZstdMagic(magic)) await skipFrame(input);
     else throw new MalformedError("it does not decompress: what follows a zstd frame is none");

@@ -66,9 +66,9 @@ export async function* decompress(
 
 function open(input: ByteInput, first: Uint8Array, xz: WebAssembly.Module, pace: Pace): AsyncGenerator<Uint8Array> {
   const begins = (magic: readonly number[]): boolean => magic.every((byte, at) => first[at] === byte);
-  if (begins(GZIP_MAGIC)) return gunzip(input);
+  if (begins(GZIP_MAGIC)) return gunzip(input, pace);
   if (begins(XZ_MAGIC)) return unxz(input, xz);
-  if (isZstdMagic(first.subarray(0, 4))) return unzstd(input);
+  if (isZstdMagic(first.subarray(0, 4))) return unzstd(input, pace);
   if (begins(BZIP2_MAGIC)) return bunzip2(input, pace);
   return plain(input);
 }

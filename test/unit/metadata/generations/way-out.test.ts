@@ -1,4 +1,4 @@
-import { expect, test, vi } from "vitest";
+import { expect, test } from "vitest";
 import { createKnownRoots } from "../../../../src/metadata/generations/known-roots.ts";
 import { createMismatches } from "../../../../src/metadata/generations/mismatches.ts";
 import { createMembers } from "../../../../src/metadata/members/members.ts";
@@ -90,7 +90,8 @@ test("a hold ends at its deadline, also where METADATA_TTL_SECONDS is longer", a
   expect(world.requests).toHaveLength(asked);
   await world.pass(SECOND);
   await world.read(repository, ROOT);
-  await vi.waitFor(async () => expect(await world.read(repository, ROOT)).toBe(withOther(T + 1)[ROOT]), { timeout: 20_000 });
+  await settle();
+  expect(await world.read(repository, ROOT)).toBe(withOther(T + 1)[ROOT]);
 });
 
 test("a root that an earlier version could not read is read after an update, though its upstream never changes it", async () => {
