@@ -21,6 +21,7 @@ import { createConfirmations } from "./serve/shared/confirmations.ts";
 import { nameDamaged } from "./store/disk-meta.ts";
 import { createDiskStore } from "./store/disk-store.ts";
 import { createEdgeCacheStore } from "./store/edge-cache-store.ts";
+import { suspectsOf } from "./store/power-cut.ts";
 import { createR2Store, createR2StreamPut } from "./store/r2-store.ts";
 import { createCounters, tallyOf } from "./watch/counters.ts";
 import { createFailedLogins } from "./watch/failed-logins.ts";
@@ -54,6 +55,8 @@ interface Env {
   readonly OWN_HOSTS?: readonly string[];
   /** What the parent process wants not to be read for now, on one machine. */
   readonly SET_ASIDE?: readonly SetAside[];
+  /** When files were written that power cuts may have spoiled (store/power-cut.ts), on one machine. */
+  readonly SUSPECTS?: unknown;
 }
 
 /** Each goes over 2,500 objects of each mirror. */
@@ -173,11 +176,24 @@ class ConfigError extends Error {}
 
 /** What requests and Durable Objects of this isolate share. Throws ConfigError. */
 function buildCore(env: Env): Core {
-  const { LOCAL, CF_VERSION_METADATA: _version, LOG: _log, OWN_HOSTS: _own, ADMIN_TOKEN: _token, START, SET_ASIDE: _aside, ...vars } = env;
+  const {
+    LOCAL,
+    CF_VERSION_METADATA: _version,
+    LOG: _log,
+    OWN_HOSTS: _own,
+    ADMIN_TOKEN: _token,
+    START,
+    SET_ASIDE: _aside,
+    SUSPECTS: suspects,
+    ...vars
+  } = env;
   const parsed = parseConfig(vars);
   if (!parsed.ok) throw new ConfigError(`Cannot start: [vars] of wrangler.toml has these problems:\n${parsed.problems.join("\n")}`);
   const log = (message: string) => writeLog("warn", message);
-  const store = env.DISK === undefined ? createR2Store(env.BUCKET as R2Bucket) : createDiskStore(env.DISK, { onDamaged: nameDamaged(log) });
+  const store =
+    env.DISK === undefined
+      ? createR2Store(env.BUCKET as R2Bucket)
+      : createDiskStore(env.DISK, { onDamaged: nameDamaged(log), isSuspect: suspectsOf(suspects, Date.now) });
   const leases = createLeases(env.FLIGHTS, {
     onError: (error) => log(`A fill's coordinator failed: ${String(error)}`),
     isLocal: LOCAL === true,

@@ -16,6 +16,10 @@ export interface Known {
   readonly key: string;
   readonly object: StoredObject | null;
   readonly isAbsent?: true;
+  /** Its metadata was written in the moments before a power cut: its bytes are compared with their digest before they are served. */
+  readonly isSuspect?: boolean;
+  /** They were compared. */
+  readonly isCompared?: true;
 }
 
 export type DiskMemory = ReturnType<typeof createDiskMemory>;

@@ -8,19 +8,19 @@ const MAX_META_BYTES = 16_384;
 /** A metadata file holds the key in full, because two keys may share a path where the file system ignores case. */
 const META_FILE = v.pipe(v.string(), v.parseJson(), v.object({ key: v.string(), object: STORED_OBJECT }));
 
-/** Damaged files that are named in the log; the others are treated alike. */
+/** Damaged objects that are named in the log; the others are treated alike. */
 const MAX_NAMED = 100;
 
-/** Receives the path of a metadata file that cannot be read. */
+/** Receives the path of a file that cannot be read, or has other bytes than were stored. */
 export type OnDamaged = (path: string) => void;
 
-/** Names each damaged metadata file to `log`, once. */
+/** Names each damaged file to `log`, once. */
 export function nameDamaged(log: (message: string) => void): OnDamaged {
   const named = new Set<string>();
   return (path) => {
     if (named.has(path) || named.size >= MAX_NAMED) return;
     named.add(path);
-    log(`The metadata file "${path}" in the state folder is damaged: its object is fetched again at its next use, which replaces both`);
+    log(`The file "${path}" in the store is damaged: its object is fetched again at its next use`);
   };
 }
 

@@ -7,6 +7,8 @@ import { formatMetaFile, type OnDamaged, readMetaFile } from "./disk-meta.ts";
 import { bodyPath, metaPath, slicePath, versionPath } from "./disk-path.ts";
 import { isStorableKey, parseSliceKey, requireStorableKey, serialiseStoredObject } from "./keys.ts";
 import { type ListedObject, type ObjectStore, StoreError } from "./object-store.ts";
+import type { IsSuspect } from "./power-cut.ts";
+import { readStream } from "./read-object.ts";
 import type { StoredObject } from "./stored-object.ts";
 
 /** How often a read starts anew because of a write to its key before it fails with `busy`. */
@@ -18,6 +20,8 @@ const ISOLATE_MEMORY = createDiskMemory();
 
 interface DiskStoreOptions {
   readonly memory?: DiskMemory;
+  /** Whether a power cut may have spoiled a file of that date; null: there was none. */
+  readonly isSuspect?: IsSuspect | null;
   readonly onDamaged?: OnDamaged;
 }
 
@@ -31,7 +35,10 @@ type FoundObject = Known & { readonly object: StoredObject };
  * An object exists when its metadata file does: a write removes that file first and writes it last, and a read returns a body only if no write to the
  * key began since it read the metadata. So a killed process or a full disk leaves a miss behind, never a wrong body.
  */
-export function createDiskStore(disk: Fetcher, { memory = ISOLATE_MEMORY, onDamaged }: DiskStoreOptions = {}): ObjectStore {
+export function createDiskStore(
+  disk: Fetcher,
+  { memory = ISOLATE_MEMORY, isSuspect = null, onDamaged }: DiskStoreOptions = {},
+): ObjectStore {
   const files = createDiskFiles(disk);
 
   async function findObject(paths: DiskPaths): Promise<FoundObject | null> {
@@ -45,11 +52,22 @@ export function createDiskStore(disk: Fetcher, { memory = ISOLATE_MEMORY, onDama
       if (!memory.isCurrent(name, known)) continue;
       if (file === null) memory.learn(name, { key, object: null, isAbsent: true });
       if (file?.key !== key) return null;
-      const found = { key, object: file.object };
+      const found = { key, object: file.object, isSuspect: isSuspect?.(file.modifiedAt) === true };
       memory.learn(name, found);
       return found;
     }
     throw tooManyWrites(key);
+  }
+
+  /** Whether the bytes have the digest that was noted when they were stored; one that has none cannot be told from what a power cut left. */
+  async function isAsStored({ body }: DiskPaths, { size, sha256 }: StoredObject): Promise<boolean> {
+    const file = await files.open(body);
+    if (file?.size !== size || sha256 === undefined) {
+      await file?.body.cancel();
+      return false;
+    }
+    const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", await readStream(file.body)));
+    return Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("") === sha256;
   }
 
   /** Runs `write` while no other write to the object runs, and makes memory forget the object. `isAbsent`: memory knows that it had no metadata. */
@@ -113,6 +131,13 @@ export function createDiskStore(disk: Fetcher, { memory = ISOLATE_MEMORY, onDama
     await alone(path, (signal) => files.remove(path, signal));
   }
 
+  async function deleteSuspect(path: string): Promise<void> {
+    await alone(path, async (signal) => {
+      const there = await files.stat(path);
+      if (there !== null && isSuspect?.(there.modifiedAt) === true) await files.remove(path, signal);
+    });
+  }
+
   /** Removes a version's empty folder. A slice that is put at this moment goes with it: its put fails, or the slice is a miss. */
   async function deleteEmptyVersion(version: string): Promise<void> {
     const folder = versionPath(version);
@@ -137,9 +162,15 @@ export function createDiskStore(disk: Fetcher, { memory = ISOLATE_MEMORY, onDama
         if (object.sliceBytes !== undefined || span?.length === 0) return { object, body: null };
         const file = await files.open(paths.body, span);
         const isCurrent = memory.isCurrent(paths.name, found);
-        if (isCurrent && file?.size === object.size) return { object, body: file.body };
+        const isDoubted = found.isCompared !== true && (found.isSuspect === true || isSuspect?.(file?.modifiedAt ?? NaN) === true);
+        if (isCurrent && file?.size === object.size && !isDoubted) return { object, body: file.body };
         await file?.body.cancel();
         if (!isCurrent) continue;
+        if (isDoubted && (await isAsStored(paths, object))) {
+          if (memory.isCurrent(paths.name, found)) memory.learn(paths.name, { key, object, isCompared: true });
+          continue;
+        }
+        onDamaged?.(paths.body);
         await change(paths, (signal) => files.remove(paths.meta, signal));
         return null;
       }
@@ -163,7 +194,7 @@ export function createDiskStore(disk: Fetcher, { memory = ISOLATE_MEMORY, onDama
           else await removeBody(paths, signal);
         }
         await files.write(paths.meta, text, signal);
-        memory.learn(paths.name, { key, object });
+        memory.learn(paths.name, { key, object, isCompared: true });
         return "stored";
       });
     },
@@ -196,7 +227,8 @@ export function createDiskStore(disk: Fetcher, { memory = ISOLATE_MEMORY, onDama
     async putSlice(version, index, bytes) {
       const path = slicePath(version, index);
       return alone(path, async (signal) => {
-        if ((await files.stat(path))?.size === bytes.length) return "exists";
+        const there = await files.stat(path);
+        if (there?.size === bytes.length && isSuspect?.(there.modifiedAt) !== true) return "exists";
         await files.write(path, bytes, signal);
         return "stored";
       });
@@ -209,8 +241,11 @@ export function createDiskStore(disk: Fetcher, { memory = ISOLATE_MEMORY, onDama
       // The size of the file is not known here: the span may end behind it.
       const file = await files.open(path, isWhole ? undefined : { offset, length: length ?? Number.MAX_SAFE_INTEGER - offset });
       if (file === null) return null;
-      if (file.size >= offset + (length ?? 0)) return file.body;
+      const isDoubted = isSuspect?.(file.modifiedAt) === true;
+      if (!isDoubted && file.size >= offset + (length ?? 0)) return file.body;
       await file.body.cancel();
+      // A slice has no digest of its own: the same bytes of its version are fetched again.
+      if (isDoubted) await deleteSuspect(path);
       return null;
     },
   };

@@ -2,6 +2,11 @@ import type { ByteRange } from "../http/byte-ranges.ts";
 import type { ObjectStore } from "./object-store.ts";
 import type { StoredObject } from "./stored-object.ts";
 
+/** Bytes of an object that the store should have, and has not or not whole: what is made of them is fetched anew. */
+export class LostBytesError extends Error {
+  override readonly name = "LostBytesError";
+}
+
 type Reads = Pick<ObjectStore, "get" | "getSlice">;
 
 /** What says where the bytes of an object lie: in slices under its version or, without `sliceBytes`, under its key. */
@@ -36,24 +41,25 @@ export async function readPart(store: Reads, key: string, placed: Placed, offset
 }
 
 /**
- * All bytes of a stored object as they flow, wherever they lie. Throws where the object or one of its slices is not in the store,
- * or a slice has another length than it must, and StoreError.
+ * All bytes of a stored object as they flow, wherever they lie. Throws LostBytesError where the object or one of its
+ * slices is not in the store, or a slice has another length than it must, and StoreError.
  */
 export async function* readObject(store: Reads, key: string): AsyncGenerator<Uint8Array> {
   const found = await store.get(key);
-  if (found === null) throw new Error(`Cannot read ${key}: it is not in the store any more`);
+  if (found === null) throw new LostBytesError(`Cannot read ${key}: it is not in the store any more`);
   const { object, body } = found;
   if (body !== null) yield* chunksOf(body);
   if (object.sliceBytes === undefined) return;
   for (let index = 0; index * object.sliceBytes < object.size; index++) {
     const slice = await store.getSlice(object.version, index);
-    if (slice === null) throw new Error(`Cannot read ${key}: slice ${index} is not in the store any more`);
+    if (slice === null) throw new LostBytesError(`Cannot read ${key}: slice ${index} is not in the store any more`);
     let left = Math.min(object.sliceBytes, object.size - index * object.sliceBytes);
     for await (const chunk of chunksOf(slice)) {
       left -= chunk.length;
       yield chunk;
     }
-    if (left !== 0) throw new Error(`Cannot read ${key}: slice ${index} is damaged, ${left > 0 ? `${left} bytes short` : "and too long"}`);
+    if (left !== 0)
+      throw new LostBytesError(`Cannot read ${key}: slice ${index} is damaged, ${left > 0 ? `${left} bytes short` : "and too long"}`);
   }
 }
 

@@ -1,10 +1,22 @@
 import { spawnSync } from "node:child_process";
-import { closeSync, mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { download } from "../support/download.ts";
+import { makeIso, placeFile } from "../support/large-files.ts";
 import { deb, debSuite, type Files } from "../support/miniature/deb-archive.ts";
 import { rpm, rpmMd } from "../support/miniature/rpm-md.ts";
 import { type MirrorProcess, type MirrorSetup, startMirror } from "../support/mirror.ts";
@@ -102,6 +114,35 @@ describe("damaged state", () => {
     await mirror.stop();
     await mirror.start();
     expect(mirror.output().match(/^Set aside the damaged database/gm)).toHaveLength(databases.length);
+  });
+});
+
+describe("after a power cut", () => {
+  test("what was not on the disk yet is fetched again where it is spoiled, and what is whole is served", async () => {
+    mirror = await start();
+    const files: Record<string, Buffer> = { ...publish(6), "images/a.iso": makeIso("power-cut", 3 * 1024 * 1024) };
+    placeFile(join(folder, "upstream"), "/images/a.iso", files["images/a.iso"] ?? Buffer.alloc(0));
+    await expectAll(files, "before");
+    await mirror.kill();
+    // The next start is another run of the machine, and the file system lost what these files held.
+    const note = join(mirror.stateFolder, "flushed.json");
+    writeFileSync(note, readFileSync(note, "utf8").replace(/"boot":("[^"]*"|null)/, '"boot":"another"'));
+    const store = join(mirror.stateFolder, "store");
+    const stored = readdirSync(store, { recursive: true, encoding: "utf8" });
+    const spoiled = stored.filter((name) => /_1\.0_amd64\.deb$|slices\/.*\/1$|repomd\.xml$|Packages\.gz$/.test(name));
+    expect(spoiled.length).toBeGreaterThanOrEqual(3);
+    for (const name of spoiled) writeFileSync(join(store, name), Buffer.alloc(statSync(join(store, name)).size));
+    origin.log.length = 0;
+    await mirror.start();
+    for (const what of ["at once", "again"]) await expectAll(files, what);
+    expect(mirror.output()).toMatch(/_1\.0_amd64\.deb" in the store is damaged: its object is fetched again/);
+    expect(origin.requests(/noarch\.rpm$/)).toEqual([]);
+    // A second power cut does not make it forget the first.
+    await mirror.kill();
+    await mirror.start();
+    expect(JSON.parse(readFileSync(note, "utf8"))).toMatchObject({ isEnded: false, suspects: [[expect.any(Number), expect.any(Number)]] });
+    await mirror.stop();
+    expect(JSON.parse(readFileSync(note, "utf8"))).toMatchObject({ isEnded: true, suspects: [[expect.any(Number), expect.any(Number)]] });
   });
 });
 

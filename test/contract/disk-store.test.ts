@@ -5,6 +5,7 @@ import { nameDamaged } from "../../src/store/disk-meta.ts";
 import { createDiskStore } from "../../src/store/disk-store.ts";
 import { newVersion, sliceKey } from "../../src/store/keys.ts";
 import type { ObjectStore } from "../../src/store/object-store.ts";
+import { suspectsOf } from "../../src/store/power-cut.ts";
 import type { StoredObject } from "../../src/store/stored-object.ts";
 import { bytesOf, describeObjectStore, describedAs, textOf } from "./object-store.ts";
 
@@ -268,6 +269,77 @@ describe("the disk store", () => {
       isFull = false;
       await filling.put(key, describedAs(3), bytesOf("new"));
       expect(await textOf(await filling.get(key))).toBe("new");
+    });
+  });
+
+  describe("after a power cut", () => {
+    const suspecting = (disk = DISK, onDamaged: (path: string) => void = () => {}): ObjectStore =>
+      createDiskStore(disk, { memory: createDiskMemory(), isSuspect: (modifiedAt) => modifiedAt > 0, onDamaged });
+    const sha256Of = async (text: string): Promise<string> =>
+      Array.from(new Uint8Array(await crypto.subtle.digest("SHA-256", bytesOf(text))), (byte) => byte.toString(16).padStart(2, "0")).join(
+        "",
+      );
+
+    it("serves a suspect object whose bytes have their digest, and compares them once", async () => {
+      const object = await put(TEXT, { sha256: await sha256Of(TEXT) });
+      const calls: string[] = [];
+      const after = suspecting(
+        intercept((call, pass) => {
+          calls.push(call);
+          return pass();
+        }),
+      );
+      expect(await textOf(await after.get(key, { first: 0, last: 4 }))).toBe("hello");
+      calls.length = 0;
+      expect((await after.get(key))?.object).toEqual(object);
+      expect(await textOf(await after.get(key))).toBe(TEXT);
+      expect(calls).toEqual([`GET /${body}`, `GET /${body}`]);
+    });
+
+    it.each([
+      ["of zeros", async () => sha256Of(TEXT), "\0".repeat(TEXT.length)],
+      ["of other bytes", async () => sha256Of(TEXT), "other bytes"],
+      ["without a digest, which nothing can tell from another", async () => undefined, TEXT],
+    ])("fetches a suspect object anew that is %s", async (_, digest, found) => {
+      const sha256 = await digest();
+      await put(TEXT, sha256 === undefined ? {} : { sha256 });
+      await statusOf("PUT", body, found);
+      const damaged: string[] = [];
+      const after = suspecting(DISK, (path) => damaged.push(path));
+      for (const wanted of [{ first: 0, last: 0 }, undefined]) expect(await after.get(key, wanted)).toBeNull();
+      await expectMiss(newStore());
+      expect(damaged).toEqual([body]);
+      await after.put(key, describedAs(4), bytesOf("next"));
+      expect(await textOf(await after.get(key))).toBe("next");
+    });
+
+    it("fetches suspect slices anew", async () => {
+      const version = newVersion();
+      await store.putSlice(version, 0, bytesOf(TEXT));
+      await store.putSlice(version, 1, bytesOf(TEXT));
+      const after = suspecting();
+      expect(await after.getSlice(version, 0, 2, 3)).toBeNull();
+      expect(await newStore().getSlice(version, 0)).toBeNull();
+      expect(await after.putSlice(version, 1, bytesOf("other bytes"))).toBe("stored");
+      expect(
+        await newStore()
+          .getSlice(version, 1)
+          .then(async (slice) => new Response(slice).text()),
+      ).toBe("other bytes");
+    });
+
+    it("suspects nothing that was written before or after", async () => {
+      await put(TEXT);
+      const isSuspect = suspectsOf(
+        [
+          [0, Date.now() - 60_000],
+          [Date.now() - 1, Date.now() + 120_000],
+        ],
+        Date.now,
+      );
+      expect(await textOf(await createDiskStore(DISK, { memory: createDiskMemory(), isSuspect }).get(key))).toBe(TEXT);
+      expect([suspectsOf([], Date.now), suspectsOf(undefined, Date.now), suspectsOf("x", Date.now)]).toEqual([null, null, null]);
+      expect([isSuspect?.(0), isSuspect?.(Date.now())]).toEqual([true, false]);
     });
   });
 

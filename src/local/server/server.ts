@@ -9,6 +9,7 @@ import type { Endpoint, StartOptions } from "./command-line.ts";
 import { setAsideDamaged } from "./damaged-databases.ts";
 import { dropBodies } from "./drop-bodies.ts";
 import { dropCovered, formatEndpoint, resolveEndpoint } from "./free-port.ts";
+import { startFlusher } from "./flush.ts";
 import { formatLogLine } from "./log-line.ts";
 import { readProjectFile, readVars } from "../project-file.ts";
 import { keepReserve } from "./reserve.ts";
@@ -35,6 +36,7 @@ export interface Server {
 /** How often the Worker's cron handler runs (at the edge: hourly, wrangler.toml). */
 const CRON_MS = 5 * 60_000;
 
+const DAY_MS = 24 * 60 * 60_000;
 /** Longer than the watchdog takes to end a runtime that stands still over what the last run had not finished to read. */
 const HEALTH_MS = 40_000;
 const HEALTH_RETRY_MS = 250;
@@ -68,6 +70,8 @@ export async function startServer(options: StartOptions, project: Project, print
   if (!isPrivate)
     print(`Other users of this machine can read the state folder, which belongs to another user: chmod -R go= "${options.state}".`);
   if (room < budgetBytes) print(describeShortage(budgetBytes, room));
+  const keptMs = parsed.config.retentionDays * DAY_MS;
+  const flusher = startFlusher(state.value.folder, state.value.store, keptMs, print);
   for (const line of setAsideDamaged(state.value.objects, join(state.value.folder, "set-aside"))) print(line);
   const [probed] = endpoints.value;
   if (probed === undefined) return refused("Cannot start without an address to listen on.");
@@ -81,6 +85,7 @@ export async function startServer(options: StartOptions, project: Project, print
       LOG: options.quiet ? "off" : "lines",
       OWN_HOSTS: listOwnHosts(),
       ADMIN_TOKEN: readAdminToken(options.state),
+      SUSPECTS: flusher.suspects,
     },
     state: state.value,
     endpoints: endpoints.value,
@@ -107,17 +112,29 @@ export async function startServer(options: StartOptions, project: Project, print
     keepReserve(state.value.folder);
     runtime.value.runScheduled().catch((error: Error) => print(`Cannot run the cron handler: ${error.message}`));
   };
-  // The first run finds what a killed server left behind.
+  // The first run finds what a killed server left behind, and makes a lost ledger anew.
   keepHouse();
   const cron = setInterval(keepHouse, CRON_MS);
-  void runtime.value.ended.then(() => {
+  const ended = runtime.value.ended.then(async (crash) => {
     clearInterval(cron);
+    await flusher.end();
     state.value.release();
+    return crash;
   });
   return done({
     endpoints: endpoints.value,
     description: `${describeServer(parsed.config, endpoints.value, hostname())}\nThe operator's token (${describeOperator(options.state, endpoints.value, parsed.config.operatorHosts?.[0])}): ${adminTokenPath(options.state)}`,
-    runtime: runtime.value,
+    runtime: {
+      ended,
+      get pid() {
+        return runtime.value.pid;
+      },
+      runScheduled: runtime.value.runScheduled,
+      async stop(graceMs) {
+        await runtime.value.stop(graceMs);
+        await ended;
+      },
+    },
   });
 }
 

@@ -2,7 +2,7 @@ import type { Mirror } from "../../config/config.ts";
 import type { RepositoryPlace } from "../../route/place.ts";
 import { newVersion, sliceKey } from "../../store/keys.ts";
 import type { ObjectStore } from "../../store/object-store.ts";
-import { readObject, readStream } from "../../store/read-object.ts";
+import { LostBytesError, readObject, readStream } from "../../store/read-object.ts";
 import type { NamedPackage } from "../formats/named-package.ts";
 import { type IndexOptions, parseIndex } from "../formats/parse-index.ts";
 import type { RootContent } from "../members/generation.ts";
@@ -113,7 +113,10 @@ async function readFirst(
   const reasons: string[] = [];
   const { base, kind } = place;
   if (kind === "pair") return "it is no index of packages";
-  for (const { path, key, entry } of forms) {
+  const left = [...forms];
+  const lost = new Set<string>();
+  for (const form of left) {
+    const { path, key, entry } = form;
     if (entry !== null) {
       const answer = await members.ensure(entry, memberCandidates(entry, root.parsed?.byHash ?? false));
       if (answer.kind !== "stored") {
@@ -131,6 +134,14 @@ async function readFirst(
         parseIndex(kind, readObject(store, key), { openSize: entry?.openSize, xz, breathe: own }, (named) => add(path, named)),
       );
     } catch (error) {
+      if (error instanceof LostBytesError && entry !== null && !lost.has(key)) {
+        // Its head is there, and not all of its bytes: it is fetched anew.
+        lost.add(key);
+        members.forget(key);
+        await store.delete([key]);
+        left.push(form);
+        continue;
+      }
       reasons.push(`${path}: ${error instanceof Error ? error.message : String(error)}`);
     }
   }

@@ -1,0 +1,71 @@
+import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from "node:fs";
+import { dirname } from "node:path";
+import * as v from "valibot";
+
+/** A file's date may be a little older than the write: file systems date by the kernel's last tick, some in whole seconds. */
+const MARGIN_MS = 5_000;
+
+/** From and to when files were written that a power cut may have spoiled, in milliseconds since the epoch. */
+const SPAN = v.tuple([v.number(), v.number()]);
+export type Span = v.InferOutput<typeof SPAN>;
+
+const FLUSH_NOTE = v.object({
+  /** Names the run of the machine, until it is started again; null where the system does not say it. */
+  boot: v.nullable(v.string()),
+  /** Everything that was written before is on the disk, in milliseconds since the epoch. */
+  flushedAt: v.number(),
+  /** The server ended after everything was on the disk. */
+  isEnded: v.boolean(),
+  /** Of earlier power cuts. */
+  suspects: v.array(SPAN),
+});
+
+/** What a server notes of the disk in the state folder, for the one after it. */
+export type FlushNote = Readonly<v.InferOutput<typeof FLUSH_NOTE>>;
+
+/** Reads the note: null where there is none, "damaged" where it is not one that this program wrote. Throws what the disk throws. */
+export function readFlushNote(path: string): FlushNote | "damaged" | null {
+  let text: string;
+  try {
+    text = readFileSync(path, "utf8");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return null;
+    throw error;
+  }
+  const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), FLUSH_NOTE), text);
+  return parsed.success ? parsed.output : "damaged";
+}
+
+/** Replaces the note; a power cut leaves the old one or the new one. Throws what the disk throws. */
+export function writeFlushNote(path: string, note: FlushNote): void {
+  const draft = `${path}.new`;
+  const file = openSync(draft, "w", 0o600);
+  try {
+    writeSync(file, `${JSON.stringify(note)}\n`);
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
+  renameSync(draft, path);
+  const folder = openSync(dirname(path), "r");
+  try {
+    fsyncSync(folder);
+  } finally {
+    closeSync(folder);
+  }
+}
+
+/**
+ * The note of a server that starts now, in the run `boot` of the machine. Where the machine ended without the last server's doing, what that one wrote since its
+ * last flush is suspect until `keptMs` have passed: the retention has deleted or confirmed it by then.
+ */
+export function beginNote(before: FlushNote | "damaged" | null, boot: string | null, now: number, keptMs: number): FlushNote {
+  if (before === null) return { boot, flushedAt: now, isEnded: false, suspects: [] };
+  if (before === "damaged") return { boot, flushedAt: now, isEnded: false, suspects: [[0, now]] };
+  const isSameRun = boot !== null && before.boot === boot;
+  const suspects = before.suspects.filter(([, to]) => now - to < keptMs);
+  if (before.isEnded) return { boot, flushedAt: now, isEnded: false, suspects };
+  // The kernel has all that a killed server wrote.
+  if (isSameRun) return { ...before, suspects };
+  return { boot, flushedAt: now, isEnded: false, suspects: [...suspects, [before.flushedAt - MARGIN_MS, now]] };
+}
