@@ -1,5 +1,6 @@
 import { waitUntil } from "cloudflare:workers";
 import { createApp, type SiteDependencies } from "./app.ts";
+import { elapsedMs } from "./clock/elapsed.ts";
 import { sleep, systemTimer } from "./clock/timer.ts";
 import { composeCore, type Core } from "./compose.ts";
 import { parseConfig } from "./config/parse-config.ts";
@@ -292,7 +293,7 @@ function buildRepositories(
   const lostAt = new Map<string, number>();
   const onLost = (mirror: string, base: string): void => {
     const name = `${mirror}/${base}`;
-    if (now() - (lostAt.get(name) ?? 0) < REBUILD_MS) return;
+    if (elapsedMs(lostAt.get(name) ?? 0, now()) < REBUILD_MS) return;
     if (lostAt.size >= MAX_LOST) lostAt.clear();
     lostAt.set(name, now());
     const asked = repositoryStub(env, name).rebuildTables(mirror, base);

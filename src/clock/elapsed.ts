@@ -1,9 +1,14 @@
 /** A time further ahead of the clock than this was written by a wrong clock; clocks of two machines differ by less. */
 const CLOCK_SKEW_MS = 60_000;
 
+/** Times after this one were written while the clock was wrong. In milliseconds since the epoch. */
+export function latestTime(now: number): number {
+  return now + CLOCK_SKEW_MS;
+}
+
 /** Whether a time was written while the clock was wrong. Both in milliseconds since the epoch. */
 export function isAhead(time: number, now: number): boolean {
-  return time > now + CLOCK_SKEW_MS;
+  return time > latestTime(now);
 }
 
 /**

@@ -1,3 +1,4 @@
+import { elapsedMs } from "../clock/elapsed.ts";
 import { DAY_MS } from "../http/units.ts";
 import type { RepositoryPlace } from "../route/place.ts";
 import type { Target } from "../route/target.ts";
@@ -81,7 +82,7 @@ export function createRepositories({ store, now, known, repository, publishedDig
 
   async function noteUse(target: Target): Promise<void> {
     const { key, mirror, repository: place } = target;
-    if (place === null || !isUseNoted(place) || now() - (reported.get(key) ?? -Infinity) < REPORT_AGAIN_MS) return;
+    if (place === null || !isUseNoted(place) || elapsedMs(reported.get(key) ?? -Infinity, now()) < REPORT_AGAIN_MS) return;
     // One that has published nothing has no use for it.
     if (!(await known.isKnown(mirror, place))) return;
     if (reported.size >= MAX_REPORTED) reported.clear();

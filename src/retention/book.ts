@@ -238,7 +238,7 @@ export function createBook(deps: BookDependencies) {
       const areCaughtUp = reports.every(({ isCaughtUp }) => isCaughtUp);
       const passesBegan = Math.min(...reports.map(({ passBegan }) => passBegan));
       const before = orphansBefore({ passesBegan, startedAt: beliefOf(leftovers.startedAt, now()), now: now() });
-      const next = await reapOrphans(deps.store, { known, cursor: catchUp.sliceCursor(areCaughtUp), before });
+      const next = await reapOrphans(deps.store, { known, cursor: catchUp.sliceCursor(areCaughtUp), before, now: now() });
       catchUp.noteSlices(next, areCaughtUp);
       return reports;
     },

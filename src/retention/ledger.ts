@@ -1,3 +1,4 @@
+import { latestTime } from "../clock/elapsed.ts";
 import { createNotes, rowsOf, type Sql } from "../store/sql.ts";
 import type { Batch, StoredRecord } from "./batch.ts";
 import { parseKeyPattern, type KeyPattern } from "./glob.ts";
@@ -79,9 +80,9 @@ const COLUMNS = "key, version, size, sliceBytes, class, storedAt, lastUsedAt, us
 /** A new object, or another version of a known one. 1 to 7: key, version, size, sliceBytes, class, storedAt, priority. */
 const PUT = `INSERT INTO objects VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, 0, 0, ?3, ?7, EXISTS (SELECT 1 FROM named WHERE key = ?1), 0)
   ON CONFLICT DO UPDATE SET version = ?2, size = ?3, sliceBytes = ?4, class = ?5, storedAt = ?6, fetched = fetched + ?3`;
-/** 1 to 5: key, uses, bytes served, time of the last one, L. */
-const USE =
-  "UPDATE objects SET uses = uses + ?2, served = served + ?3, lastUsedAt = max(lastUsedAt, ?4), priority = uses + ?2 + ?5 WHERE key = ?1";
+/** 1 to 6: key, uses, bytes served, time of the last one, L, the latest time that a right clock can have written. */
+const USE = `UPDATE objects SET uses = uses + ?2, served = served + ?3, lastUsedAt = max(iif(lastUsedAt > ?6, 0, lastUsedAt), min(?4, ?6)),
+  priority = uses + ?2 + ?5 WHERE key = ?1`;
 /** Sets `held` by whether a generation names the row. */
 const FREE_OR_LIVE = "UPDATE objects SET held = EXISTS (SELECT 1 FROM named WHERE named.key = objects.key)";
 
@@ -149,7 +150,8 @@ export function createLedger(sql: Sql) {
         if (one.kind === "stored") put(one.record, ageFactor, now);
         else remove(one.key, now);
       }
-      for (const { key, uses: count, served, lastUsedAt } of uses) sql.exec(USE, key, count, served, lastUsedAt, ageFactor);
+      for (const { key, uses: count, served, lastUsedAt } of uses)
+        sql.exec(USE, key, count, served, lastUsedAt, ageFactor, latestTime(now));
     },
 
     totals: (): Totals => rowsOf<Totals>(sql, "SELECT objects, live, dead FROM totals")[0] ?? { objects: 0, live: 0, dead: 0 },
@@ -161,11 +163,22 @@ export function createLedger(sql: Sql) {
       return { rows, end: found < limit };
     },
 
-    /** Rows stored at or before `before`. Those that a generation names also need to be unused since then. */
-    past(before: number, limit: number): readonly LedgerRow[] {
-      const query = `SELECT ${COLUMNS} FROM objects WHERE held = ? AND storedAt <= ? AND (held = ${FREE} OR lastUsedAt <= ?)
-        ORDER BY storedAt LIMIT ?`;
-      const read = () => [FREE, LIVE].flatMap((held) => rowsOf<LedgerRow>(sql, query, held, before, before, limit));
+    /** What a wrong clock dated ahead counts as of `now`: it would otherwise never age. */
+    mendDates(now: number): void {
+      const latest = latestTime(now);
+      for (const held of [FREE, LIVE, PINNED])
+        sql.exec("UPDATE objects SET storedAt = ? WHERE held = ? AND storedAt > ?", now, held, latest);
+      sql.exec("UPDATE dead SET at = ? WHERE at > ?", now, latest);
+    },
+
+    /**
+     * Rows stored `ageMs` ago or earlier. Those that a generation names also need to be unused since then; a use that a wrong clock dated ahead is none, as a
+     * later one would have replaced it.
+     */
+    past(now: number, ageMs: number, limit: number): readonly LedgerRow[] {
+      const query = `SELECT ${COLUMNS} FROM objects WHERE held = ?1 AND storedAt <= ?2 AND (held = ${FREE} OR lastUsedAt <= ?2 OR lastUsedAt > ?3)
+        ORDER BY storedAt LIMIT ?4`;
+      const read = () => [FREE, LIVE].flatMap((held) => rowsOf<LedgerRow>(sql, query, held, now - ageMs, latestTime(now), limit));
       return withoutPinned(read).rows.slice(0, limit);
     },
 

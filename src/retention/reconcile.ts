@@ -123,23 +123,28 @@ export function orphansBefore({
   return Math.max(fromBefore, Math.min(now - SLICE_GRACE_MS, passesBegan - PUBLISH_MARGIN_MS));
 }
 
-/** Looks at the page of slices behind `cursor`, and deletes those from `before` whose version no ledger knows. Returns the next cursor; empty: this was the last. */
+/**
+ * Looks at the page of slices behind `cursor`, and deletes those from `before`, or dated ahead by a wrong clock, whose version no ledger knows. Returns the next cursor; empty: this was the last.
+ */
 export async function reapOrphans(
   store: ObjectStore,
   {
     known,
     cursor,
     before,
+    now,
   }: {
     readonly known: (versions: readonly string[]) => Promise<ReadonlySet<string>>;
     readonly cursor: string;
     /** See `orphansBefore`. */
     readonly before: number;
+    /** Milliseconds since the epoch. */
+    readonly now: number;
   },
 ): Promise<string> {
   const page = await store.list({ prefix: SLICE_PREFIX, limit: 2 * PAGE, ...(cursor === "" ? {} : { cursor }) });
   const old = page.objects.flatMap(({ key, uploadedAt }) => {
-    const slice = uploadedAt < before ? parseSliceKey(key) : null;
+    const slice = uploadedAt < before || (before > 0 && isAhead(uploadedAt, now)) ? parseSliceKey(key) : null;
     return slice === null ? [] : [{ key, version: slice.version }];
   });
   const versions = [...new Set(old.map(({ version }) => version))];

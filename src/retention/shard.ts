@@ -104,7 +104,8 @@ export function createShard({ ledger, store, now, retentionMs, startedAt, prefix
     },
     /** One bounded run of housekeeping: age, dead slices, reconciliation. The next run goes on where this one stopped. */
     async sweep(ageFactor: number): Promise<SweepReport> {
-      const aged = await evict(ledger, store, ledger.past(now() - retentionMs, MAX_EVICTED_PER_RUN), now());
+      ledger.mendDates(now());
+      const aged = await evict(ledger, store, ledger.past(now(), retentionMs, MAX_EVICTED_PER_RUN), now());
       // No request reads what was freed before the start.
       const reaped = await reap(ledger, store, Math.max(now() - SLICE_GRACE_MS, started() - 1), { versions: MAX_REAPED_PER_RUN });
       const { found, lost } = await reconcile(ageFactor);

@@ -29,7 +29,9 @@ export function batchLines({ write, now, sleep, waitUntil }: BatchLinesDependenc
     lines.push(line);
     if (lines.length >= BATCH_LINES) return flush();
     // The request whose `waitUntil` kept the wait alive may have been ended by the runtime: then the batch waits for another one.
-    if (now() - armedAt < 2 * BATCH_MS) return;
+    const waited = now() - armedAt;
+    // A clock that was set back ends the wait as well.
+    if (waited >= 0 && waited < 2 * BATCH_MS) return;
     armedAt = now();
     waitUntil(sleep(BATCH_MS).then(flush));
   };
