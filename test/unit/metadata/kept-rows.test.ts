@@ -30,7 +30,9 @@ function createStorage() {
             throw error;
           }
         },
-        deleteAll: () => void database.exec("DROP TABLE kept"),
+        deleteAll() {
+          database.exec("DROP TABLE kept");
+        },
         now: () => world.now,
         onUnreadable: (error) => world.unreadable.push(String(error)),
       }),
