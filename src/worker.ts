@@ -1,33 +1,24 @@
 import { waitUntil } from "cloudflare:workers";
-import { createApp, type SiteDependencies } from "./app.ts";
-import { elapsedMs } from "./clock/elapsed.ts";
-import { sleep, systemTimer } from "./clock/timer.ts";
+import { sleep } from "./clock/timer.ts";
+import { composeHandler } from "./compose-handler.ts";
 import { composeCore, type Core } from "./compose.ts";
 import { parseConfig } from "./config/parse-config.ts";
 import { createEnsureStored } from "./fill/ensure-stored.ts";
 import { createLeases, type FillCoordinator } from "./fill/flight/fill-coordinator.ts";
-import { progressOf } from "./fill/shared/fill.ts";
-import { handle, refuseClient, type HandlerDependencies } from "./handle.ts";
-import { createRepositories } from "./metadata/create-repositories.ts";
-import { createKnownRepositories } from "./metadata/known-repositories.ts";
-import { createPublishedDigests } from "./metadata/digests/published-digests.ts";
-import { createTableReader } from "./metadata/digests/read-table.ts";
-import { rememberTables } from "./metadata/digests/remember-tables.ts";
+import { handle, type HandlerDependencies } from "./handle.ts";
 import { RepositoryObjectBase, type RepositoryObjectDependencies } from "./metadata/repository-object.ts";
-import { BOOK_SHARD, quotasOf, shardOf } from "./retention/batch.ts";
+import { BOOK_SHARD } from "./retention/batch.ts";
 import { type Leftovers, NO_START } from "./retention/catch-up.ts";
 import { LedgerObjectBase, type LedgerObjectDependencies } from "./retention/ledger-object.ts";
 import { refuse } from "./serve/answer/failure.ts";
-import { createConfirmations } from "./serve/shared/confirmations.ts";
 import { nameDamaged } from "./store/disk-meta.ts";
 import { createDiskStore } from "./store/disk-store.ts";
 import { createEdgeCacheStore } from "./store/edge-cache-store.ts";
 import { suspectsOf } from "./store/power-cut.ts";
 import { createR2Store, createR2StreamPut } from "./store/r2-store.ts";
-import { createCounters, tallyOf } from "./watch/counters.ts";
-import { createFailedLogins } from "./watch/failed-logins.ts";
+import { createCounters } from "./watch/counters.ts";
 import { type ReadingWatch, type SetAside, watchReadings } from "./watch/readings.ts";
-import { createRecordWriter, writeLog } from "./watch/write-log.ts";
+import { writeLog } from "./watch/write-log.ts";
 
 export { FillCoordinator } from "./fill/flight/fill-coordinator.ts";
 
@@ -233,124 +224,19 @@ const MAX_CACHED_SLICES = { free: 12, paid: 400 } as const;
 const MAX_HEAD_TTL_MS = 60_000;
 
 function buildHandler(shared: Core, env: Env): HandlerDependencies {
-  const { config, store, upstreams, via, fills, native, retention, room, condemn, now, log } = shared;
-  const ownHosts = env.OWN_HOSTS ?? [];
   const { RATE_LIMIT } = env;
-  const limit = RATE_LIMIT && (async (key: string) => (await RATE_LIMIT.limit({ key })).success);
-  const client = { isLocal: env.LOCAL === true, limit, logins: createFailedLogins({ now, log }) };
-  const repositories = buildRepositories(shared, env);
-  const confirmations = createConfirmations();
-  const { taint } = shared.leases;
-  const onUse = retention.use;
-  const serve = { config, store, fills, native, upstreams, repositories, confirmations, now, taint, onUse, room, condemn, log };
-  // To write a line for each request costs half as much as a hit: on one machine it is done in batches.
-  const writeRecord = env.LOG === "off" ? () => {} : createRecordWriter(env.LOCAL === true ? { now, sleep, waitUntil } : null);
-  return {
-    serve,
-    app: createApp({
-      config,
-      ownHosts,
-      operator: {
-        token: env.ADMIN_TOKEN,
-        logins: client.logins,
-        budget: config.budgetBytes,
-        retentionDays: config.retentionDays,
-        ledger: (name) => ledgerStub(env, name),
-        flush: retention.flush,
-      },
-      pages: buildPages(shared, env, serve),
-      links: { repositories, refuseClient: (request, mirror) => refuseClient(request, mirror, client) },
-    }),
-    ...client,
-    isHostRequired: client.isLocal,
-    via,
-    ownHosts,
-    logRequest: (record) => {
-      counters.answered(record, now());
-      if (record.mirror !== null) retention.count(record.mirror, tallyOf(record));
-      writeRecord(record);
-    },
-  };
-}
-
-/** A repository that lost its digest tables is asked for others at most this often. */
-const REBUILD_MS = 10_000;
-/** Repositories of which that is remembered. */
-const MAX_LOST = 1_000;
-
-/** The repositories of all mirrors, each in the Durable Object of its name. */
-function buildRepositories(
-  { config, store, upstreams, createDigest, retention, now, log }: Core,
-  env: Env,
-): HandlerDependencies["serve"]["repositories"] {
-  const remembered = rememberTables({
-    listings: (mirror) => repositoryStub(env, mirror).listings(),
-    lookUp: (mirror, path, waitMs) => repositoryStub(env, mirror).lookUp(path, waitMs),
-    ttlMs: config.metadataTtlSeconds * 1_000,
-    now,
-  });
-  const tables = createTableReader({ store, onUse: (key) => retention.use(key, 0) });
-  const lostAt = new Map<string, number>();
-  const onLost = (mirror: string, base: string): void => {
-    const name = `${mirror}/${base}`;
-    if (elapsedMs(lostAt.get(name) ?? 0, now()) < REBUILD_MS) return;
-    if (lostAt.size >= MAX_LOST) lostAt.clear();
-    lostAt.set(name, now());
-    const asked = repositoryStub(env, name).rebuildTables(mirror, base);
-    waitUntil(asked.catch((error: unknown) => log(`Cannot have the digest tables of ${name} built anew: ${String(error)}`)));
-  };
-  return createRepositories({
-    store,
-    now,
-    known: createKnownRepositories({
-      config,
-      store,
-      upstreams,
-      createDigest,
-      now,
-      timer: systemTimer,
-      isPublished: (name) => ledgerStub(env, BOOK_SHARD).isRepository(name),
-      waitUntil,
-      log,
-    }),
-    repository: (mirror, base) => repositoryStub(env, `${mirror}/${base}`),
-    publishedDigests: config.verify === "index" ? createPublishedDigests({ tables, ...remembered, onLost }) : null,
-  });
-}
-
-function buildPages({ upstreams, fills, retention }: Core, env: Env, serve: HandlerDependencies["serve"]): SiteDependencies["pages"] {
-  const { config, store, repositories, confirmations, now } = serve;
-  const book = () => ledgerStub(env, BOOK_SHARD);
-  return {
+  return composeHandler(shared, {
     isLocal: env.LOCAL === true,
-    status: {
-      counters,
-      mirrors: [...config.mirrors.keys()],
-      budget: config.budgetBytes,
-      quotas: quotasOf(config),
-      verify: config.verify,
-      now,
-      fills: () => fills.list().map(progressOf),
-      upstreams: upstreams.snapshot,
-      storage: async () => {
-        // The page shows what happened a moment ago too, which is still in this isolate's batch.
-        await retention.flush();
-        return book().view();
-      },
-      history: () => book().history(),
-      repositories: () => book().repositories(),
-      setAside: () => env.SET_ASIDE ?? [],
-    },
-    why: {
-      config,
-      store,
-      repositories,
-      checkedAt: confirmations.at,
-      now,
-      row: (key) => ledgerStub(env, shardOf(key)).row(key),
-      nextOut: (limit) => book().next(limit),
-    },
-  };
+    token: env.ADMIN_TOKEN,
+    ownHosts: env.OWN_HOSTS ?? [],
+    limit: RATE_LIMIT && (async (key) => (await RATE_LIMIT.limit({ key })).success),
+    isLogged: env.LOG !== "off",
+    setAside: env.SET_ASIDE ?? [],
+    ledger: (name) => ledgerStub(env, name),
+    repository: (name) => repositoryStub(env, name),
+    counters,
+    waitUntil,
+  });
 }
 
 /** What is read is said to the parent process, which watches over this one. At the edge there is none. */
