@@ -1,7 +1,9 @@
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from "node:fs";
+import { closeSync, fsyncSync, openSync, readFileSync, renameSync, statSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
 import * as v from "valibot";
 
+/** What was written while the flush ran that the note was written after is not on the disk for certain. */
+const FLUSH_MS = 60_000;
 /** A file's date may be a little older than the write: file systems date by the kernel's last tick, some in whole seconds. */
 const MARGIN_MS = 5_000;
 
@@ -23,8 +25,13 @@ const FLUSH_NOTE = v.object({
 /** What a server notes of the disk in the state folder, for the one after it. */
 export type FlushNote = Readonly<v.InferOutput<typeof FLUSH_NOTE>>;
 
-/** Reads the note: null where there is none, "damaged" where it is not one that this program wrote. Throws what the disk throws. */
-export function readFlushNote(path: string): FlushNote | "damaged" | null {
+/** A note that this program did not write so. Its date, in milliseconds since the epoch, says when it was written: a flush had just ended. */
+export interface DamagedNote {
+  readonly damagedAt: number;
+}
+
+/** Reads the note; null where there is none. Throws what the disk throws. */
+export function readFlushNote(path: string): FlushNote | DamagedNote | null {
   let text: string;
   try {
     text = readFileSync(path, "utf8");
@@ -33,7 +40,7 @@ export function readFlushNote(path: string): FlushNote | "damaged" | null {
     throw error;
   }
   const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), FLUSH_NOTE), text);
-  return parsed.success ? parsed.output : "damaged";
+  return parsed.success ? parsed.output : { damagedAt: statSync(path).mtimeMs };
 }
 
 /** Replaces the note; a power cut leaves the old one or the new one. Throws what the disk throws. */
@@ -59,9 +66,11 @@ export function writeFlushNote(path: string, note: FlushNote): void {
  * The note of a server that starts now, in the run `boot` of the machine. Where the machine ended without the last server's doing, what that one wrote since its
  * last flush is suspect until `keptMs` have passed: the retention has deleted or confirmed it by then.
  */
-export function beginNote(before: FlushNote | "damaged" | null, boot: string | null, now: number, keptMs: number): FlushNote {
+export function beginNote(before: FlushNote | DamagedNote | null, boot: string | null, now: number, keptMs: number): FlushNote {
   if (before === null) return { boot, flushedAt: now, isEnded: false, suspects: [] };
-  if (before === "damaged") return { boot, flushedAt: now, isEnded: false, suspects: [[0, now]] };
+  if ("damagedAt" in before) {
+    return { boot, flushedAt: now, isEnded: false, suspects: [[Math.min(before.damagedAt - FLUSH_MS, now) - MARGIN_MS, now]] };
+  }
   const isSameRun = boot !== null && before.boot === boot;
   const suspects = before.suspects.filter(([, to]) => now - to < keptMs);
   if (before.isEnded) return { boot, flushedAt: now, isEnded: false, suspects };

@@ -8,6 +8,8 @@ const FLUSH_EVERY_MS = 30_000;
 const FLUSH_LIMIT_MS = 60_000;
 const LAST_FLUSH_LIMIT_MS = 10_000;
 
+const COMPARED = "what was stored since it was written is compared with its digest at its first use, or fetched again";
+
 /** Keeps the disk up with what is stored. */
 export interface Flusher {
   /** When files were written that power cuts may have spoiled. */
@@ -47,12 +49,11 @@ export function startFlusher(folder: string, store: string, keptMs: number, prin
   function read(): ReturnType<typeof readFlushNote> {
     try {
       const found = readFlushNote(path);
-      if (found === "damaged")
-        print(`"${path}" is damaged: every stored file is compared with its digest at its first use, and the note is made anew.`);
+      if (found !== null && "damagedAt" in found) print(`"${path}" is damaged: ${COMPARED}, and the note is made anew.`);
       return found;
     } catch (error) {
-      print(`Cannot read "${path}": ${(error as Error).message}; every stored file is compared with its digest at its first use.`);
-      return "damaged";
+      print(`Cannot read "${path}": ${(error as Error).message}; ${COMPARED}.`);
+      return { damagedAt: Date.now() };
     }
   }
 

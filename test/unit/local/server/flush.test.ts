@@ -1,9 +1,9 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { startFlusher } from "../../../../src/local/server/flush.ts";
-import { beginNote, type FlushNote, readFlushNote, writeFlushNote } from "../../../../src/local/server/flush-note.ts";
+import { beginNote, type DamagedNote, type FlushNote, readFlushNote, writeFlushNote } from "../../../../src/local/server/flush-note.ts";
 
 const DAY_MS = 86_400_000;
 const NOW = Date.UTC(2026, 0, 10);
@@ -18,13 +18,14 @@ beforeEach(() => {
 afterEach(() => rmSync(folder, { recursive: true }));
 
 describe("what is suspect at a start", () => {
-  test.each<[string, FlushNote | "damaged" | null, string | null, FlushNote["suspects"]]>([
+  test.each<[string, FlushNote | DamagedNote | null, string | null, FlushNote["suspects"]]>([
     ["nothing at the first one", null, "one", []],
     ["nothing after an end that was noted", { ...NOTE, isEnded: true }, "two", []],
     ["nothing after a kill: the kernel has it all", NOTE, "one", []],
     ["what came after the last flush, where the machine ended", NOTE, "two", [[NOTE.flushedAt - 5_000, NOW]]],
     ["the same where the system does not say which run it is", { ...NOTE, boot: null }, null, [[NOTE.flushedAt - 5_000, NOW]]],
-    ["all that is stored where the note is damaged", "damaged", "one", [[0, NOW]]],
+    ["what came since a damaged note, or while it was made", { damagedAt: NOW - 300_000 }, "one", [[NOW - 365_000, NOW]]],
+    ["what comes now where a damaged note is dated ahead", { damagedAt: NOW + DAY_MS }, "one", [[NOW - 5_000, NOW]]],
   ])("%s", (_, before, boot, suspects) => {
     expect(beginNote(before, boot, NOW, KEPT_MS)).toMatchObject({ boot, isEnded: false, suspects });
   });
@@ -51,7 +52,7 @@ describe("the note", () => {
     expect(readFlushNote(path)).toEqual(NOTE);
     for (const text of ["", "{", "\0".repeat(80), '{"boot":7}']) {
       writeFileSync(path, text);
-      expect(readFlushNote(path)).toBe("damaged");
+      expect(readFlushNote(path)).toEqual({ damagedAt: statSync(path).mtimeMs });
     }
   });
 
@@ -64,7 +65,7 @@ describe("the note", () => {
     expect(readFlushNote(path)).toMatchObject({ isEnded: true });
     writeFileSync(path, "damaged");
     const next = startFlusher(folder, join(folder, "store"), KEPT_MS, (line) => printed.push(line));
-    expect(next.suspects).toEqual([[0, expect.any(Number)]]);
+    expect(next.suspects).toHaveLength(1);
     expect(printed).toEqual([expect.stringContaining('flushed.json" is damaged')]);
     await next.end();
     expect(readFileSync(path, "utf8")).toContain('"isEnded":true');
