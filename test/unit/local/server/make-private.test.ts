@@ -1,6 +1,6 @@
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { makePrivate } from "../../../../src/local/server/make-private.ts";
 
@@ -30,6 +30,18 @@ describe("the state folder of an earlier version", () => {
     for (const path of ["", "store", "store/objects", "store/objects/any", "objects", "objects/do"]) expect(modeOf(path)).toBe("700");
     for (const path of ["store/objects/any/a.deb", "objects/do/x.sqlite", "admin-token", "lock"]) expect(modeOf(path)).toBe("600");
   });
+
+  test.each(["reserve", "flushed.json", "flushed.json.new", "set-aside.json", "set-aside.json.new", "set-aside/2026/x.sqlite"])(
+    "becomes so with %s in it, which the server puts there as well",
+    (name) => {
+      const path = join(folder, name);
+      mkdirSync(dirname(path), { recursive: true });
+      writeFileSync(path, "");
+      chmodSync(path, 0o644);
+      expect(makePrivate(folder)).toBe(true);
+      expect([modeOf(""), modeOf(name)]).toEqual(["700", "600"]);
+    },
+  );
 
   test("keeps what is not the server's as it is, and its own mode then", () => {
     const other = join(folder, "other.sh");
