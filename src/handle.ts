@@ -76,7 +76,7 @@ export async function handle(request: Request, deps: HandlerDependencies, waitUn
     const scheme = url.startsWith("https:") ? "https" : "http";
     const ours = new Headers(headers);
     ours.set("host", authority);
-    // Of the front end's, which there is none of: the client has made them up.
+    // At the edge the front end sets these headers. On one machine there is no front end: only the client can have sent them.
     if (deps.isLocal) for (const name of ["cf-ray", "cf-connecting-ip"]) ours.delete(name);
     const page = new Request(`${scheme}://localhost/${encodePath(canonical.path)}${search}`, request);
     return deps.app.fetch(new Request(page, { headers: ours }));

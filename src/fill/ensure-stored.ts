@@ -24,7 +24,7 @@ export function createEnsureStored(fills: Fills, store: ObjectStore, waitUntil: 
     for (const path of candidates) {
       const target = { mirror, path, query: "", ...keys, class: "member", rule: "generation", repository: null } as const;
       let fetched = await fetch(target, expected, isAhead);
-      // Parts that were stored before were of other bytes. They are gone.
+      // Parts that were stored before had other bytes, and are deleted now.
       if (fetched.kind === "other") fetched = await fetch(target, expected, isAhead);
       if (fetched.kind === "stored" || fetched.kind === "no-room" || fetched.kind === "unkept") return fetched;
       if (fetched.kind === "failure" && fetched.isRefused !== true) {
@@ -56,7 +56,7 @@ export function createEnsureStored(fills: Fills, store: ObjectStore, waitUntil: 
     return { kind: "stored", object, isFetched: true };
   }
 
-  /** The stored object of a file that has been read to its end. What was pieced together was judged by no run: it is here. Null: the store has none. */
+  /** The stored object of a file that has been read to its end. No run judged what was pieced together: this function does. Null: the store has none. */
   async function findProven(target: Target, expected: Known): Promise<StoredObject | "other" | null> {
     const proven = await store.head(target.sharedKey ?? target.key);
     if (proven?.verified === "digest") return proven;

@@ -72,7 +72,10 @@ export async function obtain(
   }
 }
 
-/** Whether other mirrors read the version too: nothing that is not proven may become a part of it, so that without one of its slices it is no object. */
+/**
+ * Whether other mirrors read the version too. Then no unproven bytes may become a part of it: where it has lost a slice, it is dropped and the file is fetched
+ * anew.
+ */
 function isShared({ target, key, object, storable }: Fill): boolean {
   return storable && object !== null && keyAtRest(target, object) !== key;
 }

@@ -18,7 +18,10 @@ export function cleanContentType(sent: string | null | undefined): string | unde
   return essence !== undefined && essence.length <= MAX_CHARACTERS ? essence : undefined;
 }
 
-/** The same of a stored Content-Type, which an earlier version may have kept as its upstream sent it; RFC 9110 §8.3: `application/octet-stream` of what is none. */
+/**
+ * The same of a stored Content-Type, which an earlier version may have kept as its upstream sent it. Where it is none: `application/octet-stream`
+ * (RFC 9110 §8.3).
+ */
 export function safeContentType(stored: string): string {
   return cleanContentType(stored) ?? "application/octet-stream";
 }

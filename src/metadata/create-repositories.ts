@@ -83,7 +83,7 @@ export function createRepositories({ store, now, known, repository, publishedDig
   async function noteUse(target: Target): Promise<void> {
     const { key, mirror, repository: place } = target;
     if (place === null || !isUseNoted(place) || elapsedMs(reported.get(key) ?? -Infinity, now()) < REPORT_AGAIN_MS) return;
-    // One that has published nothing has no use for it.
+    // A repository that has published nothing keeps no uses.
     if (!(await known.isKnown(mirror, place))) return;
     if (reported.size >= MAX_REPORTED) reported.clear();
     reported.set(key, now());

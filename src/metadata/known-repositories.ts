@@ -93,13 +93,13 @@ export function createKnownRepositories(deps: KnownRepositoriesDependencies) {
   async function find({ mirror, path, repository: place }: Target): Promise<Found> {
     if (place === null) return { kind: "opaque" };
     if (await isKnown(mirror, place)) return { kind: "known", early: [] };
-    // No root says what its other name is: it goes by its own.
+    // Its name has its digest: it can be fetched and checked without a root.
     if (place.role === "hashed") return { kind: "opaque" };
     const root = await ask(mirror, place);
     const isRootFile = rootFiles(place).includes(path);
     if (isThere(root)) return foundAt(mirror, place, [[place.root, root]]);
     if (isRootFile) return refusalOf(root);
-    // What stands below a folder without a root goes by its own name, but for an index that stands in for one.
+    // Below a folder without a root a file goes by its own name; but an index stands in for the root that a deb repository lacks.
     const index = root.kind === "absent" ? loneIndexAt(path, place) : null;
     if (index === null) return { kind: "opaque" };
     const lone = await ask(mirror, index);
@@ -123,7 +123,7 @@ export function createKnownRepositories(deps: KnownRepositoriesDependencies) {
     if (refusal !== undefined) return refusal;
     const before = questions.get(key);
     const leftMs = before === undefined ? 0 : waitMs - elapsedMs(before.since, now());
-    // One whose request was ended by the runtime never ends.
+    // The runtime may have ended the request that asks: then its question never ends, and this request asks anew.
     if (before !== undefined && leftMs > 0) {
       await before.ended.wait(leftMs);
       if (before.isThere) return SLOW;
@@ -138,7 +138,7 @@ export function createKnownRepositories(deps: KnownRepositoriesDependencies) {
     waitUntil(asked.catch(() => {}));
     const inTime = await within(asked, waitMs / 2, () => null, timer);
     if (inTime !== null) return inTime;
-    // The repository goes on by itself with a root that comes slowly.
+    // A root that comes slowly is left to the repository's object, which fetches it by itself.
     if (asking.isThere) return SLOW;
     return within(asked, waitMs / 2, () => (asking.isThere ? SLOW : tooSlow(place)), timer);
 
@@ -166,7 +166,7 @@ export function createKnownRepositories(deps: KnownRepositoriesDependencies) {
 
 export type KnownRepositories = ReturnType<typeof createKnownRepositories>;
 
-/** There is a root, which has not come whole yet, or which another request gives its repository. */
+/** There is a root, but this request does not have it: it has not come whole yet, or the request that asked hands it to the repository's object. */
 interface Slow {
   readonly kind: "slow";
 }

@@ -57,7 +57,7 @@ export abstract class RepositoryObjectBase<Env> extends DurableObject<Env> {
   readonly #kept = createKeptRows({
     sql: this.ctx.storage.sql,
     transaction: (work) => this.ctx.storage.transactionSync(work),
-    // A promise that the storage itself keeps: it writes nothing more until that is done.
+    // Not awaited: the storage itself makes later writes wait for it.
     deleteAll: () => void this.ctx.storage.deleteAll(),
     now: Date.now,
     onUnreadable: (error) => {

@@ -3,7 +3,7 @@ import { rowsOf, type Sql } from "../store/sql.ts";
 import { createHistory, type DayCount } from "../watch/history.ts";
 import type { Ledger, LedgerRow, Totals } from "./ledger.ts";
 import { shardOf } from "./batch.ts";
-import { beliefOf, createCatchUp, type Leftovers } from "./catch-up.ts";
+import { credibleStart, createCatchUp, type Leftovers } from "./catch-up.ts";
 import {
   bytesMissing,
   bytesToEvict,
@@ -87,7 +87,7 @@ export function createBook(deps: BookDependencies) {
   const { sql, ledger, now, budget, quotas, leftovers, log } = deps;
   sql.exec("CREATE TABLE IF NOT EXISTS shards (name TEXT PRIMARY KEY, objects INTEGER, live INTEGER, dead INTEGER) WITHOUT ROWID");
   for (const name of deps.shardNames) sql.exec("INSERT OR IGNORE INTO shards VALUES (?, 0, 0, 0)", name);
-  const reservations = createReservations(sql, now, beliefOf(leftovers.startedAt, now()));
+  const reservations = createReservations(sql, now, credibleStart(leftovers.startedAt, now()));
   const atFirst = totalsOf(null);
   const catchUp = createCatchUp(ledger.notes, leftovers, atFirst.live + atFirst.dead);
   const history = createHistory(sql, now);
@@ -117,7 +117,10 @@ export function createBook(deps: BookDependencies) {
     return { used: live + dead, ageFactor };
   }
 
-  /** The limits for a fill: that of the key's mirror, if it has one, then the budget. What is fetched ahead for a mirror evicts that mirror's own files only. */
+  /**
+   * The limits for a fill: that of the key's mirror, if it has one, then the budget. What is fetched ahead for a mirror evicts that mirror's own files
+   * only.
+   */
   function scopesOf(key: string, aheadFor?: string): readonly Scope[] {
     const own = shardOf(key);
     const quota = quotas.get(own);
@@ -208,7 +211,7 @@ export function createBook(deps: BookDependencies) {
       }
       const admitted = scopes.every((scope) => {
         const held = holdings(scope.counted, key);
-        // What goes above the mark has the next fill evict, of any mirror.
+        // Above the mark the next fill evicts files of any mirror: what is fetched ahead must not bring that about.
         const isBelowMark = aheadFor === undefined || bytesToEvict(held, wantedIn(scope), scope.limit) <= 0;
         return isBelowMark && hasRoom(held, wantedIn(scope), scope.limit);
       });
@@ -237,7 +240,7 @@ export function createBook(deps: BookDependencies) {
       if (failures.length > 0) throw failures[0];
       const areCaughtUp = reports.every(({ isCaughtUp }) => isCaughtUp);
       const passesBegan = Math.min(...reports.map(({ passBegan }) => passBegan));
-      const before = orphansBefore({ passesBegan, startedAt: beliefOf(leftovers.startedAt, now()), now: now() });
+      const before = orphansBefore({ passesBegan, startedAt: credibleStart(leftovers.startedAt, now()), now: now() });
       const next = await reapOrphans(deps.store, { known, cursor: catchUp.sliceCursor(areCaughtUp), before, now: now() });
       catchUp.noteSlices(next, areCaughtUp);
       return reports;

@@ -16,8 +16,8 @@ const DONE = "caughtUp";
 const ROUND = "caughtUpSlices";
 const CURSOR = "sliceCursor";
 
-/** `startedAt` as far as it is to be believed: 0 where the clock was set back since. */
-export function beliefOf(startedAt: number, now: number): number {
+/** `startedAt`, or 0 where the clock was set back since, so that it would lie ahead. */
+export function credibleStart(startedAt: number, now: number): number {
   return isAhead(startedAt, now) ? 0 : startedAt;
 }
 

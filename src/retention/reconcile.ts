@@ -35,7 +35,10 @@ export interface Reconciled {
   readonly lost: number;
 }
 
-/** Does one page of the pass. `prefix`: what this shard's keys begin with. `startedAt`: a pass that began before it begins anew. Rejects if the store fails; the next call repeats the page. */
+/**
+ * Does one page of the pass. `prefix`: what this shard's keys begin with. `startedAt`: a pass that began before it begins anew. Rejects if the store fails;
+ * the next call repeats the page.
+ */
 export async function reconcilePage(
   ledger: Ledger,
   store: ObjectStore,
@@ -124,7 +127,8 @@ export function orphansBefore({
 }
 
 /**
- * Looks at the page of slices behind `cursor`, and deletes those from `before`, or dated ahead by a wrong clock, whose version no ledger knows. Returns the next cursor; empty: this was the last.
+ * Looks at the page of slices behind `cursor`, and deletes those whose version no ledger knows, if they were stored before `before` or a wrong clock dated them
+ * ahead. Returns the next cursor; empty: this was the last page.
  */
 export async function reapOrphans(
   store: ObjectStore,

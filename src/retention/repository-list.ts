@@ -14,7 +14,10 @@ const ADOPTED_NOTE = "repositories";
 export interface RepositoryLine {
   /** `<mirror>/<base>`: the name of its Durable Object. */
   readonly name: string;
-  /** When a client last used it, to the hour and the isolate's day, in milliseconds since the epoch. */
+  /**
+   * When a client was last seen to use it, in milliseconds since the epoch. Its last use may be a day and an hour later: an isolate reports a repository once
+   * a day, and the list writes that down once an hour.
+   */
   readonly usedAt: number;
 }
 
@@ -44,7 +47,7 @@ export function createRepositoryList(sql: Sql, notes: ReturnType<typeof createNo
   return {
     /** The repository has published something, for a client. */
     note,
-    /** Whether it is in the list; then a client uses it. */
+    /** Whether it is in the list. If so, notes that a client uses it. */
     use(name: string): boolean {
       const [row] = rowsOf<{ usedAt: number }>(sql, "SELECT usedAt FROM repositories WHERE name = ?", name);
       if (row === undefined) return false;
@@ -54,7 +57,7 @@ export function createRepositoryList(sql: Sql, notes: ReturnType<typeof createNo
     remove: (name: string): void => void sql.exec("DELETE FROM repositories WHERE name = ?", name),
     /** Those that no client has used since `before`, at most 50, the longest unused first. */
     unused(before: number): readonly string[] {
-      // What a wrong clock dated ahead begins anew, or it would stay until the clock gets there.
+      // A repository that a wrong clock dated ahead counts as used now. Otherwise it would stay until the clock gets there.
       sql.exec("UPDATE repositories SET usedAt = ?1 WHERE usedAt > ?1", now());
       const query = "SELECT name FROM repositories WHERE usedAt <= ? ORDER BY usedAt LIMIT ?";
       return rowsOf<{ name: string }>(sql, query, before, MAX_RETIRED).map(({ name }) => name);

@@ -7,8 +7,8 @@ const RESERVATION_MS = 15 * 60_000;
 const AHEAD_MS = DAY_MS;
 
 /**
- * Room that fills have asked for and that no ledger counts yet, and what was fetched ahead. Opens the reservations in `sql`, a ledger's own, and makes their tables at the first start. `now` and `startedAt` in milliseconds since the epoch: fills
- * from before `startedAt` are over.
+ * Room that fills have asked for and that no ledger counts yet, and what was fetched ahead. Opens the reservations in `sql`, a ledger's own, and makes their
+ * tables at the first start. `now` and `startedAt` are in milliseconds since the epoch: fills from before `startedAt` are over.
  */
 export function createReservations(sql: Sql, now: () => number, startedAt: number) {
   sql.exec("CREATE TABLE IF NOT EXISTS reserved (key TEXT PRIMARY KEY, size INTEGER NOT NULL, at INTEGER NOT NULL) WITHOUT ROWID");

@@ -10,9 +10,12 @@ import type { Ledger, LedgerRow } from "./ledger.ts";
 
 /** A pass begins so long after the last one began, or when an operator asks for one. */
 const PASS_INTERVAL_MS = DAY_MS;
-/** A turn reads what the rate allows for this long. The platform forgets a Durable Object that is idle for longer than about 10 s, and a file half read with it. */
-const TURN_MS = 5_000;
-/** A turn on a slow disk ends after this long, and the next one begins at once. */
+/**
+ * A turn reads as much as the rate allows in this time. It is shorter than the 10 s or so after which the platform forgets an idle Durable Object, and with it
+ * what was read of a file.
+ */
+const ALLOWANCE_MS = 5_000;
+/** A turn that takes longer, on a slow disk, ends early; the next one begins as soon as it may. */
 const MAX_TURN_MS = 2_500;
 const MIN_WAIT_MS = 1_000;
 /** Read and hashed at once; other requests run in between. */
@@ -68,7 +71,7 @@ export interface ScrubDependencies {
 export type Scrub = ReturnType<typeof createScrub>;
 
 /** An object that is being read. */
-interface Reading {
+interface OpenObject {
   readonly key: string;
   readonly object: StoredObject;
   readonly proof: ReturnType<typeof createProof>;
@@ -77,14 +80,14 @@ interface Reading {
 }
 
 /**
- * Reads all that is stored, slowly, and compares it with the digests that are known of it: a byte that changed at rest is found although no client asks for the file.
- * Objects that changed are deleted. The work is done in short turns, and survives restarts.
+ * Reads all that is stored, slowly, and compares it with the digests that are known of it: so it finds a byte that changed at rest although no client asks for
+ * the file. It deletes objects that changed. It works in short turns, and goes on after a restart.
  */
 export function createScrub(deps: ScrubDependencies) {
   const { notes, store, shardNames, createDigest, bytesPerSecond, now, log } = deps;
-  const partBytes = Math.min(MAX_PART_BYTES, Math.ceil((bytesPerSecond * TURN_MS) / 1_000));
+  const partBytes = Math.min(MAX_PART_BYTES, Math.ceil((bytesPerSecond * ALLOWANCE_MS) / 1_000));
   let rows: Pick<LedgerRow, "key">[] = [];
-  let reading: Reading | null = null;
+  let reading: OpenObject | null = null;
 
   function load(): Pass | null {
     const text = notes.get(NOTE);
@@ -128,7 +131,7 @@ export function createScrub(deps: ScrubDependencies) {
     return LOOK_BYTES;
   }
 
-  async function readOn(pass: Pass, one: Reading): Promise<number> {
+  async function readOn(pass: Pass, one: OpenObject): Promise<number> {
     const { key, object, proof, position } = one;
     const { size, sliceBytes = size } = object;
     const length = Math.min(partBytes, size - position, sliceBytes - (position % sliceBytes));
@@ -147,7 +150,7 @@ export function createScrub(deps: ScrubDependencies) {
     return length;
   }
 
-  async function settle(pass: Pass, { key, object, proof }: Reading): Promise<void> {
+  async function settle(pass: Pass, { key, object, proof }: OpenObject): Promise<void> {
     const reason = await proof.finish();
     pass.objects++;
     pass.bytes += object.size;
@@ -163,7 +166,8 @@ export function createScrub(deps: ScrubDependencies) {
     const { began, ended, objects, bytes, unknown, rotten } = pass;
     const seconds = Math.round(elapsedMs(began, ended) / 1_000);
     log(
-      `Scrub: compared ${objects} stored files of ${bytes} bytes with their digests within ${seconds} s: ${rotten} had changed and are deleted; ${unknown} could not be compared`,
+      `Scrub: compared ${objects} stored files of ${bytes} bytes with their digests within ${seconds} s: ` +
+        `${rotten} had changed and are deleted; ${unknown} could not be compared`,
     );
   }
 
@@ -188,8 +192,8 @@ export function createScrub(deps: ScrubDependencies) {
       return true;
     },
     /**
-     * Reads for a moment. Returns after how many milliseconds to call it again, or null where nothing is left to do. Rejects if the store or a ledger fails: call it
-     * again later.
+     * Reads for a moment. Returns after how many milliseconds to call it again, or null where nothing is left to do. Rejects if the store or a ledger fails:
+     * call it again later.
      */
     async turn(): Promise<number | null> {
       const pass = bytesPerSecond === 0 ? null : load();
@@ -197,7 +201,7 @@ export function createScrub(deps: ScrubDependencies) {
       const began = now();
       let cost = 0;
       try {
-        while (cost < (bytesPerSecond * TURN_MS) / 1_000 && elapsedMs(began, now()) < MAX_TURN_MS) {
+        while (cost < (bytesPerSecond * ALLOWANCE_MS) / 1_000 && elapsedMs(began, now()) < MAX_TURN_MS) {
           const stepCost = await step(pass);
           if (stepCost === null) {
             end(pass);

@@ -1,6 +1,6 @@
 import type { ObjectStore } from "../store/object-store.ts";
 import type { Batch } from "./batch.ts";
-import { beliefOf } from "./catch-up.ts";
+import { credibleStart } from "./catch-up.ts";
 import { evict, reap } from "./evict.ts";
 import { parseKeyPattern } from "./glob.ts";
 import type { Ledger, LedgerRow, Totals } from "./ledger.ts";
@@ -59,7 +59,7 @@ export type Shard = ReturnType<typeof createShard>;
 
 /** The shard over a ledger and the store. */
 export function createShard({ ledger, store, now, retentionMs, startedAt, prefix, classOf }: ShardDependencies) {
-  const started = (): number => beliefOf(startedAt, now());
+  const started = (): number => credibleStart(startedAt, now());
 
   /** The next page of rows whose keys match `written` (`parseKeyPattern`). */
   function list(written: string, after: string, limit: number): LedgerPage {

@@ -83,7 +83,7 @@ export function routeRequest(mirrors: ReadonlyMap<string, Mirror>, request: Requ
 const CLIENT_PAGE = /^-\/?$|^-\/(?:setup|metalink|mirrorlist)(?:\/|$)/;
 const COMMON_PAGE = /^-\/(?:health|style\.css)$/;
 
-/** The refusal of a page of the operator's that is not on this host, and of all else on a host that is for these; null: the request is on its right host. */
+/** The refusal of an operator's page on another host, and of anything else on the operator's host; null: the request is on its right host. */
 function judgeHost(isOperatorHost: boolean, rawPath: string): Routed | null {
   const canonical = canonicalPath(rawPath);
   const path = canonical.ok ? canonical.path : "";

@@ -10,7 +10,10 @@ import type { Where } from "./locate.ts";
 const VOLATILE_TTL_MS = 120_000;
 /** Packages of trees that rebuild under one name are asked about once a day. */
 const UNSTABLE_TTL_MS = DAY_MS;
-/** A client that doubts a package, or an index that names it by a digest that is not known of it, has the upstream asked, once in this time; after a question that failed, none is asked for as long. */
+/**
+ * A client that doubts a package, or an index that names it by a digest that is not known of it, has the upstream asked, once in this time; after a question
+ * that failed, none is asked for as long.
+ */
 const SUSPICION_MS = 60_000;
 /** The same for a file that may change: an upstream that keeps silent is not to hold up each of its clients. */
 const RETRY_MS = 10_000;
@@ -64,7 +67,7 @@ export function freshness(question: FreshnessQuestion, config: Pick<Config, "met
   const doubtedAt = past(question.doubtedAt);
   const ageMs = now - Math.max(knownAt, answeredAt);
   const ageSeconds = ageSecondsOf(stored, answeredAt, now);
-  // Pieces that clients had of a member are no member: its repository proves them, or fetches it anew.
+  // Unproven pieces that clients fetched do not make a member: its repository proves them, or fetches the member anew.
   if (where.kind === "generation" && where.sharedKey !== undefined && !isProvenFor(where.sharedKey, stored)) return { kind: "gone" };
   if (where.kind === "generation") return use(statusOf(where, config.metadataTtlSeconds), where.ageSeconds);
   // Nothing is published; but a root that no parser could read is stored under its own name, and old is better than nothing.

@@ -12,8 +12,8 @@ import type { ServeDependencies } from "./shared/dependencies.ts";
 import { fillRequest, readingSource, spanOf } from "./reading-source.ts";
 
 /**
- * What a look found: an object stored as one goes out as the store gave it, of a sliced one each slice is read (and fetched, where it is missing). Where the client
- * doubts the file, its bytes are compared with the digest that is known of them.
+ * What a look found. An object stored as one goes out as the store gave it; of a sliced one each slice is read, and fetched where it is missing. Where the
+ * client doubts the file, its bytes are compared with the digest that is known of them.
  */
 export function storedSource(client: Client, target: Target, found: StoredBody, deps: ServeDependencies): Source {
   const { object, body } = found;

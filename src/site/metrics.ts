@@ -10,7 +10,10 @@ type Family = readonly [name: string, type: "counter" | "gauge" | "histogram", h
 /** Content-Type of Prometheus' text format, version 0.0.4. */
 export const METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8";
 
-/** All metrics in that format. Counters are this isolate's since it started; storage and repositories are the whole mirror's, and absent if the ledger fails. */
+/**
+ * All metrics in that format. Counters are this isolate's since it started; storage and repositories are the whole mirror's, and absent if the ledger
+ * fails.
+ */
 export async function formatMetrics(sources: StatusSources): Promise<string> {
   const { counters, budget, quotas, now } = sources;
   const mirrors = [...counters.mirrors()];

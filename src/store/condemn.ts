@@ -22,7 +22,7 @@ export async function condemn(
   reason: string,
 ): Promise<void> {
   try {
-    // A root that was fetched again has the same version: only the time tells it from the rotten one.
+    // A root that was fetched again has the same version: only the time distinguishes it from the rotten one.
     const head = await store.head(key);
     if (head?.version !== version || head.storedAt !== storedAt) return;
     await taint(key, version);

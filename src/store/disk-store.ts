@@ -59,7 +59,7 @@ export function createDiskStore(
     throw tooManyWrites(key);
   }
 
-  /** Whether the bytes have the digest that was noted when they were stored; one that has none cannot be told from what a power cut left. */
+  /** Whether the bytes have the digest that was noted when they were stored. False where none was noted: nothing then shows what a power cut left. */
   async function isAsStored({ body }: DiskPaths, { size, sha256 }: StoredObject): Promise<boolean> {
     const file = await files.open(body);
     if (file?.size !== size || sha256 === undefined) {

@@ -153,7 +153,7 @@ export function createEdgeCacheStore(
   };
 }
 
-/** With the time as well: a root that is fetched again has the version that follows from its content, and what is cached of the first may be rotten. */
+/** The time is part of it: a root that is fetched again has the same version, since that follows from its content, and the cached copy may be rotten. */
 function bodyUrl({ version, storedAt }: StoredObject): string {
   return `${ORIGIN}/body/${version}/${storedAt}`;
 }

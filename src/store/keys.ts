@@ -34,7 +34,7 @@ export function parseSliceKey(key: string): { readonly version: string; readonly
   return version === undefined ? null : { version, index: Number(index) };
 }
 
-/** Only who has a file can have another of the same digest: what one of these proves is shared between mirrors. */
+/** Two different files of one such digest cannot be made: what one of these digests proves is shared between mirrors. */
 const SHARED_KEY = /^-\/(sha256|sha384|sha512)\/([0-9a-f]{64,128})$/;
 
 /**

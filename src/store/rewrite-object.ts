@@ -8,8 +8,7 @@ const EMPTY = new Uint8Array(0);
 /**
  * Changes what is kept beside the bytes of `version`, and leaves the bytes as they are; does nothing where another version lies there by now, or where
  * `change` gives null. An object that is stored as one, of `maxBytes` at most, is read into memory for it; a longer one (stored natively) stays as it is.
- * Returns whether
- * this version lay there when it began. Throws StoreError.
+ * Returns whether this version lay there when it began. Throws StoreError.
  */
 export async function rewriteObject(
   store: Pick<ObjectStore, "head" | "get" | "getSlice" | "put">,

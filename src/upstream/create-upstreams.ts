@@ -15,8 +15,8 @@ const MAX_FAULTS = 3;
 /** Sent to the client where an upstream's 503 came without a Retry-After. */
 const RETRY_AFTER_SECONDS = 10;
 /**
- * After a 503 with Retry-After the upstream is not asked for that path before its end, but never for longer than this is not asked: clients that ask directly
- * have the file as soon as the upstream works again.
+ * After a 503 with Retry-After the upstream is not asked for that path until that time is over, or this one, if it is shorter: clients that ask directly have
+ * the file as soon as the upstream works again.
  */
 const HELD_MAX_SECONDS = 60;
 const HELD_POLL_MS = 50;
@@ -71,7 +71,7 @@ export function createUpstreams(deps: UpstreamsDependencies) {
 
   /**
    * The upstreams to ask, best first. One with all its slots taken comes last, and after it one that sent this file broken, or other bytes; those that
-   * hold this path, or all, are left out.
+   * must not be asked now, for this path or for any, are left out.
    */
   function order(request: UpstreamRequest): readonly Upstream[] {
     const free = candidates(request).filter((upstream) => heldMs(upstream, request) === 0);
@@ -108,8 +108,8 @@ export function createUpstreams(deps: UpstreamsDependencies) {
   }
 
   /**
-   * How many milliseconds to wait until an upstream can be asked, where all hold the path, so that the client sees no 503; 0: too long. Who waits for the
-   * turn that another request has at an upstream which limits this mirror looks again soon: mostly it ends long before it counts as lost.
+   * How many milliseconds to wait until an upstream can be asked, where all hold the path, so that the client sees no 503; 0: too long. While another request
+   * has the turn at an upstream that limits this mirror, the wait is short: mostly that request ends long before it counts as lost.
    */
   function outwaitMs(request: UpstreamRequest, waitedMs: number): number {
     const limitMs = deps.config.upstreamFirstByteSeconds * 1000 - waitedMs;

@@ -57,7 +57,7 @@ export async function askUpstream(request: ExchangeRequest, deps: ExchangeDepend
   const simpler = simplerRequest(request, exchanged.result.kind, exchanged.status);
   // Of both only the last result counts for the breaker: the server works.
   if (simpler !== null) exchanged = await exchange(simpler, deps);
-  // One that has not passed the mirrors which the refused request names may wait for the same answer by now.
+  // By now another request may wait for the same answer that has passed fewer mirrors: then the Via is another one, and the upstream may answer.
   if (isRing(exchanged) && viaOf(request, deps) !== exchanged.via) exchanged = await exchange(simpler ?? request, deps);
   const { result, firstByteMs } = exchanged;
   recordResult(result, request, firstByteMs, deps);

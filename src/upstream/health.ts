@@ -127,7 +127,7 @@ export function updateHealth(health: Health, event: HealthEvent, now: number): H
   switch (event.kind) {
     case "answered": {
       const measured = { ...measure(health, now, "firstByteMs", event.firstByteMs, event.path), turnUntil: 0 };
-      // What set out before the 429 says nothing of the limit.
+      // A request that set out before the 429 says nothing of the limit.
       const unlimited = now - event.firstByteMs >= health.limitedAt ? { ...measured, limits: 0, heldUntil: 0 } : measured;
       return health.isBodyDoubted ? unlimited : { ...unlimited, openUntil: 0, probing: false };
     }

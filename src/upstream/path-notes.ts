@@ -28,7 +28,7 @@ export function createPathNotes(now: () => number) {
       if (file.length > MAX_NAME) return;
       const before = noteOf(upstream, file);
       const since = before !== undefined && elapsedMs(before.notedAt, now()) < RENEWED_MS ? before.since : now();
-      // At the end of the order: the oldest is the first that is forgotten.
+      // To the end of the map's order: its first entry is the oldest, which is forgotten first.
       notes.delete(keyOf(upstream, file));
       notes.set(keyOf(upstream, file), { since, notedAt: now(), until: Math.max(before?.until ?? 0, now() + ms) });
       const oldest = notes.size > REMEMBERED ? notes.keys().next().value : undefined;

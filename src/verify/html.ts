@@ -58,7 +58,7 @@ export function contentTypeOf(path: string, sent: string | undefined, isCodingMi
   return typeOfName(path) ?? sent;
 }
 
-/** The Content-Type that goes with the suffix of a name; undefined where it tells none. */
+/** The Content-Type that goes with the suffix of a name; undefined where the suffix stands for none. */
 export function typeOfName(path: string): string | undefined {
   const suffix = path.slice(path.lastIndexOf(".") + 1).toLowerCase();
   return Object.hasOwn(TYPE_BY_SUFFIX, suffix) ? TYPE_BY_SUFFIX[suffix] : undefined;

@@ -16,7 +16,7 @@ export interface Login {
 export interface FailedLogins {
   /**
    * Seconds that the client has to wait before its credentials are looked at; 0: they are. It is never above 0 for a client whose address is not known:
-   * all clients are one there, and whoever guesses would lock the operator out.
+   * all such clients count as one, and one that guesses would lock the operator out.
    */
   waitBefore(login: Login): number;
   /** Counts and logs one that failed. Returns the seconds that a client above its limit is asked to wait; 0: it is below. */

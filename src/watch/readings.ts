@@ -2,7 +2,7 @@
 export type ReadingPart = "root" | "index";
 
 /** A file of a repository that is being read. */
-export interface Reading {
+export interface FileBeingRead {
   readonly mirror: string;
   /** The folder that the repository's packages are relative to, below the mirror. */
   readonly base: string;
@@ -12,13 +12,17 @@ export interface Reading {
 }
 
 /** What is not read for now, since the runtime stood still while it was read. Times are milliseconds since the epoch. */
-export interface SetAside extends Reading {
+export interface SetAside extends FileBeingRead {
   readonly since: number;
   readonly until: number;
 }
 
 /** Runs `read` with a breath that says, each time another file is read than before, which one it is. */
-export type Watched = <T>(reading: Reading, breathe: () => Promise<void>, read: (breathe: () => Promise<void>) => Promise<T>) => Promise<T>;
+export type Watched = <T>(
+  reading: FileBeingRead,
+  breathe: () => Promise<void>,
+  read: (breathe: () => Promise<void>) => Promise<T>,
+) => Promise<T>;
 
 /** What readers of upstreams' files need of a watchdog outside the runtime. */
 export interface ReadingWatch {
@@ -49,27 +53,28 @@ export interface ReadingsDependencies {
 }
 
 /**
- * Lets few indexes of a mirror be read at once, in the order in which they come, and says on the log channel which file is being read, so that the parent process knows it when the runtime stands still: `{"reading":{…}}`, and
- * `{"reading":null}` when nothing is read any more. Files that are read at the same time take turns, and each change is a line.
+ * Lets few indexes of a mirror be read at once, in the order in which they come, and says on the log channel which file is being read, so that the parent
+ * process knows it when the runtime stands still: `{"reading":{…}}`, and `{"reading":null}` when nothing is read any more. Files that are read at the same
+ * time take turns, and each change is a line.
  */
 export function watchReadings({ setAside, now, say, sleep }: ReadingsDependencies): ReadingWatch {
-  const open: Reading[] = [];
-  const waiting: Reading[] = [];
-  let said: Reading | null = null;
+  const open: FileBeingRead[] = [];
+  const waiting: FileBeingRead[] = [];
+  let said: FileBeingRead | null = null;
 
-  function turnTo(reading: Reading | null): void {
+  function turnTo(reading: FileBeingRead | null): void {
     if (reading === said) return;
     said = reading;
     say?.(JSON.stringify({ reading }));
   }
 
-  function isFree(own: Reading): boolean {
-    const isOfMirror = ({ mirror, part }: Reading): boolean => mirror === own.mirror && part === "index";
+  function isFree(own: FileBeingRead): boolean {
+    const isOfMirror = ({ mirror, part }: FileBeingRead): boolean => mirror === own.mirror && part === "index";
     return own.part === "root" || (open.filter(isOfMirror).length < MAX_AT_ONCE && (waiting.find(isOfMirror) ?? own) === own);
   }
 
   /** Resolves when it is the reading's turn to begin. */
-  async function queueUp(own: Reading): Promise<void> {
+  async function queueUp(own: FileBeingRead): Promise<void> {
     waiting.push(own);
     for (let polls = 0; polls < MAX_POLLS && !isFree(own); polls++) await sleep(POLL_MS);
     waiting.splice(waiting.indexOf(own), 1);

@@ -114,7 +114,7 @@ describe("what a mirror sends", () => {
     ["what is no path", "/any/%2e%2e%2fx", {}, 400],
     ["what is on no mirror", "/none/x", {}, 404],
     ["the way to its top", "/any", {}, 301],
-  ] as const)("acts in nobody's name and is taken for no other type: %s", async (_name, path, headers, status) => {
+  ] as const)("cannot act in this server's name and is taken for no other type: %s", async (_name, path, headers, status) => {
     for (const method of status === 206 || status === 416 ? ["GET"] : ["GET", "HEAD"]) {
       const response = await fetch(mirror.url + path, { method, headers, redirect: "manual" });
       await response.body?.cancel();

@@ -37,7 +37,7 @@ export async function giveUp(fill: Fill, deps: GiveUpDependencies): Promise<void
 export async function giveUpEvicted(fill: Fill, { store }: Pick<PumpDependencies, "store">): Promise<void> {
   const { object, storable, key } = fill;
   if (object?.sliceBytes === undefined || !storable) return;
-  // A store that does not answer now has lost nothing by that.
+  // Where the store does not answer, the head is taken to be there.
   const head = await store.head(key).catch(() => object);
   if (head?.version === object.version) return;
   fill.storable = false;

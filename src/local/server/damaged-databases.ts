@@ -19,9 +19,9 @@ const REMEDIES: Readonly<Record<string, string>> = {
 };
 
 /**
- * Moves damaged databases out of `objects`, the folder of the Durable Objects, to a folder of now in `asideFolder`, so that the server starts and makes their
- * state anew. Returns a line for the operator for each. No server may be running on them. Takes some seconds at most. Throws where a damaged database cannot be
- * moved.
+ * Moves damaged databases out of `objects`, the folder of the Durable Objects, to a folder in `asideFolder` that is named by the time `now` (milliseconds since
+ * the epoch), so that the server starts and makes their state anew. Returns a line for the operator for each. No server may be running on them. Takes some
+ * seconds at most. Throws where a damaged database cannot be moved.
  */
 export function setAsideDamaged(objects: string, asideFolder: string, now = Date.now()): readonly string[] {
   const databases = readdirSync(objects, { recursive: true, encoding: "utf8" })
@@ -48,7 +48,7 @@ export function setAsideDamaged(objects: string, asideFolder: string, now = Date
   return lines;
 }
 
-/** Why a database cannot be used, as a phrase; null: nothing shows that. `isWhole`: all of it is to be read. */
+/** What is wrong with a database, as a phrase; null: nothing was found. `isWhole`: reads all of it, and not its beginning alone. */
 function findDamage(path: string, isWhole: boolean): string | null {
   let database: DatabaseSync | undefined;
   try {

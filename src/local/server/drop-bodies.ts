@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { readFolder } from "./sweep-store.ts";
 
 /**
- * Removes bodies of which no metadata was written: a killed server leaves one for each write that was under way. No listing shows them, and no client gets them.
+ * Removes bodies without metadata: a killed server leaves one for each write that was under way. No listing shows them, and no client gets them.
  * Returns their size in bytes. No server may be running on the store in `folder` (docs/storage-layout.md).
  */
 export function dropBodies(folder: string): number {

@@ -2,8 +2,8 @@ import { closeSync, fsyncSync, openSync, readFileSync, renameSync, statSync, wri
 import { dirname } from "node:path";
 import * as v from "valibot";
 
-/** What was written while the flush ran that the note was written after is not on the disk for certain. */
-const FLUSH_MS = 60_000;
+/** A flush may take this long. What is not on the disk by then stays suspect, and so does what was written while the flush ran. */
+export const FLUSH_LIMIT_MS = 60_000;
 /** A file's date may be a little older than the write: file systems date by the kernel's last tick, some in whole seconds. */
 const MARGIN_MS = 5_000;
 
@@ -25,7 +25,7 @@ const FLUSH_NOTE = v.object({
 /** What a server notes of the disk in the state folder, for the one after it. */
 export type FlushNote = Readonly<v.InferOutput<typeof FLUSH_NOTE>>;
 
-/** A note that this program did not write so. Its date, in milliseconds since the epoch, says when it was written: a flush had just ended. */
+/** A damaged note. `damagedAt`, in milliseconds since the epoch, is the date of its file: a flush had just ended then. */
 export interface DamagedNote {
   readonly damagedAt: number;
 }
@@ -63,13 +63,13 @@ export function writeFlushNote(path: string, note: FlushNote): void {
 }
 
 /**
- * The note of a server that starts now, in the run `boot` of the machine. Where the machine ended without the last server's doing, what that one wrote since its
- * last flush is suspect until `keptMs` have passed: the retention has deleted or confirmed it by then.
+ * The note of a server that starts now, in the run `boot` of the machine. Where the machine went down before the last server had ended, all that this server
+ * wrote after its last flush is suspect until `keptMs` have passed: by then the retention has deleted or confirmed it.
  */
 export function beginNote(before: FlushNote | DamagedNote | null, boot: string | null, now: number, keptMs: number): FlushNote {
   if (before === null) return { boot, flushedAt: now, isEnded: false, suspects: [] };
   if ("damagedAt" in before) {
-    return { boot, flushedAt: now, isEnded: false, suspects: [[Math.min(before.damagedAt - FLUSH_MS, now) - MARGIN_MS, now]] };
+    return { boot, flushedAt: now, isEnded: false, suspects: [[Math.min(before.damagedAt - FLUSH_LIMIT_MS, now) - MARGIN_MS, now]] };
   }
   const isSameRun = boot !== null && before.boot === boot;
   const suspects = before.suspects.filter(([, to]) => now - to < keptMs);

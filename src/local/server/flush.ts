@@ -1,16 +1,14 @@
 import { execFile } from "node:child_process";
 import { readFileSync, statfsSync } from "node:fs";
 import { join } from "node:path";
-import { beginNote, readFlushNote, type Span, writeFlushNote } from "./flush-note.ts";
+import { beginNote, FLUSH_LIMIT_MS, readFlushNote, type Span, writeFlushNote } from "./flush-note.ts";
 
 const FLUSH_EVERY_MS = 30_000;
-/** A disk that takes longer is busy with more than us: what it has not taken stays suspect. */
-const FLUSH_LIMIT_MS = 60_000;
 const LAST_FLUSH_LIMIT_MS = 10_000;
 
 const COMPARED = "what was stored since it was written is compared with its digest at its first use, or fetched again";
 
-/** Keeps the disk up with what is stored. */
+/** Has the kernel write what is stored to the disk, while the server runs and when it ends. */
 export interface Flusher {
   /** When files were written that power cuts may have spoiled. */
   readonly suspects: readonly Span[];
@@ -19,9 +17,9 @@ export interface Flusher {
 }
 
 /**
- * Has the kernel write the store to the disk every 30 s while it changes (syncfs(2), by `sync -f`), and notes in `<state>/flushed.json` until when everything is
- * there. The disk service only renames: after a power cut a file may have its name and its length, and zeros in place of its bytes. `keptMs`: for how long at
- * most an object is kept. Never throws: without a note, the next start takes more for suspect.
+ * Has the kernel write the store to the disk every 30 s while it changes (syncfs(2), by `sync -f`), and notes in `<state>/flushed.json` until when everything
+ * is there. The disk service only renames: after a power cut a file may have its name and its length, and zeros in place of its bytes. `keptMs`: for how long
+ * at most an object is kept. Never throws: without a note, the next start takes more for suspect.
  */
 export function startFlusher(folder: string, store: string, keptMs: number, print: (line: string) => void): Flusher {
   const path = join(folder, "flushed.json");
@@ -93,7 +91,7 @@ export function startFlusher(folder: string, store: string, keptMs: number, prin
   }
 }
 
-/** Changes with what is written; not always, and also with what others write. */
+/** A text that most writes to the file system of `folder` change, also those of other programs: while it stays the same there is hardly anything to flush. */
 function describeRoom(folder: string): string {
   try {
     const { bfree, ffree } = statfsSync(folder);

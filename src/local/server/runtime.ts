@@ -38,7 +38,10 @@ const SCHEDULED_URL = "http://localhost/cdn-cgi/local/scheduled";
 /** What asks the server to end. */
 export const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
-/** Runs the Worker in workerd. Miniflare writes workerd's configuration; clients connect to workerd's own sockets, not to Miniflare's. Refuses if workerd does not start. */
+/**
+ * Runs the Worker in workerd. Miniflare writes workerd's configuration; clients connect to workerd's own sockets, not to Miniflare's. Refuses if workerd does
+ * not start.
+ */
 export async function startRuntime(options: RuntimeOptions): Promise<Step<Runtime>> {
   const children: ChildProcess[] = [];
   const collect = (message: unknown): void => {

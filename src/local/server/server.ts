@@ -2,6 +2,7 @@ import { hostname, networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseConfig } from "../../config/parse-config.ts";
+import { DAY_MS } from "../../http/units.ts";
 import { describeOperator, describeServer, resolveOwnHost } from "./announcement.ts";
 import { bundleWorker } from "./bundle-worker.ts";
 import { adminTokenPath, readAdminToken } from "../admin-token.ts";
@@ -36,8 +37,7 @@ export interface Server {
 /** How often the Worker's cron handler runs (at the edge: hourly, wrangler.toml). */
 const CRON_MS = 5 * 60_000;
 
-const DAY_MS = 24 * 60 * 60_000;
-/** Longer than the watchdog takes to end a runtime that stands still over what the last run had not finished to read. */
+/** Longer than the watchdog needs to start workerd anew once: workerd may stand still at once, over what the last run had not finished reading. */
 const HEALTH_MS = 40_000;
 const HEALTH_RETRY_MS = 250;
 
@@ -121,9 +121,10 @@ export async function startServer(options: StartOptions, project: Project, print
     state.value.release();
     return crash;
   });
+  const command = describeOperator(options.state, endpoints.value, parsed.config.operatorHosts?.[0]);
   return done({
     endpoints: endpoints.value,
-    description: `${describeServer(parsed.config, endpoints.value, hostname())}\nThe operator's token (${describeOperator(options.state, endpoints.value, parsed.config.operatorHosts?.[0])}): ${adminTokenPath(options.state)}`,
+    description: `${describeServer(parsed.config, endpoints.value, hostname())}\nThe operator's token (${command}): ${adminTokenPath(options.state)}`,
     runtime: {
       ended,
       get pid() {
@@ -138,7 +139,7 @@ export async function startServer(options: StartOptions, project: Project, print
   });
 }
 
-/** What a workerd that was killed left of the store, which holds no half of a write any more. */
+/** Removes what a killed workerd had not finished writing, and measures what is left in the store. */
 function measureStart(store: string) {
   const startedAt = Date.now();
   const bytes = sweepStore(store) - dropBodies(store);
@@ -146,8 +147,8 @@ function measureStart(store: string) {
 }
 
 /**
- * Asks for `/-/health` until it answers or has `ended`: we announce the server only then, as clients may ask at once, and clients that ask before may have
- * brought it to a stand, after which it is started anew.
+ * Asks for `/-/health` until it answers, or `ended` has settled. Only then do we announce the server, since clients may ask at once. Clients that ask earlier
+ * may bring workerd to a stand: then the answer comes after the watchdog has started workerd anew.
  */
 async function askHealth(first: Endpoint, ended: Promise<unknown>): Promise<Step<void>> {
   const url = `http://${formatEndpoint({ ...first, host: resolveOwnHost(first.host) })}/-/health`;

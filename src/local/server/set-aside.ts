@@ -1,9 +1,10 @@
 import { readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import * as v from "valibot";
+import { DAY_MS } from "../../http/units.ts";
 
 /** What the Worker says it reads (src/watch/readings.ts). */
-export type Reading = v.InferOutput<typeof ReadingSchema>;
+export type FileBeingRead = v.InferOutput<typeof ReadingSchema>;
 
 /** What the Worker must not read for now, since it stood still over it. */
 export type SetAside = v.InferOutput<typeof SetAsideSchema>;
@@ -30,20 +31,18 @@ const FileSchema = v.pipe(v.string(), v.parseJson(), v.array(v.unknown()));
 const LINE_START = '{"reading":';
 
 /** What a line of the Worker's log says of what it reads: null for nothing; undefined: the line is about something else. */
-export function parseReading(line: string): Reading | null | undefined {
+export function parseReading(line: string): FileBeingRead | null | undefined {
   if (!line.startsWith(LINE_START)) return undefined;
   const parsed = v.safeParse(LineSchema, line);
   return parsed.success ? parsed.output.reading : undefined;
 }
 
-const MINUTE_MS = 60_000;
-const DAY_MS = 24 * 60 * MINUTE_MS;
 /** How long something is set aside the first time. Each time after it is twice as long, up to a day. */
-const FIRST_MS = 10 * MINUTE_MS;
+const FIRST_MS = 10 * 60_000;
 
 /** All that is known, with `reading` set aside at `now`. What ended more than a day ago, or is dated ahead by a wrong clock, is forgotten. */
-function addSetAside(known: readonly SetAside[], reading: Reading, now: number): readonly SetAside[] {
-  const isSame = (one: Reading): boolean => one.mirror === reading.mirror && one.base === reading.base && one.part === reading.part;
+function addSetAside(known: readonly SetAside[], reading: FileBeingRead, now: number): readonly SetAside[] {
+  const isSame = (one: FileBeingRead): boolean => one.mirror === reading.mirror && one.base === reading.base && one.part === reading.part;
   const kept = stillKnown(known, now);
   const before = kept.find(isSame);
   const ms = before === undefined ? FIRST_MS : Math.min(2 * (before.until - before.since), DAY_MS);
@@ -65,7 +64,7 @@ export function openSetAside(stateFolder: string) {
     /** What is to be passed to a Worker that starts at `now`, in milliseconds since the epoch. */
     list: (now: number): readonly SetAside[] => stillKnown(known, now),
     /** Sets something aside. Returns when it may be read again, in milliseconds since the epoch. */
-    add(reading: Reading, now: number): number {
+    add(reading: FileBeingRead, now: number): number {
       known = addSetAside(known, reading, now);
       try {
         writeFileSync(`${path}.new`, `${JSON.stringify(known, null, 2)}\n`, { mode: 0o600 });

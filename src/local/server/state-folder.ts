@@ -27,9 +27,8 @@ export interface StateFolder {
 
 /**
  * Creates the folder if it is missing, locks it, and removes files that a killed server had not finished writing, and those of Durable Objects that keep
- * nothing. The lock is SQLite's own on
- * `<state>/lock`: the kernel drops it when the process ends, even by SIGKILL, and it works between containers that share the folder, where a process
- * id means nothing. Refuses with the reason.
+ * nothing. The lock is SQLite's own on `<state>/lock`: the kernel drops it when the process ends, even by SIGKILL, and it works between containers that share
+ * the folder, where a process id means nothing. Refuses with the reason.
  */
 export function openStateFolder(path: string): Step<StateFolder> {
   const folder = resolve(path);
@@ -96,7 +95,10 @@ function reasonOf(error: unknown): string {
 /** With fewer, a busy hour may reach the limit: each download takes two descriptors, and workerd ends when it cannot accept a connection. */
 const ENOUGH_FILES = 4_096;
 
-/** A warning if the hard limit on open files, which workerd inherits, is too low; null if it is high enough. `limits` is in the format of proc_pid_limits(5). */
+/**
+ * A warning if the hard limit on open files, which workerd inherits, is too low; null if it is high enough. `limits` is in the format of
+ * proc_pid_limits(5).
+ */
 export function describeFewFiles(limits = readFileSync("/proc/self/limits", "utf8")): string | null {
   const [, hard = "unlimited"] = /^Max open files +\S+ +(\S+)/m.exec(limits) ?? [];
   if (hard === "unlimited" || Number(hard) >= ENOUGH_FILES) return null;

@@ -1,7 +1,7 @@
 import type { Endpoint } from "./command-line.ts";
 import { resolveEndpoint } from "./free-port.ts";
 import { type Runtime, type RuntimeOptions, startRuntime } from "./runtime.ts";
-import { openSetAside, parseReading, type Reading } from "./set-aside.ts";
+import { openSetAside, parseReading, type FileBeingRead } from "./set-aside.ts";
 import { waitUntilStill } from "./watchdog.ts";
 import { done, refused, type Step } from "../step.ts";
 
@@ -24,7 +24,7 @@ export interface WatchedOptions extends RuntimeOptions {
 export async function startWatchedRuntime(options: WatchedOptions): Promise<Step<Runtime>> {
   const { stateFolder, probe, print, onLog } = options;
   const aside = openSetAside(stateFolder);
-  let reading: Reading | null = null;
+  let reading: FileBeingRead | null = null;
   let signs = 0;
   let isStopping = false;
 
@@ -68,7 +68,7 @@ export async function startWatchedRuntime(options: WatchedOptions): Promise<Step
       watching.abort();
       if (ended !== "still") return ended.crash;
       if (isStopping) return current.ended;
-      print(describeRestart());
+      print(setAsideReading());
       await current.stop(0);
       // The kernel may free the ports only a moment later. Where another program took one, the start says so.
       await Promise.all(options.endpoints.map(resolveEndpoint));
@@ -91,8 +91,8 @@ export async function startWatchedRuntime(options: WatchedOptions): Promise<Step
     }
   }
 
-  /** Sets aside what was being read: the sentence for the operator. */
-  function describeRestart(): string {
+  /** Sets aside what was being read. Returns the sentence for the operator. */
+  function setAsideReading(): string {
     const what = "workerd answered nothing for 10 s and used the processor all the while: it is ended and started anew.";
     if (reading === null) return `${what} It was reading no repository.`;
     const until = new Date(aside.add(reading, Date.now())).toISOString();

@@ -50,9 +50,8 @@ export interface FileFetcher {
 
 /**
  * Fetches a root or companion and stores it: where it is held whole, under its SHA-256 in the mirror's own name, since its date and type are those of the
- * mirror's upstream; else in slices under a new version. Nothing names it there
- * yet. Where an upstream breaks its body off and no other can continue it, since each has another version, it is begun anew at those that are left. Throws
- * StoreError.
+ * mirror's upstream; else in slices under a new version. Nothing names it there yet. Where an upstream breaks its body off and no other can continue it, since
+ * each has another version, it is begun anew at those that are left. Throws StoreError.
  */
 export async function fetchFile(fetcher: FileFetcher, request: FetchFileRequest): Promise<FetchFileAnswer> {
   const { mirror, avoid = [] } = request;

@@ -62,7 +62,7 @@ export function createKnownRoots(deps: KnownRootsDependencies) {
     const known = keepers.get(root);
     const withdrawn = known === undefined ? undefined : deps.tables?.withdraw(known.place);
     keepers.delete(root);
-    // Of one that was never published there is nothing to report.
+    // The ledger knows nothing of a root that was never published.
     if (kept.load(PLACE_KEY + root) === null) return;
     kept.remove(PLACE_KEY + root);
     void (withdrawn ?? Promise.resolve()).then(reportKeys);

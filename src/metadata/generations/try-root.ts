@@ -225,7 +225,10 @@ async function adopt(
   return unreadable === null ? { kind: "adopted", generation, holes } : { kind: "opaque", reason: unreadable, generation };
 }
 
-/** Whether the upstream has the same root still. One that it cannot say that of is taken for the same, and so is a long one that would have to be fetched again. */
+/**
+ * Whether the upstream still has the same root. A root counts as the same where the upstream cannot say so, and where it is long and would have to be fetched
+ * again.
+ */
 async function isStill(deps: TrialDependencies, { file, representation }: FetchedFile): Promise<boolean> {
   const { mirror, limits } = deps;
   const { etag, upstream } = representation;

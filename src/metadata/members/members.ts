@@ -125,7 +125,10 @@ export function memberCandidates(member: Entry, byHash: boolean): readonly strin
   return [`${member.path.slice(0, slash)}by-hash/${byHashFolder(member.algorithm)}/${member.digest}`, member.path];
 }
 
-/** The name under which the use of a member in this form is noted. Of rpm-md it is the type of data, since hash-prefixed file names change with each generation. */
+/**
+ * The name under which the use of a member in this form is noted. Of rpm-md it is the type of data, since hash-prefixed file names change with each
+ * generation.
+ */
 export function usedName(place: Pick<RepositoryPlace, "kind" | "root">, entry: Entry): string {
   return place.kind === "rpm-md" ? `${place.root}#${entry.type}` : entry.path;
 }

@@ -18,7 +18,7 @@ import { BadBytes } from "./checked-sink.ts";
 const MAX_READ_FOR_PART = 1024 * 1024;
 /** On the free plan the runtime moves longer bodies: their bytes would take more than the CPU time of a request. */
 const FREE_PLAN_BYTES = 1024 * 1024;
-/** A body up to this long is handed to the runtime; of a longer one it must be known when its memory is free again. */
+/** A body up to this long goes to the runtime as one chunk. A longer one is written by us, so that we know when its memory is free again. */
 const AS_ONE_BYTES = 128 * 1024;
 
 /** A stored file that a client doubts, with the digest that its bytes must have. */
@@ -31,8 +31,8 @@ export interface Doubted {
 }
 
 /**
- * Whether the bytes of this answer are hashed again as they are sent: the client says `no-cache`, a digest is known, and the answer is the whole file, or a part
- * of one that is short. Null: they are not.
+ * Whether the bytes of this answer are hashed again as they are sent: the client says `no-cache`, a digest is known, and the answer is the whole file, or a
+ * part of one that is short. Null: they are not.
  */
 export function doubted(
   client: Client,

@@ -8,7 +8,7 @@ import { repositoryPlaceOf } from "./world.ts";
 const ROOT = "os/repodata/repomd.xml";
 const ABSENT: Resolution = { kind: "absent", status: 404 };
 
-/** What becomes of a root where its repository's calls fail with `errors`, one after the other, and then succeed; and what each call was told. */
+/** What becomes of a root where its repository's calls fail with `errors`, one after the other, and then succeed; and the `isWriteRefused` of each call. */
 async function resolveWith(...errors: readonly string[]) {
   const calls: (boolean | undefined)[] = [];
   const port = {
@@ -42,7 +42,7 @@ test.each([
   "disk I/O error: SQLITE_IOERR",
   "attempt to write a readonly database: SQLITE_READONLY",
   "database disk image is malformed: SQLITE_CORRUPT",
-])("a repository that ended over a write (%s) is asked again, and told to write nothing", async (error) => {
+])("a repository that ended over a write (%s) is asked again, and writes nothing", async (error) => {
   expect(await resolveWith(error)).toEqual({ calls: [undefined, true], resolution: ABSENT });
 });
 

@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { createIndexTables } from "../../../src/metadata/digests/index-tables.ts";
 import { createTableDirectory } from "../../../src/metadata/digests/table-directory.ts";
 import type { RootProtection } from "../../../src/watch/history.ts";
-import { type Reading, type SetAside, watchReadings } from "../../../src/watch/readings.ts";
+import { type FileBeingRead, type SetAside, watchReadings } from "../../../src/watch/readings.ts";
 import { DECODERS } from "../../support/decompressing.ts";
 import { clearsigned, primary, release, repomd, sha256 } from "./samples.ts";
 import { createWorld, type Files, memoryState, ONE, portOf, tableDependencies } from "./world.ts";
@@ -16,13 +16,13 @@ function setUp(part: SetAside["part"], minutes: number) {
   const world = createWorld([ONE]);
   const directory = createTableDirectory({ kept: memoryState(), timer: world.timer, now: () => world.now });
   const protections: Record<string, RootProtection | null> = {};
-  const said: (Reading | null)[] = [];
+  const said: (FileBeingRead | null)[] = [];
   const aside = { mirror: world.mirror.name, base: "os", part, file: "os/x", since: world.now, until: world.now + minutes * MINUTE };
   const readings = watchReadings({
     setAside: [aside],
     now: () => world.now,
     sleep: async () => {},
-    say: (line) => void said.push((JSON.parse(line) as { reading: Reading | null }).reading),
+    say: (line) => void said.push((JSON.parse(line) as { reading: FileBeingRead | null }).reading),
   });
   const tables = createIndexTables({
     ...DECODERS,

@@ -65,7 +65,7 @@ test("a folder that cannot be written keeps the list in memory", () => {
   expect(aside.list(NOW)).toHaveLength(1);
 });
 
-test("the Worker's lines about what it reads are told from all others", () => {
+test("the Worker's lines about what it reads are separated from all others", () => {
   expect(parseReading(JSON.stringify({ reading }))).toEqual(reading);
   expect(parseReading('{"reading":null}')).toBeNull();
   for (const line of ["", "m: published", '{"method":"GET"}', '{"reading":', '{"reading":{"mirror":"m"}}', ' {"reading":null}']) {
