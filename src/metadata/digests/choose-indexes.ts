@@ -76,7 +76,9 @@ function choose(place: RepositoryPlace, groups: ReadonlyMap<string, readonly Ent
     // What clients use or the store has costs nothing; of the others the smallest. Every archive lists the form without compression, and few have it.
     const cost = (entry: Entry): number =>
       members.isUsed(usedName(place, entry)) ? 0 : members.has(entry) ? 1 : 2 + (entry.size ?? Infinity);
-    const forms = same.filter(({ path }) => isReadable(path)).toSorted((one, other) => cost(one) - cost(other) || 0);
+    // Each cost once, not at each comparison: a root may name 20,000 forms.
+    const costs = same.filter(({ path }) => isReadable(path)).map((entry) => [entry, cost(entry)] as const);
+    const forms = costs.toSorted(([, one], [, other]) => one - other || 0).map(([entry]) => entry);
     const id = same
       .map(({ digest }) => digest)
       .toSorted()

@@ -74,13 +74,13 @@ export async function gatherMembers(
 
   /** Fetches the wanted forms, and the others in turn only where none of those can be had. Null: one can, or is too long to try. */
   async function gatherGroup({ forms }: MemberGroup): Promise<(MissingFile & { readonly isTransport: boolean }) | null> {
-    const wanted = forms.filter(isWanted);
-    const others = forms.filter((entry) => !wanted.includes(entry) && !isDatabase(entry));
+    const wanted = new Set(forms.filter(isWanted));
+    const others = forms.filter((entry) => !wanted.has(entry) && !isDatabase(entry));
     let missing: MissingFile | null = null;
     let isTransport = false;
     let isThere = false;
     for (const entry of [...wanted, ...others]) {
-      if (isThere && !wanted.includes(entry)) break;
+      if (isThere && !wanted.has(entry)) break;
       if ((entry.size ?? 0) > limits.prefetchBytes) {
         isThere = true;
         continue;

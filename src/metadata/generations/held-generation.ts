@@ -45,8 +45,8 @@ export function createHeldGeneration({ kept, now, onStanding }: HeldGenerationDe
     },
     /** Replaces the generation by a new one, which its upstream has confirmed just now. `missing`: what it names and no upstream has. */
     publish(next: Generation, missing: readonly Omit<Hole, "since">[], holds: Standing["holds"]): void {
-      const known = standing.holes;
-      const since = (path: string): number => known.find((hole) => hole.path === path)?.since ?? now();
+      const known = new Map(standing.holes.map((hole) => [hole.path, hole.since]));
+      const since = (path: string): number => known.get(path) ?? now();
       saveGeneration(next);
       setConfirmed(
         holds,

@@ -37,6 +37,8 @@ export function createMembers({ mirror, ensureStored, kept, now, usedForMs }: Me
   /** When the store last did not take a member, by key. */
   const unkeptAt = new Map<string, number>();
   const keyOf = (digest: NamedDigest) => contentKey(mirror, digest);
+  /** What has been saved, read at once: a root names up to 20,000 files, of most of which nothing is, and each question to the storage takes some 20 µs. */
+  let names: Set<string> | null = null;
   return {
     /** The key of the content with this digest, for this mirror. */
     keyOf,
@@ -46,7 +48,7 @@ export function createMembers({ mirror, ensureStored, kept, now, usedForMs }: Me
      */
     async ensure(member: Entry, candidates: readonly string[], isAhead = false): Promise<EnsureStoredAnswer> {
       const key = keyOf(member);
-      const known = stored.get(key) ?? parseStoredObject(kept.load(OBJECT + key) ?? "");
+      const known = stored.get(key) ?? parseStoredObject(load(OBJECT + key) ?? "");
       if (known !== null) {
         stored.set(key, known);
         return { kind: "stored", object: known };
@@ -56,7 +58,7 @@ export function createMembers({ mirror, ensureStored, kept, now, usedForMs }: Me
       const answer = await ensureStored({ mirror, candidates, key, expectation: expectationOf(member), isAhead });
       if (answer.kind === "stored") {
         stored.set(key, answer.object);
-        kept.save(OBJECT + key, JSON.stringify(answer.object));
+        save(OBJECT + key, JSON.stringify(answer.object));
       }
       if (answer.kind === "unkept") unkeptAt.set(key, now());
       else unkeptAt.delete(key);
@@ -65,7 +67,7 @@ export function createMembers({ mirror, ensureStored, kept, now, usedForMs }: Me
     /** Whether the member is known to be in the store: `ensure` asks no upstream for it. */
     has(member: Entry): boolean {
       const key = keyOf(member);
-      return stored.has(key) || kept.load(OBJECT + key) !== null;
+      return stored.has(key) || load(OBJECT + key) !== null;
     },
     forget,
     /** Notes that a client got this member, in this form. True where clients did not use this form before. */
@@ -92,7 +94,7 @@ export function createMembers({ mirror, ensureStored, kept, now, usedForMs }: Me
   };
 
   function renew(name: string): void {
-    if (elapsedMs(at(name), now()) >= RENEW_MS) kept.save(name, String(now()));
+    if (elapsedMs(at(name), now()) >= RENEW_MS) save(name, String(now()));
   }
 
   /** Forgets that the store has the key: the store lost it, or nothing names it any more. */
@@ -108,8 +110,19 @@ export function createMembers({ mirror, ensureStored, kept, now, usedForMs }: Me
   }
 
   function at(name: string): number {
-    const text = kept.load(name);
+    const text = load(name);
     return text === null ? -Infinity : Number(text);
+  }
+
+  /** Does not ask the storage for what was never saved. */
+  function load(name: string): string | null {
+    names ??= new Set(kept.keys());
+    return names.has(name) ? kept.load(name) : null;
+  }
+
+  function save(name: string, value: string): void {
+    names?.add(name);
+    kept.save(name, value);
   }
 }
 
