@@ -1,3 +1,4 @@
+import { isInNetwork, type Network } from "../http/network.ts";
 import { printable } from "../http/printable.ts";
 
 /** A name and password, or a token, that a client sent. */
@@ -33,6 +34,12 @@ const MAX_LINES = 10;
 const MAX_COUNTED = 1_000;
 const MAX_SHOWN = 64;
 
+/** 127.0.0.0/8 and ::1 (RFC 6890): a proxy on this machine took the request, and its address says nothing about the client. */
+const LOOPBACK: readonly Network[] = [
+  { bytes: [127, 0, 0, 0], bits: 8 },
+  { bytes: [...Array.from({ length: 15 }, () => 0), 1], bits: 128 },
+];
+
 /** Logs failed logins and counts them by windows of a minute. `now` is in milliseconds; `log` takes one line. */
 export function createFailedLogins({ now, log }: { readonly now: () => number; readonly log: (line: string) => void }): FailedLogins {
   let began = -Infinity;
@@ -56,7 +63,7 @@ export function createFailedLogins({ now, log }: { readonly now: () => number; r
   return {
     waitBefore(login) {
       turn();
-      return login.address !== null && (counts.get(keyOf(login)) ?? 0) >= MAX_GUESSES ? secondsLeft() : 0;
+      return isOfOneClient(login.address) && (counts.get(keyOf(login)) ?? 0) >= MAX_GUESSES ? secondsLeft() : 0;
     },
     failed(login) {
       turn();
@@ -71,6 +78,11 @@ export function createFailedLogins({ now, log }: { readonly now: () => number; r
       return count > MAX_FAILURES ? secondsLeft() : 0;
     },
   };
+}
+
+/** Whether an address tells this client from others. */
+function isOfOneClient(address: string | null): boolean {
+  return address !== null && !LOOPBACK.some((network) => isInNetwork(address, network));
 }
 
 function describe({ place, user, address }: Login): string {

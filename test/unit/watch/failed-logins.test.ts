@@ -38,6 +38,15 @@ describe("logins that fail", () => {
     expect(logins.waitBefore(ALICE)).toBe(0);
   });
 
+  it.each(["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"])(
+    "from %s, which is the address of all clients behind a proxy of this machine, keep no client out",
+    (address) => {
+      fail(1_000, { ...ALICE, address });
+      expect(logins.waitBefore({ ...ALICE, address })).toBe(0);
+      expect(fail(1, { ...ALICE, address })).toEqual([60]);
+    },
+  );
+
   it("of names that do not exist are those of one user", () => {
     const all = Array.from({ length: 32 }, (_, at) => logins.failed({ ...ALICE, user: `name ${at}`, isUserKnown: false }));
     expect(all.slice(29)).toEqual([0, 60, 60]);
