@@ -9,12 +9,15 @@ export function adminTokenPath(stateFolder: string): string {
   return join(stateFolder, "admin-token");
 }
 
-/** The admin token of the state folder; the first call makes one. Throws if the file can be neither read nor written. */
+/** What a header can carry. After a power cut the file may hold zeros, and with those no operator could log in any more. */
+const USABLE = /^[\x21-\x7e]+$/;
+
+/** The admin token of the state folder; a call that finds none that can be used makes one. Throws if the file can be neither read nor written. */
 export function readAdminToken(stateFolder: string): string {
   const path = adminTokenPath(stateFolder);
   try {
     const kept = readFileSync(path, "utf8").trim();
-    if (kept !== "") return kept;
+    if (USABLE.test(kept)) return kept;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
   }

@@ -14,6 +14,10 @@ import { isBelow, readingsOf } from "./readings.ts";
 import { createRecordSorter, MAX_TABLE_BYTES, type RecordSorter, type Scratch } from "./sort-records.ts";
 import { type TableRef, writeTable, type WriteTableDependencies } from "./write-table.ts";
 
+/** Real roots name up to six compressions of an index. */
+const MAX_REASONS = 6;
+const MAX_REASON_CHARACTERS = 500;
+
 export interface BuildDependencies extends Pick<IndexOptions, "xz" | "breathe"> {
   readonly mirror: Mirror;
   readonly store: ObjectStore;
@@ -145,7 +149,14 @@ async function readFirst(
       reasons.push(`${path}: ${error instanceof Error ? error.message : String(error)}`);
     }
   }
-  return reasons.length === 0 ? "no form of an index that it names can be read" : reasons.join("; ");
+  return reasons.length === 0 ? "no form of an index that it names can be read" : describeAll(reasons);
+}
+
+/** For the log and the status page, which a root of 20,000 forms is not to fill: the first reasons, and how many more there are. */
+function describeAll(reasons: readonly string[]): string {
+  const shown = reasons.slice(0, MAX_REASONS).map((reason) => reason.slice(0, MAX_REASON_CHARACTERS));
+  const left = reasons.length - shown.length;
+  return [...shown, ...(left === 0 ? [] : [`and ${left} more`])].join("; ");
 }
 
 function whyNotStored(answer: Exclude<EnsureStoredAnswer, { kind: "stored" }>): string {

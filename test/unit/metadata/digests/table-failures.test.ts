@@ -133,3 +133,19 @@ test("a loss that many find at once is mended once", async () => {
   expect(await expected("os/a.rpm")).toEqual(known("aaa"));
   expect(indexesRead).toBe(1);
 });
+
+test("what is wrong with 150 forms of one index is said in a few of them", async () => {
+  const { world, repository, protections, idle } = setUp();
+  const forms = Array.from({ length: 150 }, (_, n) => {
+    const content = `a primary.xml that no upstream has, number ${n}`;
+    const href = `repodata/${sha256(content)}-primary.xml.gz`;
+    return `<data type="primary"><checksum type="sha256">${sha256(content)}</checksum><location href="${href}"/></data>`;
+  });
+  world.origins[ONE] = { [ROOT]: `<repomd><revision>${T}</revision>${forms.join("")}</repomd>` };
+  await world.read(repository, ROOT);
+  await idle();
+  const { detail = "" } = protections["os/repodata"] ?? {};
+  expect(detail).toMatch(/-primary\.xml\.gz: .*; and 144 more$/);
+  expect(detail?.length).toBeLessThan(4_000);
+  expect(world.logs.filter((line) => line.length > 5_000)).toEqual([]);
+});
