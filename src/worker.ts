@@ -1,5 +1,6 @@
 import { waitUntil } from "cloudflare:workers";
 import { sleep } from "./clock/timer.ts";
+import { asRequest } from "./clock/signal.ts";
 import { composeHandler } from "./compose-handler.ts";
 import { composeCore, type Core } from "./compose.ts";
 import { parseConfig } from "./config/parse-config.ts";
@@ -70,7 +71,8 @@ export default {
       if (error instanceof ConfigError) return refuse(500, error.message);
       throw error;
     }
-    const response = await handle(request, handler, (work) => ctx.waitUntil(work));
+    const own = handler;
+    const response = await asRequest(() => handle(request, own, (work) => ctx.waitUntil(work)));
     // RFC 9110 §6.6.1: a server with a clock sends Date. At the edge Cloudflare adds it; on one machine workerd does not.
     if (handler.isLocal) response.headers.set("Date", new Date().toUTCString());
     return response;
@@ -91,12 +93,13 @@ export class RepositoryObject extends RepositoryObjectBase<Env> {
     const { config, store, upstreams, fills, leases, retention, createDigest } = (core ??= buildCore(this.env));
     const name = this.ctx.id.name ?? "";
     const keepAlive = (work: Promise<unknown>): void => this.ctx.waitUntil(work);
+    const ensureStored = createEnsureStored(fills, store, keepAlive);
     return {
       config,
       store,
       upstreams,
       createDigest,
-      ensureStored: createEnsureStored(fills, store, keepAlive),
+      ensureStored: (...asked) => asRequest(() => ensureStored(...asked)),
       log: writeLog,
       onPublished: (keys) => keepAlive(report(this.env, `what ${name} names`, (book) => book.nameKeys(name, keys))),
       onStanding: (mirror, root, standing) =>

@@ -1,7 +1,7 @@
 import { elapsedMs } from "../clock/elapsed.ts";
 import { type Timer, within } from "../clock/timer.ts";
 import type { Config, Mirror } from "../config/config.ts";
-import { createSignal, type Signal } from "../fill/shared/signal.ts";
+import { createSignal, type Signal } from "../clock/signal.ts";
 import { DAY_MS } from "../http/units.ts";
 import type { RepositoryPlace } from "../route/place.ts";
 import type { Target } from "../route/target.ts";

@@ -1,4 +1,5 @@
-import { systemTimer, within } from "../clock/timer.ts";
+import { createSignal, type Signal } from "../clock/signal.ts";
+import { systemTimer } from "../clock/timer.ts";
 import type { StoredObject } from "./stored-object.ts";
 
 /** Entries held; each takes about 1 KiB of memory. */
@@ -31,7 +32,8 @@ export type DiskMemory = ReturnType<typeof createDiskMemory>;
 export function createDiskMemory({ knownObjects = KNOWN_OBJECTS, writeLimitMs = WRITE_LIMIT_MS } = {}) {
   // A Map keeps the order of insertion: `learn` inserts anew, so the first entry is the one used longest ago.
   const known = new Map<string, Known>();
-  const writes = new Map<string, Promise<void>>();
+  /** The writes that run, each with what it gives at its end. */
+  const writes = new Map<string, Signal>();
 
   /** Sets the entry of a path. Above the limit the entry that was used longest ago is forgotten. */
   function learn(path: string, entry: Known): void {
@@ -51,10 +53,9 @@ export function createDiskMemory({ knownObjects = KNOWN_OBJECTS, writeLimitMs = 
    */
   async function settled(path: string): Promise<void> {
     const write = writes.get(path);
-    // Readers wake a turn after the next writer does: between two writes they would begin in vain, and use up their tries.
-    const ended = Promise.resolve(write).then(() => true);
-    const isEnded = await within(ended, writeLimitMs + ABORT_MARGIN_MS, () => false);
-    if (!isEnded && writes.get(path) === write) writes.delete(path);
+    if (write === undefined) return;
+    await write.wait(writeLimitMs + ABORT_MARGIN_MS);
+    if (writes.get(path) === write) writes.delete(path);
   }
 
   return {
@@ -74,16 +75,16 @@ export function createDiskMemory({ knownObjects = KNOWN_OBJECTS, writeLimitMs = 
     /** Runs `write` when no other write to the path runs. `signal` aborts when it exceeds the limit. */
     async alone<T>(path: string, write: (signal: AbortSignal) => Promise<T>): Promise<T> {
       while (writes.has(path)) await settled(path);
-      const ended = Promise.withResolvers<void>();
-      writes.set(path, ended.promise);
+      const ended = createSignal();
+      writes.set(path, ended);
       const abort = new AbortController();
       const cancel = systemTimer(writeLimitMs, () => abort.abort());
       try {
         return await write(abort.signal);
       } finally {
         cancel();
-        if (writes.get(path) === ended.promise) writes.delete(path);
-        ended.resolve();
+        if (writes.get(path) === ended) writes.delete(path);
+        ended.notify();
       }
     },
   };

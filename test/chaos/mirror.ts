@@ -1,4 +1,5 @@
 import { systemTimer } from "../../src/clock/timer.ts";
+import { asRequest } from "../../src/clock/signal.ts";
 import { composeCore } from "../../src/compose.ts";
 import { parseConfig } from "../../src/config/parse-config.ts";
 import { createEnsureStored } from "../../src/fill/ensure-stored.ts";
@@ -142,7 +143,7 @@ export function createMirror({ vars, fetch, isolates = 1 }: MirrorOptions) {
     const handler = handlers[isolate % handlers.length];
     if (handler === undefined) throw new Error(`no isolate ${isolate}`);
     const request = { method, url: `/${path}`, headers: new Headers({ host: "mirror.test", ...headers }) } as Request;
-    return receive(await handle(request, handler, keepAlive), leaveAfter);
+    return receive(await asRequest(() => handle(request, handler, keepAlive)), leaveAfter);
   }
 
   return {

@@ -1,6 +1,7 @@
 import { gzipSync } from "node:zlib";
 import { abortAllDurableObjects, env, evictDurableObject, runInDurableObject } from "cloudflare:test";
-import { describe, expect, it, vi } from "vitest";
+import { aroundEach, describe, expect, it, vi } from "vitest";
+import { asRequest } from "../../src/clock/signal.ts";
 import type { Config } from "../../src/config/config.ts";
 import { coordinatorName, createLeases, type FillCoordinator } from "../../src/fill/flight/fill-coordinator.ts";
 import { createFills, type Fills } from "../../src/fill/fills.ts";
@@ -20,6 +21,9 @@ import { sliceKey } from "../../src/store/keys.ts";
 import { SourceError, type UpstreamAnswer, type UpstreamRequest, type Upstreams } from "../../src/upstream/upstream.ts";
 import { toHex, type Expected } from "../../src/verify/expectation.ts";
 import { craftRpm } from "../support/crafted-rpm.ts";
+
+// Each test is one request: it wakes its own waits at once, as a request that fetches a file for itself does.
+aroundEach(async (run) => asRequest(run));
 
 const { BUCKET, FLIGHTS } = env as unknown as { BUCKET: R2Bucket; FLIGHTS: DurableObjectNamespace<FillCoordinator> };
 

@@ -1,5 +1,5 @@
 import { elapsedMs } from "../../clock/elapsed.ts";
-import { createSignal, type Signal } from "../shared/signal.ts";
+import { createSignal, type Signal } from "../../clock/signal.ts";
 import { holds, isHeld, NO_LEASES, RECENT_COMMIT_MS, reduceLeases, takeoverIn, type LeaseEvent, type LeaseState } from "./lease-state.ts";
 import type { Claim, ClaimOptions, Followed, FollowOptions } from "./leases.ts";
 

@@ -1,4 +1,5 @@
 import { DurableObject, RpcTarget } from "cloudflare:workers";
+import { asRequest } from "../../clock/signal.ts";
 import { Coordinator } from "./coordinator.ts";
 import type { LeaseEvent } from "./lease-state.ts";
 import { ALONE, type ClaimOptions, type Followed, type FollowOptions, type Leases, type SliceLease } from "./leases.ts";
@@ -30,16 +31,16 @@ export class FillCoordinator extends DurableObject<unknown> {
 
   /** Named apart from the call of version 0.1, which had other parameters: while a deployment rolls out, a call that does not fit is to fail. */
   claimSlice(key: string, slice: number, options: ClaimOptions) {
-    const claim = this.#coordinator.claimSlice(key, slice, options);
-    return claim.kind === "lead" ? { ...claim, lease: new LeaseTarget(claim.lease) } : claim;
+    const claim = asRequest(() => this.#coordinator.claimSlice(key, slice, options), this.#coordinator);
+    return claim.kind === "lead" ? { ...claim, lease: new LeaseTarget(claim.lease, this.#coordinator) } : claim;
   }
 
   follow(key: string, slice: number, options: FollowOptions): Promise<Followed> {
-    return this.#coordinator.follow(key, slice, options);
+    return asRequest(() => this.#coordinator.follow(key, slice, options), this.#coordinator);
   }
 
   async taint(key: string, version: string): Promise<void> {
-    this.#coordinator.taint(key, version);
+    asRequest(() => this.#coordinator.taint(key, version), this.#coordinator);
     await this.ctx.storage.put(TAINT_PREFIX + key, true);
   }
 
@@ -52,18 +53,20 @@ export class FillCoordinator extends DurableObject<unknown> {
 /** A lease for a leader in another isolate. The runtime disposes it when the leader's request ends, for whatever reason. */
 class LeaseTarget extends RpcTarget implements SliceLease {
   readonly #lease: SliceLease;
+  readonly #coordinator: object;
 
-  constructor(lease: SliceLease) {
+  constructor(lease: SliceLease, coordinator: object) {
     super();
     this.#lease = lease;
+    this.#coordinator = coordinator;
   }
 
   tell(event: LeaseEvent): boolean | Promise<boolean> {
-    return this.#lease.tell(event);
+    return asRequest(() => this.#lease.tell(event), this.#coordinator);
   }
 
   [Symbol.dispose](): void {
-    this.#lease[Symbol.dispose]();
+    asRequest(() => this.#lease[Symbol.dispose](), this.#coordinator);
   }
 }
 

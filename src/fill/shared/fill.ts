@@ -2,7 +2,7 @@ import { elapsedMs } from "../../clock/elapsed.ts";
 import type { Target } from "../../route/target.ts";
 import type { StoredObject } from "../../store/stored-object.ts";
 import type { Absent, UpstreamFailure } from "../../upstream/upstream.ts";
-import { createSignal, type Signal } from "./signal.ts";
+import { createSignal, type Signal } from "../../clock/signal.ts";
 
 /** No client gets these last bytes of an object before the verdict: without them it knows that it does not have the file. */
 export const HELD_BACK_BYTES = 16 * 1024;

@@ -42,7 +42,7 @@ export function createMemory(limitBytes: number, sleep: (ms: number) => Promise<
      * longer) stored.
      */
     async take(length: number, isUnstored: () => boolean = () => false) {
-      // Polling, not a queue: each request must wait on a timer of its own (see signal.ts), and waits are rare.
+      // Polling, not a queue: each request must wait on a timer of its own (see clock/signal.ts), and waits are rare.
       for (let waited = 0; !hasRoom(length, isUnstored); waited += POLL_MS) {
         for (const reclaim of reclaimers) reclaim();
         if (hasRoom(length, isUnstored)) break;

@@ -7,16 +7,13 @@ import type { Members } from "../members/members.ts";
 import type { StoredRows } from "../ports/stored-rows.ts";
 import { type BuildDependencies, type BuiltTable, buildTable } from "./build-table.ts";
 import { type Choice, chooseIndexes } from "./choose-indexes.ts";
-import { isCompatible } from "./expectations.ts";
+import { deleteChanged } from "./delete-changed.ts";
 import { createLandings, type LandDependencies } from "./land.ts";
 import { doubtOutside } from "./doubt-outside.ts";
-import { createTableReader, LostTableError } from "./read-table.ts";
-import { isBelow } from "./readings.ts";
+import { createTableReader } from "./read-table.ts";
 import type { PublishedTable } from "./table-directory.ts";
-import { tableKey, type TableRef } from "./write-table.ts";
+import { tableKey } from "./write-table.ts";
 
-/** Heads of changed packages that one call to the store deletes. */
-const DELETE_AT_ONCE = 1000;
 /** A table that could not be made of its indexes is tried again after this long, at the next request that asks the repository … */
 const RETRY_MS = 10 * 60_000;
 /** … and one that could not be stored or listed after this long. */
@@ -153,7 +150,10 @@ export function createIndexTables(deps: IndexTablesDependencies) {
     const protection = protectionOf(built, choice);
     const from = before?.version ?? null;
     await directory.publish(base, root, { version, isReaching: built.isReaching, why: version === null ? protection.detail : null });
-    if (built.table !== null && from !== null) await deleteChanged(place, { version: from }, built.table);
+    if (built.table !== null && from !== null) {
+      const nested = await directory.basesBelow(base);
+      await deleteChanged({ base, root, from: { version: from }, to: built.table, others: versionsBut(root), nested, tables }, deps);
+    }
     if (version !== null && version !== from && built.isReaching) {
       await doubtOutside({ base, from, to: version, tables, bases: await directory.bases() }, deps);
     }
@@ -197,39 +197,6 @@ export function createIndexTables(deps: IndexTablesDependencies) {
     return made !== null && made.ids.length > 0 && made.version === null && elapsedMs(made.at, now()) >= RETRY_MS;
   }
 
-  /**
-   * Deletes the heads of packages whose digest the new table changes, without those that another live root still names with the old one: a stored copy may
-   * be either file. Packages outside the base, or in the folder of another repository, are not this one's.
-   */
-  async function deleteChanged({ base, root }: RepositoryPlace, before: TableRef, after: TableRef): Promise<void> {
-    if (before.version === after.version) return;
-    const others = rootsMade().flatMap((other) => (other === root ? [] : (load(other)?.version ?? [])));
-    const nested = await directory.basesBelow(base);
-    let keys: string[] = [];
-    let [count, example] = [0, ""];
-    try {
-      for await (const { path, before: was, after: is } of tables.differences(before, after)) {
-        if (was.length === 0 || is.length === 0 || isCompatible(was, is)) continue;
-        if (!isBelow(path, base) || nested.some((other) => isBelow(path, other))) continue;
-        let isNamed = false;
-        for (const version of others) isNamed ||= isCompatible(was, await tables.lookUp({ version }, path));
-        if (isNamed) continue;
-        keys.push(`${mirror.name}/${path}`);
-        if (count++ === 0) example = path;
-        if (keys.length < DELETE_AT_ONCE) continue;
-        await store.delete(keys);
-        keys = [];
-      }
-    } catch (error) {
-      // A lost table is made anew, and all that is stored compared with it.
-      if (!(error instanceof LostTableError)) throw error;
-      log("warn", `${mirror.name}: cannot compare the digest tables of ${root}: ${error.message}`);
-    }
-    if (keys.length > 0) await store.delete(keys);
-    if (count > 0)
-      log("info", `${mirror.name}: ${count} packages below ${base === "" ? "the top" : base} have new digests, e.g. ${example}`);
-  }
-
   async function isStored(version: string | null): Promise<boolean> {
     return version === null || (await store.head(tableKey(version))) !== null;
   }
@@ -260,7 +227,12 @@ export function createIndexTables(deps: IndexTablesDependencies) {
   }
 
   function versions(): readonly string[] {
-    return [...new Set(rootsMade().flatMap((root) => load(root)?.version ?? []))];
+    return versionsBut(null);
+  }
+
+  /** The tables of all roots but this one. */
+  function versionsBut(root: string | null): readonly string[] {
+    return [...new Set(rootsMade().flatMap((one) => (one === root ? [] : (load(one)?.version ?? []))))];
   }
 
   function rootsMade(): readonly string[] {

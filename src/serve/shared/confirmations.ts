@@ -1,4 +1,4 @@
-import { createSignal, type Signal } from "../../fill/shared/signal.ts";
+import { createSignal, type Signal } from "../../clock/signal.ts";
 
 /** Objects that are remembered; the oldest are forgotten, which costs a question too many at worst. */
 const REMEMBERED = 20_000;

@@ -1,4 +1,5 @@
-import { describe, expect, it } from "vitest";
+import { aroundEach, describe, expect, it } from "vitest";
+import { asRequest } from "../../../../src/clock/signal.ts";
 import { createFill, type Fill, type Run, type SliceBuffer } from "../../../../src/fill/shared/fill.ts";
 import { createMemory } from "../../../../src/fill/shared/memory.ts";
 import {
@@ -10,6 +11,9 @@ import {
   takeBuffer,
 } from "../../../../src/fill/shared/slice-buffers.ts";
 import type { Target } from "../../../../src/route/target.ts";
+
+// Each test is one request: it wakes its own waits at once, as a request that fetches a file for itself does.
+aroundEach(async (run) => asRequest(run));
 
 const LENGTH = 1_048_576;
 const clock = { now: 0 };

@@ -1,0 +1,59 @@
+import type { Mirror } from "../../config/config.ts";
+import type { ObjectStore } from "../../store/object-store.ts";
+import type { Log } from "../ports/kept-state.ts";
+import { isCompatible } from "./expectations.ts";
+import { LostTableError, type Tables } from "./read-table.ts";
+import { isBelow } from "./readings.ts";
+import type { TableRef } from "./write-table.ts";
+
+/** Heads of changed packages that one call to the store deletes. */
+const DELETE_AT_ONCE = 1000;
+
+export interface ChangeDependencies {
+  readonly mirror: Pick<Mirror, "name">;
+  readonly store: Pick<ObjectStore, "delete">;
+  readonly log: Log;
+}
+
+export interface Change {
+  readonly base: string;
+  readonly root: string;
+  readonly from: TableRef;
+  readonly to: TableRef;
+  /** Versions of the tables of the repository's other live roots. */
+  readonly others: readonly string[];
+  /** Folders of other repositories below the base. */
+  readonly nested: readonly string[];
+  readonly tables: Tables;
+}
+
+/**
+ * Deletes the heads of packages whose digest the new table changes, without those that another live root still names with the old one: a stored copy may
+ * be either file. Packages outside the base, or in the folder of another repository, are not this one's.
+ */
+export async function deleteChanged({ base, root, from, to, others, nested, tables }: Change, deps: ChangeDependencies): Promise<void> {
+  const { mirror, store, log } = deps;
+  if (from.version === to.version) return;
+  let keys: string[] = [];
+  let [count, example] = [0, ""];
+  try {
+    for await (const { path, before: was, after: is } of tables.differences(from, to)) {
+      if (was.length === 0 || is.length === 0 || isCompatible(was, is)) continue;
+      if (!isBelow(path, base) || nested.some((other) => isBelow(path, other))) continue;
+      let isNamed = false;
+      for (const version of others) isNamed ||= isCompatible(was, await tables.lookUp({ version }, path));
+      if (isNamed) continue;
+      keys.push(`${mirror.name}/${path}`);
+      if (count++ === 0) example = path;
+      if (keys.length < DELETE_AT_ONCE) continue;
+      await store.delete(keys);
+      keys = [];
+    }
+  } catch (error) {
+    // A lost table is made anew, and all that is stored compared with it.
+    if (!(error instanceof LostTableError)) throw error;
+    log("warn", `${mirror.name}: cannot compare the digest tables of ${root}: ${error.message}`);
+  }
+  if (keys.length > 0) await store.delete(keys);
+  if (count > 0) log("info", `${mirror.name}: ${count} packages below ${base === "" ? "the top" : base} have new digests, e.g. ${example}`);
+}
