@@ -36,7 +36,7 @@ export interface RepositoryPort {
 }
 
 export interface RepositoriesDependencies {
-  readonly store: Pick<ObjectStore, "head">;
+  readonly store: Pick<ObjectStore, "peek">;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
   /** Which repositories exist: no other is called. */
@@ -100,7 +100,7 @@ export function createRepositories({ store, now, known, repository, publishedDig
     if (place === null) return { kind: "opaque" };
     if (place.digest !== undefined) {
       const key = contentKey(mirror, place.digest);
-      const object = key === lost ? null : await store.head(key);
+      const object = key === lost ? null : await store.peek(key);
       if (object !== null && keyAtRest(keysOf(mirror, key), object) === key) {
         await noteUse(target);
         return { kind: "object", key, object, state: "fresh", ageSeconds: Math.max(0, Math.floor((now() - object.storedAt) / 1000)) };

@@ -145,11 +145,13 @@ export function createDiskStore(
     await alone(folder, (signal) => files.remove(folder, signal));
   }
 
+  async function head(key: string): Promise<StoredObject | null> {
+    return isStorableKey(key) ? ((await findObject(pathsOf(key)))?.object ?? null) : null;
+  }
+
   return {
-    async head(key) {
-      if (!isStorableKey(key)) return null;
-      return (await findObject(pathsOf(key)))?.object ?? null;
-    },
+    head,
+    peek: head,
 
     async get(key, wanted) {
       if (!isStorableKey(key)) return null;

@@ -109,16 +109,22 @@ export function createEdgeCacheStore(
       : found;
   }
 
+  async function readHead(key: string): Promise<StoredObject | null> {
+    const before = writes;
+    const object = await store.head(key);
+    // The store's answer corrects the cache.
+    if (object === null) await forgetHead(key);
+    else await cacheHead(key, object, before);
+    return object;
+  }
+
   return {
     ...store,
 
-    async head(key) {
-      const before = writes;
-      const object = await store.head(key);
-      // The store's answer corrects the cache.
-      if (object === null) await forgetHead(key);
-      else await cacheHead(key, object, before);
-      return object;
+    head: readHead,
+
+    async peek(key) {
+      return (isStorableKey(key) ? await cachedHead(key) : null) ?? readHead(key);
     },
 
     async get(key, wanted) {

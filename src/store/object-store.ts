@@ -20,6 +20,15 @@ export interface ListedObject {
   readonly uploadedAt: number;
 }
 
+/** What the caller of a `get` knows. */
+export interface GetOptions {
+  /**
+   * The object that lies under the key, as a repository's generation names it. A cache in front of the store may then give this version's bytes without a
+   * read of the head; the store itself ignores it, so that the answer may be another version's.
+   */
+  readonly known?: StoredObject | undefined;
+}
+
 /** Conditions of a `put`; at most one of them. */
 export interface PutOptions {
   readonly ifAbsent?: boolean;
@@ -39,8 +48,10 @@ export interface PutOptions {
 export interface ObjectStore {
   /** Reads what is stored beside the bytes; null where there is no object. */
   head(key: string): Promise<StoredObject | null>;
+  /** As `head`, for what only reads: a cache in front of the store may answer with what lay there a minute ago, though never that nothing did. */
+  peek(key: string): Promise<StoredObject | null>;
   /** Reads an object, or the part `wanted` of it; null where there is no object. For the bytes of a sliced object see `getSlice`. */
-  get(key: string, wanted?: ByteRange): Promise<StoredBody | null>;
+  get(key: string, wanted?: ByteRange, options?: GetOptions): Promise<StoredBody | null>;
   /**
    * Stores an object, in place of the one under the key.
    * @param bytes the whole body; empty for the head of a sliced object. Throws RangeError where its length is not that of the object's body.

@@ -102,6 +102,7 @@ export function createR2Store(bucket: R2Bucket, answerLimitMs = ANSWER_LIMIT_MS)
 
   return {
     head,
+    peek: head,
     get,
 
     async put(key, object, bytes, options = {}) {

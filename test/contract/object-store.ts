@@ -96,6 +96,7 @@ export function describeObjectStore(title: string, makeStore: () => ObjectStore)
     describe("an object", () => {
       it("is null where it is not there, never an error", async () => {
         expect(await store.head(key)).toBeNull();
+        expect(await store.peek(key)).toBeNull();
         expect(await store.get(key)).toBeNull();
         expect(await store.get(key, { first: 0, last: 0 })).toBeNull();
         expect(await store.get(key, { suffix: 1 })).toBeNull();
@@ -111,9 +112,23 @@ export function describeObjectStore(title: string, makeStore: () => ObjectStore)
         });
         for (const reader of [store, makeStore()]) {
           expect(await reader.head(key)).toEqual(object);
+          expect(await reader.peek(key)).toEqual(object);
           const found = await reader.get(key);
           expect(found?.object).toEqual(object);
           expect(await textOf(found)).toBe(TEXT);
+        }
+      });
+
+      it("comes back with its own bytes, whatever the caller knew of it", async () => {
+        const known = describedAs(TEXT.length);
+        expect(await store.get(key, undefined, { known })).toBeNull();
+        const object = await put(TEXT);
+        for (const reader of [store, makeStore()]) {
+          for (const knew of [object, known, undefined]) {
+            const found = await reader.get(key, { first: 6 }, { known: knew });
+            expect(found?.object).toEqual(object);
+            expect(await textOf(found)).toBe("world");
+          }
         }
       });
 

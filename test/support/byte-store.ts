@@ -9,6 +9,7 @@ export function createByteStore(now: () => number) {
   const slices = new Map<string, { bytes: Uint8Array; uploadedAt: number }>();
   const store: ObjectStore = {
     head: async (key) => objects.get(key)?.object ?? null,
+    peek: async (key) => objects.get(key)?.object ?? null,
     async get(key, wanted) {
       const found = objects.get(key);
       if (found === undefined) return null;

@@ -24,6 +24,7 @@ export function createMemoryStore(now: () => number): MemoryStore {
     bytes: () =>
       [...heads.values()].reduce((sum, object) => sum + bodyOf(object), 0) + [...slices.values()].reduce((sum, { size }) => sum + size, 0),
     head: async (key) => heads.get(key) ?? null,
+    peek: async (key) => heads.get(key) ?? null,
     async get(key) {
       const object = heads.get(key);
       return object === undefined ? null : { object, body: null };

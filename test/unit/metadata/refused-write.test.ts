@@ -21,7 +21,7 @@ async function resolveWith(...errors: readonly string[]) {
   } as unknown as RepositoryPort;
   const known = { isKnown: async () => true, find: async () => ({ kind: "known", early: [] }) } as unknown as KnownRepositories;
   const repositories = createRepositories({
-    store: { head: async () => null },
+    store: { peek: async () => null },
     now: () => 0,
     known,
     repository: () => port,

@@ -320,6 +320,7 @@ function memoryStore(): World["store"] {
     objects,
     deleted,
     head: async (key) => objects.get(key)?.object ?? null,
+    peek: async (key) => objects.get(key)?.object ?? null,
     get: async (key) => {
       const held = objects.get(key);
       return held === undefined ? null : { object: held.object, body: held.object.sliceBytes === undefined ? stream(held.bytes) : null };
