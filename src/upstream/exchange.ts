@@ -151,6 +151,9 @@ async function followRedirects(request: ExchangeRequest, via: string, deps: Exch
         method: request.method,
         headers: requestHeaders(request, url, via, deps),
         redirect: "manual",
+        // At the edge a fetch of any site reads through the cache of the Worker's own zone: a HEAD becomes a GET, a Range fetches the whole file, and an
+        // APKINDEX.tar.gz stays for two hours. `no-store` is the documented way past it (Cloudflare's page "Request" of the Workers runtime APIs).
+        cache: "no-store",
         signal,
         // For workerd, which would otherwise decode a gzip body and leave the headers of the encoded one.
         encodeResponseBody: "manual",
@@ -182,6 +185,10 @@ function requestHeaders(request: ExchangeRequest, url: URL, via: string, deps: E
   const headers: Record<string, string> = {
     accept: "*/*",
     "accept-encoding": "identity",
+    // Where these two are absent the runtime adds `no-cache` to a fetch with `cache: "no-store"`. A cache in front of the upstream, such as another lazy
+    // mirror, would then ask its own upstream again for each file that it has (RFC 9111 §5.2.1.4, §5.4).
+    "cache-control": "no-transform",
+    pragma: "no-transform",
     via,
     "user-agent": `lazy-mirror/${deps.version}${contact === undefined ? "" : ` (+${contact})`}`,
   };

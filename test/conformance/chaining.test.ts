@@ -56,6 +56,18 @@ describe("a mirror whose upstream is another lazy mirror", () => {
     await origin.restart();
   });
 
+  test("does not make it ask its own upstream anew for what it has", async () => {
+    const deb = placeFile(folder, "/pool/a_1.0_amd64.deb", makeDeb("undoubted", 300_000));
+    const edge = await chainTo(origin.url);
+    expect(await download(edge.prefixUrl("m") + deb.path)).toMatchObject({ status: 200 });
+    const lan = await chainTo(edge.prefixUrl("m"));
+    expect(await download(lan.prefixUrl("m") + deb.path)).toMatchObject({ status: 200, sha256: deb.sha256 });
+    const [asked, ...more] = origin.requests(deb.path);
+    expect(more).toEqual([]);
+    // Neither says `no-cache`, which the runtime would send by itself past the cache of a Worker's zone.
+    expect(asked?.headers).toMatchObject({ "cache-control": "no-transform", pragma: "no-transform" });
+  });
+
   test("resumes a cut download at its upstream, whose own upstream was cut", async () => {
     const iso = placeFile(folder, "/images/a.iso", makeIso("cut", 3 * 1024 * 1024));
     origin.fault(iso.path, { kind: "cut", at: 0.5 }, { times: 1 });

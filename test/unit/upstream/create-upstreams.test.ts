@@ -45,6 +45,8 @@ describe("what upstreams get to see", () => {
     expect([...asked[0]!.headers]).toEqual([
       ["accept", "*/*"],
       ["accept-encoding", "identity"],
+      ["cache-control", "no-transform"],
+      ["pragma", "no-transform"],
       ["user-agent", "lazy-mirror/1.2.3 (+https://mirror.example/contact)"],
       ["via", "1.1 lazy-mirror-00000000"],
     ]);
