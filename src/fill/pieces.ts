@@ -22,13 +22,23 @@ export function pieceInMemory({ buffers, sliceBytes }: Fill, object: StoredObjec
   return { position, length: bytes.length, bytes, stream: null };
 }
 
+/** How many stored bytes one call of the store opens from `from` on: to the end of their slice, or to `to`. */
+export function lengthAtRest({ sliceBytes }: Pick<Fill, "sliceBytes">, from: number, to: number): number {
+  return Math.min(to - from, sliceBytes - (from % sliceBytes));
+}
+
 /** The stored bytes from `from` to the end of their slice, or to `to`. Null where the store does not have them, or fails. */
 export async function pieceAtRest(store: ObjectStore, fill: Fill, object: StoredObject, from: number, to: number): Promise<Piece | null> {
-  const length = Math.min(to - from, fill.sliceBytes - (from % fill.sliceBytes));
+  const length = lengthAtRest(fill, from, to);
   try {
     const stream = await openPart(store, keyAtRest(fill.target, object), object, from, length);
     return stream === null ? null : { position: from, length, stream };
   } catch {
     return null;
   }
+}
+
+/** Ends the stream of a piece that will not be sent. Never rejects: a stream that broke meanwhile has nothing to end. */
+export async function letGo(piece: Piece | null): Promise<void> {
+  await piece?.stream?.cancel().catch(() => {});
 }

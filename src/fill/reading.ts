@@ -1,10 +1,12 @@
 import { elapsedMs } from "../clock/elapsed.ts";
+import type { ByteSpan } from "../http/byte-ranges.ts";
 import type { StoredObject } from "../store/stored-object.ts";
 import type { UpstreamAnswer } from "../upstream/upstream.ts";
+import { type Ahead, createAhead } from "./ahead.ts";
 import { deliverGrowing } from "./deliver-growing.ts";
 import { DeliveryError, send, type Sink, TOO_SLOW } from "./delivery.ts";
 import { obtain, type ObtainOptions, type Slices } from "./obtain.ts";
-import { PIECE_BYTES, pieceAtRest, pieceInMemory, type Piece } from "./pieces.ts";
+import { letGo, PIECE_BYTES, pieceAtRest, pieceInMemory, type Piece } from "./pieces.ts";
 import type { PumpDependencies } from "./pump/dependencies.ts";
 import { isComing, isDropped, lastSlice, STALLED_MS, type Fill, type FillEnd, type Growing, type Reader, type Run } from "./shared/fill.ts";
 
@@ -23,6 +25,7 @@ export class Reading {
   readonly #reader: Reader = { position: 0, isDropped: false };
   readonly #runs: Run[] = [];
   #primed: Piece | null = null;
+  readonly #ahead: Ahead;
   /** What the request needs first: fetched where no request has described the object yet. */
   #wanted: Slices = { slice: 0, last: null };
   /** True when the first bytes were already being fetched for another request. */
@@ -32,6 +35,7 @@ export class Reading {
     this.#fill = fill;
     this.#deps = deps;
     this.#options = options;
+    this.#ahead = createAhead(fill, deps, options.waitUntil);
     fill.readers.add(this.#reader);
   }
 
@@ -145,18 +149,26 @@ export class Reading {
     }
   }
 
-  /** Bytes [from, to) into `sink`; the caller will ask for those up to `wanted` next. Throws `DeliveryError`, or what the sink throws. */
-  async deliver(from: number, to: number, sink: Sink, wanted = to): Promise<void> {
+  /**
+   * Bytes [from, to) into `sink`; the caller will ask for those up to `wanted`, or for the span `next`, after them. Throws `DeliveryError`, or what the sink
+   * throws.
+   */
+  async deliver(from: number, to: number, sink: Sink, wanted = to, next: ByteSpan = { offset: to, length: wanted - to }): Promise<void> {
+    let sendingMs = 0;
     for (let position = from; position < to;) {
       const primed = this.#primed;
       this.#primed = null;
       // The primed piece may go on past `to`, where the next bytes wait for a verdict.
       const isFitting = primed?.position === position && position + primed.length <= to;
-      if (!isFitting) void primed?.stream?.cancel();
+      if (!isFitting) void letGo(primed);
       const piece = isFitting ? primed : await this.#next(position, to, wanted);
-      await send(piece, this.#fill, this.#reader, this.#deps.now, sink);
-      this.#reader.sending = undefined;
       position += piece.length;
+      const following = position < to ? { offset: position, length: to - position } : next;
+      this.#openAhead(piece, following, sendingMs);
+      const begunAt = this.#deps.now();
+      await send(piece, this.#fill, this.#reader, this.#deps.now, sink);
+      sendingMs = elapsedMs(begunAt, this.#deps.now());
+      this.#reader.sending = undefined;
       this.#reader.position = position;
       if (!this.#fill.storable) this.#fill.changed.notify();
     }
@@ -164,14 +176,15 @@ export class Reading {
 
   /** All bytes of a body without a length, in order; see `growing`. Throws `DeliveryError`, or what the sink throws. */
   deliverGrowing(sink: Sink): Promise<void> {
-    return deliverGrowing(this.#fill, this.#reader, this.#deps, sink);
+    return deliverGrowing(this.#fill, this.#reader, this.#ahead, this.#deps, sink);
   }
 
   /** The request ends; each of its runs ends with the slice that it is fetching. */
   close(): void {
     for (const run of this.#runs) run.abandoned = true;
-    void this.#primed?.stream?.cancel();
+    void letGo(this.#primed);
     this.#primed = null;
+    this.#ahead.close();
     this.#fill.readers.delete(this.#reader);
     this.#fill.changed.notify();
     this.#options.onClose();
@@ -196,8 +209,16 @@ export class Reading {
         if (fill.spoiled) throw new DeliveryError(fill.end?.kind === "changed" ? fill.end : TURNED_OUT_BAD);
         return pieceInMemory(fill, object, position, to);
       },
-      () => pieceAtRest(this.#deps.store, fill, object, position, to),
+      () => this.#ahead.take(object, position, to) ?? pieceAtRest(this.#deps.store, fill, object, position, to),
     );
+  }
+
+  /** Opens what comes after a piece from the store, where that is at rest too, as far as this isolate knows. */
+  #openAhead(piece: Piece, { offset, length }: ByteSpan, sendingMs: number): void {
+    this.#ahead.close();
+    const slice = Math.floor(offset / this.#fill.sliceBytes);
+    if (piece.stream === null || length === 0 || this.#fill.buffers.has(slice) || this.#isFetched(slice)) return;
+    this.#ahead.open(this.promise(), offset, offset + length, sendingMs);
   }
 
   /** Decides how to get a slice: from memory, by waiting for the run that fetches it, from the store, or by fetching it itself. */

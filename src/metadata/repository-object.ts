@@ -88,11 +88,7 @@ export abstract class RepositoryObjectBase<Env> extends DurableObject<Env> {
     if (isWriteRefused) this.#kept.pause();
     for (const [root, answer] of early) this.#early.set(root, answer);
     try {
-      const resolution = await this.#openRepository(mirror).resolve(path, place, lost);
-      if (resolution.kind !== "object" || !this.#kept.isAhead()) return resolution;
-      // A restart would know less, and ask the upstreams at once.
-      const { holdsMs: _, ...answer } = resolution;
-      return answer;
+      return await this.#openRepository(mirror).resolve(path, place, lost);
     } finally {
       for (const [root] of early) this.#early.delete(root);
     }

@@ -3,6 +3,7 @@ import type { Reading } from "../fill/reading.ts";
 import type { ByteSpan } from "../http/byte-ranges.ts";
 import type { Target } from "../route/target.ts";
 import type { Source } from "./answer/answer.ts";
+import type { Deliver } from "./answer/body.ts";
 import type { AnswerWithBody } from "./answer/choose-answer.ts";
 import type { Client } from "./shared/client.ts";
 import type { ServeDependencies } from "./shared/dependencies.ts";
@@ -18,7 +19,8 @@ export function readingSource(client: Client, target: Target, reading: Reading, 
     async open(answered) {
       // Several ranges are fetched one by one.
       if (answered.kind === "multipart") {
-        return { kind: "deliver", deliver: (offset, length, sink) => reading.deliver(offset, offset + length, sink), close };
+        const deliver: Deliver = (offset, length, sink, next) => reading.deliver(offset, offset + length, sink, offset + length, next);
+        return { kind: "deliver", deliver, close };
       }
       const { offset, length } = spanOf(answered, object.size);
       const whole = reading.whole();

@@ -50,16 +50,29 @@ export async function* readObject(store: Reads, key: string): AsyncGenerator<Uin
   const { object, body } = found;
   if (body !== null) yield* chunksOf(body);
   if (object.sliceBytes === undefined) return;
-  for (let index = 0; index * object.sliceBytes < object.size; index++) {
-    const slice = await store.getSlice(object.version, index);
-    if (slice === null) throw new LostBytesError(`Cannot read ${key}: slice ${index} is not in the store any more`);
-    let left = Math.min(object.sliceBytes, object.size - index * object.sliceBytes);
-    for await (const chunk of chunksOf(slice)) {
-      left -= chunk.length;
-      yield chunk;
+  const { version, size, sliceBytes } = object;
+  const count = Math.ceil(size / sliceBytes);
+  // Each slice is opened while the one before it is read: without that, each would cost a round trip in which no bytes come.
+  const open = async (index: number): Promise<ReadableStream<Uint8Array> | null> => (index < count ? store.getSlice(version, index) : null);
+  let coming = open(0);
+  try {
+    for (let index = 0; index < count; index++) {
+      const slice = await coming;
+      if (slice === null) throw new LostBytesError(`Cannot read ${key}: slice ${index} is not in the store any more`);
+      coming = open(index + 1);
+      // If it fails while this slice is read, that is said when its turn comes.
+      coming.catch(() => {});
+      let left = Math.min(sliceBytes, size - index * sliceBytes);
+      for await (const chunk of chunksOf(slice)) {
+        left -= chunk.length;
+        yield chunk;
+      }
+      if (left !== 0)
+        throw new LostBytesError(`Cannot read ${key}: slice ${index} is damaged, ${left > 0 ? `${left} bytes short` : "and too long"}`);
     }
-    if (left !== 0)
-      throw new LostBytesError(`Cannot read ${key}: slice ${index} is damaged, ${left > 0 ? `${left} bytes short` : "and too long"}`);
+  } finally {
+    // The consumer stopped, or a slice is damaged: the next one is not read.
+    void coming.then((slice) => slice?.cancel()).catch(() => {});
   }
 }
 

@@ -23,6 +23,8 @@ export interface MirrorOptions {
   /** As `[vars]` of wrangler.toml. */
   readonly vars: Readonly<Record<string, unknown>>;
   readonly fetch: (url: string, init: RequestInit) => Promise<Response>;
+  /** What the Worker has in place of the store in memory, such as that store made slow. */
+  readonly over?: (store: ObjectStore) => ObjectStore;
   /** Copies of the Worker over one store, as at the edge; 1: one machine. */
   readonly isolates?: number;
 }
@@ -44,11 +46,12 @@ export interface Ask {
 }
 
 /** The whole Worker in this process, over a store in memory: what worker.ts puts together, without the platform. */
-export function createMirror({ vars, fetch, isolates = 1 }: MirrorOptions) {
+export function createMirror({ vars, fetch, isolates = 1, over = (store) => store }: MirrorOptions) {
   const parsed = parseConfig(vars);
   if (!parsed.ok) throw new Error(parsed.problems.join("\n"));
   const { config } = parsed;
   const store = createByteStore(() => Date.now());
+  const bucket = over(store);
   const kept = { flights: new Map() as Storages, repositories: new Map() as Storages };
   /** What the ledger knows of repositories. */
   const published = new Set<string>();
@@ -127,7 +130,7 @@ export function createMirror({ vars, fetch, isolates = 1 }: MirrorOptions) {
       isLocal: isolates === 1,
     });
     const room = { used: 0, ageFactor: 0 };
-    return composeCore(config, store, leases, {
+    return composeCore(config, bucket, leases, {
       isLocal: isolates === 1,
       fetch,
       ledger: () => ({ record: async () => room, reserve: async () => ({ ...room, admitted: true }) }),
@@ -139,15 +142,21 @@ export function createMirror({ vars, fetch, isolates = 1 }: MirrorOptions) {
     });
   }
 
-  async function ask(path: string, { method = "GET", headers = {}, leaveAfter = Infinity, isolate = 0 }: Ask = {}): Promise<Got> {
+  async function respond(path: string, { method = "GET", headers = {}, isolate = 0 }: Ask = {}): Promise<Response> {
     const handler = handlers[isolate % handlers.length];
     if (handler === undefined) throw new Error(`no isolate ${isolate}`);
     const request = { method, url: `/${path}`, headers: new Headers({ host: "mirror.test", ...headers }) } as Request;
-    return receive(await asRequest(() => handle(request, handler, keepAlive)), leaveAfter);
+    return asRequest(() => handle(request, handler, keepAlive));
+  }
+
+  async function ask(path: string, how: Ask = {}): Promise<Got> {
+    return receive(await respond(path, how), how.leaveAfter);
   }
 
   return {
     ask,
+    /** The response as it begins: its body is the caller's to read. */
+    respond,
     store,
     log,
     /** All isolates and Durable Objects begin anew; what is stored and kept stays. */

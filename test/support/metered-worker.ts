@@ -27,6 +27,8 @@ export interface Metered {
 
 export interface MeteredWorker {
   fetch(path: string, init?: RequestInit): Promise<Metered>;
+  /** The response as it begins; `done` resolves when all that the request left behind is done, and rejects where that fails. */
+  open(path: string, init?: RequestInit): Promise<{ readonly response: Response; readonly done: () => Promise<void> }>;
   /** As many clients at the same moment: the first one's response, and the bill of all. */
   fetchAtOnce(path: string, clients: number): Promise<Metered>;
   readonly bucket: R2Bucket;
@@ -38,19 +40,22 @@ export interface MeterOptions {
   readonly beforeObject?: (call: string) => void;
   /** Called before each operation of R2: may throw as R2 does, or wait. */
   readonly beforeBucket?: (method: string, key: string) => Promise<void> | void;
+  /** What takes the place of a body that R2 gives; may hold it up. */
+  readonly bodyOf?: (key: string, body: ReadableStream<Uint8Array>) => ReadableStream<Uint8Array>;
 }
 
 /** The whole Worker with its real Durable Objects and the simulator's R2, every call counted. One for each test file: the Worker keeps its parts. */
-export function createMeteredWorker({ vars, beforeBucket, beforeObject }: MeterOptions): MeteredWorker {
+export function createMeteredWorker({ vars, beforeBucket, beforeObject, bodyOf }: MeterOptions): MeteredWorker {
   const bindings = env as unknown as Record<"BUCKET" | "FLIGHTS" | "REPOSITORIES" | "LEDGER", object>;
   let bill = emptyBill();
-  const bucket = callsOf(bindings.BUCKET, async (method, [key, body]) => {
+  const counted = callsOf(bindings.BUCKET, async (method, [key, body]) => {
     const name = `${method} ${String(key)}`;
     if (method === "get" || method === "head") bill.classB.push(name);
     if (method === "put" || method === "list") bill.classA.push(name);
     if (method === "put" && ArrayBuffer.isView(body)) bill.writtenBytes += body.byteLength;
     await beforeBucket?.(method, String(key));
   });
+  const bucket = bodyOf === undefined ? counted : withBodies(counted as R2Bucket, bodyOf);
   const namespace = (binding: "FLIGHTS" | "REPOSITORIES" | "LEDGER"): object => {
     const stubOf = (stub: object) =>
       callsOf(stub, (method) => {
@@ -78,12 +83,17 @@ export function createMeteredWorker({ vars, beforeBucket, beforeObject }: MeterO
     LEDGER: namespace("LEDGER"),
   } as unknown as WorkerEnv;
 
-  async function fetchOne(path: string, init?: RequestInit): Promise<{ response: Response; bytes: Uint8Array }> {
+  async function open(path: string, init?: RequestInit) {
     const ctx = createExecutionContext();
     const request = new Request(`http://localhost${path}`, init) as unknown as Parameters<typeof worker.fetch>[0];
     const response = await worker.fetch(request, metered, ctx);
+    return { response, done: () => waitOnExecutionContext(ctx) };
+  }
+
+  async function fetchOne(path: string, init?: RequestInit): Promise<{ response: Response; bytes: Uint8Array }> {
+    const { response, done } = await open(path, init);
     const bytes = new Uint8Array(await response.arrayBuffer());
-    await waitOnExecutionContext(ctx);
+    await done();
     return { response, bytes };
   }
 
@@ -96,6 +106,7 @@ export function createMeteredWorker({ vars, beforeBucket, beforeObject }: MeterO
 
   return {
     bucket: bindings.BUCKET as R2Bucket,
+    open,
     fetch: (path, init) => measure(() => fetchOne(path, init)),
     fetchAtOnce: (path, clients) =>
       measure(async () => {
@@ -126,6 +137,22 @@ function callsOf<T extends object>(object: T, before: (method: string, given: re
         const waited = before(name, given);
         const call = (): unknown => Reflect.apply(value, target, given);
         return waited === undefined ? call() : waited.then(call);
+      };
+    },
+  });
+}
+
+/** The bucket, with other bodies in place of those that its `get` gives. */
+function withBodies(bucket: R2Bucket, bodyOf: NonNullable<MeterOptions["bodyOf"]>): object {
+  return new Proxy(bucket, {
+    get(target, name) {
+      const value: unknown = Reflect.get(target, name, target);
+      if (name !== "get") return value;
+      return async (key: string, options?: R2GetOptions) => {
+        const found = await target.get(key, options);
+        if (found === null || !("body" in found)) return found;
+        const body = bodyOf(key, found.body);
+        return new Proxy(found, { get: (object, field) => (field === "body" ? body : Reflect.get(object, field, object)) });
       };
     },
   });

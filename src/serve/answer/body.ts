@@ -1,9 +1,10 @@
 import type { Sink } from "../../fill/delivery.ts";
+import type { ByteSpan } from "../../http/byte-ranges.ts";
 import type { Client } from "../shared/client.ts";
 import type { AnswerWithBody } from "./choose-answer.ts";
 
-/** Writes bytes of the object's [offset, offset + length) into a sink. */
-export type Deliver = (offset: number, length: number, sink: Sink) => Promise<void>;
+/** Writes bytes of the object's [offset, offset + length) into a sink; the caller asks for those of `next` after them. */
+export type Deliver = (offset: number, length: number, sink: Sink, next?: ByteSpan) => Promise<void>;
 
 /** A reader's chunk of a stored slice: large reads cost a sixth of the default ones' CPU. */
 const READ_BYTES = 512 * 1024;
@@ -67,19 +68,25 @@ export function streamBody(
 export async function deliverAnswer(answered: AnswerWithBody, size: number, deliver: Deliver, sink: Sink): Promise<void> {
   if (answered.kind === "full") return deliver(0, size, sink);
   if (answered.kind === "partial") return deliver(answered.span.offset, answered.span.length, sink);
-  for (const { head, span } of answered.layout.parts) {
+  const { parts } = answered.layout;
+  for (const [index, { head, span }] of parts.entries()) {
     await sink.write(head);
-    await deliver(span.offset, span.length, sink);
+    await deliver(span.offset, span.length, sink, parts[index + 1]?.span);
   }
   return sink.write(answered.layout.tail);
 }
 
-/** Reads all of `stream`, in large chunks that stay as they are. */
+/** Reads all of `stream`, in large chunks that stay as they are; cancels it where `write` throws. */
 export async function readInto(stream: ReadableStream<Uint8Array>, write: (bytes: Uint8Array) => Promise<void>): Promise<void> {
   const reader = stream.getReader({ mode: "byob" });
-  for (;;) {
-    const { value, done } = await reader.readAtLeast(READ_BYTES, new Uint8Array(READ_BYTES));
-    if (value !== undefined && value.length > 0) await write(value);
-    if (done) return;
+  try {
+    for (;;) {
+      const { value, done } = await reader.readAtLeast(READ_BYTES, new Uint8Array(READ_BYTES));
+      if (value !== undefined && value.length > 0) await write(value);
+      if (done) return;
+    }
+  } catch (error) {
+    void reader.cancel(error).catch(() => {});
+    throw error;
   }
 }
