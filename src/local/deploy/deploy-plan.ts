@@ -9,15 +9,12 @@ import { done, refused, type Step } from "../step.ts";
 /** What `npm run deploy` will do, read from the wrangler.toml. */
 export type DeployPlan = ReturnType<typeof createPlan>;
 
-/** The ledger deletes objects after RETENTION_DAYS. The rule is a backstop: if it came first, R2 would delete objects that the ledger counts as stored. */
-const EXPIRY_MARGIN_DAYS = 7;
-
 const FileSchema = v.object(
   {
     name: quotedText,
     account_id: v.optional(quotedText),
     r2_buckets: v.array(
-      v.object({ binding: quotedText, bucket_name: quotedText, jurisdiction: v.optional(quotedText) }, "this key is required"),
+      v.object({ binding: quotedText, bucket_name: v.optional(quotedText), jurisdiction: v.optional(quotedText) }, "this key is required"),
       "write [[r2_buckets]] before its keys",
     ),
     route: v.optional(v.unknown()),
@@ -26,8 +23,11 @@ const FileSchema = v.object(
   "this key is required; the project's own wrangler.toml shows how",
 );
 
-/** Reads and checks the wrangler.toml before any step changes something. Refuses with every problem that would stop the deployment. */
-export function readDeployPlan(path: string): Step<DeployPlan> {
+/**
+ * Reads and checks the wrangler.toml before any step changes something. `worker`: the Worker's name if it is not the file's, as in Workers Builds. Refuses
+ * with every problem that would stop the deployment.
+ */
+export function readDeployPlan(path: string, worker?: string): Step<DeployPlan> {
   const table = readToml(path);
   if (!table.ok) return table;
   const file = v.safeParse(FileSchema, table.value);
@@ -36,10 +36,12 @@ export function readDeployPlan(path: string): Step<DeployPlan> {
   const problems = [
     ...(file.issues ?? []).map((issue) => `Cannot use ${v.getDotPath(issue)} of "${path}": ${issue.message}.`),
     ...(file.success && bucket === undefined ? [`Cannot use r2_buckets of "${path}": one must have binding = "BUCKET".`] : []),
+    ...(bucket === undefined || bucket.bucket_name !== undefined || !file.success ? [] : unfitName(worker ?? file.output.name)),
     ...(config.ok ? [] : config.problems),
   ];
-  if (!file.success || bucket === undefined || !config.ok) return refused(...problems);
-  return done(createPlan(file.output, bucket, config.value));
+  if (!file.success || bucket === undefined || !config.ok || problems.length > 0) return refused(...problems);
+  const places = readPlaces(path, bucket);
+  return places.ok ? done(createPlan({ ...file.output, name: worker ?? file.output.name }, bucket, config.value, places.value)) : places;
 }
 
 function readConfig(path: string): Step<Config> {
@@ -62,16 +64,46 @@ export function oversizedVariables(vars: Readonly<Record<string, unknown>>): str
   });
 }
 
-type File = v.InferOutput<typeof FileSchema>;
+/** R2's rules for the name of a bucket (R2, Create buckets). */
+const BUCKET_NAME = /^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$/;
 
-function createPlan({ name, account_id: account, route, routes }: File, bucket: File["r2_buckets"][number], config: Config) {
+/** A bucket that the file does not name has the Worker's name, which may be none for a bucket. */
+function unfitName(worker: string): string[] {
+  const wanted = 'write bucket_name = "…" in [[r2_buckets]], of 3 to 63 characters a-z, 0-9 and -';
+  return BUCKET_NAME.test(worker) ? [] : [`Cannot name the bucket after Worker "${worker}": ${wanted}.`];
+}
+
+type File = v.InferOutput<typeof FileSchema>;
+type FileBucket = File["r2_buckets"][number];
+
+/** Where the Durable Objects are to lie, as [vars] says; their values are the configuration's to check. */
+interface Places {
+  readonly location: string | undefined;
+  readonly jurisdiction: string | undefined;
+}
+
+/** Refuses a jurisdiction of the Durable Objects that is not the bucket's: half of the mirror would lie outside. */
+function readPlaces(path: string, bucket: FileBucket): Step<Places> {
+  const vars = readVars(path);
+  if (!vars.ok) return vars;
+  const text = (name: string) => (typeof vars.value[name] === "string" ? vars.value[name] : undefined);
+  const [location, jurisdiction] = [text("LOCATION"), text("JURISDICTION")];
+  if (jurisdiction === undefined || jurisdiction === bucket.jurisdiction) return done({ location, jurisdiction });
+  const bucketIs = bucket.jurisdiction === undefined ? "in no jurisdiction" : `in "${bucket.jurisdiction}"`;
+  return refused(
+    `Cannot use JURISDICTION "${jurisdiction}": the bucket is ${bucketIs}; write jurisdiction = "${jurisdiction}" in [[r2_buckets]], which then names another bucket, or remove JURISDICTION.`,
+  );
+}
+
+function createPlan({ name, account_id: account, route, routes }: File, bucket: FileBucket, config: Config, places: Places) {
   const hosts = [...config.mirrors.values()].flatMap((mirror) => mirror.hosts);
   const exact = [...hosts.flatMap((host) => (host.kind === "exact" ? [host.host] : [])), ...(config.operatorHosts ?? [])];
   const labels = hosts.flatMap((host) => (host.kind === "label" ? [`${host.label}.*`] : []));
   return {
     worker: name,
-    bucket: { name: bucket.bucket_name, jurisdiction: bucket.jurisdiction },
-    rules: lifecycleRules(config),
+    /** `isNamed`: the file names it. Otherwise it has the Worker's name, so that two Workers never share one by accident. */
+    bucket: { name: bucket.bucket_name ?? name, isNamed: bucket.bucket_name !== undefined, jurisdiction: bucket.jurisdiction },
+    places,
     /** The mirrors' hosts, and those of the operator's pages, that can be custom domains. */
     domains: exact.filter(isPublicName),
     otherHosts: [...exact.filter((host) => !isPublicName(host)), ...labels],
@@ -81,16 +113,6 @@ function createPlan({ name, account_id: account, route, routes }: File, bucket: 
     mirrors: [...config.mirrors.keys()],
     plan: config.plan,
   };
-}
-
-/** `option` is for `wrangler r2 bucket lifecycle add`, and `action` what `wrangler r2 bucket lifecycle list` prints. */
-function lifecycleRules({ retentionDays }: Config) {
-  const days = Math.ceil(retentionDays) + EXPIRY_MARGIN_DAYS;
-  const abort = "Abort incomplete multipart uploads after 1 days";
-  return [
-    { name: "lazy-mirror-expire", option: "--expire-days", days, action: `Expire objects after ${days} days` },
-    { name: "lazy-mirror-abort-multipart", option: "--abort-multipart-days", days: 1, action: abort },
-  ];
 }
 
 /** Names of RFC 6761, RFC 6762 and RFC 8375, and names that home networks use: no Cloudflare account can have a zone of these. */

@@ -25,6 +25,14 @@ const REMEDIES: readonly (readonly [printed: RegExp, remedy: string])[] = [
     "The bundle is larger than the plan allows (3 MB compressed on the free plan): deploy the unmodified project.",
   ],
   [/startup exceeded|\bcode: 10021\b/i, "Cloudflare could not start the script or one of its bindings: the text above names it."],
+  [
+    /migrations.{0,20}exports|exports.{0,20}(migrations|reconciliation)/i,
+    "Keep [[migrations]] as they were deployed, and no Durable Objects in [exports]: Cloudflare takes one of the two, and never goes back from [exports].",
+  ],
+  [
+    /workers paid|paid plan/i,
+    'This needs the paid plan of Workers: choose it in the dashboard (Workers & Pages, Plans), or write PLAN = "free" in [vars], remove what is refused, and deploy again.',
+  ],
   [/migration/i, "Do not change [[migrations]] that were deployed before: add a new one after them, with a new tag."],
   [
     /\bcode: (10000|9106|9109)\b|authentication|not authenticated|CLOUDFLARE_API_TOKEN|insufficient permission|unauthorized/i,
@@ -33,6 +41,11 @@ const REMEDIES: readonly (readonly [printed: RegExp, remedy: string])[] = [
   [
     /rate limit|\bcode: 971\b|too many requests/i,
     "This account has sent too many requests to Cloudflare's API: wait five minutes and deploy again.",
+  ],
+  [/jurisdiction/i, "A bucket's jurisdiction is fixed when it is created: correct jurisdiction in [[r2_buckets]], or name another bucket."],
+  [
+    /local.?uploads/i,
+    "Local Uploads are a beta of R2: deploy without --local-uploads. The mirror works without them; writes from far away take longer.",
   ],
   [
     /ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ETIMEDOUT|fetch failed|network/i,

@@ -1,5 +1,8 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import type { DeployPlan } from "./deploy-plan.ts";
+import { remedyFor } from "./deploy-remedy.ts";
+import { refused, type Step } from "../step.ts";
 
 /** The result of one wrangler command. */
 export interface WranglerResult {
@@ -36,4 +39,14 @@ export function createWrangler(command: readonly [string, ...string[]], cwd: str
       return { ok: false, stdout, output: `Cannot run ${program}: ${(error as Error).message}` };
     }
   };
+}
+
+/** What each `wrangler r2 bucket` command needs for a bucket in a jurisdiction. */
+export function inJurisdiction({ jurisdiction }: DeployPlan["bucket"]): readonly string[] {
+  return jurisdiction === undefined ? [] : ["--jurisdiction", jurisdiction];
+}
+
+/** A step that a wrangler command ended: its output, and what to do. */
+export function failed(action: string, { output }: WranglerResult): Step<never> {
+  return refused(`Cannot ${action}:\n${output.trim().replace(/^/gm, "  ")}\n${remedyFor(output)}`);
 }
