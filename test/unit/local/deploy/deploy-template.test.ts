@@ -3,7 +3,7 @@ import { parse } from "smol-toml";
 import { describe, expect, it } from "vitest";
 
 // What Cloudflare's deploy button, Workers Builds and `npm create cloudflare --template` read of the project (Workers, Deploy to Cloudflare buttons).
-const file = parse(readFileSync("wrangler.toml", "utf8")) as {
+const file = parse(readFileSync("wrangler.toml", "utf8")) as unknown as {
   readonly name: string;
   readonly vars: Record<string, unknown>;
   readonly r2_buckets: readonly { readonly binding: string; readonly bucket_name?: string }[];
