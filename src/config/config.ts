@@ -36,7 +36,19 @@ export interface Config {
   readonly operatorHosts?: readonly string[];
   /** URL in the User-Agent, so that upstreams know whom to write to. */
   readonly contactUrl: string | undefined;
+  /** Where Durable Objects are to lie that are created from now on; absent: near their first caller. */
+  readonly location?: Location;
+  /** The jurisdiction that Durable Objects lie in, as the bucket does; absent: none. */
+  readonly jurisdiction?: Jurisdiction;
 }
+
+/** Location hints of Durable Objects (Durable Objects, Data location). */
+export const LOCATIONS = ["wnam", "enam", "sam", "weur", "eeur", "apac", "oc", "afr", "me"] as const;
+export type Location = (typeof LOCATIONS)[number];
+
+/** Jurisdictions of Durable Objects and of R2 (Durable Objects and R2, Data location). */
+export const JURISDICTIONS = ["eu", "fedramp"] as const;
+export type Jurisdiction = (typeof JURISDICTIONS)[number];
 
 /** Distributions with a preset: their paths (distributions.ts), and the set-up page for their clients. */
 export const DISTROS = [

@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import type { Config, Mirror } from "./config.ts";
+import { type Config, JURISDICTIONS, LOCATIONS, type Mirror } from "./config.ts";
 import { formatHostPattern, hostPattern, mirrorTable, operatorHosts } from "./mirror-table.ts";
 import { GB, isTable, number, oneOf, problem, problemsOf, quotedText, table } from "./table-schema.ts";
 
@@ -36,6 +36,8 @@ const scalars = v.pipe(
     SCRUB_KIB_PER_SECOND: v.optional(number("KiB", 0, 1_048_576)),
     PLAN: v.optional(oneOf(["free", "paid"]), "paid"),
     CONTACT_URL: v.optional(contactUrl),
+    LOCATION: v.optional(oneOf(LOCATIONS)),
+    JURISDICTION: v.optional(oneOf(JURISDICTIONS)),
     OPERATOR_HOSTS: v.optional(operatorHosts),
     /** `parseMirrors` parses it, so it is never present here. It is listed so that for `MIRROR` the message proposes `MIRRORS`. */
     MIRRORS: v.optional(v.never()),
@@ -66,6 +68,8 @@ const scalars = v.pipe(
     // To parse a distribution's index takes more than the free plan's 10 ms of CPU.
     verify: given.VERIFY ?? (given.PLAN === "free" ? "structure" : "index"),
     contactUrl: given.CONTACT_URL,
+    ...(given.LOCATION === undefined ? {} : { location: given.LOCATION }),
+    ...(given.JURISDICTION === undefined ? {} : { jurisdiction: given.JURISDICTION }),
     ...(given.OPERATOR_HOSTS === undefined ? {} : { operatorHosts: given.OPERATOR_HOSTS }),
   })),
 );

@@ -1,12 +1,11 @@
 import * as v from "valibot";
+import { LOCATIONS } from "../../config/config.ts";
 import type { DeployPlan } from "./deploy-plan.ts";
 import { failed, inJurisdiction, type RunWrangler } from "./deploy-wrangler.ts";
 import { done, type Step } from "../step.ts";
 
-/** Location hints of R2 buckets (R2, Data location). */
+/** Location hints of R2 buckets (R2, Data location): Durable Objects have more. */
 const BUCKET_LOCATIONS = ["weur", "eeur", "apac", "wnam", "enam", "oc"];
-/** Location hints of Durable Objects (Durable Objects, Data location): those of R2, and more. */
-export const LOCATIONS = [...BUCKET_LOCATIONS, "sam", "afr", "me"];
 
 /** The bucket as it is before the Worker is deployed. */
 export interface ReadyBucket {
@@ -65,7 +64,7 @@ const InfoSchema = v.pipe(v.string(), v.parseJson(), v.object({ location: v.stri
 function locationIn(stdout: string): string | undefined {
   const info = v.safeParse(InfoSchema, stdout);
   const location = info.success ? info.output.location.toLowerCase() : undefined;
-  return location !== undefined && LOCATIONS.includes(location) ? location : undefined;
+  return LOCATIONS.find((known) => known === location);
 }
 
 const StatusSchema = v.pipe(v.string(), v.parseJson(), v.object({ versions: v.array(v.object({ version_id: v.string() })) }));

@@ -1,6 +1,6 @@
 import { join, resolve } from "node:path";
 import { Command, Option } from "commander";
-import { LOCATIONS } from "./deploy-bucket.ts";
+import { LOCATIONS } from "../../config/config.ts";
 import { describeDeployed, describePlan, noDomains } from "./deploy-text.ts";
 import { deploy } from "./deploy.ts";
 import { readDeployPlan } from "./deploy-plan.ts";

@@ -40,8 +40,8 @@ export function readDeployPlan(path: string, worker?: string): Step<DeployPlan> 
     ...(config.ok ? [] : config.problems),
   ];
   if (!file.success || bucket === undefined || !config.ok || problems.length > 0) return refused(...problems);
-  const places = readPlaces(path, bucket);
-  return places.ok ? done(createPlan({ ...file.output, name: worker ?? file.output.name }, bucket, config.value, places.value)) : places;
+  const outside = outsideOf(bucket, config.value);
+  return outside === null ? done(createPlan({ ...file.output, name: worker ?? file.output.name }, bucket, config.value)) : refused(outside);
 }
 
 function readConfig(path: string): Step<Config> {
@@ -76,26 +76,14 @@ function unfitName(worker: string): string[] {
 type File = v.InferOutput<typeof FileSchema>;
 type FileBucket = File["r2_buckets"][number];
 
-/** Where the Durable Objects are to lie, as [vars] says; their values are the configuration's to check. */
-interface Places {
-  readonly location: string | undefined;
-  readonly jurisdiction: string | undefined;
-}
-
-/** Refuses a jurisdiction of the Durable Objects that is not the bucket's: half of the mirror would lie outside. */
-function readPlaces(path: string, bucket: FileBucket): Step<Places> {
-  const vars = readVars(path);
-  if (!vars.ok) return vars;
-  const text = (name: string) => (typeof vars.value[name] === "string" ? vars.value[name] : undefined);
-  const [location, jurisdiction] = [text("LOCATION"), text("JURISDICTION")];
-  if (jurisdiction === undefined || jurisdiction === bucket.jurisdiction) return done({ location, jurisdiction });
+/** What is wrong with a jurisdiction of the Durable Objects that is not the bucket's: half of the mirror would lie outside. Null: nothing. */
+function outsideOf(bucket: FileBucket, { jurisdiction }: Config): string | null {
+  if (jurisdiction === undefined || jurisdiction === bucket.jurisdiction) return null;
   const bucketIs = bucket.jurisdiction === undefined ? "in no jurisdiction" : `in "${bucket.jurisdiction}"`;
-  return refused(
-    `Cannot use JURISDICTION "${jurisdiction}": the bucket is ${bucketIs}; write jurisdiction = "${jurisdiction}" in [[r2_buckets]], which then names another bucket, or remove JURISDICTION.`,
-  );
+  return `Cannot use JURISDICTION "${jurisdiction}": the bucket is ${bucketIs}; write jurisdiction = "${jurisdiction}" in [[r2_buckets]], which then names another bucket, or remove JURISDICTION.`;
 }
 
-function createPlan({ name, account_id: account, route, routes }: File, bucket: FileBucket, config: Config, places: Places) {
+function createPlan({ name, account_id: account, route, routes }: File, bucket: FileBucket, config: Config) {
   const hosts = [...config.mirrors.values()].flatMap((mirror) => mirror.hosts);
   const exact = [...hosts.flatMap((host) => (host.kind === "exact" ? [host.host] : [])), ...(config.operatorHosts ?? [])];
   const labels = hosts.flatMap((host) => (host.kind === "label" ? [`${host.label}.*`] : []));
@@ -103,7 +91,8 @@ function createPlan({ name, account_id: account, route, routes }: File, bucket: 
     worker: name,
     /** `isNamed`: the file names it. Otherwise it has the Worker's name, so that two Workers never share one by accident. */
     bucket: { name: bucket.bucket_name ?? name, isNamed: bucket.bucket_name !== undefined, jurisdiction: bucket.jurisdiction },
-    places,
+    /** Where the Durable Objects are to lie, as [vars] says. */
+    places: { location: config.location, jurisdiction: config.jurisdiction },
     /** The mirrors' hosts, and those of the operator's pages, that can be custom domains. */
     domains: exact.filter(isPublicName),
     otherHosts: [...exact.filter((host) => !isPublicName(host)), ...labels],

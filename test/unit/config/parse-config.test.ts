@@ -66,6 +66,12 @@ describe("scalars", () => {
     expect(accept({ MIRRORS, VERIFY: "structure" }).verify).toBe("structure");
   });
 
+  it("take the places and jurisdictions that Durable Objects know, and no others", () => {
+    expect(accept({ MIRRORS, LOCATION: "sam", JURISDICTION: "eu" })).toMatchObject({ location: "sam", jurisdiction: "eu" });
+    expect(refuse({ MIRRORS, LOCATION: "mars" })).toEqual([expect.stringMatching(/^Cannot use LOCATION "mars": .*weur/)]);
+    expect(refuse({ MIRRORS, JURISDICTION: "us" })).toEqual([expect.stringMatching(/^Cannot use JURISDICTION "us": .*fedramp/)]);
+  });
+
   it("keep the limit of the first byte within the stall limit", () => {
     expect(refuse({ MIRRORS, UPSTREAM_FIRST_BYTE_SECONDS: 21 })).toEqual([
       "Cannot use UPSTREAM_FIRST_BYTE_SECONDS 21: use no more than UPSTREAM_STALL_SECONDS",

@@ -98,7 +98,7 @@ describe("the place", () => {
   test("is refused where no service knows it", async () => {
     const { code, stderr } = await deploy([], "--location", "moon");
     expect(code).toBe(1);
-    expect(stderr).toContain("weur, eeur, apac, wnam, enam, oc, sam, afr, me");
+    expect(stderr).toContain("wnam, enam, sam, weur, eeur, apac, oc, afr, me");
   });
 
   test("of [vars] is the Worker's, and the new bucket's", async () => {
