@@ -151,6 +151,7 @@ function composePages(
       budget: config.budgetBytes,
       quotas: quotasOf(config),
       verify: config.verify,
+      ...(ports.isLocal ? {} : { plan: config.plan }),
       now,
       fills: () => fills.list().map(progressOf),
       upstreams: upstreams.snapshot,

@@ -243,13 +243,15 @@ export function createBook(deps: BookDependencies) {
       const before = orphansBefore({ passesBegan, startedAt: credibleStart(leftovers.startedAt, now()), now: now() });
       const next = await reapOrphans(deps.store, { known, cursor: catchUp.sliceCursor(areCaughtUp), before, now: now() });
       catchUp.noteSlices(next, areCaughtUp);
+      ledger.notes.set("sweptAt", String(now()));
       return reports;
     },
     /** Whether all that an earlier server left behind has been found. Until then `sweep` has more to do at once. */
     isCaughtUp: catchUp.isDone,
-    /** The budget, with each shard's totals. */
+    /** The budget, with each shard's totals. `sweptAt`: when the last run of `sweep` without a failure ended; null: none has. */
     view: () => ({
       ...view(),
+      sweptAt: Number(ledger.notes.get("sweptAt") ?? 0) || null,
       reserved: reservations.bytes(null),
       shards: rowsOf<Totals & { readonly shard: string }>(sql, "SELECT name AS shard, objects, live, dead FROM shards ORDER BY name"),
     }),

@@ -9,7 +9,7 @@ import { describeSetAside, type SetAside } from "../watch/readings.ts";
 import { type Counters, type MirrorCounts, type PathCount, type TroubleLine, zeroCounts } from "../watch/counters.ts";
 
 type FillLine = ReturnType<typeof progressOf>;
-type StorageView = Pick<BookView, "used" | "reserved" | "shards"> & Partial<Pick<BookView, "scrub">>;
+type StorageView = Pick<BookView, "used" | "reserved" | "shards"> & Partial<Pick<BookView, "scrub" | "sweptAt">>;
 
 /** Where the status comes from. `storage`, `repositories` and `history` reject if the ledger fails. */
 export interface StatusSources {
@@ -20,6 +20,8 @@ export interface StatusSources {
   readonly quotas?: ReadonlyMap<string, number>;
   /** VERIFY: where it is `structure`, no index is read. */
   readonly verify: Config["verify"];
+  /** PLAN; absent on one machine, which has none. */
+  readonly plan?: Config["plan"];
   readonly now: () => number;
   readonly fills: () => readonly FillLine[];
   readonly upstreams: () => readonly UpstreamStatus[];
@@ -66,6 +68,10 @@ export interface Status {
   readonly storage: { readonly used: number; readonly reserved: number; readonly budget: number } | null;
   /** How far what is stored was compared with its digests; null: the scrub is off, or has not begun. */
   readonly scrub: BookView["scrub"];
+  /** When cron, or an operator's sweep, last kept house over all ledgers; null: it has not yet, or the ledger fails. */
+  readonly sweptAt: number | null;
+  /** The Cloudflare plan that the configuration is for; null on one machine. */
+  readonly plan: Config["plan"] | null;
   /** Every day of the history, the oldest first, also those without a request. */
   readonly dayNames: readonly string[];
   readonly days: readonly (DayCount & Pick<MirrorLine, "byteHitRatio">)[] | null;
@@ -103,6 +109,8 @@ export async function gatherStatus(sources: StatusSources): Promise<Status> {
     })),
     storage: storage && { used: storage.used, reserved: storage.reserved, budget },
     scrub: storage?.scrub ?? null,
+    sweptAt: storage?.sweptAt ?? null,
+    plan: sources.plan ?? null,
     dayNames: Array.from({ length: HISTORY_DAYS }, (_, at) => dayOf(now() - (HISTORY_DAYS - 1 - at) * DAY_MS)),
     days: history && history.days.map((one) => ({ ...one, byteHitRatio: ratio(one) })),
     roots: history && history.roots.map((one) => (sources.verify === "structure" ? { ...one, protection: UNREAD } : one)),

@@ -5,7 +5,7 @@ import { sendRequest } from "../send-request.ts";
 export interface Reply {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
-  /** The first `MAX_BYTES` of the body. */
+  /** The first `maxBytes` of the body. */
   readonly body: Buffer;
   /** Whether the whole body arrived, by its framing. */
   readonly isComplete: boolean;
@@ -15,29 +15,71 @@ export interface Reply {
 export interface Question {
   readonly method?: "GET" | "HEAD";
   readonly headers?: Readonly<Record<string, string>>;
+  /** Where the reading ends, and with it the connection; default: `MAX_BYTES`. */
+  readonly maxBytes?: number;
+  /** Ends the request; the promise rejects with its reason, or the body ends early. */
+  readonly signal?: AbortSignal;
 }
 
-/** Sends one request on a new connection. Rejects with an Error that says why there was no answer. */
+/** Sends one request on a new connection, and follows no redirect. Rejects with an Error that says why there was no answer. */
 export type Ask = (url: URL, question?: Question) => Promise<Reply>;
 
 /** Of a larger file the doctor reads only the beginning. */
-export const MAX_BYTES = 32 * 1024 * 1024;
-const TIMEOUT_MS = 60_000;
+export const MAX_BYTES = 4 * 1024 * 1024;
+/** Silence of a connection. */
+const SILENCE_MS = 30_000;
+/** A whole request: `MAX_BYTES` over a line of 1 Mbit/s. */
+const REQUEST_MS = 60_000;
 
 /** `Ask` over the network. */
-export const ask: Ask = async (url, { method = "GET", headers = {} } = {}) => {
-  const response = await sendRequest(url, { method, headers, agent: false, timeout: TIMEOUT_MS });
+export const askNetwork: Ask = async (url, { method = "GET", headers = {}, maxBytes = MAX_BYTES, signal } = {}) => {
+  const limit = AbortSignal.timeout(REQUEST_MS);
+  const ending = signal === undefined ? limit : AbortSignal.any([signal, limit]);
+  const response = await sendRequest(url, { method, headers, agent: false, timeout: SILENCE_MS, signal: ending }).catch((error: Error) => {
+    throw limit.aborted ? new Error(`no answer for ${REQUEST_MS / 1000} s`) : error;
+  });
   const parts: Buffer[] = [];
   let length = 0;
+  let isCutByUs = false;
   try {
     for await (const part of response as AsyncIterable<Buffer>) {
       parts.push(part);
       length += part.length;
-      if (length >= MAX_BYTES) break;
+      isCutByUs = length > maxBytes;
+      if (isCutByUs) break;
     }
   } catch {
-    // The connection broke: `response.complete` is false.
+    // The connection broke, or the time was over: `response.complete` is false.
   }
-  const isComplete = response.complete && length < MAX_BYTES;
-  return { status: response.statusCode ?? 0, headers: response.headers, body: Buffer.concat(parts), isComplete };
+  const body = Buffer.concat(parts).subarray(0, maxBytes);
+  return { status: response.statusCode ?? 0, headers: response.headers, body, isComplete: response.complete && !isCutByUs };
 };
+
+/** What all requests of one run of the doctor may take. */
+export interface Allowance {
+  /** Bytes of all bodies. */
+  readonly bytes: number;
+  /** Milliseconds. */
+  readonly ms: number;
+}
+
+/** Requests with a common limit. */
+export interface LimitedAsk {
+  /** Rejects, with an Error that says so, once the limit is reached. */
+  readonly ask: Ask;
+  readonly isOver: () => boolean;
+}
+
+/** `plain`, until all of its requests have used up `allowance`. */
+export function limitAsk(plain: Ask, allowance: Allowance): LimitedAsk {
+  const signal = AbortSignal.timeout(allowance.ms);
+  let left = allowance.bytes;
+  const isOver = (): boolean => signal.aborted || left <= 0;
+  async function ask(url: URL, question: Question = {}): Promise<Reply> {
+    if (isOver()) throw new Error("not asked: the doctor's time or bytes are used up");
+    const reply = await plain(url, { ...question, maxBytes: Math.min(question.maxBytes ?? MAX_BYTES, left), signal });
+    left -= reply.body.length;
+    return reply;
+  }
+  return { ask, isOver };
+}

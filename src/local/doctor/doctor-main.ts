@@ -1,42 +1,72 @@
 import { lookup } from "node:dns/promises";
-import { Command, InvalidArgumentError } from "commander";
-import { ask, type Ask } from "./ask.ts";
-import { diagnose, type Finding } from "./doctor.ts";
+import { setTimeout as sleep } from "node:timers/promises";
+import { Command, InvalidArgumentError, Option } from "commander";
 import { printLines } from "../print.ts";
+import { type Ask, askNetwork, limitAsk } from "./ask.ts";
+import { compareLarge } from "./compare-large.ts";
+import { diagnose, type GroupedFinding } from "./doctor.ts";
+import { inspectTls } from "./inspect-tls.ts";
 
-const MARKS: Readonly<Record<Finding["verdict"], string>> = { good: "good", bad: "BAD ", unsure: "?   " };
+const MARKS: Readonly<Record<GroupedFinding["verdict"], string>> = { good: "good", bad: "BAD ", unsure: "?   " };
+/** What one run reads and lasts at most, without `--large`. */
+const ALLOWANCE = { bytes: 20_000_000, ms: 5 * 60_000 };
+const SITE = "https://lazy-mirror.me.workers.dev/";
+const FILE = "http://localhost:8787/debian/dists/stable/Release";
 
-const EXAMPLE = "http://localhost:8787/debian/dists/stable/Release";
+interface Options {
+  readonly user?: string;
+  readonly token?: string;
+  readonly large?: URL;
+  readonly json?: true;
+}
 
 const command = new Command("npm run doctor --")
   .description("Ask a mirror as its clients do, and print what is wrong and what helps. Exits with 1 if anything is wrong.")
-  .argument("<url>", `a file of a mirror, such as ${EXAMPLE}`, parseUrl)
+  .argument("<url>", `the server, such as ${SITE}, or a file of a mirror, such as ${FILE}`, parseUrl)
   .option("--user <name:password>", "for a mirror that requires a password")
-  .showHelpAfterError(`Usage: npm run doctor -- <url of a file of a mirror>, such as\n  npm run doctor -- ${EXAMPLE}`)
+  .addOption(new Option("--token <token>", "the operator's: the doctor then reads /-/status.json too").env("ADMIN_TOKEN"))
+  .option("--large <url>", "a file to download twice in whole, and to compare; all else reads at most 20 MB", parseUrl)
+  .option("--json", "a line of JSON for each finding: group, check, verdict (good, bad, unsure), detail, remedy")
+  .showHelpAfterError(`Usage: npm run doctor -- <url>, such as\n  npm run doctor -- ${SITE}\n  npm run doctor -- ${FILE}`)
   .parse();
 
-process.exitCode = await main(command.processedArgs[0] as URL, command.opts<{ user?: string }>().user);
+process.exitCode = await main(command.processedArgs[0] as URL, command.opts<Options>());
 
-async function main(url: URL, user: string | undefined): Promise<number> {
-  const authorization = user === undefined ? {} : { Authorization: `Basic ${Buffer.from(user).toString("base64")}` };
-  const askAs: Ask = (target, question) => ask(target, { ...question, headers: { ...authorization, ...question?.headers } });
+async function main(url: URL, { user, token, large, json }: Options): Promise<number> {
+  const login = user === undefined ? {} : { Authorization: `Basic ${Buffer.from(user).toString("base64")}` };
+  const { ask: limited, isOver } = limitAsk(askNetwork, ALLOWANCE);
+  const askAsUser: Ask = (target, question) =>
+    // The setup pages may name other hosts: they do not get the password.
+    limited(target, target.hostname === url.hostname ? { ...question, headers: { ...login, ...question?.headers } } : question);
   const resolve = async (host: string) => (await lookup(host.replace(/^\[|\]$/g, ""), { all: true })).map(({ address }) => address);
+  const ports = { ask: askAsUser, askAsStranger: limited, isOver, resolve, inspectTls, sleep, now: Date.now };
   let problems = 0;
-  for await (const { verdict, check, detail, remedy } of diagnose(url, { ask: askAs, resolve, now: Date.now })) {
-    printLines(`${MARKS[verdict]}  ${check.padEnd(20)} ${detail}`);
-    if (verdict !== "good" && remedy !== undefined) printLines(`      ${"".padEnd(20)} → ${remedy}`);
-    if (verdict === "bad") problems++;
+  let group = "";
+  for await (const finding of all()) {
+    if (finding.verdict === "bad") problems++;
+    if (json === true) printLines(JSON.stringify(finding));
+    else printFinding(finding, finding.group === group);
+    ({ group } = finding);
   }
-  printLines(problems === 0 ? "\nClients will be well served." : `\n${problems} ${problems === 1 ? "thing is" : "things are"} wrong.`);
+  if (json !== true)
+    printLines(problems === 0 ? "\nClients will be well served." : `\n${problems} ${problems === 1 ? "thing is" : "things are"} wrong.`);
   return problems === 0 ? 0 : 1;
+
+  async function* all(): AsyncGenerator<GroupedFinding> {
+    yield* diagnose(url, ports, token === "" ? undefined : token);
+    if (large === undefined) return;
+    for await (const finding of compareLarge(large, large.hostname === url.hostname ? login : {}))
+      yield { group: "Large file", ...finding };
+  }
+}
+
+function printFinding({ group, verdict, check, detail, remedy }: GroupedFinding, isSameGroup: boolean): void {
+  if (!isSameGroup) printLines(`\n${group}`);
+  printLines(`${MARKS[verdict]}  ${check.padEnd(20)} ${detail}`);
+  if (verdict !== "good" && remedy !== undefined) printLines(`      ${"".padEnd(20)} → ${remedy}`);
 }
 
 function parseUrl(text: string): URL {
   if (!URL.canParse(text) || !/^https?:/.test(text)) throw new InvalidArgumentError("It must be an http or https URL.");
-  const url = new URL(text);
-  if (url.pathname.startsWith("/-/") || url.pathname.endsWith("/"))
-    throw new InvalidArgumentError(
-      `It must be the URL of a file of a mirror, not of a folder or a page, such as ${new URL(EXAMPLE).pathname} on that server.`,
-    );
-  return url;
+  return new URL(text);
 }

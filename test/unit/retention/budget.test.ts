@@ -218,8 +218,13 @@ describe("housekeeping", () => {
       if (key.startsWith("debian/")) throw new Error("the disk does not delete this");
     };
     await expect(ledgers.book.sweep()).rejects.toThrow("does not delete");
+    // The status must not say that cron came to its end.
+    expect(ledgers.book.view().sweptAt).toBeNull();
     expect([...store.heads.keys()]).toEqual(["debian/a"]);
     expect(ledgers.book.view().used).toBe(5);
+    store.beforeDelete = () => {};
+    await ledgers.book.sweep();
+    expect(ledgers.book.view().sweptAt).toBe(91 * DAY_MS);
   });
 
   it("keeps what a live generation names past its age while clients use it", async () => {

@@ -38,6 +38,18 @@ describe("the operator's pages", () => {
     expect((await ask("/-/status.json", TOKEN, basic(`me:${TOKEN}`))).status).toBe(200);
   });
 
+  it("says for which plan the configuration is, and when cron last kept house", async () => {
+    const deps = siteDependencies();
+    const storage = () => Promise.resolve({ used: 5, reserved: 0, shards: [], sweptAt: 1_000 });
+    const pages = { ...deps.pages, status: { ...deps.pages.status, plan: "free" as const, storage } };
+    const app = createApp({ ...deps, pages, operator: { ...deps.operator, token: TOKEN } });
+    const headers = { host: "127.0.0.1", authorization: basic(`me:${TOKEN}`) };
+    const status = await (await app.fetch(new Request("http://127.0.0.1/-/status.json", { headers }))).json();
+    expect(status).toMatchObject({ plan: "free", sweptAt: 1_000 });
+    // One machine has no plan, and a ledger that fails says nothing.
+    expect(await (await ask("/-/status.json", TOKEN, basic(`me:${TOKEN}`))).json()).toMatchObject({ plan: null, sweptAt: null });
+  });
+
   it("takes no password for what changes something: a browser sends it along for other sites too", async () => {
     expect((await ask("/-/ledger/", TOKEN, basic(`me:${TOKEN}`))).status).toBe(401);
   });
