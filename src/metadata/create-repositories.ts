@@ -9,6 +9,7 @@ import type { PublishedDigests } from "./digests/published-digests.ts";
 import type { EarlyRoot, KnownRepositories } from "./known-repositories.ts";
 import { formatMetalink } from "./formats/metalink.ts";
 import type { Repository } from "./generations/repository.ts";
+import { rememberResolutions } from "./remember-resolutions.ts";
 import type { AskDigests, Repositories, Resolution } from "./ports/repositories.ts";
 
 /** A use is reported again after this long, or the repository would take it for ended. */
@@ -49,11 +50,13 @@ export interface RepositoriesDependencies {
 
 /**
  * The repositories of all mirrors, as requests ask them. `resolve` makes one call to a Durable Object, and none for a stored file named by its own
- * digest whose use was reported. For a repository that this isolate does not know it asks the ledger first, and then the upstreams.
+ * digest whose use was reported, nor for what the repository said a moment ago and still holds. For a repository that this isolate does not know it asks the
+ * ledger first, and then the upstreams.
  */
 export function createRepositories({ store, now, known, repository, publishedDigests }: RepositoriesDependencies): Repositories {
   /** When the use of a key was last reported, in milliseconds since the epoch. */
   const reported = new Map<string, number>();
+  const remembered = rememberResolutions(now);
 
   return {
     resolve: (target, lost) =>
@@ -106,9 +109,16 @@ export function createRepositories({ store, now, known, repository, publishedDig
         return { kind: "object", key, object, state: "fresh", ageSeconds: Math.max(0, Math.floor((now() - object.storedAt) / 1000)) };
       }
     }
-    const found = await known.find(target);
-    if (found.kind !== "known") return found;
-    const resolution = await askRepository(target, place, lost, found.early);
+    const path = `${mirror.name}/${target.path}`;
+    if (lost !== undefined) remembered.forget(lost);
+    let resolution: Resolution | null = lost === undefined ? remembered.recall(path) : null;
+    if (resolution === null) {
+      const found = await known.find(target);
+      if (found.kind !== "known") return found;
+      const askedAt = now();
+      resolution = await askRepository(target, place, lost, found.early);
+      remembered.remember(path, resolution, askedAt);
+    }
     // Its client asks for packages right after, and the repository may have announced a table of them.
     publishedDigests?.noteAsked(mirror.name);
     return resolution;

@@ -25,6 +25,8 @@ export interface KeptRows extends KeptState {
    * after that. A restart before loses it, and the object is as of its last write.
    */
   pause(): void;
+  /** Whether something is in memory alone: a restart would answer as before it was saved. */
+  isAhead(): boolean;
   /** Removes all, and the tables. */
   clear(): void;
 }
@@ -86,6 +88,7 @@ export function createKeptRows({ sql, transaction, deleteAll, now, onUnreadable 
     pause() {
       pausedAt = now();
     },
+    isAhead: () => unwritten.size > 0,
     clear() {
       unwritten.clear();
       if (exists) deleteAll();

@@ -88,7 +88,11 @@ export abstract class RepositoryObjectBase<Env> extends DurableObject<Env> {
     if (isWriteRefused) this.#kept.pause();
     for (const [root, answer] of early) this.#early.set(root, answer);
     try {
-      return await this.#openRepository(mirror).resolve(path, place, lost);
+      const resolution = await this.#openRepository(mirror).resolve(path, place, lost);
+      if (resolution.kind !== "object" || !this.#kept.isAhead()) return resolution;
+      // A restart would know less, and ask the upstreams at once.
+      const { holdsMs: _, ...answer } = resolution;
+      return answer;
     } finally {
       for (const [root] of early) this.#early.delete(root);
     }

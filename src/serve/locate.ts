@@ -1,6 +1,7 @@
 import type { Resolution } from "../metadata/ports/repositories.ts";
 import type { Target } from "../route/target.ts";
 import { contentKey, type Keys, keysOf } from "../store/keys.ts";
+import type { StoredObject } from "../store/stored-object.ts";
 import type { AbsentStatus, UpstreamFailure } from "../upstream/upstream.ts";
 import type { LookAgain, ServeDependencies } from "./shared/dependencies.ts";
 
@@ -9,7 +10,12 @@ export type Where =
   /** Under its own path, or under the digest in its name: a request that finds nothing there fetches it. */
   | ({ readonly kind: "own" } & Keys)
   /** Where the repository's published generation names it: if it is not there, the repository fetches it again. */
-  | (Pick<Extract<Resolution, { kind: "object" }>, "state" | "ageSeconds" | "detail"> & Keys & { readonly kind: "generation" })
+  | (Pick<Extract<Resolution, { kind: "object" }>, "state" | "ageSeconds" | "detail"> &
+      Keys & {
+        readonly kind: "generation";
+        /** What lay there a moment ago; absent: that is to be read. */
+        readonly known?: StoredObject;
+      })
   /** The repository has no answer; a copy under the target's own path, if there is one, is better than that. */
   | { readonly kind: "failure"; readonly key: string; readonly failure: UpstreamFailure }
   | { readonly kind: "absent"; readonly status: AbsentStatus };
@@ -23,8 +29,15 @@ export async function locate(target: Target, before: LookAgain | null, { reposit
   const resolution = await repositories.resolve(target, before?.lost);
   switch (resolution.kind) {
     case "object": {
-      const { state, ageSeconds, detail } = resolution;
-      return { kind: "generation", ...keysOf(mirror, resolution.key), state, ageSeconds, ...(detail === undefined ? {} : { detail }) };
+      const { state, ageSeconds, detail, object, isRemembered } = resolution;
+      return {
+        kind: "generation",
+        ...keysOf(mirror, resolution.key),
+        state,
+        ageSeconds,
+        ...(detail === undefined ? {} : { detail }),
+        ...(isRemembered === true ? { known: object } : {}),
+      };
     }
     case "absent":
       return resolution;

@@ -27,7 +27,7 @@ export async function serve(client: Client, asked: Target, deps: ServeDependenci
     if (where.kind === "absent") return refuseAbsent(where.status, asked);
     const target = targetAt(asked, where);
     const isApart = before?.isApart === true && where.kind === "own";
-    const found = isApart ? null : await look(client, target, deps);
+    const found = isApart ? null : await look(client, target, deps, where.kind === "generation" ? where.known : undefined);
     // Before the client has the file: it asks at once for what the file names, and the file's repository must know by then that it is used.
     if (found !== null && asked.class === "hashed" && before === null) await repositories.noteUse(asked);
     const signed = await signedFileOf(asked, deps);

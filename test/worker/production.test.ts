@@ -91,10 +91,16 @@ describe("a Durable Object that is evicted or restarts", () => {
 
   test("is a trouble that passes to a client that asks for metadata", async () => {
     limits.restarting = /^REPOSITORIES/;
-    const { response } = await fetch(REPOMD);
+    const { response } = await fetch(`${REPOMD}.asc`);
     expect(response.status).toBe(503);
     expect(Number(response.headers.get("retry-after"))).toBeGreaterThan(0);
     limits.restarting = null;
+    expect((await fetch(REPOMD)).response.status).toBe(200);
+  });
+
+  test("keeps no client from a root for which its repository has answered a moment ago", async () => {
+    while ((await fetch(REPOMD)).bill.objects.length === 0);
+    limits.restarting = /^REPOSITORIES/;
     expect((await fetch(REPOMD)).response.status).toBe(200);
   });
 

@@ -88,14 +88,11 @@ export function createLateCompanions(deps: LateCompanionsDependencies) {
     absentSince.delete(path);
     if (had?.object.sha256 !== undefined && had.object.sha256 === answer.file.object.sha256) return { kind: "here", file: had };
     const mismatch = await findMismatch(path, answer.bytes, document, generation.parsed);
+    const isProven = mismatch === null && (await belongsTo(path, answer.bytes, document));
     // Nothing shows that it belongs to the root, which was fetched earlier: it does if the upstream has the same root after it.
-    if (mismatch !== null || !(await belongsTo(path, answer.bytes, document))) {
-      await keeper.askAgain();
-      if (keeper.held()?.root.key !== generation.root.key) {
-        mismatches.end(path);
-        return { kind: "superseded" };
-      }
-    }
+    const isPutOff = !isProven && (await keeper.askAgain(answer.file.object.upstream, mismatch !== null));
+    if (keeper.held()?.root.key !== generation.root.key) return { kind: "superseded" };
+    if (isPutOff && mismatch === null) return syncFailure(`${path} may belong to a newer ${generation.root.path} than the published one`);
     if (mismatch !== null && !mismatches.isOverdue(path)) return syncFailure(mismatch);
     if (mismatch !== null) log("warn", `${mirror.name}: published ${path} as the upstream has it: ${mismatch}`);
     mismatches.end(path);

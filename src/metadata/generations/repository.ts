@@ -118,7 +118,7 @@ export function createRepository(deps: RepositoryDependencies) {
     const folder = path.replace(/by-hash\/[^/]+\/[^/]+$/, "");
     const entry = same.find((one) => one.path.startsWith(folder)) ?? same[0];
     const candidates = (named: Entry) => (named.path === path ? [path] : [path, named.path]);
-    return resolveMember(place, entry, candidates, { state: "fresh", confirmedAt: now() });
+    return resolveMember(place, entry, candidates, { state: "fresh", confirmedAt: now(), heldUntil: 0 });
   }
 
   async function resolveMember(
@@ -133,7 +133,9 @@ export function createRepository(deps: RepositoryDependencies) {
     if (answer.kind === "stored") {
       await noteGot(place, entry);
       const state = answer.isFetched === true ? "fetched" : freshness.state;
-      return answerFile({ key: members.keyOf(entry), object: answer.object }, { ...freshness, state });
+      const heldUntil =
+        isCertain(place) && entryAt(keepers.get(place.root)?.held() ?? null, entry.path) === entry ? freshness.heldUntil : 0;
+      return answerFile({ key: members.keyOf(entry), object: answer.object }, { ...freshness, state, heldUntil });
     }
     if (answer.kind === "unkept") return { kind: "opaque" };
     noteMissing(place, entry, answer);
@@ -141,8 +143,12 @@ export function createRepository(deps: RepositoryDependencies) {
     return answer.kind === "failure" ? answer : { kind: "failure", status: 502, detail: describeMissing(entry, answer) };
   }
 
-  function answerFile({ key, object }: Pick<StoredFile, "key" | "object">, { state, confirmedAt, detail, hold }: HeldState): Resolution {
+  function answerFile(
+    { key, object }: Pick<StoredFile, "key" | "object">,
+    { state, confirmedAt, heldUntil, detail, hold }: HeldState,
+  ): Resolution {
     const ageSeconds = Math.max(0, Math.floor((now() - confirmedAt) / 1000));
+    const holdsMs = heldUntil - now();
     return {
       kind: "object",
       key,
@@ -151,6 +157,7 @@ export function createRepository(deps: RepositoryDependencies) {
       ageSeconds,
       ...(detail === undefined ? {} : { detail }),
       ...(hold === undefined ? {} : { hold }),
+      ...(holdsMs > 0 ? { holdsMs } : {}),
     };
   }
 
@@ -191,7 +198,7 @@ export function createRepository(deps: RepositoryDependencies) {
     if (!companionFiles(place, generation.root.path).includes(path)) return { kind: "absent", status: 404 };
     const keeper = keeperOf(place);
     const asked = await late.ask({ path, place, keeper, current, had });
-    if (asked.kind === "here") return answerFile(asked.file, { ...current, state: "fetched", confirmedAt: now() });
+    if (asked.kind === "here") return answerFile(asked.file, { ...current, state: "fetched", confirmedAt: now(), heldUntil: 0 });
     if (asked.kind === "absent") return { kind: "absent", status: 404 };
     if (asked.kind !== "superseded") return asked;
     // The new generation may lack it as well, as no client had asked for it yet.
@@ -202,7 +209,15 @@ export function createRepository(deps: RepositoryDependencies) {
   }
 }
 
-type HeldState = Pick<Held, "state" | "confirmedAt" | "detail" | "hold">;
+type HeldState = Pick<Held, "state" | "confirmedAt" | "heldUntil" | "detail" | "hold">;
+
+/**
+ * Whether a member stays that of its root for as long as the generation is held. In a deb archive the root of a suite below may appear at any time, and takes
+ * over the files below it.
+ */
+function isCertain({ kind }: RepositoryPlace): boolean {
+  return kind !== "deb";
+}
 
 /** The roots and companions that a generation may hold. Other signatures (`Release.key`) are cached like any other file. */
 function filesOf(place: RepositoryPlace): readonly string[] {

@@ -8,6 +8,13 @@ import type { Generation, StoredFile } from "../members/generation.ts";
 import { createHeldGeneration, type HeldGenerationDependencies } from "./held-generation.ts";
 import { isSync, mainHold } from "./holds.ts";
 import { createRevalidation, type Revalidation, type RevalidationDependencies } from "./revalidate-root.ts";
+import { showsOtherRoot } from "./try-root.ts";
+
+/**
+ * What a repository says holds for this long at most, so that isolates remember it no longer: a deleted root is missed within it, and a root that is known to
+ * have changed is asked for again then.
+ */
+const MAX_HOLD_MS = 60_000;
 
 export interface KeeperDependencies extends RevalidationDependencies, HeldGenerationDependencies {
   readonly limits: RevalidationDependencies["limits"] & Pick<Config, "metadataTtlSeconds">;
@@ -22,6 +29,8 @@ export interface Held extends Pick<ObjectResolution, "state" | "detail" | "hold"
   readonly generation: Generation;
   /** When an upstream last confirmed the generation, in milliseconds since the epoch. */
   readonly confirmedAt: number;
+  /** Until then this generation is held, unless the store loses its root; in milliseconds since the epoch. 0: that is not certain. */
+  readonly heldUntil: number;
 }
 
 export type RootKeeper = ReturnType<typeof createRootKeeper>;
@@ -33,6 +42,8 @@ export function createRootKeeper(deps: KeeperDependencies, place: RepositoryPlac
   const rounds = createRevalidation(deps, place, held);
   /** A round of tries under way, and when it began, in milliseconds since the epoch. */
   let flight: { readonly ended: Promise<Revalidation>; readonly since: number } | null = null;
+  /** Something shows that the upstream has another root: freshness ends then, at the latest. In milliseconds since the epoch. */
+  let expectedAt = Infinity;
   const ttlMs = limits.metadataTtlSeconds * 1000;
   const waitMs = limits.metadataWaitSeconds * 1000;
 
@@ -56,9 +67,18 @@ export function createRootKeeper(deps: KeeperDependencies, place: RepositoryPlac
     },
   };
 
-  /** Asks the upstreams for the root although it is fresh: something else says that it changed. Waits for the outcome as `current` does. */
-  async function askAgain(): Promise<void> {
-    await outcome(false);
+  /**
+   * A companion came late, and nothing shows that it belongs to the held root; `isOther`: it does not. Where isolates may remember the held root, a new one is
+   * not adopted before that time is over: no client is to see it while another one is still given the old. True where the upstream has a new one. Where none
+   * may remember it, the upstreams are asked as `current` asks them.
+   */
+  async function askAgain(upstream: string, isOther: boolean): Promise<boolean> {
+    if (place.form !== undefined) await outcome(false);
+    else if (isOther || (await showsOtherRoot({ ...deps, place, held }, upstream))) {
+      expectedAt = Math.min(expectedAt, now() + MAX_HOLD_MS);
+      return true;
+    }
+    return false;
   }
 
   /** What the round under way comes to, or a new one. Null: it takes longer than METADATA_WAIT_SECONDS. `isLost`: nothing can be served before that. */
@@ -70,6 +90,7 @@ export function createRootKeeper(deps: KeeperDependencies, place: RepositoryPlac
   }
 
   function begin(isLost: boolean): NonNullable<typeof flight> {
+    expectedAt = Infinity;
     return { ended: rounds.revalidate(isLost).finally(() => (flight = null)), since: now() };
   }
 
@@ -114,7 +135,7 @@ export function createRootKeeper(deps: KeeperDependencies, place: RepositoryPlac
     const isRecent = (at: number): boolean => elapsedMs(at, now()) < ttlMs;
     if (opaqueAt !== null && isRecent(opaqueAt)) return { kind: "opaque" };
     if (generation === null) return null;
-    if (standing.trouble === null) return isRecent(standing.confirmedAt) ? answerHeld("fresh") : null;
+    if (standing.trouble === null) return isRecent(standing.confirmedAt) && now() < expectedAt ? answerHeld("fresh") : null;
     // A hold that is over by now gives way at the next try, which is not to wait for a long TTL.
     const { holds, triedAt, trouble } = standing;
     const isOver = holds.some(({ isShown, until }) => isShown && until > triedAt && until <= now());
@@ -130,9 +151,18 @@ export function createRootKeeper(deps: KeeperDependencies, place: RepositoryPlac
       generation,
       state,
       confirmedAt: standing.confirmedAt,
+      heldUntil: state === "stale" ? 0 : heldUntil(),
       ...(detail === undefined ? {} : { detail }),
       ...(hold === null ? {} : { hold }),
     };
+  }
+
+  /** No round begins before that, unless the store loses the root. A clock that stepped back makes nothing hold for longer. */
+  function heldUntil(): number {
+    const { confirmedAt, trouble } = held.standing;
+    // A Release that appears takes a lone index over at once.
+    if (place.form !== undefined || trouble !== null || flight !== null || confirmedAt > now()) return 0;
+    return Math.min(confirmedAt + ttlMs, expectedAt, now() + MAX_HOLD_MS);
   }
 
   function syncFailure(): UpstreamFailure {

@@ -7,6 +7,7 @@ import { type AdoptionLogDependencies, createAdoptionLog } from "./adoption-log.
 import type { FailedTry, HeldGeneration } from "./held-generation.ts";
 import { aheadSince, blockingHolds, endHoldsOf, type HoldContext, isDoubtShown, mergeSetbacks, pauseHolds, type Setback } from "./holds.ts";
 import type { Mismatches } from "./mismatches.ts";
+import { companionFiles } from "./root-files.ts";
 import type { Refreshed } from "./refresh-companions.ts";
 import type { Trial, TrialDependencies } from "./try-root.ts";
 
@@ -59,8 +60,8 @@ export function createSettlement(deps: SettlementDependencies, place: Repository
       const { generation, holes } = trial;
       const { upstream } = generation.root.object;
       opaqueAt = null;
-      // The next sync has a wait of its own.
-      deps.mismatches.end(place.root);
+      // The next sync has a wait of its own, and so has each companion that comes late.
+      for (const path of [place.root, ...companionFiles(place, generation.root.path)]) deps.mismatches.end(path);
       const paused = pauseHolds(endHoldsOf(seen, upstream));
       noteHolds(paused, () => held.publish(generation, holes, paused));
       log("info", `${mirror.name}: published a new generation of ${place.root} from ${upstream}`);

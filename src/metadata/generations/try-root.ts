@@ -104,6 +104,19 @@ export async function tryRoot(deps: TrialDependencies, options: TrialOptions): P
   return isHeldRoot(again, deps) ? { ...confirmed, refreshed } : judgeAnswer(deps, again, options);
 }
 
+/** Whether the upstream of this configured URL has another root by now than the held one. Not where it cannot say so. Throws StoreError. */
+export async function showsOtherRoot(deps: TrialDependencies, upstream: string): Promise<boolean> {
+  const { generation } = deps.held;
+  const others = deps.mirror.upstreams.map(({ url }) => url).filter((url) => url !== upstream);
+  const isConfigured = others.length < deps.mirror.upstreams.length;
+  const answer = await fetchRoot(deps, {
+    avoid: isConfigured ? others : [],
+    heldPath: generation?.root.path,
+    conditional: generation === null ? undefined : conditions(generation),
+  });
+  return answer.kind === "fetched" && answer.file.key !== generation?.root.key;
+}
+
 /** The configured URLs of the upstreams that sent companions with other content than before. */
 function upstreamsOfChanged({ files, changed }: Refreshed): readonly string[] {
   return files.filter(({ path }) => changed.includes(path)).map(({ object }) => object.upstream);

@@ -22,6 +22,13 @@ export type Resolution =
       readonly detail?: string;
       /** The same as a state with a deadline. */
       readonly hold?: Hold;
+      /**
+       * For so many milliseconds from the answer on, this is the answer to every request for the path that does not say `lost`: no other generation is
+       * published before. Absent: that is not certain.
+       */
+      readonly holdsMs?: number;
+      /** The repository has said so a moment ago, and this isolate has remembered it. */
+      readonly isRemembered?: true;
     }
   /** An upstream said that there is no such file, or the generation has none. */
   | { readonly kind: "absent"; readonly status: AbsentStatus }

@@ -98,8 +98,10 @@ describe("kept rows", () => {
     expect(storage.writes).toBe(writes);
     expect([kept.load("a"), kept.load("b"), kept.load("c"), kept.keys().toSorted()]).toEqual(["after", null, "new", ["a", "c"]]);
     expect(storage.open().load("a")).toBe("before");
+    expect(kept.isAhead()).toBe(true);
     storage.now += 31 * SECOND;
     kept.save("d", "later");
+    expect(kept.isAhead()).toBe(false);
     const again = storage.open();
     expect([again.load("a"), again.load("b"), again.load("c"), again.load("d")]).toEqual(["after", null, "new", "later"]);
   });
