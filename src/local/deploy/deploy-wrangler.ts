@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { stripVTControlCharacters } from "node:util";
 import type { DeployPlan } from "./deploy-plan.ts";
 import { remedyFor } from "./deploy-remedy.ts";
 import { refused, type Step } from "../step.ts";
@@ -16,7 +17,7 @@ export interface WranglerResult {
 /** Runs wrangler with these arguments. Never rejects: if the program cannot start, the result is a failure that says why. */
 export type RunWrangler = (args: readonly string[]) => Promise<WranglerResult>;
 
-/** We parse the output, so it must have no colours. Wrangler asks no questions, as it finds no terminal. */
+/** We parse the output, so it must have no colours; errors have some all the same. Wrangler asks no questions, as it finds no terminal. */
 const ENVIRONMENT = { NO_COLOR: "1", FORCE_COLOR: "0", WRANGLER_HIDE_BANNER: "true", WRANGLER_SEND_METRICS: "false" };
 
 /** Runs wrangler in the folder `cwd`. `command` is the program and its first arguments. */
@@ -34,7 +35,7 @@ export function createWrangler(command: readonly [string, ...string[]], cwd: str
     });
     try {
       const [code] = (await once(child, "close")) as [number | null];
-      return { ok: code === 0, stdout, output };
+      return { ok: code === 0, stdout: stripVTControlCharacters(stdout), output: stripVTControlCharacters(output) };
     } catch (error) {
       return { ok: false, stdout, output: `Cannot run ${program}: ${(error as Error).message}` };
     }

@@ -196,6 +196,12 @@ describe("a failure is passed on with a remedy:", () => {
     expect(await deploy([two, BUCKET, RULES, DEPLOYED])).toMatchObject({ code: 0 });
   });
 
+  test("its colours are left out", async () => {
+    const red = "\u001b[31m✘ \u001b[41;31m[\u001b[41;97mERROR\u001b[41;31m]\u001b[0m \u001b[1moops\u001b[0m";
+    const { stderr } = await deploy([LOGGED_IN, BUCKET, { to: "lifecycle list", stderr: red, code: 1 }]);
+    expect(stderr).toContain("  ✘ [ERROR] oops\n");
+  });
+
   test("wrangler is not installed", async () => {
     removeWrangler();
     expect(await deploy([])).toMatchObject({ code: 1, stderr: expect.stringContaining("npm ci") });
