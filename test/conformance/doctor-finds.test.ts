@@ -47,7 +47,8 @@ describe.runIf(requireTools(...TOOLS))("from the URL of a server, the doctor", (
   it("finds every mirror, a root, an index and a package of each, and nothing wrong", async () => {
     for (const url of [mirror.url, `${mirror.url}/-/setup/`, mirror.hostUrl("rpms"), proxy.url]) {
       const findings = await examine(url);
-      expect(findings.filter(({ verdict }) => verdict !== "good")).toEqual([]);
+      // `wrangler dev` sends no Date.
+      expect(findings.filter(({ verdict, check }) => verdict !== "good" && check !== "clock")).toEqual([]);
       const found = findings.filter(({ group }) => group === "Mirrors").map(({ detail }) => detail);
       expect(found).toEqual([
         expect.stringContaining("debian, rpms"),
@@ -75,7 +76,7 @@ describe.runIf(requireTools(...TOOLS))("from the URL of a server, the doctor", (
     ["drops Range", "Range", /200 instead of 206/, /proxy/],
     ["drops Range", "resumed download", /200 instead of 206/, /proxy/],
     ["challenges apt", "clients", /apt 403, a page for people, dnf 200/, /WAF rule/],
-    ["caches roots", "root is not cached", /Date stands still/, /cache rules/],
+    ["caches roots", "root is not cached", /Age is 36\d\d s/, /cache rules/],
     ["strips ETag", "headers", /missing: etag/, /headers/],
     ["claims a hit of its own cache", "outer cache", /cf-cache-status is HIT/, /cache rules/],
     ["answers for absent files", "absent file", /200: clients would take that answer for the file/, /proxy/],

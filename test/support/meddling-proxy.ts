@@ -104,8 +104,9 @@ export async function startMeddlingProxy(port: number, token: string): Promise<M
     }
   }
 
+  /** The first answer, again and again, as old as if the proxy had kept it for an hour. */
   async function fromCache(request: IncomingMessage, path: string): Promise<Answer> {
-    const held = kept.get(path) ?? { answer: await fetchOn(request), since: Date.now() };
+    const held = kept.get(path) ?? { answer: await fetchOn(request), since: Date.now() - 3_600_000 };
     kept.set(path, held);
     const age = Number(held.answer.headers.age ?? 0) + Math.floor((Date.now() - held.since) / 1000);
     return { ...held.answer, headers: { ...held.answer.headers, age: String(age) } };
