@@ -49,7 +49,7 @@ async function main(url: URL, { user, token, large, json }: Options): Promise<nu
     ({ group } = finding);
   }
   if (json !== true)
-    printLines(problems === 0 ? "\nClients will be well served." : `\n${problems} ${problems === 1 ? "thing is" : "things are"} wrong.`);
+    printLines(`\n${sumUp(problems)}${isOver() ? " The doctor used up its time or its bytes, and did not look at everything." : ""}`);
   return problems === 0 ? 0 : 1;
 
   async function* all(): AsyncGenerator<GroupedFinding> {
@@ -58,6 +58,11 @@ async function main(url: URL, { user, token, large, json }: Options): Promise<nu
     for await (const finding of compareLarge(large, large.hostname === url.hostname ? login : {}))
       yield { group: "Large file", ...finding };
   }
+}
+
+function sumUp(problems: number): string {
+  if (problems === 0) return "Clients will be well served.";
+  return `${problems} ${problems === 1 ? "thing is" : "things are"} wrong.`;
 }
 
 function printFinding({ group, verdict, check, detail, remedy }: GroupedFinding, isSameGroup: boolean): void {
