@@ -4,6 +4,7 @@ import {
   BUCKET,
   CREATED,
   deploy,
+  deployAsProcess,
   DEPLOYED,
   deployedConfig,
   deployIn,
@@ -96,7 +97,7 @@ describe("the place", () => {
   });
 
   test("is refused where no service knows it", async () => {
-    const { code, stderr } = await deploy([], "--location", "moon");
+    const { code, stderr } = await deployAsProcess([], "--location", "moon");
     expect(code).toBe(1);
     expect(stderr).toContain("wnam, enam, sam, weur, eeur, apac, oc, afr, me");
   });

@@ -6,6 +6,7 @@ import {
   CREATED,
   deploy,
   DEPLOYED,
+  deployAsProcess,
   deployIn,
   listed,
   LOGGED_IN,
@@ -25,7 +26,11 @@ useStubWrangler();
 
 describe("a first deployment", () => {
   test("creates the bucket, sets its rule, deploys, and prints the URLs and what comes next", async () => {
-    const { code, stdout, stderr, asked } = await deploy([LOGGED_IN, NO_BUCKET, CREATED, NO_RULES, ADDED, DEPLOYED], "--location", "weur");
+    const { code, stdout, stderr, asked } = await deployAsProcess(
+      [LOGGED_IN, NO_BUCKET, CREATED, NO_RULES, ADDED, DEPLOYED],
+      "--location",
+      "weur",
+    );
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
     expect(asked).toEqual([
       "whoami --json",
@@ -198,13 +203,13 @@ describe("a failure is passed on with a remedy:", () => {
 
   test("its colours are left out", async () => {
     const red = "\u001b[31m✘ \u001b[41;31m[\u001b[41;97mERROR\u001b[41;31m]\u001b[0m \u001b[1moops\u001b[0m";
-    const { stderr } = await deploy([LOGGED_IN, BUCKET, { to: "lifecycle list", stderr: red, code: 1 }]);
+    const { stderr } = await deployAsProcess([LOGGED_IN, BUCKET, { to: "lifecycle list", stderr: red, code: 1 }]);
     expect(stderr).toContain("  ✘ [ERROR] oops\n");
   });
 
   test("wrangler is not installed", async () => {
     removeWrangler();
-    expect(await deploy([])).toMatchObject({ code: 1, stderr: expect.stringContaining("npm ci") });
+    expect(await deployAsProcess([])).toMatchObject({ code: 1, stderr: expect.stringContaining("npm ci") });
   });
 
   test.each<[string, readonly Reply[], string]>([

@@ -4,17 +4,17 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterEach, beforeEach } from "vitest";
+import { deployCommand, ROOT } from "../../../../src/local/deploy/deploy-command.ts";
+import type { RunWrangler } from "../../../../src/local/deploy/deploy-wrangler.ts";
 
-const ROOT = join(import.meta.dirname, "../../../..");
 const NODE = join(ROOT, "node_modules/.bin/node");
 
-/** A wrangler that answers from a list of replies, each taken by the first command that matches it, and writes down what it was asked. */
+/** As a process: a wrangler that answers from a list of replies, each taken by the first command that matches it, and writes down what it was asked. */
 const STUB = `
-import { appendFileSync, copyFileSync, readFileSync, writeFileSync } from "node:fs";
+import { appendFileSync, readFileSync, writeFileSync } from "node:fs";
 const file = new URL("replies.json", import.meta.url);
 const replies = JSON.parse(readFileSync(file));
 const asked = process.argv.slice(2).join(" ").replace(/ --config .*$/, "");
-if (asked.startsWith("deploy ") || asked === "deploy") copyFileSync(process.argv.at(-1), new URL("deployed.toml", import.meta.url));
 appendFileSync(new URL("asked", import.meta.url), asked + "\\n");
 const index = replies.findIndex(({ to }) => new RegExp(to).test(asked));
 const { stdout = "", stderr = "", code = 0 } = index < 0 ? { stderr: "unexpected: " + asked, code: 99 } : replies.splice(index, 1)[0];
@@ -73,31 +73,55 @@ export function useStubWrangler(): void {
   afterEach(() => rmSync(folder, { recursive: true }));
 }
 
-/** Runs `npm run deploy` as its users do, against the stub. */
-export async function deploy(replies: readonly Reply[], ...args: string[]) {
+interface Ran {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+  /** What wrangler was asked, without the configuration. */
+  readonly asked: readonly string[];
+}
+
+/** Runs the deploy command in this process, with a wrangler that gives these replies. */
+export async function deploy(replies: readonly Reply[], ...args: string[]): Promise<Ran> {
   return deployIn({}, replies, ...args);
 }
 
 /** The same, with environment variables. */
-export async function deployIn(variables: Record<string, string>, replies: readonly Reply[], ...args: string[]) {
+export async function deployIn(env: Record<string, string>, replies: readonly Reply[], ...args: string[]): Promise<Ran> {
+  const left = [...replies];
+  const asked: string[] = [];
+  const run: RunWrangler = async (given) => {
+    const config = given.at(-1) ?? "";
+    const words = given.slice(0, -2).join(" ");
+    asked.push(words);
+    if (/^deploy( |$)/.test(words)) copyFileSync(config, join(folder, "deployed.toml"));
+    const index = left.findIndex(({ to }) => new RegExp(to).test(words));
+    const [reply = { to: "", stderr: `unexpected: ${words}`, code: 99 }] = index < 0 ? [] : left.splice(index, 1);
+    const { stdout = "", stderr = "", code = 0 } = reply;
+    return { ok: code === 0, stdout, output: stdout + stderr };
+  };
+  let [stdout, stderr] = ["", ""];
+  const code = await deployCommand(["--config", join(folder, "wrangler.toml"), ...args], {
+    env,
+    createRun: () => run,
+    print: (lines) => void (stdout += `${lines}\n`),
+    printError: (lines) => void (stderr += `${lines}\n`),
+  });
+  return { code, stdout, stderr, asked };
+}
+
+/** Runs `npm run deploy` as its users do, with a wrangler that is a process. */
+export async function deployAsProcess(replies: readonly Reply[], ...args: string[]): Promise<Ran> {
   writeFileSync(join(folder, "replies.json"), JSON.stringify(replies));
-  const { CLOUDFLARE_ACCOUNT_ID: _account, CLOUDFLARE_API_TOKEN: _token, WRANGLER_CI_OVERRIDE_NAME: _name, ...inherited } = process.env;
-  const env = { ...inherited, ...variables };
-  const command = [
-    "src/local/deploy/deploy-main.ts",
-    "--config",
-    join(folder, "wrangler.toml"),
-    "--wrangler",
-    join(folder, "wrangler.mjs"),
-    ...args,
-  ];
+  const { CLOUDFLARE_ACCOUNT_ID: _account, CLOUDFLARE_API_TOKEN: _token, WRANGLER_CI_OVERRIDE_NAME: _name, ...env } = process.env;
+  const [config, wrangler] = [join(folder, "wrangler.toml"), join(folder, "wrangler.mjs")];
+  const command = ["src/local/deploy/deploy-main.ts", "--config", config, "--wrangler", wrangler, ...args];
   const run = promisify(execFile)(NODE, command, { cwd: ROOT, env });
   const { stdout, stderr, code } = await run.then(
     (ended) => ({ ...ended, code: 0 }),
     (error: { stdout: string; stderr: string; code: number }) => error,
   );
   const asked = existsSync(join(folder, "asked")) ? readFileSync(join(folder, "asked"), "utf8").trim().split("\n") : [];
-  rmSync(join(folder, "asked"), { force: true });
   return { stdout, stderr, code, asked };
 }
 
