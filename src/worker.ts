@@ -3,6 +3,7 @@ import { sleep } from "./clock/timer.ts";
 import { asRequest } from "./clock/signal.ts";
 import { composeHandler } from "./compose-handler.ts";
 import { composeCore, type Core } from "./compose.ts";
+import type { Config } from "./config/config.ts";
 import { parseConfig } from "./config/parse-config.ts";
 import { createEnsureStored } from "./fill/ensure-stored.ts";
 import { createLeases, type FillCoordinator } from "./fill/flight/fill-coordinator.ts";
@@ -109,6 +110,7 @@ export class RepositoryObject extends RepositoryObjectBase<Env> {
           report(this.env, `whether packages of ${mirror}/${root} are bound to digests`, (book) => book.protect(mirror, root, protection)),
         ),
       taint: leases.taint,
+      headTtlMs: headTtlMs(this.env, config),
       readings: (readings ??= buildReadings(this.env)),
       directory: (mirror) => repositoryStub(this.env, mirror),
       rows: (mirror) => {
@@ -205,7 +207,7 @@ function buildCore(env: Env): Core {
         : createEdgeCacheStore(bare, {
             cache: caches.default,
             namespace: env.CF_VERSION_METADATA?.id ?? "",
-            ttlMs: Math.min(config.metadataTtlSeconds * 1_000, MAX_HEAD_TTL_MS),
+            ttlMs: headTtlMs(env, config),
             maxSlices: MAX_CACHED_SLICES[config.plan],
             now: () => Date.now(),
             waitUntil,
@@ -225,6 +227,11 @@ const MAX_CACHED_SLICES = { free: 12, paid: 400 } as const;
 
 /** The edge cache keeps heads for METADATA_TTL, but never longer than this: a purge takes effect within it. */
 const MAX_HEAD_TTL_MS = 60_000;
+
+/** 0 on one machine, which has no cache in front of its store. */
+function headTtlMs({ DISK }: Env, { metadataTtlSeconds }: Config): number {
+  return DISK === undefined ? Math.min(metadataTtlSeconds * 1_000, MAX_HEAD_TTL_MS) : 0;
+}
 
 function buildHandler(shared: Core, env: Env): HandlerDependencies {
   const { RATE_LIMIT } = env;

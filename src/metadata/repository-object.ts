@@ -40,6 +40,8 @@ export interface RepositoryObjectDependencies {
   readonly taint: (key: string, version: string) => Promise<void>;
   /** Receives whether packages of a published root are bound to digests, whenever that changes; null: the root is no more. Never throws. */
   readonly onProtection: (mirror: string, root: string, protection: RootProtection | null) => void;
+  /** For how long data centres may serve a head without a read of the store, in milliseconds; 0: none of them caches heads. */
+  readonly headTtlMs: number;
   /** What the ledger of a mirror knows of what is stored. */
   readonly rows: (mirror: string) => StoredRows;
   /** Knows which files the runtime stood still over. Default: none. */
@@ -162,8 +164,21 @@ export abstract class RepositoryObjectBase<Env> extends DurableObject<Env> {
   #openRepository(name: string): Repository {
     if (this.#repository !== null) return this.#repository;
     const dependencies = this.dependencies();
-    const { config, store, upstreams, createDigest, ensureStored, log, directory, taint, rows, onPublished, onStanding, onProtection } =
-      dependencies;
+    const {
+      config,
+      store,
+      upstreams,
+      createDigest,
+      ensureStored,
+      log,
+      directory,
+      taint,
+      headTtlMs,
+      rows,
+      onPublished,
+      onStanding,
+      onProtection,
+    } = dependencies;
     const watched = dependencies.readings === undefined ? {} : { readings: dependencies.readings };
     const mirror = config.mirrors.get(name);
     if (mirror === undefined) throw new Error(`Cannot open a repository of "${name}": no mirror has that name`);
@@ -191,6 +206,7 @@ export abstract class RepositoryObjectBase<Env> extends DurableObject<Env> {
         ? createIndexTables({
             ...shared,
             taint,
+            headTtlMs,
             directory: directory(name),
             rows: rows(name),
             xz,

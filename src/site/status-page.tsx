@@ -203,6 +203,7 @@ function Holes({ holes, ago }: { readonly holes: NonNullable<Status["roots"]>[nu
 const HOLDS: Readonly<Record<HoldKind, string>> = {
   needed: "needed file missing",
   sync: "sync under way",
+  cached: "replaced packages cached",
   older: "older root",
   future: "root from the future",
   malformed: "unreadable root",

@@ -4,6 +4,7 @@
  *
  * - `needed`: a file that clients cannot do without cannot be had.
  * - `sync`: another file that belongs to the root cannot be fetched just now, or belongs to another version of it.
+ * - `cached`: caches of other data centres may still have packages that the root replaces.
  * - `older`, `future`: the root is dated before the published one, or more than a day ahead.
  * - `malformed`: no client could read it, and could read the published one.
  * - `expired`: it is past its Valid-Until, and the published one is not.
@@ -11,7 +12,7 @@
  * - `gone`: no upstream that could be asked has the root.
  * - `unreachable`: no upstream gave a usable answer.
  */
-export type HoldKind = "needed" | "sync" | "older" | "future" | "malformed" | "expired" | "unsigned" | "gone" | "unreachable";
+export type HoldKind = "needed" | "sync" | "cached" | "older" | "future" | "malformed" | "expired" | "unsigned" | "gone" | "unreachable";
 
 /** A state of waiting. Times are milliseconds since the epoch. */
 export interface Hold {

@@ -17,6 +17,7 @@ import { createCounters } from "../../src/watch/counters.ts";
 import { placeOf } from "../../src/route/place.ts";
 import type { ObjectStore } from "../../src/store/object-store.ts";
 import { createByteStore } from "../support/byte-store.ts";
+import { createHeadCache } from "../support/head-cache.ts";
 import { createNamespace, type Storages } from "./objects.ts";
 
 export interface MirrorOptions {
@@ -50,6 +51,7 @@ export function createMirror({ vars, fetch, isolates = 1, over = (store) => stor
   const parsed = parseConfig(vars);
   if (!parsed.ok) throw new Error(parsed.problems.join("\n"));
   const { config } = parsed;
+  const headTtlMs = Math.min(config.metadataTtlSeconds * 1_000, 60_000);
   const store = createByteStore(() => Date.now());
   const bucket = over(store);
   const kept = { flights: new Map() as Storages, repositories: new Map() as Storages };
@@ -79,6 +81,7 @@ export function createMirror({ vars, fetch, isolates = 1, over = (store) => stor
           // Landed tables are compared with what is stored.
           rows: () => rowsOf(main.store),
           taint: main.leases.taint,
+          headTtlMs: isolates === 1 ? 0 : headTtlMs,
           directory: repositoryOf,
         };
         return dependencies as RepositoryObjectDependencies;
@@ -134,7 +137,7 @@ export function createMirror({ vars, fetch, isolates = 1, over = (store) => stor
       isLocal: isolates === 1,
       fetch,
       ledger: () => ({ record: async () => room, reserve: async () => ({ ...room, admitted: true }) }),
-      cached: (bare) => bare,
+      cached: (bare) => (isolates === 1 ? bare : createHeadCache(bare, headTtlMs, () => Date.now())),
       streamPut: null,
       waitUntil: keepAlive,
       log: say,

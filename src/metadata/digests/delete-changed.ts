@@ -4,14 +4,20 @@ import type { Log } from "../ports/kept-state.ts";
 import { isCompatible } from "./expectations.ts";
 import { LostTableError, type Tables } from "./read-table.ts";
 import { isBelow } from "./readings.ts";
+import type { DeletedHeads } from "./deleted-heads.ts";
 import type { TableRef } from "./write-table.ts";
 
 /** Heads of changed packages that one call to the store deletes. */
 const DELETE_AT_ONCE = 1000;
+/** Changed packages of which the store is asked at once whether it has them, and after which it is taken to have one: a wait too many does no harm. */
+const LOOKS_AT_ONCE = 20;
+const MAX_LOOKS = 500;
 
 export interface ChangeDependencies {
   readonly mirror: Pick<Mirror, "name">;
-  readonly store: Pick<ObjectStore, "delete">;
+  readonly store: Pick<ObjectStore, "delete" | "head">;
+  /** Learns when heads that were stored are deleted. */
+  readonly deleted: Pick<DeletedHeads, "areCached" | "note">;
   readonly log: Log;
 }
 
@@ -32,10 +38,11 @@ export interface Change {
  * be either file. Packages outside the base, or in the folder of another repository, are not this one's.
  */
 export async function deleteChanged({ base, root, from, to, others, nested, tables }: Change, deps: ChangeDependencies): Promise<void> {
-  const { mirror, store, log } = deps;
+  const { mirror, store, deleted, log } = deps;
   if (from.version === to.version) return;
   let keys: string[] = [];
   let [count, example] = [0, ""];
+  let [looks, isAnyStored] = [0, false];
   try {
     for await (const { path, before: was, after: is } of tables.differences(from, to)) {
       if (was.length === 0 || is.length === 0 || isCompatible(was, is)) continue;
@@ -46,7 +53,7 @@ export async function deleteChanged({ base, root, from, to, others, nested, tabl
       keys.push(`${mirror.name}/${path}`);
       if (count++ === 0) example = path;
       if (keys.length < DELETE_AT_ONCE) continue;
-      await store.delete(keys);
+      await deleteAll(keys);
       keys = [];
     }
   } catch (error) {
@@ -54,6 +61,24 @@ export async function deleteChanged({ base, root, from, to, others, nested, tabl
     if (!(error instanceof LostTableError)) throw error;
     log("warn", `${mirror.name}: cannot compare the digest tables of ${root}: ${error.message}`);
   }
-  if (keys.length > 0) await store.delete(keys);
+  if (keys.length > 0) await deleteAll(keys);
   if (count > 0) log("info", `${mirror.name}: ${count} packages below ${base === "" ? "the top" : base} have new digests, e.g. ${example}`);
+
+  async function deleteAll(changed: readonly string[]): Promise<void> {
+    if (deleted.areCached) isAnyStored ||= await isOneStored(changed);
+    // Before as well: who begins anew after a restart finds nothing left to delete.
+    if (isAnyStored) deleted.note(root);
+    await store.delete(changed);
+    if (isAnyStored) deleted.note(root);
+  }
+
+  async function isOneStored(changed: readonly string[]): Promise<boolean> {
+    for (let at = 0; at < changed.length; at += LOOKS_AT_ONCE) {
+      const some = changed.slice(at, at + LOOKS_AT_ONCE);
+      looks += some.length;
+      const heads = await Promise.all(some.map((key) => store.head(key)));
+      if (looks >= MAX_LOOKS || heads.some((head) => head !== null)) return true;
+    }
+    return false;
+  }
 }

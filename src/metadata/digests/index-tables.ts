@@ -7,6 +7,7 @@ import type { Members } from "../members/members.ts";
 import type { StoredRows } from "../ports/stored-rows.ts";
 import { type BuildDependencies, type BuiltTable, buildTable } from "./build-table.ts";
 import { type Choice, chooseIndexes } from "./choose-indexes.ts";
+import { createDeletedHeads, type DeletedHeadsDependencies } from "./deleted-heads.ts";
 import { deleteChanged } from "./delete-changed.ts";
 import { createLandings, type LandDependencies } from "./land.ts";
 import { doubtOutside } from "./doubt-outside.ts";
@@ -27,7 +28,8 @@ export interface DirectoryPort {
   bases(): Promise<readonly string[]>;
 }
 
-export interface IndexTablesDependencies extends BuildDependencies, Pick<LandDependencies, "kept" | "taint" | "sliceBytes" | "log"> {
+export interface IndexTablesDependencies
+  extends BuildDependencies, Pick<LandDependencies, "kept" | "taint" | "sliceBytes" | "log">, Pick<DeletedHeadsDependencies, "headTtlMs"> {
   readonly directory: DirectoryPort;
   readonly rows: StoredRows;
   readonly timer: Timer;
@@ -58,6 +60,7 @@ export function createIndexTables(deps: IndexTablesDependencies) {
   const { directory, kept, log, mirror, now, store } = deps;
   const tables = createTableReader({ store });
   const landings = createLandings({ ...deps, tables, versions, basesBelow: directory.basesBelow });
+  const deleted = createDeletedHeads(deps);
   const logError = (message: string) => log("error", `${mirror.name}: ${message}`);
   /** What is kept, so that each request need not read it. */
   const mades = new Map<string, Made | null>();
@@ -100,6 +103,13 @@ export function createIndexTables(deps: IndexTablesDependencies) {
       const announced = directory.building(place.base, place.root);
       await announced.catch((error: unknown) => logError(`cannot announce the digest table of ${place.root}: ${String(error)}`));
     },
+    /**
+     * When a root whose table is prepared may be published at the earliest, in milliseconds since the epoch; 0: at once. Until then other data centres may
+     * serve packages whose heads the preparation deleted.
+     */
+    publishableAt: (root: string): number => deleted.goneAt(root),
+    /** What was prepared last is published now, or will not be: what is deleted from now on begins another wait. */
+    noteSettled: (root: string): void => deleted.forget(root),
     /** Forgets the table of a root that is no more. Never rejects. */
     withdraw({ base, root }: Pick<RepositoryPlace, "base" | "root">): Promise<void> {
       queue = queue
@@ -127,6 +137,7 @@ export function createIndexTables(deps: IndexTablesDependencies) {
   async function drop(base: string, root: string): Promise<void> {
     landings.drop(root);
     failures.delete(root);
+    deleted.forget(root);
     kept.remove(MADE_KEY + root);
     mades.delete(root);
     await directory.publish(base, root, null);
@@ -152,7 +163,10 @@ export function createIndexTables(deps: IndexTablesDependencies) {
     await directory.publish(base, root, { version, isReaching: built.isReaching, why: version === null ? protection.detail : null });
     if (built.table !== null && from !== null) {
       const nested = await directory.basesBelow(base);
-      await deleteChanged({ base, root, from: { version: from }, to: built.table, others: versionsBut(root), nested, tables }, deps);
+      await deleteChanged(
+        { base, root, from: { version: from }, to: built.table, others: versionsBut(root), nested, tables },
+        { ...deps, deleted },
+      );
     }
     if (version !== null && version !== from && built.isReaching) {
       await doubtOutside({ base, from, to: version, tables, bases: await directory.bases() }, deps);

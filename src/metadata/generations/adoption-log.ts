@@ -35,9 +35,9 @@ export function createAdoptionLog({ log, mirror, now }: AdoptionLogDependencies,
       const isNear = isTrouble && validUntil !== undefined && validUntil - now() < NEAR_EXPIRY_MS;
       const valid = validUntil === undefined ? "" : `, valid until ${new Date(validUntil).toISOString()}`;
       const served = generation === null ? "nothing is published" : `the last generation is served${valid}`;
-      for (const { reason, until } of isNear && !wasNear ? is : is.filter((hold) => !isIn(was, hold))) {
+      for (const { kind, reason, until } of isNear && !wasNear ? is : is.filter((hold) => !isIn(was, hold))) {
         const end = generation === null ? "" : `, until ${new Date(until).toISOString()} at the latest`;
-        log(isNear ? "error" : "warn", `${mirror.name}: cannot adopt ${root}; ${served}: ${reason}${end}`);
+        log(isNear ? "error" : kind === "cached" ? "info" : "warn", `${mirror.name}: cannot adopt ${root}; ${served}: ${reason}${end}`);
       }
       wasNear = isNear;
       for (const { kind, reason, since } of was.filter((hold) => !isIn(is, hold))) {

@@ -8,7 +8,10 @@ import { doubtUntil } from "./judge-root.ts";
 const NEEDED_MS = 7 * DAY_MS;
 
 /** What one try with an upstream came to, where it did not confirm or replace the held generation. `upstream`: null where all of them answered so. */
-export type Setback = Pick<Hold, "kind" | "upstream" | "reason">;
+export type Setback = Pick<Hold, "kind" | "upstream" | "reason"> & {
+  /** Set where the deadline does not follow from the kind. Milliseconds since the epoch. */
+  readonly until?: number;
+};
 
 /** What the deadlines of holds depend on. Times in milliseconds since the epoch. */
 export interface HoldContext {
@@ -24,7 +27,7 @@ export interface HoldContext {
 }
 
 /** Upstreams that have such a root are ahead of the held generation, as far as can be seen: it is not the newest. */
-const AHEAD: ReadonlySet<HoldKind> = new Set<HoldKind>(["needed", "sync", "malformed", "expired"]);
+const AHEAD: ReadonlySet<HoldKind> = new Set<HoldKind>(["needed", "sync", "cached", "malformed", "expired"]);
 /** What is dated wrongly says nothing about the held root: where another upstream confirms that one, it is current. */
 const OUTVOTED: ReadonlySet<HoldKind> = new Set<HoldKind>(["older", "future"]);
 /** Kinds that are believed only once every reachable upstream has shown one. */
@@ -64,7 +67,7 @@ export function mergeSetbacks(holds: readonly UpstreamHold[], setbacks: readonly
     .filter((setback, index) => setbacks.findIndex(isSame(setback)) === index)
     .map((setback): UpstreamHold => {
       const since = known.find(isSame(setback))?.since ?? context.now;
-      return { ...setback, since, until: untilOf(setback.kind, since, context), isShown: true };
+      return { ...setback, since, until: setback.until ?? untilOf(setback.kind, since, context), isShown: true };
     });
   const others = known.filter((hold) => hold.upstream !== null && !setbacks.some(isSame(hold)));
   // An upstream that was asked shows one thing. What it showed before keeps its beginning, in case it shows that again.
@@ -81,6 +84,8 @@ function restartIfDatedAhead(hold: UpstreamHold, context: HoldContext): Upstream
 function untilOf(kind: HoldKind, since: number, { doubtSince, validUntil, keptUntil, syncMs }: HoldContext): number {
   if (kind === "needed") return Math.min(since + NEEDED_MS, validUntil ?? Infinity);
   if (kind === "sync") return since + syncMs;
+  // Its try says until when; nothing more is known of one that a wrong clock wrote.
+  if (kind === "cached") return since;
   return kind === "unreachable" ? (validUntil ?? keptUntil) : doubtUntil(Math.max(since, doubtSince ?? since));
 }
 

@@ -11,7 +11,7 @@ export const PLACE_KEY = "place:";
 /** Roots that are remembered as absent, or have a keeper that holds nothing. Beyond this all are forgotten, which costs two requests each. */
 const MAX_ABSENT_ROOTS = 1_000;
 
-export interface KnownRootsDependencies extends Omit<KeeperDependencies, "beforeSwap" | "afterSwap"> {
+export interface KnownRootsDependencies extends Omit<KeeperDependencies, "beforeSwap" | "afterSwap" | "noSwap"> {
   readonly members: Members;
   /** The digest tables of packages; null where packages are judged by their structure only. */
   readonly tables: IndexTables | null;
@@ -89,6 +89,13 @@ export function createKnownRoots(deps: KnownRootsDependencies) {
         ...deps,
         beforeSwap: async (next, held) => {
           await (held === null ? deps.tables?.announce(place, next, members) : deps.tables?.prepare(place, next, members));
+          const publishableAt = deps.tables?.publishableAt(place.root) ?? 0;
+          if (publishableAt <= now()) deps.tables?.noteSettled(place.root);
+          return publishableAt;
+        },
+        noSwap: () => {
+          deps.tables?.noteSettled(place.root);
+          followIndexes(place, keeper.held());
         },
         afterSwap: () => {
           kept.save(PLACE_KEY + place.root, JSON.stringify(place));
@@ -135,6 +142,8 @@ export function createKnownRoots(deps: KnownRootsDependencies) {
   function followIndexes(place: RepositoryPlace, held: RootContent | null, isLost = false): void {
     const { tables } = deps;
     if (held === null || tables === null) return;
+    // The table of the generation that is published next is there already.
+    if (!isLost && keepers.get(place.root)?.isNextPrepared() === true) return;
     void tables.prepare(place, held, members, isLost).then((isNew) => (isNew ? reportKeys() : undefined));
     if (place.kind === "pacman") void followDatabase(place);
   }

@@ -170,7 +170,7 @@ export function createRepository(deps: RepositoryDependencies) {
     keeper?.noteMember(entry.path, null);
     if (!members.noteGot(place, entry) || place.kind !== "deb") return;
     const held = keeper?.held() ?? null;
-    if (held === null) return;
+    if (held === null || keeper?.isNextPrepared() === true) return;
     await deps.tables?.announce(place, held, members);
     followIndexes(place, held);
   }

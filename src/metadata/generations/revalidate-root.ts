@@ -105,7 +105,9 @@ export function createRevalidation(deps: RevalidationDependencies, place: Reposi
         if (trial.upstream !== held.generation?.root.object.upstream) held.endRetreat();
         continue;
       }
-      const { kind, reason, upstream, generation } = trial;
+      const { kind, reason, upstream, generation, until } = trial;
+      // The next generation is there, and only its time is to come: no other upstream is asked for one.
+      if (kind === "cached") return noteTrouble([...round.setbacks, { kind, upstream, reason, ...(until === undefined ? {} : { until }) }]);
       if (kind !== "opaque" && kind !== "unfit") round.setbacks.push({ kind, upstream, reason });
       else round.unreadable.push({ kind: "malformed", upstream, reason, ...(generation === undefined ? {} : { generation }) });
     }

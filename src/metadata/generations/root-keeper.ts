@@ -1,10 +1,10 @@
-import { elapsedMs } from "../../clock/elapsed.ts";
+import { elapsedMs, isAhead } from "../../clock/elapsed.ts";
 import { within } from "../../clock/timer.ts";
 import type { Config } from "../../config/config.ts";
 import type { RepositoryPlace } from "../../route/place.ts";
 import type { UpstreamFailure } from "../../upstream/upstream.ts";
 import type { Resolution } from "../ports/repositories.ts";
-import type { Generation, StoredFile } from "../members/generation.ts";
+import type { Generation, StoredFile, UpstreamHold } from "../members/generation.ts";
 import { createHeldGeneration, type HeldGenerationDependencies } from "./held-generation.ts";
 import { isSync, mainHold } from "./holds.ts";
 import { createRevalidation, type Revalidation, type RevalidationDependencies } from "./revalidate-root.ts";
@@ -54,6 +54,8 @@ export function createRootKeeper(deps: KeeperDependencies, place: RepositoryPlac
     /** Whether clients get what the upstream has in place of the published generation, since the store does not take it. */
     isPassedOn: (): boolean => rounds.isPassedOn,
     current,
+    /** Whether the next generation is prepared and only waits for its time: what is published now gives way to it. */
+    isNextPrepared,
     /** Whether it holds nothing and asks for nothing: another keeper would be no worse. */
     isIdle: (): boolean => held.generation === null && flight === null,
     /** Forgets the generation, as if its root had never been there. */
@@ -139,7 +141,14 @@ export function createRootKeeper(deps: KeeperDependencies, place: RepositoryPlac
     // A hold that is over by now gives way at the next try, which is not to wait for a long TTL.
     const { holds, triedAt, trouble } = standing;
     const isOver = holds.some(({ isShown, until }) => isShown && until > triedAt && until <= now());
-    return isRecent(triedAt) && !isOver ? answerHeld("stale", trouble) : null;
+    // Where only its time is to come, no try shows more before that.
+    return (isRecent(triedAt) || isNextPrepared()) && !isOver ? answerHeld("stale", trouble) : null;
+  }
+
+  function isNextPrepared(): boolean {
+    const isWait = ({ kind, isShown, since, until }: UpstreamHold) =>
+      kind === "cached" && isShown && !isAhead(since, now()) && now() < until;
+    return held.standing.holds.some(isWait);
   }
 
   function answerHeld(state: Held["state"], detail?: string): Held {

@@ -19,6 +19,8 @@ export interface SettlementDependencies extends AdoptionLogDependencies {
   readonly mismatches: Mismatches;
   /** Called after a generation was published. */
   readonly afterSwap: () => void;
+  /** Called where the held generation is confirmed after another one was prepared that is not published now. */
+  readonly noSwap: () => void;
 }
 
 /** What a round of tries came to: the published generation is current, or it is not, or none is published. */
@@ -74,7 +76,10 @@ export function createSettlement(deps: SettlementDependencies, place: Repository
     const order = mirror.upstreams.map(({ url }) => url);
     const blocking = blockingHolds(holds, trial.upstream, order, now());
     if (blocking.length === 0) {
-      noteHolds(holds, () => held.confirm(trial.validators, holds));
+      const wasPrepared = held.standing.holds.some(({ kind }) => kind === "cached");
+      const others = holds.filter(({ kind }) => kind !== "cached");
+      noteHolds(others, () => held.confirm(trial.validators, others));
+      if (wasPrepared) deps.noSwap();
       return { kind: "confirmed" };
     }
     held.saveValidators(trial.validators);
@@ -132,7 +137,11 @@ export function createSettlement(deps: SettlementDependencies, place: Repository
   function noteTrouble(setbacks: readonly Setback[]): Settled {
     unkeptAt = null;
     const order = mirror.upstreams.map(({ url }) => url);
-    const doubtSince = isDoubtShown(setbacks, order) ? restartIfAhead(held.standing.doubtSince ?? now(), now()) : null;
+    const { doubtSince: before } = held.standing;
+    // A root that is prepared has been believed: a doubt about it that began anew would last for ever.
+    const isPrepared = setbacks.some(({ kind }) => kind === "cached");
+    const isDoubted = isDoubtShown(setbacks, order) || (isPrepared && before !== null);
+    const doubtSince = isDoubted ? restartIfAhead(before ?? now(), now()) : null;
     const holds = mergeSetbacks(held.standing.holds, setbacks, holdContext(doubtSince));
     return noteFailedTry(setbacks, { doubtSince, behindSince: aheadSince(holds), holds });
   }

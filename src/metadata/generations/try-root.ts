@@ -24,9 +24,10 @@ export interface TrialDependencies extends CompanionDependencies, MemberDependen
   readonly takeEarly?: ((root: string) => FetchFileAnswer | undefined) | undefined;
   /**
    * Awaited before a generation is published, so that a client that has the new root finds its packages judged by it: the heads of packages whose
-   * digest changes are deleted; where nothing is held yet, packages are announced to wait for their first digest table.
+   * digest changes are deleted; where nothing is held yet, packages are announced to wait for their first digest table. Resolves to when it may be published
+   * at the earliest, in milliseconds since the epoch.
    */
-  readonly beforeSwap: (next: RootContent, held: Generation | null) => Promise<void>;
+  readonly beforeSwap: (next: RootContent, held: Generation | null) => Promise<number>;
 }
 
 /** What holds no root back any more, since it has for long enough. */
@@ -54,10 +55,12 @@ export interface Rejection {
   /**
    * - `unfit`: no generation can hold it (too long, or encoded), and none is held, or all reachable upstreams have shown such roots for an hour.
    * - `opaque`: no parser can read it, and the same; `generation`: it and its companions, to be published if no upstream has better.
+   * - `cached`: other data centres still serve packages that it replaces; `until`: for so long (ms since the epoch).
    * - others: rows of "Adoption" in docs/generations.md.
    */
-  readonly kind: "unfit" | "opaque" | "needed" | "sync" | DoubtKind;
+  readonly kind: "unfit" | "opaque" | "needed" | "sync" | "cached" | DoubtKind;
   readonly reason: string;
+  readonly until?: number;
   readonly generation?: Generation;
 }
 
@@ -221,8 +224,12 @@ async function adopt(
     if (gathered.kind === "complete") holes = gathered.holes;
   }
 
+  const publishableAt = unreadable === null ? await deps.beforeSwap({ root: fetched.file, parsed }, held.generation) : 0;
+  const isHeldUsed = guarded !== null && (guarded.parsed === null || !isExpired(guarded.parsed, now()));
+  if (isHeldUsed && now() < publishableAt) {
+    return { kind: "cached", until: publishableAt, reason: "other data centres still serve packages that the new root replaces" };
+  }
   if (mismatch !== null) log("warn", `${mirror.name}: published ${place.root} as the upstream has it: ${mismatch}`);
-  if (unreadable === null) await deps.beforeSwap({ root: fetched.file, parsed }, held.generation);
   const root = await withOwnDate(store, fetched, held.generation);
   const validators = receivedValidators(fetched, fetched.file.object.storedAt);
   const isRetreat = parsed !== null && guarded?.parsed != null && isOlder(parsed, guarded.parsed);

@@ -211,6 +211,7 @@ export function tableDependencies(world: World): Omit<IndexTablesDependencies, "
     now: () => world.now,
     breathe: () => new Promise((resolve) => setImmediate(resolve)),
     taint: async () => {},
+    headTtlMs: 0,
     onProtection: () => {},
     log: (level, message) => world.logs.push(`${level}: ${message}`),
     rows: {
