@@ -1,4 +1,6 @@
-import { readFileSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { adminTokenPath } from "../../src/local/admin-token.ts";
@@ -7,6 +9,9 @@ import { diagnose, type GroupedFinding } from "../../src/local/doctor/doctor.ts"
 import { inspectTls } from "../../src/local/doctor/inspect-tls.ts";
 import { type AptRepository, openAptRepository } from "../support/apt-repository.ts";
 import { type Meddling, type MeddlingProxy, startMeddlingProxy } from "../support/meddling-proxy.ts";
+import { apk, apkRepository } from "../support/miniature/apk.ts";
+import type { Files } from "../support/miniature/deb-archive.ts";
+import { pacmanDatabase, pacmanPackage } from "../support/miniature/pacman-database.ts";
 import { type MirrorProcess, startMirror } from "../support/mirror.ts";
 import { type Origin, startOrigin } from "../support/origin.ts";
 import { openRpmRepository, type RpmRepository } from "../support/rpm-repository.ts";
@@ -59,6 +64,38 @@ describe.runIf(requireTools(...TOOLS))("from the URL of a server, the doctor", (
     }
   });
 
+  it("finds the release that a distribution has, and databases of pacman and apk", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "lazy-mirror-doctor-"));
+    const fedora = join(folder, "fedora/releases/42/Everything/x86_64");
+    mkdirSync(fedora, { recursive: true });
+    symlinkSync(rpm.folder, join(fedora, "os"));
+    writeAll(folder, await pacmanDatabase("arch/core/os/x86_64", "core", [pacmanPackage("one", "seed"), pacmanPackage("two", "seed")]));
+    // The example of the setup page is another release.
+    writeAll(folder, await apkRepository("alpine/v3.9/main/x86_64", "old", [await apk("old", "1.0-r0", "seed")]));
+    writeAll(folder, await apkRepository("alpine/v3.21/main/x86_64", "new", [await apk("new", "2.0-r0", "seed")]));
+    const origin = await startOrigin(folder);
+    const distributions = { alpine: "alpine", archlinux: "arch", fedora: "fedora" };
+    const server = await startMirror({
+      mirrors: Object.fromEntries(
+        Object.entries(distributions).map(([distro, path]) => [distro, { distro, upstreams: [`${origin.url}/${path}`] }]),
+      ),
+    });
+    try {
+      const findings = await examine(server.url);
+      expect(findings.filter(({ verdict, check }) => verdict !== "good" && check !== "clock")).toEqual([]);
+      const found = findings.filter(({ group }) => group === "Mirrors").map(({ detail }) => detail);
+      expect(found.slice(1)).toEqual([
+        expect.stringMatching(/\/v3\.21\/main\/x86_64\/APKINDEX\.tar\.gz → .*\/new-2\.0-r0\.apk$/),
+        expect.stringMatching(/\/core\.db → .*\/core\/os\/x86_64\/(?:one|two)-1\.0-1-any\.pkg\.tar\.zst$/),
+        expect.stringMatching(/\/releases\/42\/Everything\/x86_64\/os\/repodata\/repomd\.xml → .*\.rpm$/),
+      ]);
+    } finally {
+      await server.remove();
+      await origin.close();
+      rmSync(folder, { recursive: true });
+    }
+  });
+
   it("looks closely at the mirror whose host the URL has", async () => {
     const findings = await examine(mirror.hostUrl("rpms"));
     expect(findings.find(({ check }) => check === "no compression")?.detail).toContain("/repodata/repomd.xml");
@@ -94,3 +131,10 @@ describe.runIf(requireTools(...TOOLS))("from the URL of a server, the doctor", (
     expect(finding).toMatchObject({ verdict: "bad", detail: expect.stringMatching(/ of \d+ bytes came/) });
   });
 });
+
+function writeAll(folder: string, files: Files): void {
+  for (const [path, bytes] of Object.entries(files)) {
+    mkdirSync(dirname(join(folder, path)), { recursive: true });
+    writeFileSync(join(folder, path), bytes);
+  }
+}

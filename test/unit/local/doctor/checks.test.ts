@@ -5,6 +5,7 @@ import { checkAgents } from "../../../../src/local/doctor/check-clients.ts";
 import { checkDns, checkSchemes, checkTls } from "../../../../src/local/doctor/check-connection.ts";
 import { checkResume, checkTogether } from "../../../../src/local/doctor/check-downloads.ts";
 import { checkClosed, judgeFront } from "../../../../src/local/doctor/check-edge.ts";
+import { checkStatus } from "../../../../src/local/doctor/check-operator.ts";
 import { judgeStatus } from "../../../../src/local/doctor/judge-status.ts";
 import type { Finding } from "../../../../src/local/doctor/finding.ts";
 
@@ -241,6 +242,21 @@ describe("the status", () => {
   ])("says that %s", async (_, change, check, verdict) => {
     const finding = of(await all(judgeStatus({ ...STATUS, ...change })), check);
     expect(finding).toMatchObject({ verdict, remedy: expect.stringMatching(/\w/) });
+  });
+});
+
+describe("the operator's token", () => {
+  it.each([
+    ["http://192.168.1.5:8787/", ["token", "status"]],
+    ["http://127.0.0.1:8787/", ["status"]],
+    ["https://debian.example.com/", ["status"]],
+  ])("by %s", async (url, checks) => {
+    const findings = await all(checkStatus(new URL(url), "secret", answers(reply(401))));
+    expect(findings.map(({ check }) => check)).toEqual(checks);
+  });
+  it("brings no status from another server", async () => {
+    const findings = await all(checkStatus(EDGE, "secret", answers(reply(200, {}, "<html>"))));
+    expect(findings).toMatchObject([{ verdict: "bad", detail: expect.stringMatching(/^cannot read \/-\/status\.json/) }]);
   });
 });
 
