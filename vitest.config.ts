@@ -9,6 +9,9 @@ import { answerAsOrigin } from "./test/support/metered-origin.ts";
 // The Worker imports it.
 writeXzModule();
 
+/** The clients' tests that start a mirror: they run over both of the ways in which users start one (test/support/mirror-way.ts). */
+const CLIENTS_EXCEPT = ["test/clients/origin.test.ts"];
+
 /** Real clients share ports, roots and the machine: one file at a time, with time for a slow one. */
 const SLOW_MS = 300_000;
 
@@ -78,6 +81,18 @@ export default defineConfig({
         test: {
           name: "system",
           include: ["test/{conformance,field,clients,site}/**/*.test.ts"],
+          env: { MIRROR: "npm start" },
+          fileParallelism: false,
+          testTimeout: SLOW_MS,
+          hookTimeout: SLOW_MS,
+        },
+      },
+      {
+        test: {
+          name: "wrangler dev",
+          include: ["test/clients/**/*.test.ts"],
+          exclude: CLIENTS_EXCEPT,
+          env: { MIRROR: "wrangler dev" },
           fileParallelism: false,
           testTimeout: SLOW_MS,
           hookTimeout: SLOW_MS,

@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { cpSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { cpSync, mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -217,8 +217,7 @@ describe("50 clients while one of two upstreams comes and goes", () => {
     expect(downloads).toBeGreaterThan(CLIENTS);
     expect(mirror.output()).toContain('"kind":"breaker"');
     expect(mirror.output()).toContain('"state":"closed"');
-    const token = readFileSync(join(mirror.stateFolder, "admin-token"), "utf8").trim();
-    const metrics = await (await fetch(`${mirror.url}/-/metrics`, { headers: { authorization: `Bearer ${token}` } })).text();
+    const metrics = await (await fetch(`${mirror.url}/-/metrics`, { headers: { authorization: `Bearer ${mirror.readToken()}` } })).text();
     expect(metrics).toMatch(/^lazy_mirror_upstream_events_total\{.*breaker.*\} [1-9]/m);
   });
 });

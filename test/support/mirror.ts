@@ -1,14 +1,16 @@
 import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { MIRROR_WAY, type MirrorPlace } from "./mirror-way.ts";
+import { endGroup, guardGroup, hasEnded } from "./process-group.ts";
 
-/** The one-machine server as its users start it, in a process of its own. */
+/** A mirror as its users start it, in a process of its own: `npm start`, or `wrangler dev` where MIRROR says so (mirror-way.ts). */
 export interface MirrorProcess {
   /** `http://127.0.0.1:port`, which is no mirror's host: prefix mode. */
   readonly url: string;
@@ -20,6 +22,8 @@ export interface MirrorProcess {
   hostUrl(mirror: string): string;
   /** All that it printed so far, over restarts. */
   output(): string;
+  /** What the operator's pages and commands ask for. */
+  readToken(): string;
   /** Its text after it was asked to end; throws when it does not end by itself. */
   stop(): Promise<void>;
   /** Ends it at once, as a power cut does. */
@@ -67,39 +71,48 @@ export async function startMirror(setup: MirrorSetup): Promise<MirrorProcess> {
     ),
   );
   const stateFolder = join(folder, "state");
-  const listen = ["127.0.0.1", ...hosts.values()].flatMap((host) => ["--listen", `${host}:${port}`]);
-  const args = [join(ROOT, "src/local/server/main.ts"), "--config", join(folder, "wrangler.toml"), "--state", stateFolder, ...listen];
+  const place: MirrorPlace = { folder, stateFolder, port, hosts };
+  const { hasOrphans, endCodes } = MIRROR_WAY;
   let output = "";
   let child: ChildProcess | undefined;
+  let callOffGuard = (): void => {};
 
   async function start(vars: MirrorSetup["vars"] = setup.vars ?? {}): Promise<void> {
-    writeFileSync(join(folder, "wrangler.toml"), formatConfig({ ...setup, vars }, hosts));
-    const [command = "", ...all] = [...(setup.launcher ?? []), join(ROOT, "node_modules/.bin/node"), ...args];
-    const env = { ...process.env, ...setup.env, STATE: stateFolder };
-    const started = spawn(command, all, { cwd: ROOT, env, stdio: ["ignore", "pipe", "pipe"] });
+    const launch = MIRROR_WAY.prepare(place, { ...setup, vars });
+    const [command = "", ...args] = launch.command;
+    const env = { ...process.env, ...launch.env };
+    const started = spawn(command, args, { cwd: ROOT, env, stdio: ["ignore", "pipe", "pipe"], detached: hasOrphans });
     child = started;
+    if (hasOrphans && started.pid !== undefined) callOffGuard = guardGroup(started.pid);
     const collect = (text: string): void => void (output += text);
     started.stdout.setEncoding("utf8").on("data", collect);
     started.stderr.setEncoding("utf8").on("data", collect);
     for (const deadline = Date.now() + READY_MS; Date.now() < deadline; await sleep(POLL_MS)) {
       if (hasEnded(started)) break;
-      const health = await fetch(`http://127.0.0.1:${port}/-/health`).catch(() => undefined);
+      const signal = AbortSignal.timeout(READY_MS);
+      const health = await fetch(`http://127.0.0.1:${port}/-/health`, { signal }).catch(() => undefined);
       await health?.body?.cancel();
       if (health?.status === 200) return;
     }
-    started.kill("SIGKILL");
-    throw new Error(`Cannot start the mirror: /-/health should answer 200 within ${READY_MS} ms\n${output}`);
+    await end("SIGKILL");
+    throw new Error(`Cannot start the mirror by ${MIRROR_WAY.name}: /-/health should answer 200 within ${READY_MS} ms\n${output}`);
   }
   async function end(signal: "SIGTERM" | "SIGKILL"): Promise<void> {
-    if (child === undefined || hasEnded(child)) return;
-    const ended = once(child, "exit");
-    child.kill(signal);
-    const timer = setTimeout(() => child?.kill("SIGKILL"), END_MS);
-    const [code, killedBy] = (await ended) as [number | null, NodeJS.Signals | null];
-    clearTimeout(timer);
-    if (signal === "SIGTERM" && code !== 0) {
+    const ending = child;
+    if (ending === undefined) return;
+    const wasRunning = !hasEnded(ending);
+    if (wasRunning) {
+      const ended = once(ending, "exit");
+      ending.kill(signal);
+      const timer = setTimeout(() => ending.kill("SIGKILL"), END_MS);
+      await ended;
+      clearTimeout(timer);
+    }
+    if (hasOrphans && ending.pid !== undefined) await endGroup(ending.pid);
+    callOffGuard();
+    if (wasRunning && signal === "SIGTERM" && !endCodes.includes(ending.exitCode ?? -1)) {
       throw new Error(
-        `Cannot stop the mirror: it ended by ${killedBy ?? `exit code ${code}`} and should exit with 0 within ${END_MS} ms\n${output}`,
+        `Cannot stop the mirror: it ended by ${ending.signalCode ?? `exit code ${ending.exitCode}`} and should exit with ${endCodes.join(" or ")} within ${END_MS} ms\n${output}`,
       );
     }
   }
@@ -110,6 +123,7 @@ export async function startMirror(setup: MirrorSetup): Promise<MirrorProcess> {
     prefixUrl: (name) => `http://127.0.0.1:${port}/${name}`,
     hostUrl: (name) => `http://${hosts.get(name)}:${port}`,
     output: () => output,
+    readToken: () => MIRROR_WAY.readToken(place),
     stop: () => end("SIGTERM"),
     kill: () => end("SIGKILL"),
     start,
@@ -121,20 +135,6 @@ export async function startMirror(setup: MirrorSetup): Promise<MirrorProcess> {
   };
   await start();
   return mirror;
-}
-
-function hasEnded(child: ChildProcess): boolean {
-  return child.exitCode !== null || child.signalCode !== null;
-}
-
-function formatConfig(setup: MirrorSetup, hosts: ReadonlyMap<string, string>): string {
-  const lines = ["[vars]"];
-  for (const [name, value] of Object.entries(setup.vars ?? {})) lines.push(`${name} = ${JSON.stringify(value)}`);
-  for (const [name, table] of Object.entries(setup.mirrors)) {
-    lines.push(`[vars.MIRRORS.${name}]`);
-    for (const [field, value] of Object.entries({ hosts: [hosts.get(name)], ...table })) lines.push(`${field} = ${JSON.stringify(value)}`);
-  }
-  return `${lines.join("\n")}\n`;
 }
 
 export async function findFreePort(): Promise<number> {

@@ -1,0 +1,109 @@
+import { randomBytes } from "node:crypto";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { parse, stringify, type TomlTable } from "smol-toml";
+import type { MirrorSetup } from "./mirror.ts";
+
+/** Where a mirror runs. */
+export interface MirrorPlace {
+  /** For its configuration. */
+  readonly folder: string;
+  /** What outlives a restart. */
+  readonly stateFolder: string;
+  readonly port: number;
+  /** The mirrors' own hosts, by name: loopback addresses. */
+  readonly hosts: ReadonlyMap<string, string>;
+}
+
+/** A program with its arguments and what it needs in its environment, beside our own. */
+export interface Launch {
+  readonly command: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+}
+
+/** One of the two ways in which users run a mirror without Cloudflare. */
+export interface MirrorWay {
+  readonly name: "npm start" | "wrangler dev";
+  /** Whether the program has children of its own that outlive it when it is killed. */
+  readonly hasOrphans: boolean;
+  /** The exit codes of a program that was asked to end (SIGTERM). */
+  readonly endCodes: readonly number[];
+  /** Writes the configuration into the folder, and gives the program that reads it. Throws for what this way cannot do. */
+  prepare(place: MirrorPlace, setup: MirrorSetup): Launch;
+  /** The token for the operator's pages and commands, once the mirror has started. */
+  readToken(place: MirrorPlace): string;
+}
+
+const ROOT = join(import.meta.dirname, "../..");
+const NODE = join(ROOT, "node_modules/.bin/node");
+
+/** The server for one machine: state in a folder, fills in the isolate's memory. */
+const ONE_MACHINE: MirrorWay = {
+  name: "npm start",
+  hasOrphans: false,
+  endCodes: [0],
+  prepare({ folder, stateFolder, port, hosts }, setup) {
+    const config = join(folder, "wrangler.toml");
+    writeFileSync(config, stringify({ vars: varsOf(setup, hosts) }));
+    const listen = ["127.0.0.1", ...hosts.values()].flatMap((host) => ["--listen", `${host}:${port}`]);
+    const server = [NODE, join(ROOT, "src/local/server/main.ts"), "--config", config, "--state", stateFolder, ...listen];
+    return { command: [...(setup.launcher ?? []), ...server], env: { ...setup.env, STATE: stateFolder } };
+  },
+  readToken: ({ stateFolder }) => readFileSync(join(stateFolder, "admin-token"), "utf8").trim(),
+};
+
+/** Keys of wrangler.toml that belong to a deployment, or to the project's folder; the rest goes for `wrangler dev` as it stands. */
+const LEFT_OUT = ["build", "vars", "route", "routes", "triggers"];
+
+/** The Worker as Cloudflare gets it, with R2, Durable Objects and caches as miniflare simulates them. */
+const WRANGLER_DEV: MirrorWay = {
+  name: "wrangler dev",
+  hasOrphans: true,
+  // It ends as a shell reports a program that SIGTERM ended.
+  endCodes: [0, 143],
+  prepare(place, setup) {
+    if (setup.launcher !== undefined || setup.env !== undefined) {
+      throw new Error("Cannot start the mirror through wrangler dev with a launcher or an environment: only npm start takes them");
+    }
+    const { folder, stateFolder, port, hosts } = place;
+    const config = join(folder, "wrangler.toml");
+    const project = Object.entries(parse(readFileSync(join(ROOT, "wrangler.toml"), "utf8"))).filter(([key]) => !LEFT_OUT.includes(key));
+    const all: TomlTable = { ...Object.fromEntries(project), vars: varsOf(setup, hosts) };
+    writeFileSync(config, stringify({ ...all, main: join(ROOT, String(all["main"])) }));
+    if (!existsSync(tokenFile(place))) {
+      mkdirSync(stateFolder, { recursive: true });
+      writeFileSync(tokenFile(place), `ADMIN_TOKEN=${randomBytes(32).toString("hex")}\n`);
+    }
+    return {
+      command: [
+        ...[NODE, join(ROOT, "node_modules/wrangler/bin/wrangler.js"), "dev", "--config", config, "--persist-to", stateFolder],
+        // The mirrors' hosts are loopback addresses; a request keeps the Host that it came with where there are no routes.
+        ...["--ip", "0.0.0.0", "--port", String(port), "--inspector-port", "0", "--show-interactive-dev-session=false"],
+      ],
+      env: {
+        ...{ HOME: folder, XDG_CONFIG_HOME: folder, WRANGLER_REGISTRY_PATH: join(folder, "registry") },
+        ...{ WRANGLER_SEND_METRICS: "false", WRANGLER_HIDE_BANNER: "true", CLOUDFLARE_CF_FETCH_ENABLED: "false", NO_COLOR: "1" },
+      },
+    };
+  },
+  readToken: (place) => readFileSync(tokenFile(place), "utf8").trim().replace("ADMIN_TOKEN=", ""),
+};
+
+/** The way that the tests of this process take: `MIRROR` in the environment, which vitest.config.ts sets for each project. */
+export const MIRROR_WAY = findWay(process.env["MIRROR"] ?? ONE_MACHINE.name);
+
+function findWay(name: string): MirrorWay {
+  const way = [ONE_MACHINE, WRANGLER_DEV].find((one) => one.name === name);
+  if (way === undefined) throw new Error(`Cannot start mirrors by MIRROR "${name}": it should be "npm start" or "wrangler dev"`);
+  return way;
+}
+
+/** Secrets lie beside the configuration. */
+function tokenFile({ folder }: MirrorPlace): string {
+  return join(folder, ".dev.vars");
+}
+
+function varsOf({ vars, mirrors }: MirrorSetup, hosts: ReadonlyMap<string, string>): TomlTable {
+  const tables = Object.entries(mirrors).map(([name, table]) => [name, { hosts: [hosts.get(name) ?? ""], ...table }]);
+  return { ...vars, MIRRORS: Object.fromEntries(tables) as TomlTable };
+}
