@@ -2,7 +2,25 @@ import { randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parse, stringify, type TomlTable } from "smol-toml";
-import type { MirrorSetup } from "./mirror.ts";
+
+export interface MirrorSetup {
+  readonly mirrors: Readonly<Record<string, MirrorTable>>;
+  /** Scalars of `[vars]`, such as `METADATA_TTL_SECONDS`. */
+  readonly vars?: Readonly<Record<string, number | string>>;
+  /** A program that the server is started by, with its arguments: it must become the server (`exec`). `STATE` is the state folder. */
+  readonly launcher?: readonly string[];
+  /** Of the server's environment, beside our own. */
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/** A `[vars.MIRRORS.<name>]` table. */
+export interface MirrorTable {
+  readonly upstreams: readonly string[];
+  readonly distro?: string;
+  /** Default: a loopback address that is no other mirror's. */
+  readonly hosts?: readonly string[];
+  readonly budget_gb?: number;
+}
 
 /** Where a mirror runs. */
 export interface MirrorPlace {
@@ -55,6 +73,14 @@ const ONE_MACHINE: MirrorWay = {
 /** Keys of wrangler.toml that belong to a deployment, or to the project's folder; the rest goes for `wrangler dev` as it stands. */
 const LEFT_OUT = ["build", "vars", "route", "routes", "triggers"];
 
+/** No word to Cloudflare or the registry, and plain text. */
+const WRANGLER_ENV = {
+  WRANGLER_SEND_METRICS: "false",
+  WRANGLER_HIDE_BANNER: "true",
+  CLOUDFLARE_CF_FETCH_ENABLED: "false",
+  NO_COLOR: "1",
+};
+
 /** The Worker as Cloudflare gets it, with R2, Durable Objects and caches as miniflare simulates them. */
 const WRANGLER_DEV: MirrorWay = {
   name: "wrangler dev",
@@ -67,24 +93,19 @@ const WRANGLER_DEV: MirrorWay = {
     }
     const { folder, stateFolder, port, hosts } = place;
     const config = join(folder, "wrangler.toml");
-    const project = Object.entries(parse(readFileSync(join(ROOT, "wrangler.toml"), "utf8"))).filter(([key]) => !LEFT_OUT.includes(key));
-    const all: TomlTable = { ...Object.fromEntries(project), vars: varsOf(setup, hosts) };
-    writeFileSync(config, stringify({ ...all, main: join(ROOT, String(all["main"])) }));
+    const project = parse(readFileSync(join(ROOT, "wrangler.toml"), "utf8"));
+    for (const key of LEFT_OUT) delete project[key];
+    const { main } = project;
+    if (typeof main !== "string") throw new Error("Cannot find main in wrangler.toml: it should be the path of the Worker");
+    writeFileSync(config, stringify({ ...project, main: join(ROOT, main), vars: varsOf(setup, hosts) }));
     if (!existsSync(tokenFile(place))) {
       mkdirSync(stateFolder, { recursive: true });
       writeFileSync(tokenFile(place), `ADMIN_TOKEN=${randomBytes(32).toString("hex")}\n`);
     }
-    return {
-      command: [
-        ...[NODE, join(ROOT, "node_modules/wrangler/bin/wrangler.js"), "dev", "--config", config, "--persist-to", stateFolder],
-        // The mirrors' hosts are loopback addresses; a request keeps the Host that it came with where there are no routes.
-        ...["--ip", "0.0.0.0", "--port", String(port), "--inspector-port", "0", "--show-interactive-dev-session=false"],
-      ],
-      env: {
-        ...{ HOME: folder, XDG_CONFIG_HOME: folder, WRANGLER_REGISTRY_PATH: join(folder, "registry") },
-        ...{ WRANGLER_SEND_METRICS: "false", WRANGLER_HIDE_BANNER: "true", CLOUDFLARE_CF_FETCH_ENABLED: "false", NO_COLOR: "1" },
-      },
-    };
+    const program = [NODE, join(ROOT, "node_modules/wrangler/bin/wrangler.js"), "dev", "--config", config, "--persist-to", stateFolder];
+    // The mirrors' hosts are loopback addresses; a request keeps the Host that it came with where there are no routes.
+    const listen = ["--ip", "0.0.0.0", "--port", String(port), "--inspector-port", "0", "--show-interactive-dev-session=false"];
+    return { command: [...program, ...listen], env: { ...WRANGLER_ENV, HOME: folder, XDG_CONFIG_HOME: folder } };
   },
   readToken: (place) => readFileSync(tokenFile(place), "utf8").trim().replace("ADMIN_TOKEN=", ""),
 };

@@ -7,8 +7,10 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { MIRROR_WAY, type MirrorPlace } from "./mirror-way.ts";
+import { MIRROR_WAY, type MirrorPlace, type MirrorSetup } from "./mirror-way.ts";
 import { endGroup, guardGroup, hasEnded } from "./process-group.ts";
+
+export type { MirrorSetup, MirrorTable } from "./mirror-way.ts";
 
 /** A mirror as its users start it, in a process of its own: `npm start`, or `wrangler dev` where MIRROR says so (mirror-way.ts). */
 export interface MirrorProcess {
@@ -32,25 +34,6 @@ export interface MirrorProcess {
   start(vars?: MirrorSetup["vars"]): Promise<void>;
   /** Ends it and removes its folders. */
   remove(): Promise<void>;
-}
-
-export interface MirrorSetup {
-  readonly mirrors: Readonly<Record<string, MirrorTable>>;
-  /** Scalars of `[vars]`, such as `METADATA_TTL_SECONDS`. */
-  readonly vars?: Readonly<Record<string, number | string>>;
-  /** A program that the server is started by, with its arguments: it must become the server (`exec`). `STATE` is the state folder. */
-  readonly launcher?: readonly string[];
-  /** Of the server's environment, beside our own. */
-  readonly env?: Readonly<Record<string, string>>;
-}
-
-/** A `[vars.MIRRORS.<name>]` table. */
-export interface MirrorTable {
-  readonly upstreams: readonly string[];
-  readonly distro?: string;
-  /** Default: a loopback address that is no other mirror's. */
-  readonly hosts?: readonly string[];
-  readonly budget_gb?: number;
 }
 
 const ROOT = join(import.meta.dirname, "../..");

@@ -3,10 +3,10 @@ import type { Reporter, TestModule, TestSpecification } from "vitest/node";
 import { countTests, type TestCounts } from "./count-tests.ts";
 
 const EVERY_MS = 15_000;
-/** Its files take minutes: the end of each is worth a line. */
-const SLOW_PROJECT = "system";
+/** Their files take minutes: the end of each is worth a line. */
+const SLOW_PROJECTS: readonly string[] = ["system", "wrangler dev"];
 
-/** Prints a line of progress every 15 seconds and after each file of the system project, whether or not the output is a terminal. */
+/** Prints a line of progress every 15 seconds and after each file of the slow projects, whether or not the output is a terminal. */
 export default class Progress implements Reporter {
   #files = 0;
   #ended = 0;
@@ -36,7 +36,7 @@ export default class Progress implements Reporter {
     this.#ended++;
     this.#started.set(module.id, module);
     this.#running.delete(module.id);
-    if (module.project.name === SLOW_PROJECT) this.#print();
+    if (SLOW_PROJECTS.includes(module.project.name)) this.#print();
   }
 
   onTestRunEnd(): void {
@@ -49,7 +49,7 @@ export default class Progress implements Reporter {
       ended: this.#ended,
       tests: countTests(this.#started.values()),
       ms: performance.now() - this.#startedAt,
-      running: [...this.#running.values()].map(({ moduleId }) => relative(process.cwd(), moduleId)),
+      running: [...this.#running.values()].map(({ moduleId, project }) => `${relative(process.cwd(), moduleId)} (${project.name})`),
     });
     process.stdout.write(`${line}\n`);
   }
@@ -63,11 +63,11 @@ export interface TestProgress {
   readonly tests: TestCounts;
   /** Since the run began. */
   readonly ms: number;
-  /** Paths of the files under way. */
+  /** Paths of the files under way, with their projects: some files run in two. */
   readonly running: readonly string[];
 }
 
-/** Such as `[ 42/180 files, 1,934 tests passed, 0 failed, 3 min 12 s ] running test/clients/apt.test.ts`. */
+/** Such as `[ 42/180 files, 1,934 tests passed, 0 failed, 3 min 12 s ] running test/clients/apt.test.ts (system)`. */
 export function progressLine({ files, ended, tests, ms, running }: TestProgress): string {
   const seconds = Math.floor(ms / 1000);
   const time = seconds < 60 ? `${seconds} s` : `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
