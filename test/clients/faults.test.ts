@@ -63,7 +63,8 @@ for (const scenario of [SCENARIOS.apt, SCENARIOS.dnf, SCENARIOS.zypper, SCENARIO
     async function prepare(mirrorName: string, packageName: string, fault: Fault): Promise<Prepared> {
       const client = repository.open(mirror.prefixUrl(mirrorName));
       const wanted = findWanted(repository, packageName);
-      const refreshed = await client.refresh();
+      // On a machine with other things to do a healthy upstream too may answer later than the mirror waits.
+      const refreshed = await runUntil(() => client.refresh(), Date.now() + RECOVERY_MS);
       if (refreshed.code !== 0) throw new Error(`Cannot refresh ${mirrorName}:\n${describeRun(refreshed)}`);
       const active = origins.get(mirrorName)?.fault(`/${wanted.path}`, fault);
       if (active === undefined) throw new Error(`Cannot find an origin for ${mirrorName}`);
@@ -81,7 +82,7 @@ for (const scenario of [SCENARIOS.apt, SCENARIOS.dnf, SCENARIOS.zypper, SCENARIO
           expect(isLargeIntact(client)).not.toBe(false);
 
           active.clear();
-          const healed = await installUntil(client, wanted, Date.now() + RECOVERY_MS);
+          const healed = await runUntil(() => client.install(wanted), Date.now() + RECOVERY_MS);
           expect(healed.code, describeRun(healed)).toBe(0);
           expect(findDamage(client, repository)).toEqual([]);
           expect(isLargeIntact(client)).not.toBe(false);
@@ -116,11 +117,12 @@ interface Prepared {
   readonly active: { readonly hits: number; clear(): void };
 }
 
-async function installUntil(client: ClientRoot, wanted: Wanted, deadline: number): Promise<ToolRun> {
-  const run = await client.install(wanted);
+/** Runs a client until it succeeds, or the deadline has passed. */
+async function runUntil(start: () => Promise<ToolRun>, deadline: number): Promise<ToolRun> {
+  const run = await start();
   if (run.code === 0 || Date.now() > deadline) return run;
   await sleep(RETRY_MS);
-  return installUntil(client, wanted, deadline);
+  return runUntil(start, deadline);
 }
 
 function describeRun(run: ToolRun): string {

@@ -18,6 +18,11 @@ async function serve(folder: string, distro: string): Promise<{ readonly url: st
   return { url: mirror.prefixUrl("m"), output: mirror.output };
 }
 
+/** Its structure alone lets a package pass: while the table is being built it may be served, and is gone again when that lands. */
+async function expectRefusal(url: string): Promise<void> {
+  await expect.poll(async () => (await download(url)).status, { timeout: 60_000, interval: 500 }).toBe(502);
+}
+
 function makeFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), "lazy-mirror-large-"));
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
@@ -38,7 +43,7 @@ it.runIf(findDebianLists() !== null)(
       expect({ status, isWhole }).toEqual({ status: 200, isWhole: true });
       expect(bytes.equals(readFileSync(join(folder, file)))).toBe(true);
     }
-    expect(await download(`${url}/${path}`)).toMatchObject({ status: 502 });
+    await expectRefusal(`${url}/${path}`);
     expect(output()).toContain("that its index names");
   },
 );
@@ -49,7 +54,6 @@ it("takes over a repository of 70,000 packages, and knows the last of them by it
   placeFile(folder, path, craftRpm({ format: "v4", payload: new Uint8Array(3000) }).bytes);
   const { url, output } = await serve(folder, "fedora");
   expect(await download(`${url}/repodata/repomd.xml`)).toMatchObject({ status: 200, isWhole: true });
-  // Structure alone lets it pass; while the table is being built it may be served, and is gone again when that lands.
-  await expect.poll(async () => (await download(`${url}/${path}`)).status, { timeout: 60_000, interval: 500 }).toBe(502);
+  await expectRefusal(`${url}/${path}`);
   expect(output()).toContain("that its index names");
 });
