@@ -56,8 +56,9 @@ export function describeDeployed(plan: DeployPlan, { domains, config }: DeployOp
     ...describeHosts(plan, domains),
     "Next:",
     `  curl -sS ${base}/-/health        answers 200`,
+    `  npm run doctor -- ${base}        asks as clients do, and says what to do about what is wrong`,
     `  ${base}/-/setup/        how to set up each client`,
-    "  docs/deploy.md        plain http for apt, the WAF rule, and the checklist for a new deployment",
+    "  docs/deploy.md        plain http for apt, the WAF rule, and what only the eye can check",
     ...(bucket.isNew && plan.plan === "paid" ? ['  On Cloudflare\'s free plan set PLAN = "free" in [vars] and deploy again.'] : []),
     ...(passed.length === 0
       ? []

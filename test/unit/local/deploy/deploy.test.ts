@@ -44,6 +44,7 @@ describe("a first deployment", () => {
     ]);
     expect(stdout).toContain("  https://lazy-mirror.me.workers.dev/fedora/\n");
     expect(stdout).toContain("curl -sS https://lazy-mirror.me.workers.dev/-/health");
+    expect(stdout).toContain("npm run doctor -- https://lazy-mirror.me.workers.dev ");
     expect(stdout).toContain("https://lazy-mirror.me.workers.dev/-/setup/");
   });
 
