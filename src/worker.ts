@@ -9,6 +9,7 @@ import { createEnsureStored } from "./fill/ensure-stored.ts";
 import { createLeases, type FillCoordinator } from "./fill/flight/fill-coordinator.ts";
 import { handle, type HandlerDependencies } from "./handle.ts";
 import { RepositoryObjectBase, type RepositoryObjectDependencies } from "./metadata/repository-object.ts";
+import { allowanceOf } from "./retention/allowance.ts";
 import { BOOK_SHARD } from "./retention/batch.ts";
 import { type Leftovers, NO_START } from "./retention/catch-up.ts";
 import { LedgerObjectBase, type LedgerObjectDependencies } from "./retention/ledger-object.ts";
@@ -144,6 +145,8 @@ export class LedgerObject extends LedgerObjectBase<Env> {
       condemn,
       log,
       leftovers: START,
+      isListOrdered: this.env.DISK === undefined,
+      allowance: LOCAL === true ? null : allowanceOf(config.plan),
     };
   }
 }

@@ -1,7 +1,9 @@
 import type { ObjectStore } from "../store/object-store.ts";
-import { rowsOf, type Sql } from "../store/sql.ts";
-import { createHistory, type DayCount } from "../watch/history.ts";
-import type { Ledger, LedgerRow, Totals } from "./ledger.ts";
+import type { Sql } from "../store/sql.ts";
+import { DAY_MS } from "../http/units.ts";
+import { createHistory, dayOf, type DayCount } from "../watch/history.ts";
+import type { Ledger, LedgerRow } from "./ledger.ts";
+import type { Totals } from "./ledger-totals.ts";
 import { shardOf } from "./batch.ts";
 import { credibleStart, createCatchUp, type Leftovers } from "./catch-up.ts";
 import {
@@ -16,6 +18,7 @@ import {
 } from "./policy.ts";
 import { orphansBefore, reapOrphans } from "./reconcile.ts";
 import { createReservations } from "./reservations.ts";
+import { createShardTotals } from "./shard-totals.ts";
 import type { Shard, SweepReport } from "./shard.ts";
 
 /** How many candidates each shard names in one round of eviction. */
@@ -36,6 +39,8 @@ export interface BudgetView {
   readonly used: number;
   /** LFUDA's L (policy.ts). */
   readonly ageFactor: number;
+  /** From now on isolates report one of so many uses, at random, and it counts as so many (sample-uses.ts). Absent: they report each. */
+  readonly oneIn?: number;
 }
 
 /** The answer to a request for room. */
@@ -63,6 +68,10 @@ export interface BookDependencies {
   /** Bytes that a mirror's own files may take, by the mirror's name; a mirror without one shares the budget with the others. */
   readonly quotas: ReadonlyMap<string, number>;
   readonly leftovers: Leftovers;
+  /** About as many uses a day are reported at most; absent: all are. */
+  readonly usesADay?: number;
+  /** Whether few rows are to be written for the rest of the day; absent: they need not be few. */
+  readonly isSparing?: () => boolean;
   /** Names of every configured mirror, and `BOOK_SHARD`. */
   readonly shardNames: readonly string[];
   readonly shard: (name: string) => Remote<Shard, "lowest" | "evict" | "reap" | "sweep" | "known">;
@@ -84,37 +93,32 @@ export type Book = ReturnType<typeof createBook>;
 
 /** Opens the book in `sql`, and makes its tables at the first start. */
 export function createBook(deps: BookDependencies) {
-  const { sql, ledger, now, budget, quotas, leftovers, log } = deps;
-  sql.exec("CREATE TABLE IF NOT EXISTS shards (name TEXT PRIMARY KEY, objects INTEGER, live INTEGER, dead INTEGER) WITHOUT ROWID");
-  for (const name of deps.shardNames) sql.exec("INSERT OR IGNORE INTO shards VALUES (?, 0, 0, 0)", name);
-  const reservations = createReservations(sql, now, credibleStart(leftovers.startedAt, now()));
-  const atFirst = totalsOf(null);
+  const { sql, ledger, now, budget, quotas, leftovers, usesADay = Infinity, isSparing = () => false, log } = deps;
+  const shards = createShardTotals(sql, deps.shardNames, now, isSparing);
+  const reservations = createReservations(sql, now, credibleStart(leftovers.startedAt, now()), isSparing);
+  const atFirst = shards.of(null);
   const catchUp = createCatchUp(ledger.notes, leftovers, atFirst.live + atFirst.dead);
-  const history = createHistory(sql, now);
+  const history = createHistory(sql, now, isSparing);
   let ageFactor = Number(ledger.notes.get("ageFactor") ?? 0);
   /** Only one fill evicts at a time: two at once would evict twice as much as they need. */
   let making: Promise<void> | null = null;
 
-  const shardNames = () => rowsOf<{ name: string }>(sql, "SELECT name FROM shards ORDER BY name").map(({ name }) => name);
-
-  function totalsOf(shard: string | null): Holdings {
-    const query = "SELECT coalesce(sum(live), 0) AS live, coalesce(sum(dead), 0) AS dead FROM shards WHERE ?1 IS NULL OR name = ?1";
-    return rowsOf<Holdings>(sql, query, shard)[0] ?? { live: 0, dead: 0 };
-  }
-
   /** What counts against a limit; what no ledger knows yet can no more be evicted than freed slices can. */
   function holdings(counted: string | null, exceptKey = ""): Holdings {
-    const { live, dead } = totalsOf(counted);
+    const { live, dead } = shards.of(counted);
     return { live: live + reservations.bytes(counted, exceptKey), dead: dead + (counted === null ? catchUp.uncounted() : 0) };
   }
 
-  function note(shard: string, { objects, live, dead }: Totals): void {
-    sql.exec("INSERT OR REPLACE INTO shards VALUES (?, ?, ?, ?)", shard, objects, live, dead);
+  /** By the requests of yesterday, or of today where these are more already: no more uses than requests are reported. */
+  function oneIn(): number {
+    if (usesADay === Infinity) return 1;
+    const requests = Math.max(...[now(), now() - DAY_MS].map((at) => history.requestsOn(dayOf(at))));
+    return Math.max(1, Math.ceil(requests / usesADay));
   }
 
   function view(): BudgetView {
     const { live, dead } = holdings(null);
-    return { used: live + dead, ageFactor };
+    return { used: live + dead, ageFactor, oneIn: oneIn() };
   }
 
   /**
@@ -124,7 +128,7 @@ export function createBook(deps: BookDependencies) {
   function scopesOf(key: string, aheadFor?: string): readonly Scope[] {
     const own = shardOf(key);
     const quota = quotas.get(own);
-    const all: Scope = { counted: null, losers: aheadFor === undefined ? shardNames() : [aheadFor], limit: budget };
+    const all: Scope = { counted: null, losers: aheadFor === undefined ? shards.names() : [aheadFor], limit: budget };
     return quota === undefined ? [all] : [quotaScope(own, quota), all];
   }
 
@@ -136,7 +140,7 @@ export function createBook(deps: BookDependencies) {
    * The lowest candidates over some shards. A shard that named only some of its rows may have others that come before the rows of other shards: so only
    * candidates up to the first such end are returned.
    */
-  async function lowest(limit: number, names = shardNames()): Promise<readonly (LedgerRow & { readonly shard: string })[]> {
+  async function lowest(limit: number, names = shards.names()): Promise<readonly (LedgerRow & { readonly shard: string })[]> {
     const lists = await Promise.all(
       names.map(async (shard) => {
         const { rows, end } = await deps.shard(shard).lowest(limit);
@@ -156,17 +160,17 @@ export function createBook(deps: BookDependencies) {
       const victims = chooseVictims(await lowest(PER_SHARD, [...losers]), wanted).slice(0, MAX_EVICTED - evicted);
       if (victims.length === 0) break;
       for (const [shard, rows] of Map.groupBy(victims, (victim) => victim.shard)) {
-        note(shard, await deps.shard(shard).evict(rows.map((row) => row.key)));
+        shards.note(shard, await deps.shard(shard).evict(rows.map((row) => row.key)));
       }
       ageFactor = victims.reduce(raiseAge, ageFactor);
       ledger.notes.set("ageFactor", String(ageFactor));
       evicted += victims.length;
     }
     for (const graceMs of PRESSED_GRACES_MS) {
-      for (const shard of counted === null ? shardNames() : [counted]) {
+      for (const shard of counted === null ? shards.names() : [counted]) {
         const missing = bytesMissing(holdings(counted, key), size, limit);
         if (missing <= 0) return;
-        if (totalsOf(shard).dead > 0) note(shard, await deps.shard(shard).reap(graceMs, missing));
+        if (shards.of(shard).dead > 0) shards.note(shard, await deps.shard(shard).reap(graceMs, missing));
       }
     }
   }
@@ -180,14 +184,14 @@ export function createBook(deps: BookDependencies) {
   }
 
   async function known(versions: readonly string[]): Promise<ReadonlySet<string>> {
-    const lists = await Promise.all(shardNames().map(async (shard) => deps.shard(shard).known(versions)));
+    const lists = await Promise.all(shards.names().map(async (shard) => deps.shard(shard).known(versions)));
     return new Set(lists.flat());
   }
 
   return {
     /** Takes in a shard's totals, ends the reservations of the keys that `arrived` in it, and adds `days` to the history. */
     report(shard: string, totals: Totals, arrived: readonly string[], days: readonly DayCount[] = []): BudgetView {
-      note(shard, totals);
+      shards.note(shard, totals);
       history.count(days);
       for (const key of arrived) reservations.end(key);
       return view();
@@ -224,10 +228,10 @@ export function createBook(deps: BookDependencies) {
     async sweep(): Promise<readonly (SweepReport & { readonly shard: string })[]> {
       const reports = [];
       const failures: unknown[] = [];
-      for (const shard of shardNames()) {
+      for (const shard of shards.names()) {
         try {
           const report = await deps.shard(shard).sweep(ageFactor);
-          note(shard, report.totals);
+          shards.note(shard, report.totals);
           reports.push({ shard, ...report });
         } catch (error) {
           log(`Cannot keep house in ${shard}: ${String(error)}`);
@@ -235,7 +239,7 @@ export function createBook(deps: BookDependencies) {
         }
       }
       for (const [mirror, quota] of quotas) await makeRoomAlone(quotaScope(mirror, quota), "", 0);
-      await makeRoomAlone({ counted: null, losers: shardNames(), limit: budget }, "", 0);
+      await makeRoomAlone({ counted: null, losers: shards.names(), limit: budget }, "", 0);
       // A slice without a head is known for an orphan only by all of them.
       if (failures.length > 0) throw failures[0];
       const areCaughtUp = reports.every(({ isCaughtUp }) => isCaughtUp);
@@ -253,7 +257,7 @@ export function createBook(deps: BookDependencies) {
       ...view(),
       sweptAt: Number(ledger.notes.get("sweptAt") ?? 0) || null,
       reserved: reservations.bytes(null),
-      shards: rowsOf<Totals & { readonly shard: string }>(sql, "SELECT name AS shard, objects, live, dead FROM shards ORDER BY name"),
+      shards: shards.list(),
     }),
     /** Days and repositories of all mirrors. */
     history,

@@ -2,13 +2,16 @@ import { DurableObject } from "cloudflare:workers";
 import type { Config } from "../config/config.ts";
 import { DAY_MS } from "../http/units.ts";
 import type { ObjectStore } from "../store/object-store.ts";
+import { countRows } from "../store/row-count.ts";
 import type { StoredObject } from "../store/stored-object.ts";
 import type { CreateDigest } from "../verify/digest-ranges.ts";
+import type { LedgerAllowance } from "./allowance.ts";
 import { BOOK_SHARD, classifyKeys, quotasOf, type Batch } from "./batch.ts";
 import type { Leftovers } from "./catch-up.ts";
 import { createBook, type Book, type BudgetView, type Remote, type Reservation } from "./book.ts";
 import type { DayCount, RootLine, RootProtection, RootStanding } from "../watch/history.ts";
-import { createLedger, type Ledger, type LedgerRow, type Totals } from "./ledger.ts";
+import { createLedger, type Ledger, type LedgerRow } from "./ledger.ts";
+import type { Totals } from "./ledger-totals.ts";
 import { createRepositoryList, retireUnused, type RepositoriesView, type RepositoryList } from "./repository-list.ts";
 import { createScrub, type Scrub, type ScrubView } from "./scrub.ts";
 import { createShard, type LedgerPage, type Shard, type SweepReport } from "./shard.ts";
@@ -32,6 +35,10 @@ export interface LedgerObjectDependencies {
   readonly condemn: (key: string, object: StoredObject, reason: string) => Promise<void>;
   readonly log: (message: string) => void;
   readonly leftovers: Leftovers;
+  /** See `ShardDependencies`. */
+  readonly isListOrdered: boolean;
+  /** Null on one machine, where a row costs nothing. */
+  readonly allowance: LedgerAllowance | null;
 }
 
 /** A scrub's turn that failed is tried again after this long. */
@@ -43,7 +50,8 @@ const SCRUB_RETRY_MS = 60_000;
  */
 export abstract class LedgerObjectBase<Env> extends DurableObject<Env> {
   readonly #name = this.ctx.id.name ?? BOOK_SHARD;
-  readonly #ledger: Ledger = createLedger(this.ctx.storage.sql);
+  readonly #rows = countRows(this.ctx.storage.sql, Date.now);
+  readonly #ledger: Ledger = createLedger(this.#rows.sql, () => this.#isSparing());
   #ownShard: Shard | null = null;
   #ownBook: Book | null = null;
   #ownRepositories: RepositoryList | null = null;
@@ -56,8 +64,8 @@ export abstract class LedgerObjectBase<Env> extends DurableObject<Env> {
     const totals = this.#shard().record(batch, Number(this.#ledger.notes.get("ageSeen") ?? 0));
     const arrived = batch.news.flatMap(({ kind, key }) => (kind === "stored" ? [key] : []));
     const view = await this.#toBook().report(this.#name, totals, arrived, batch.days);
-    this.#ledger.notes.set("ageSeen", String(view.ageFactor));
-    return { used: view.used, ageFactor: view.ageFactor };
+    this.#seeAge(view.ageFactor);
+    return { used: view.used, ageFactor: view.ageFactor, oneIn: view.oneIn ?? 1 };
   }
 
   report(shard: string, totals: Totals, arrived: readonly string[], days: readonly DayCount[] = []): BudgetView {
@@ -204,8 +212,17 @@ export abstract class LedgerObjectBase<Env> extends DurableObject<Env> {
     return this.#repositories().view();
   }
 
+  #isSparing(): boolean {
+    const { allowance } = this.dependencies();
+    return allowance !== null && this.#rows.today() >= allowance.freeRows;
+  }
+
+  #seeAge(ageFactor: number): void {
+    if (this.#ledger.notes.get("ageSeen") !== String(ageFactor)) this.#ledger.notes.set("ageSeen", String(ageFactor));
+  }
+
   #repositories(): RepositoryList {
-    return (this.#ownRepositories ??= createRepositoryList(this.ctx.storage.sql, this.#ledger.notes, Date.now));
+    return (this.#ownRepositories ??= createRepositoryList(this.#rows.sql, this.#ledger.notes, Date.now));
   }
 
   #toBook(): Remote<Book, "report"> {
@@ -213,7 +230,7 @@ export abstract class LedgerObjectBase<Env> extends DurableObject<Env> {
   }
 
   #shard(): Shard {
-    const { config, store, leftovers } = this.dependencies();
+    const { config, store, leftovers, isListOrdered } = this.dependencies();
     return (this.#ownShard ??= createShard({
       ledger: this.#ledger,
       store,
@@ -222,19 +239,22 @@ export abstract class LedgerObjectBase<Env> extends DurableObject<Env> {
       startedAt: leftovers.startedAt,
       prefix: `${this.#name}/`,
       classOf: classifyKeys(config),
+      isListOrdered,
     }));
   }
 
   #book(): Book {
-    const { config, store, ledger, log, leftovers } = this.dependencies();
+    const { config, store, ledger, log, leftovers, allowance } = this.dependencies();
     return (this.#ownBook ??= createBook({
-      sql: this.ctx.storage.sql,
+      sql: this.#rows.sql,
       ledger: this.#ledger,
       store,
       now: Date.now,
       budget: config.budgetBytes,
       quotas: quotasOf(config),
       leftovers,
+      usesADay: allowance?.usesADay ?? Infinity,
+      isSparing: () => this.#isSparing(),
       shardNames: [BOOK_SHARD, ...config.mirrors.keys()],
       shard: (name) => (name === this.#name ? this.#shard() : ledger(name)),
       log,

@@ -1,7 +1,10 @@
 import { latestTime } from "../clock/elapsed.ts";
 import { createNotes, rowsOf, type Sql } from "../store/sql.ts";
+import { DAY_MS } from "../http/units.ts";
 import type { Batch, StoredRecord } from "./batch.ts";
 import { parseKeyPattern, type KeyPattern } from "./glob.ts";
+import { createHeldUses, type HeldUse, sumUses } from "./held-uses.ts";
+import { createLedgerTotals } from "./ledger-totals.ts";
 import { FREE, LIVE, PINNED, priorityOf } from "./policy.ts";
 
 /** The ledger's row of one object. Times are milliseconds since the epoch, sizes bytes. */
@@ -36,19 +39,9 @@ export interface DeadVersion {
   readonly at: number;
 }
 
-/** Totals of one ledger. */
-export interface Totals {
-  readonly objects: number;
-  /** Bytes of the objects. */
-  readonly live: number;
-  /** Bytes of dead versions. */
-  readonly dead: number;
-}
-
 /** The rows of one mirror's objects. Every method is one transaction. */
 export type Ledger = ReturnType<typeof createLedger>;
 
-/** Triggers maintain the totals: to sum up a million rows would cost each batch a second. */
 const SCHEMA = [
   `CREATE TABLE IF NOT EXISTS objects (
     key TEXT PRIMARY KEY, version TEXT NOT NULL, size INTEGER NOT NULL, sliceBytes INTEGER, class TEXT NOT NULL,
@@ -64,16 +57,6 @@ const SCHEMA = [
   "UPDATE OR REPLACE pins SET pattern = ltrim(pattern, '/') WHERE pattern LIKE '/%'",
   "CREATE TABLE IF NOT EXISTS named (key TEXT, owner TEXT, PRIMARY KEY (key, owner)) WITHOUT ROWID",
   "CREATE INDEX IF NOT EXISTS namedByOwner ON named (owner)",
-  "CREATE TABLE IF NOT EXISTS totals (one INTEGER PRIMARY KEY, objects INTEGER NOT NULL, live INTEGER NOT NULL, dead INTEGER NOT NULL)",
-  "INSERT OR IGNORE INTO totals VALUES (1, 0, 0, 0)",
-  `CREATE TRIGGER IF NOT EXISTS objectAdded AFTER INSERT ON objects
-    BEGIN UPDATE totals SET objects = objects + 1, live = live + new.size; END`,
-  `CREATE TRIGGER IF NOT EXISTS objectRemoved AFTER DELETE ON objects
-    BEGIN UPDATE totals SET objects = objects - 1, live = live - old.size; END`,
-  `CREATE TRIGGER IF NOT EXISTS objectReplaced AFTER UPDATE OF size ON objects
-    BEGIN UPDATE totals SET live = live + new.size - old.size; END`,
-  "CREATE TRIGGER IF NOT EXISTS deadAdded AFTER INSERT ON dead BEGIN UPDATE totals SET dead = dead + new.bytes; END",
-  "CREATE TRIGGER IF NOT EXISTS deadRemoved AFTER DELETE ON dead BEGIN UPDATE totals SET dead = dead - old.bytes; END",
 ];
 
 const COLUMNS = "key, version, size, sliceBytes, class, storedAt, lastUsedAt, uses, served, fetched, priority, held";
@@ -86,9 +69,14 @@ const USE = `UPDATE objects SET uses = uses + ?2, served = served + ?3, lastUsed
 /** Sets `held` by whether a generation names the row. */
 const FREE_OR_LIVE = "UPDATE objects SET held = EXISTS (SELECT 1 FROM named WHERE named.key = objects.key)";
 
-/** Opens the ledger in `sql`, and makes its tables at the first start. */
-export function createLedger(sql: Sql) {
+/**
+ * Opens the ledger in `sql`, and makes its tables at the first start. While `isSparing`, a row is written at most once a day (UTC) for the uses of its object:
+ * later ones are held in memory until the next day's first use, until the object may be evicted, or until `settle`. All that is returned counts them.
+ */
+export function createLedger(sql: Sql, isSparing: () => boolean = () => false) {
   for (const statement of SCHEMA) sql.exec(statement);
+  const totals = createLedgerTotals(sql, isSparing);
+  const waiting = createHeldUses();
   let pins = readPins();
 
   function readPins(): readonly KeyPattern[] {
@@ -97,23 +85,49 @@ export function createLedger(sql: Sql) {
   }
 
   function get(key: string): LedgerRow | null {
-    return rowsOf<LedgerRow>(sql, `SELECT ${COLUMNS} FROM objects WHERE key = ?`, key)[0] ?? null;
+    const [row] = rowsOf<LedgerRow>(sql, `SELECT ${COLUMNS} FROM objects WHERE key = ?`, key);
+    return row === undefined ? null : withHeld(row);
+  }
+
+  function withHeld(row: LedgerRow): LedgerRow {
+    const use = waiting.get(row.key);
+    if (use === undefined) return row;
+    const { uses, served, lastUsedAt } = sumUses(row, use);
+    return { ...row, uses, served, lastUsedAt, priority: priorityOf(uses, use.ageFactor) };
+  }
+
+  function noteUse(use: HeldUse, now: number): void {
+    const [row] = rowsOf<{ lastUsedAt: number }>(sql, "SELECT lastUsedAt FROM objects WHERE key = ?", use.key);
+    if (row === undefined) return;
+    const hasRowOfToday = Math.floor(row.lastUsedAt / DAY_MS) === Math.floor(now / DAY_MS);
+    const [before] = waiting.take(use.key);
+    const sum = sumUses(before, use);
+    writeUses(isSparing() && hasRowOfToday ? waiting.hold(sum) : [sum], now);
+  }
+
+  function writeUses(due: readonly HeldUse[], now: number): void {
+    for (const { key, uses, served, lastUsedAt, ageFactor } of due)
+      sql.exec(USE, key, uses, served, lastUsedAt, ageFactor, latestTime(now));
   }
 
   /** Removes the row of an object whose head is gone. Its slices, if any, are a dead version from `now` on. */
   function remove(key: string, now: number): void {
     const row = get(key);
     if (row === null) return;
+    waiting.take(key);
     bury(row, now);
     sql.exec("DELETE FROM objects WHERE key = ?", key);
+    totals.add({ objects: -1, live: -row.size });
   }
 
   /** Its slices stay where another key has the version: the head of a file that is proven moves (store/put-verdict.ts). */
   function bury({ key, version, size, sliceBytes }: LedgerRow, now: number): void {
     if (sliceBytes === null) return;
-    const others = "SELECT 1 FROM objects WHERE version = ?1 AND sliceBytes IS NOT NULL AND key <> ?5";
-    const dead = `INSERT OR IGNORE INTO dead SELECT ?1, ?2, ?3, ?4 WHERE NOT EXISTS (${others})`;
-    sql.exec(dead, version, Math.ceil(size / sliceBytes), size, now, key);
+    const kept = `SELECT 1 FROM objects WHERE version = ?1 AND sliceBytes IS NOT NULL AND key <> ?2
+      UNION SELECT 1 FROM dead WHERE version = ?1`;
+    if (rowsOf(sql, kept, version, key).length > 0) return;
+    sql.exec("INSERT INTO dead VALUES (?, ?, ?, ?)", version, Math.ceil(size / sliceBytes), size, now);
+    totals.add({ dead: size });
   }
 
   function put({ key, version, size, sliceBytes, class: pathClass, storedAt }: StoredRecord, ageFactor: number, now: number): void {
@@ -123,13 +137,20 @@ export function createLedger(sql: Sql) {
     } else {
       if (before !== null) bury(before, now);
       sql.exec(PUT, key, version, size, sliceBytes, pathClass, storedAt, priorityOf(0, ageFactor));
+      totals.add({ objects: before === null ? 1 : 0, live: size - (before?.size ?? 0) });
     }
   }
 
-  /** What `read` finds, without pinned rows: these become PINNED, which `read` leaves out, so that it reads again where all rows were pinned. */
-  function withoutPinned(read: () => readonly LedgerRow[]): { readonly rows: readonly LedgerRow[]; readonly found: number } {
+  /**
+   * What `read` finds, without pinned rows: these become PINNED, which `read` leaves out, so that it reads again where all rows were pinned. It also reads
+   * again where uses of a row were held: with them it may not be among those to go.
+   */
+  function withoutPinned(read: () => readonly LedgerRow[], now: number): { readonly rows: readonly LedgerRow[]; readonly found: number } {
     for (;;) {
       const found = read();
+      const due = found.flatMap(({ key }) => waiting.take(key));
+      writeUses(due, now);
+      if (due.length > 0) continue;
       const rows = found.filter(({ key }) => {
         if (!pins.some((pin) => pin.matches(key))) return true;
         sql.exec("UPDATE objects SET held = ? WHERE key = ?", PINNED, key);
@@ -150,16 +171,20 @@ export function createLedger(sql: Sql) {
         if (one.kind === "stored") put(one.record, ageFactor, now);
         else remove(one.key, now);
       }
-      for (const { key, uses: count, served, lastUsedAt } of uses)
-        sql.exec(USE, key, count, served, lastUsedAt, ageFactor, latestTime(now));
+      for (const use of uses) noteUse({ ...use, ageFactor }, now);
+    },
+    /** Writes what waits in memory: the totals, and uses of earlier days, of at most `limit` objects. */
+    settle(now: number, limit: number): void {
+      writeUses(waiting.takeBefore(now, limit), now);
+      totals.settle();
     },
 
-    totals: (): Totals => rowsOf<Totals>(sql, "SELECT objects, live, dead FROM totals")[0] ?? { objects: 0, live: 0, dead: 0 },
+    totals: totals.get,
 
     /** The rows that would be evicted next, in order, at most `limit`. `end`: there are no others. */
-    lowest(limit: number): { readonly rows: readonly LedgerRow[]; readonly end: boolean } {
+    lowest(limit: number, now: number): { readonly rows: readonly LedgerRow[]; readonly end: boolean } {
       const query = `SELECT ${COLUMNS} FROM objects WHERE held < ${PINNED} ORDER BY held, priority, key LIMIT ?`;
-      const { rows, found } = withoutPinned(() => rowsOf<LedgerRow>(sql, query, limit));
+      const { rows, found } = withoutPinned(() => rowsOf<LedgerRow>(sql, query, limit), now);
       return { rows, end: found < limit };
     },
 
@@ -179,21 +204,23 @@ export function createLedger(sql: Sql) {
       const query = `SELECT ${COLUMNS} FROM objects WHERE held = ?1 AND storedAt <= ?2 AND (held = ${FREE} OR lastUsedAt <= ?2 OR lastUsedAt > ?3)
         ORDER BY storedAt LIMIT ?4`;
       const read = () => [FREE, LIVE].flatMap((held) => rowsOf<LedgerRow>(sql, query, held, now - ageMs, latestTime(now), limit));
-      return withoutPinned(read).rows.slice(0, limit);
+      return withoutPinned(read, now).rows.slice(0, limit);
     },
 
     /** Rows whose key begins with `prefix` and comes after `after`, in the order of keys. */
     page(prefix: string, after: string, limit: number): readonly LedgerRow[] {
       const query = `SELECT ${COLUMNS} FROM objects WHERE key > ? AND key >= ? AND key < ? ORDER BY key LIMIT ?`;
-      return rowsOf<LedgerRow>(sql, query, after, prefix, `${prefix}\u{10FFFF}`, limit);
+      return rowsOf<LedgerRow>(sql, query, after, prefix, `${prefix}\u{10FFFF}`, limit).map(withHeld);
     },
 
     dead: (before: number, limit: number): readonly DeadVersion[] =>
       rowsOf<DeadVersion>(sql, "SELECT version, slices, bytes, at FROM dead WHERE at <= ? ORDER BY at LIMIT ?", before, limit),
     /** Notes that only the first `slices` slices of a dead version are left; 0 removes its row. */
     shrinkDead(version: string, slices: number): void {
-      if (slices > 0) sql.exec("UPDATE dead SET slices = ? WHERE version = ?", slices, version);
-      else sql.exec("DELETE FROM dead WHERE version = ?", version);
+      if (slices > 0) return void sql.exec("UPDATE dead SET slices = ? WHERE version = ?", slices, version);
+      const [row] = rowsOf<{ bytes: number }>(sql, "SELECT bytes FROM dead WHERE version = ?", version);
+      sql.exec("DELETE FROM dead WHERE version = ?", version);
+      totals.add({ dead: -(row?.bytes ?? 0) });
     },
     /** Whether slices of this version belong to an object, or to a dead version that is not yet deleted. */
     hasSlicesOf(version: string): boolean {
@@ -201,6 +228,11 @@ export function createLedger(sql: Sql) {
       return rowsOf(sql, `${alive} UNION SELECT 1 FROM dead WHERE version = ?1`, version).length > 0;
     },
 
+    /** Keys after `after` up to `end` (null: all that come after) of objects that were stored before `before`. */
+    keysBetween(after: string, end: string | null, before: number): readonly string[] {
+      const query = "SELECT key FROM objects WHERE key > ?1 AND (?2 IS NULL OR key <= ?2) AND storedAt < ?3 ORDER BY key";
+      return rowsOf<{ key: string }>(sql, query, after, end, before).map(({ key }) => key);
+    },
     /** Marks a row as met in the store by the pass of reconciliation that began at `pass`. */
     see: (key: string, pass: number): void => void sql.exec("UPDATE objects SET seen = ? WHERE key = ?", pass, key),
     /** Keys after `after`. `isMissing` is 1 for an object that was stored before the pass began and that the pass has not met. */

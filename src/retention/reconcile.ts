@@ -15,11 +15,13 @@ export const SLICE_GRACE_MS = DAY_MS;
 const PUBLISH_MARGIN_MS = 60 * 60_000;
 
 /**
- * One shard's pass over its mirror's objects in the store, page by page; its state survives restarts. First it lists the store, and adds rows for objects
- * without one. Then it goes over the rows, and removes those whose object the listing did not show and the store does not have.
+ * One shard's pass over its mirror's objects in the store, page by page; its state survives restarts. It lists the store, adds rows for objects without one,
+ * and removes rows whose object the listing did not show and the store does not have: where the store lists in the order of keys, those between the keys of a
+ * page at once; elsewhere each row that the listing showed is marked, and a second step goes over the rows.
  */
 type Pass =
-  | { readonly step: "listing"; readonly began: number; readonly cursor?: string }
+  /** `after`: rows up to this key have been compared; absent: the store's order is another one. */
+  | { readonly step: "listing"; readonly began: number; readonly cursor?: string; readonly after?: string }
   | { readonly step: "rows"; readonly began: number; readonly after: string }
   | { readonly step: "done"; readonly began: number };
 
@@ -45,29 +47,34 @@ export async function reconcilePage(
   {
     prefix,
     classOf,
+    isListOrdered,
     ageFactor,
     startedAt,
     now,
   }: {
     readonly prefix: string;
     readonly classOf: (key: string) => string;
+    readonly isListOrdered: boolean;
     readonly ageFactor: number;
     readonly startedAt: number;
     readonly now: number;
   },
 ): Promise<Reconciled> {
-  const pass = nextPass(readPass(ledger), startedAt, now);
+  const pass = nextPass(readPass(ledger), { startedAt, now, isListOrdered });
   if (pass.step === "done") return { isDone: true, found: 0, lost: 0 };
   if (pass.step === "rows") {
     const rows = ledger.sightings(pass.after, pass.began, PAGE);
     const missing = rows.filter(({ isMissing }) => isMissing !== 0);
-    const heads = await inParallel(missing, async ({ key }) => ({ key, head: await store.head(key) }));
-    const lost = heads.filter(({ head }) => head === null);
-    for (const { key } of lost) ledger.remove(key, now);
+    const lost = await removeLost(
+      ledger,
+      store,
+      missing.map(({ key }) => key),
+      now,
+    );
     const last = rows.at(-1);
     const isDone = last === undefined || rows.length < PAGE;
     save(ledger, isDone ? { step: "done", began: pass.began } : { ...pass, after: last.key });
-    return { isDone, found: 0, lost: lost.length };
+    return { isDone, found: 0, lost };
   }
   const page = await store.list({ prefix, limit: PAGE, ...(pass.cursor === undefined ? {} : { cursor: pass.cursor }) });
   const heads = page.objects.filter(({ key }) => !key.startsWith(SLICE_PREFIX));
@@ -79,10 +86,29 @@ export async function reconcilePage(
     const { version, size, sliceBytes = null, storedAt } = head;
     ledger.put({ key, version, size, sliceBytes, class: classOf(key), storedAt }, ageFactor, now);
   }
-  for (const { key } of heads) ledger.see(key, pass.began);
   const { cursor } = page;
+  if (pass.after !== undefined) {
+    const end = cursor === undefined ? null : (page.objects.at(-1)?.key ?? pass.after);
+    const listed = new Set(heads.map(({ key }) => key));
+    const missing = ledger.keysBetween(pass.after, end, pass.began).filter((key) => !listed.has(key));
+    const lost = await removeLost(ledger, store, missing.slice(0, PAGE), now);
+    const isDone = cursor === undefined;
+    // With more of them the page comes again, which then misses fewer.
+    if (missing.length <= PAGE || lost === 0)
+      save(ledger, isDone ? { step: "done", began: pass.began } : { ...pass, cursor, after: end ?? pass.after });
+    return { isDone: isDone && missing.length <= PAGE, found: found.length, lost };
+  }
+  for (const { key } of heads) ledger.see(key, pass.began);
   save(ledger, cursor === undefined ? { step: "rows", began: pass.began, after: "" } : { ...pass, cursor });
   return { isDone: false, found: found.length, lost: 0 };
+}
+
+/** Removes the rows of those keys that have no object in the store. Returns how many there were. */
+async function removeLost(ledger: Ledger, store: ObjectStore, keys: readonly string[], now: number): Promise<number> {
+  const heads = await inParallel(keys, async (key) => ({ key, head: await store.head(key) }));
+  const lost = heads.filter(({ head }) => head === null);
+  for (const { key } of lost) ledger.remove(key, now);
+  return lost.length;
 }
 
 /** When the last completed pass began (0: none has completed). The ledger has rows for all heads that were stored before. */
@@ -91,10 +117,13 @@ export function lastPassBegan(ledger: Ledger): number {
   return pass?.step === "done" ? pass.began : Number(ledger.notes.get("passBefore") ?? 0);
 }
 
-function nextPass(pass: Pass | null, startedAt: number, now: number): Pass {
+function nextPass(
+  pass: Pass | null,
+  { startedAt, now, isListOrdered }: { readonly startedAt: number; readonly now: number; readonly isListOrdered: boolean },
+): Pass {
   const isSinceStart = pass !== null && pass.began >= startedAt;
   if (isSinceStart && (pass.step !== "done" || elapsedMs(pass.began, now) < PASS_INTERVAL_MS)) return pass;
-  return { step: "listing", began: Math.max(now, startedAt) };
+  return { step: "listing", began: Math.max(now, startedAt), ...(isListOrdered ? { after: "" } : {}) };
 }
 
 function readPass(ledger: Ledger): Pass | null {

@@ -2,13 +2,14 @@ import { elapsedMs } from "../clock/elapsed.ts";
 import type { ObjectStore } from "../store/object-store.ts";
 import type { StoredObject } from "../store/stored-object.ts";
 import { BOOK_SHARD, shardOf, type Batch, type News, type UseRecord } from "./batch.ts";
+import { createBatchWait } from "./batch-wait.ts";
 import type { BudgetView, Reservation } from "./book.ts";
 import { addDays, dayOf, emptyDay, type DayCount } from "../watch/history.ts";
+import { sumUses } from "./held-uses.ts";
 import { isStorableSize } from "./policy.ts";
+import { createUseSampler } from "./sample-uses.ts";
 
-/** A batch is sent so long after its first use … */
-const FLUSH_MS = 10_000;
-/** … or as soon as it has so many entries. */
+/** With so many uses a batch is sent at once. */
 const FLUSH_USES = 100;
 /** A batch that could not be delivered is kept for the next try, unless more entries than this have come since: then its counts are lost. */
 const MAX_ENTRIES = 10_000;
@@ -41,6 +42,10 @@ export interface RetentionDependencies {
   /** The class of a stored key. */
   readonly classOf: (key: string) => string;
   readonly now: () => number;
+  /** From 0 up to, but not including, 1; absent: Math.random. */
+  readonly random?: () => number;
+  /** How long uses and counts wait for company while requests come; absent, or 0: until the first look. */
+  readonly maxWaitMs?: number;
   readonly sleep: (ms: number) => Promise<void>;
   /** Keeps the isolate alive until `work` has settled, also after the current request has ended. */
   readonly waitUntil: (work: Promise<unknown>) => void;
@@ -49,28 +54,21 @@ export interface RetentionDependencies {
 
 /** An isolate's side of the retention. It collects uses and news, and calls the ledger as rarely as it can. */
 export function createRetention(deps: RetentionDependencies) {
-  const { ledger, budget, quotas, classOf, now, sleep, waitUntil, log } = deps;
+  const { ledger, budget, quotas, classOf, now, random = Math.random, maxWaitMs = 0, sleep, waitUntil, log } = deps;
+  const sampler = createUseSampler({ random, now });
   /** Oldest first; of each version only the latest. */
   let news = new Map<string, News>();
   let uses = new Map<string, UseRecord>();
   let days = new Map<string, DayCount>();
   let collected = 0;
-  /** When the wait for this batch began; 0: it has not begun. */
-  let armedAt = 0;
   let known: { readonly used: number; readonly at: number } | null = null;
   /** Fills that were admitted here and that the ledger does not count yet. Each version of a key takes its own room. */
   const pending = new Set<{ readonly key: string; readonly size: number; readonly at: number }>();
+  const wait = createBatchWait({ now, sleep, waitUntil, maxWaitMs, flush, flushNews });
 
   function collect(): void {
     if (++collected >= FLUSH_USES) return waitUntil(flush());
-    arm();
-  }
-
-  function arm(): void {
-    // The request whose `waitUntil` kept the wait alive may have been ended by the runtime: then the batch waits for another one.
-    if (elapsedMs(armedAt, now()) < 2 * FLUSH_MS) return;
-    armedAt = now();
-    waitUntil(sleep(FLUSH_MS).then(flush));
+    wait.arm();
   }
 
   /** Reports what has been collected. Never rejects: what could not be delivered waits for the next report. */
@@ -80,7 +78,18 @@ export function createRetention(deps: RetentionDependencies) {
     uses = new Map();
     days = new Map();
     collected = 0;
-    armedAt = 0;
+    wait.sent();
+    await deliverAll(all);
+  }
+
+  /** Reports what was stored or deleted, which cannot wait for as long as uses. Never rejects. */
+  async function flushNews(): Promise<void> {
+    const all = { news: [...news.values()], uses: [], days: [] };
+    news = new Map();
+    await deliverAll(all);
+  }
+
+  async function deliverAll(all: Required<Batch>): Promise<void> {
     const shards = new Set([...all.news, ...all.uses].map(({ key }) => shardOf(key)));
     if (shards.size === 0 && all.days.length > 0) shards.add(BOOK_SHARD);
     // The days travel with the first batch, so that they cost no extra call.
@@ -94,6 +103,7 @@ export function createRetention(deps: RetentionDependencies) {
       const view = await ledger(shard).record(batch);
       for (const one of batch.news) if (one.kind === "stored") settle(one.record);
       known = { used: view.used, at: now() };
+      sampler.follow(view.oneIn ?? 1);
     } catch (error) {
       log(`Cannot report to the ledger of ${shard}; will try again: ${String(error)}`);
       keep(batch);
@@ -121,14 +131,8 @@ export function createRetention(deps: RetentionDependencies) {
     news.set(name, one);
   }
 
-  function addUse({ key, uses: count, served, lastUsedAt }: UseRecord): void {
-    const before = uses.get(key);
-    uses.set(key, {
-      key,
-      uses: (before?.uses ?? 0) + count,
-      served: (before?.served ?? 0) + served,
-      lastUsedAt: Math.max(before?.lastUsedAt ?? 0, lastUsedAt),
-    });
+  function addUse(use: UseRecord): void {
+    uses.set(use.key, sumUses(uses.get(use.key), use));
   }
 
   function noteStored(key: string, { version, size, sliceBytes, storedAt }: StoredObject): void {
@@ -151,13 +155,15 @@ export function createRetention(deps: RetentionDependencies) {
   return {
     /** Notes that a stored object is used: `bytes` of its body go to a client. Returns at once. */
     use(key: string, bytes: number): void {
-      addUse({ key, uses: 1, served: bytes, lastUsedAt: now() });
+      const weight = sampler.weigh(key);
+      if (weight === 0) return;
+      addUse({ key, uses: weight, served: bytes * weight, lastUsedAt: now() });
       collect();
     },
     /** Adds to the mirror's counts of today. Returns at once. */
     count(mirror: string, what: Partial<Omit<DayCount, "mirror" | "day">>): void {
       addDay({ ...emptyDay(mirror, dayOf(now())), ...what });
-      arm();
+      wait.arm();
     },
     /**
      * Whether a fill of `size` bytes may be stored under `key`. Calls the ledger only near the budget, if its last answer is older than a minute, or where
@@ -174,8 +180,8 @@ export function createRetention(deps: RetentionDependencies) {
       // Before the first await, so that other fills count it from now on.
       pending.add(own);
       if (isFar) return true;
-      // First report what was stored: the ledger evicts only objects that it knows.
-      await flush();
+      // First report what was stored: the ledger evicts only objects that it knows. Where uses are many, it chooses well without the last ones.
+      await (sampler.isSampling() ? flushNews() : flush());
       try {
         const { admitted, used } = await ledger(BOOK_SHARD).reserve(key, size, unreported(own), aheadFor);
         known = { used, at: now() };

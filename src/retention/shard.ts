@@ -3,12 +3,15 @@ import type { Batch } from "./batch.ts";
 import { credibleStart } from "./catch-up.ts";
 import { evict, reap } from "./evict.ts";
 import { parseKeyPattern } from "./glob.ts";
-import type { Ledger, LedgerRow, Totals } from "./ledger.ts";
+import type { Ledger, LedgerRow } from "./ledger.ts";
+import type { Totals } from "./ledger-totals.ts";
 import { lastPassBegan, reconcilePage, SLICE_GRACE_MS } from "./reconcile.ts";
 
 /** Limits of one run of a shard. It reads the head of each object that it evicts, and a Worker has 1,000 calls. */
 const MAX_EVICTED_PER_RUN = 500;
 const MAX_REAPED_PER_RUN = 50;
+/** Objects of which a run writes the uses of earlier days. */
+const MAX_SETTLED_PER_RUN = 5_000;
 /** Pages of a pass in one run. A pass over a million objects takes 400 runs. */
 const MAX_PAGES_PER_RUN = 5;
 /** A page reads the head of each object without a row. After so many the run takes no further page. */
@@ -29,6 +32,8 @@ export interface ShardDependencies {
   /** This shard's keys begin with this: `<mirror>/`, or `-/`. */
   readonly prefix: string;
   readonly classOf: (key: string) => string;
+  /** Whether the store lists in the order of keys, by their bytes in UTF-8, as R2 does. */
+  readonly isListOrdered: boolean;
 }
 
 /** What one run of housekeeping did. */
@@ -58,7 +63,7 @@ export interface LedgerPage {
 export type Shard = ReturnType<typeof createShard>;
 
 /** The shard over a ledger and the store. */
-export function createShard({ ledger, store, now, retentionMs, startedAt, prefix, classOf }: ShardDependencies) {
+export function createShard({ ledger, store, now, retentionMs, startedAt, prefix, classOf, isListOrdered }: ShardDependencies) {
   const started = (): number => credibleStart(startedAt, now());
 
   /** The next page of rows whose keys match `written` (`parseKeyPattern`). */
@@ -76,7 +81,7 @@ export function createShard({ ledger, store, now, retentionMs, startedAt, prefix
     let found = 0;
     let lost = 0;
     for (let pages = 0; pages < MAX_PAGES_PER_RUN && found + lost < MAX_FOUND_PER_RUN; pages++) {
-      const page = await reconcilePage(ledger, store, { prefix, classOf, ageFactor, startedAt: started(), now: now() });
+      const page = await reconcilePage(ledger, store, { prefix, classOf, isListOrdered, ageFactor, startedAt: started(), now: now() });
       found += page.found;
       lost += page.lost;
       if (page.isDone) break;
@@ -90,7 +95,7 @@ export function createShard({ ledger, store, now, retentionMs, startedAt, prefix
       ledger.apply(batch, ageFactor, now());
       return ledger.totals();
     },
-    lowest: ledger.lowest,
+    lowest: (limit: number) => ledger.lowest(limit, now()),
     /** Evicts the objects of these keys; keys without a row are ignored. */
     async evict(keys: readonly string[]): Promise<Totals> {
       const rows = keys.flatMap((key) => ledger.get(key) ?? []);
@@ -105,6 +110,7 @@ export function createShard({ ledger, store, now, retentionMs, startedAt, prefix
     /** One bounded run of housekeeping: age, dead slices, reconciliation. The next run goes on where this one stopped. */
     async sweep(ageFactor: number): Promise<SweepReport> {
       ledger.mendDates(now());
+      ledger.settle(now(), MAX_SETTLED_PER_RUN);
       const aged = await evict(ledger, store, ledger.past(now(), retentionMs, MAX_EVICTED_PER_RUN), now());
       // No request reads what was freed before the start.
       const reaped = await reap(ledger, store, Math.max(now() - SLICE_GRACE_MS, started() - 1), { versions: MAX_REAPED_PER_RUN });

@@ -3,7 +3,14 @@ export type SqlValue = string | number | null;
 
 /** SQLite as a Durable Object has it: synchronous, and all statements between two awaits are one transaction. */
 export interface Sql {
-  exec(query: string, ...bindings: SqlValue[]): { toArray(): Record<string, unknown>[] };
+  exec(
+    query: string,
+    ...bindings: SqlValue[]
+  ): {
+    toArray(): Record<string, unknown>[];
+    /** Rows that the statement wrote, those of indexes included; absent where nothing counts them. */
+    readonly rowsWritten?: number;
+  };
 }
 
 /** Rows as their type says: only for queries that name every column of `T`. */

@@ -1,4 +1,6 @@
+import { elapsedMs } from "../clock/elapsed.ts";
 import { DAY_MS } from "../http/units.ts";
+import { SPARING_WAIT_MS } from "../store/row-count.ts";
 import { rowsOf, type Sql } from "../store/sql.ts";
 import type { Hold, Hole } from "./hold.ts";
 
@@ -66,9 +68,10 @@ const COUNTS = ["requests", "served", "saved", "fetched", "refused", "cut", "tur
 
 /**
  * Counts by day, and how roots stand: of all isolates, kept over restarts. Opens the history in `sql`, and makes its tables at the first start. `now`:
- * milliseconds since the epoch.
+ * milliseconds since the epoch. While `isSparing`, counts of days are written once a minute; a restart loses those of
+ * the last one.
  */
-export function createHistory(sql: Sql, now: () => number) {
+export function createHistory(sql: Sql, now: () => number, isSparing: () => boolean = () => false) {
   sql.exec(
     `CREATE TABLE IF NOT EXISTS days (day TEXT, mirror TEXT, ${COUNTS.map((name) => `${name} INTEGER NOT NULL`).join(", ")},
       PRIMARY KEY (day, mirror)) WITHOUT ROWID`,
@@ -81,19 +84,39 @@ export function createHistory(sql: Sql, now: () => number) {
   sql.exec(
     "CREATE TABLE IF NOT EXISTS protections (mirror TEXT, root TEXT, protection TEXT NOT NULL, PRIMARY KEY (mirror, root)) WITHOUT ROWID",
   );
+  /** Counts that are in no row yet, by day and mirror. */
+  let unwritten = new Map<string, DayCount>();
+  let writtenAt = 0;
+
+  function writeDays(): void {
+    const days = [...unwritten.values()];
+    unwritten = new Map();
+    writtenAt = now();
+    for (const one of days) {
+      sql.exec(
+        `INSERT INTO days (day, mirror, ${COUNTS.join(", ")}) VALUES (?, ?, ${COUNTS.map(() => "?").join(", ")})
+            ON CONFLICT DO UPDATE SET ${COUNTS.map((name) => `${name} = ${name} + excluded.${name}`).join(", ")}`,
+        one.day,
+        one.mirror,
+        ...COUNTS.map((name) => one[name]),
+      );
+    }
+    if (days.length > 0) sql.exec("DELETE FROM days WHERE day <= ?", dayOf(now() - HISTORY_DAYS * DAY_MS));
+  }
+
   return {
     /** Adds to the days; forgets days older than `HISTORY_DAYS`. */
     count(days: readonly DayCount[]): void {
       for (const one of days) {
-        sql.exec(
-          `INSERT INTO days (day, mirror, ${COUNTS.join(", ")}) VALUES (?, ?, ${COUNTS.map(() => "?").join(", ")})
-            ON CONFLICT DO UPDATE SET ${COUNTS.map((name) => `${name} = ${name} + excluded.${name}`).join(", ")}`,
-          one.day,
-          one.mirror,
-          ...COUNTS.map((name) => one[name]),
-        );
+        const name = `${one.day} ${one.mirror}`;
+        unwritten.set(name, addDays(unwritten.get(name), one));
       }
-      if (days.length > 0) sql.exec("DELETE FROM days WHERE day <= ?", dayOf(now() - HISTORY_DAYS * DAY_MS));
+      if (!isSparing() || elapsedMs(writtenAt, now()) >= SPARING_WAIT_MS) writeDays();
+    },
+    /** Requests of all mirrors on a day, as `dayOf` gives it, as far as isolates have reported them. */
+    requestsOn(day: string): number {
+      const [row] = rowsOf<{ requests: number }>(sql, "SELECT coalesce(sum(requests), 0) AS requests FROM days WHERE day = ?", day);
+      return [...unwritten.values()].reduce((sum, one) => (one.day === day ? sum + one.requests : sum), row?.requests ?? 0);
     },
     /** Keeps how a root stands; null: it is no longer published. */
     stand(mirror: string, root: string, standing: RootStanding | null): void {
@@ -109,7 +132,10 @@ export function createHistory(sql: Sql, now: () => number) {
       else sql.exec("INSERT OR REPLACE INTO protections VALUES (?, ?, ?)", mirror, root, JSON.stringify(protection));
     },
     /** The oldest day first. */
-    days: () => rowsOf<DayCount>(sql, `SELECT day, mirror, ${COUNTS.join(", ")} FROM days ORDER BY day, mirror`),
+    days(): readonly DayCount[] {
+      writeDays();
+      return rowsOf<DayCount>(sql, `SELECT day, mirror, ${COUNTS.join(", ")} FROM days ORDER BY day, mirror`);
+    },
     /** By mirror and root, at most 200. */
     roots: (): readonly RootLine[] => {
       const columns = ROOT_COLUMNS.map((name) => `roots.${name}`).join(", ");

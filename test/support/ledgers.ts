@@ -16,6 +16,11 @@ export interface LedgersOptions {
   readonly budget: number;
   readonly mirrors?: readonly string[];
   readonly quotas?: ReadonlyMap<string, number>;
+  /** As at the edge: the store lists in the order of keys. */
+  readonly isListOrdered?: boolean;
+  /** Whether few rows are to be written. */
+  readonly isSparing?: () => boolean;
+  readonly usesADay?: number;
 }
 
 /** All the ledgers of one mirror machine, as their Durable Objects would run them. `restart` is what a kill leaves: storage, no memory. */
@@ -28,14 +33,15 @@ export interface Ledgers {
   restart(leftovers?: Leftovers): void;
 }
 
-export function createLedgers({ store, now, budget, mirrors = ["fedora"], quotas = new Map() }: LedgersOptions): Ledgers {
+export function createLedgers({ store, now, budget, mirrors = ["fedora"], quotas = new Map(), ...edge }: LedgersOptions): Ledgers {
+  const { isListOrdered = false, isSparing = () => false, usesADay = Infinity } = edge;
   const names = [BOOK_SHARD, ...mirrors];
   const databases = new Map(names.map((name) => [name, new DatabaseSync(":memory:")]));
   let running = start(NO_START);
 
   function start(leftovers: Leftovers) {
     const sqls = new Map([...databases].map(([name, database]) => [name, createMemorySql(database)]));
-    const ledgers = new Map([...sqls].map(([name, sql]) => [name, createLedger(sql)]));
+    const ledgers = new Map([...sqls].map(([name, sql]) => [name, createLedger(sql, isSparing)]));
     const shards = new Map(
       [...ledgers].map(([name, ledger]) => [
         name,
@@ -47,6 +53,7 @@ export function createLedgers({ store, now, budget, mirrors = ["fedora"], quotas
           startedAt: leftovers.startedAt,
           prefix: `${name}/`,
           classOf: () => "package",
+          isListOrdered,
         }),
       ]),
     );
@@ -58,6 +65,8 @@ export function createLedgers({ store, now, budget, mirrors = ["fedora"], quotas
       budget,
       quotas,
       leftovers,
+      isSparing,
+      usesADay,
       shardNames: names,
       log: () => {},
       shard: (name) => need(shards, name),

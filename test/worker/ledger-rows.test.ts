@@ -1,0 +1,153 @@
+import { env, runInDurableObject } from "cloudflare:test";
+import { describe, expect, it } from "vitest";
+import { createBook } from "../../src/retention/book.ts";
+import { createLedger, type Ledger } from "../../src/retention/ledger.ts";
+import { createShard } from "../../src/retention/shard.ts";
+import { newVersion } from "../../src/store/keys.ts";
+import { createR2Store } from "../../src/store/r2-store.ts";
+import { countRows } from "../../src/store/row-count.ts";
+import { emptyDay } from "../../src/watch/history.ts";
+import type { LedgerObject } from "../../src/worker.ts";
+
+const { LEDGER, BUCKET } = env as unknown as { readonly LEDGER: DurableObjectNamespace<LedgerObject>; readonly BUCKET: R2Bucket };
+
+const NOON = Date.UTC(2026, 10, 27, 12);
+const DAY_MS = 86_400_000;
+const SIZE = 3_000_000;
+
+/** A ledger with its book in the SQLite of a real Durable Object, which counts rows as Cloudflare bills them. */
+interface Counted {
+  readonly ledger: Ledger;
+  readonly book: ReturnType<typeof createBook>;
+  readonly clock: { now: number };
+  /** Rows that `run` writes. */
+  rows(run: () => Promise<void> | void): Promise<number>;
+}
+
+let objects = 0;
+
+/** `freeRows`: so many rows are written freely. */
+async function inLedger(freeRows: number, test: (counted: Counted) => Promise<void>): Promise<void> {
+  await runInDurableObject(LEDGER.get(LEDGER.idFromName(`rows-${objects++}`)), async (_object, { storage }) => {
+    const clock = { now: NOON };
+    const now = (): number => clock.now;
+    // Of the class's own tables nothing is used.
+    for (const table of ["objects", "dead", "pins", "named", "totals", "notes"]) storage.sql.exec(`DROP TABLE IF EXISTS ${table}`);
+    const counted = countRows(storage.sql, now);
+    const isSparing = (): boolean => counted.today() >= freeRows;
+    const ledger = createLedger(counted.sql, isSparing);
+    const store = createR2Store(BUCKET);
+    const limits = { now, retentionMs: 90 * DAY_MS, startedAt: 0, prefix: "-/", classOf: () => "member", isListOrdered: true };
+    const shard = createShard({ ledger, store, ...limits });
+    const book = createBook({
+      sql: counted.sql,
+      ledger,
+      store,
+      now,
+      budget: 1e9,
+      quotas: new Map(),
+      leftovers: { startedAt: 0, bytes: 0 },
+      isSparing,
+      shardNames: ["-"],
+      shard: () => shard,
+      log: () => {},
+    });
+    await test({
+      ledger,
+      book,
+      clock,
+      async rows(run) {
+        const before = counted.today();
+        await run();
+        return counted.today() - before;
+      },
+    });
+  });
+}
+
+const keyOf = (at: number): string => `-/sha256/${String(at).padStart(64, "0")}`;
+
+const recordOf = (at: number) => ({ key: keyOf(at), version: newVersion(), size: SIZE, sliceBytes: null, class: "member" });
+
+/** What an isolate's batch does to the ledger and the book. */
+function record({ ledger, book, clock }: Counted, batch: { readonly stored?: number; readonly uses?: readonly number[] }): void {
+  const key = keyOf(batch.stored ?? 0);
+  const object = { ...recordOf(batch.stored ?? 0), storedAt: clock.now };
+  const news = batch.stored === undefined ? [] : [{ kind: "stored" as const, key, record: object }];
+  const uses = (batch.uses ?? []).map((at) => ({ key: keyOf(at), uses: 1, served: SIZE, lastUsedAt: clock.now }));
+  ledger.apply({ news, uses }, 0, clock.now);
+  const days = [{ ...emptyDay("fedora", new Date(clock.now).toISOString().slice(0, 10)), requests: uses.length }];
+  book.report(
+    "-",
+    ledger.totals(),
+    news.map(() => key),
+    days,
+  );
+}
+
+/** The rows of 1 use, of 100 uses of one object, and of 100 uses of 100 objects, a minute apart, on the day after they were stored. */
+async function rowsOfUses(freeRows: number): Promise<Record<string, number>> {
+  const rows: Record<string, number> = {};
+  await inLedger(freeRows, async (counted) => {
+    for (let at = 0; at < 102; at++) record(counted, { stored: at });
+    counted.clock.now += DAY_MS;
+    if (freeRows < 10_000) await counted.rows(() => record(counted, { uses: [101] }));
+    const minuteLater = (...uses: readonly number[]): void => {
+      counted.clock.now += 60_000;
+      record(counted, { uses });
+    };
+    rows["one use"] = await counted.rows(() => minuteLater(100));
+    rows["100 uses of one object"] = await counted.rows(() => {
+      for (let use = 0; use < 100; use++) minuteLater(0);
+    });
+    rows["100 uses of 100 objects"] = await counted.rows(() => {
+      for (let use = 0; use < 100; use++) minuteLater(use);
+    });
+  });
+  return rows;
+}
+
+describe("rows that uses write", () => {
+  it("are two an object and one for the day's count of each batch, while they are free", async () => {
+    expect(await rowsOfUses(10_000)).toEqual({ "one use": 3, "100 uses of one object": 300, "100 uses of 100 objects": 300 });
+  });
+
+  it("are two a day for each object, and one a minute for the day's counts, once rows are saved", async () => {
+    expect(await rowsOfUses(1)).toEqual({ "one use": 3, "100 uses of one object": 102, "100 uses of 100 objects": 298 });
+  });
+});
+
+describe("rows that an object writes from its fill to its eviction, once rows are saved", () => {
+  it("are three when it is stored, and one when it goes", async () => {
+    await inLedger(1, async (counted) => {
+      await counted.book.reserve("-/x", 1, 0);
+      record(counted, { stored: 500 });
+      const { ledger, book, clock } = counted;
+      const fill = async (): Promise<void> => {
+        await book.reserve(keyOf(501), SIZE, 0);
+        ledger.apply(
+          { news: [{ kind: "stored", key: keyOf(501), record: { ...recordOf(501), storedAt: clock.now } }], uses: [] },
+          0,
+          clock.now,
+        );
+        book.report("-", ledger.totals(), [keyOf(501)]);
+      };
+      expect(await counted.rows(fill)).toBe(3);
+      expect(await counted.rows(() => ledger.remove(keyOf(501), clock.now))).toBe(1);
+    });
+  });
+
+  it("are none for a pass over the store that finds all as it is", async () => {
+    await inLedger(1, async (counted) => {
+      for (let at = 0; at < 20; at++) {
+        const object = { version: newVersion(), size: 3, contentType: "x", upstream: "u", storedAt: NOON, verified: "none" } as const;
+        await createR2Store(BUCKET).put(keyOf(at), object, new Uint8Array(3));
+        counted.ledger.put({ key: keyOf(at), ...object, sliceBytes: null, class: "member" }, 0, NOON);
+      }
+      counted.clock.now += DAY_MS;
+      // Notes of where the run stopped, and totals.
+      expect(await counted.rows(async () => void (await counted.book.sweep()))).toBeLessThan(10);
+      expect(counted.ledger.totals().objects).toBe(20);
+    });
+  });
+});
