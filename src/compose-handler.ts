@@ -2,6 +2,7 @@ import { createApp, type SiteDependencies } from "./app.ts";
 import { elapsedMs } from "./clock/elapsed.ts";
 import { sleep, systemTimer } from "./clock/timer.ts";
 import type { Core } from "./compose.ts";
+import type { LogMode } from "./config/config.ts";
 import { progressOf } from "./fill/shared/fill.ts";
 import { type HandlerDependencies, refuseClient } from "./handle.ts";
 import { createRepositories } from "./metadata/create-repositories.ts";
@@ -38,8 +39,8 @@ export interface HandlerPorts {
   readonly ownHosts: readonly string[];
   /** Whether one more request may come under this key just now; undefined: all may. */
   readonly limit: ((key: string) => Promise<boolean>) | undefined;
-  /** Whether each request is a line in the log. */
-  readonly isLogged: boolean;
+  /** Which requests are lines in the log. */
+  readonly logMode: LogMode;
   /** What the parent process wants not to be read for now. */
   readonly setAside: readonly SetAside[];
   /** The ledger of this name (`shardOf`). Its calls reject if its Durable Object cannot be reached. */
@@ -62,7 +63,7 @@ export function composeHandler(shared: Core, ports: HandlerPorts): HandlerDepend
   const onUse = retention.use;
   const serve = { config, store, fills, native, upstreams, repositories, confirmations, now, taint, onUse, room, condemn, log };
   // To write a line for each request costs half as much as a hit: on one machine it is done in batches.
-  const writeRecord = ports.isLogged ? createRecordWriter(isLocal ? { now, sleep, waitUntil } : null) : () => {};
+  const writeRecord = createRecordWriter(ports.logMode, isLocal ? { now, sleep, waitUntil } : null, { now, random: Math.random });
   return {
     serve,
     app: createApp({

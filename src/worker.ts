@@ -20,6 +20,7 @@ import { createEdgeCacheStore } from "./store/edge-cache-store.ts";
 import { suspectsOf } from "./store/power-cut.ts";
 import { createR2Store, createR2StreamPut } from "./store/r2-store.ts";
 import { createCounters } from "./watch/counters.ts";
+import { limitLines } from "./watch/limit-lines.ts";
 import { type ReadingWatch, type SetAside, watchReadings } from "./watch/readings.ts";
 import { writeLog } from "./watch/write-log.ts";
 
@@ -44,8 +45,6 @@ interface Env {
   readonly LOCAL?: boolean;
   /** What the state folder held when the server started, and the bytes that fit on its disk; on one machine. */
   readonly START?: Leftovers & { readonly room: number };
-  /** Whether each request is a line in the log; default: it is. */
-  readonly LOG?: "lines" | "off";
   /** The machine's own names and addresses, on one machine. */
   readonly OWN_HOSTS?: readonly string[];
   /** What the parent process wants not to be read for now, on one machine. */
@@ -59,6 +58,11 @@ const MAX_RUNS_AFTER_START = 4_000;
 
 /** Counts what this isolate does, for status page and metrics. */
 const counters = createCounters();
+
+/** At the edge each line of the log is billed, or counts against the free plan's limit of a day. */
+const writeLimited = limitLines(writeLog, { now: Date.now, answers: counters.answers });
+/** Repositories tell of changes, which no client brings about by asking more often. */
+const writeOfRepositories = limitLines(writeLog, { now: Date.now, answers: null });
 
 /** Built once for each isolate, whose environment never changes. */
 let core: Core | undefined;
@@ -102,7 +106,7 @@ export class RepositoryObject extends RepositoryObjectBase<Env> {
       upstreams,
       createDigest,
       ensureStored: (...asked) => asRequest(() => ensureStored(...asked)),
-      log: writeLog,
+      log: this.env.LOCAL === true ? writeLog : writeOfRepositories,
       onPublished: (keys) => keepAlive(report(this.env, `what ${name} names`, (book) => book.nameKeys(name, keys))),
       onStanding: (mirror, root, standing) =>
         keepAlive(report(this.env, `how ${mirror}/${root} stands`, (book) => book.stand(mirror, root, standing))),
@@ -159,8 +163,12 @@ async function report(env: Env, what: string, call: (book: DurableObjectStub<Led
   try {
     await call(ledgerStub(env, BOOK_SHARD));
   } catch (error) {
-    writeLog("warn", `Cannot report to the ledger ${what}: ${String(error)}`);
+    logOf(env)("warn", `Cannot report to the ledger ${what}: ${String(error)}`);
   }
+}
+
+function logOf({ LOCAL }: Env): typeof writeLog {
+  return LOCAL === true ? writeLog : writeLimited;
 }
 
 function ledgerStub({ LEDGER }: Env, name: string): DurableObjectStub<LedgerObject> {
@@ -179,7 +187,6 @@ function buildCore(env: Env): Core {
   const {
     LOCAL,
     CF_VERSION_METADATA: _version,
-    LOG: _log,
     OWN_HOSTS: _own,
     ADMIN_TOKEN: _token,
     START,
@@ -189,7 +196,7 @@ function buildCore(env: Env): Core {
   } = env;
   const parsed = parseConfig(vars);
   if (!parsed.ok) throw new ConfigError(`Cannot start: [vars] of wrangler.toml has these problems:\n${parsed.problems.join("\n")}`);
-  const log = (message: string) => writeLog("warn", message);
+  const log = (message: string) => logOf(env)("warn", message);
   const store =
     env.DISK === undefined
       ? createR2Store(env.BUCKET as R2Bucket)
@@ -243,7 +250,7 @@ function buildHandler(shared: Core, env: Env): HandlerDependencies {
     token: env.ADMIN_TOKEN,
     ownHosts: env.OWN_HOSTS ?? [],
     limit: RATE_LIMIT && (async (key) => (await RATE_LIMIT.limit({ key })).success),
-    isLogged: env.LOG !== "off",
+    logMode: shared.config.log ?? (env.LOCAL === true ? "lines" : "sampled"),
     setAside: env.SET_ASIDE ?? [],
     ledger: (name) => ledgerStub(env, name),
     repository: (name) => repositoryStub(env, name),

@@ -34,6 +34,8 @@ export interface Config {
   readonly verify: "index" | "structure";
   /** The only hosts of the operator's pages, and of nothing else; absent: these pages are on every host. As `parseHost` gives them. */
   readonly operatorHosts?: readonly string[];
+  /** Which requests are lines in the log; absent: all on one machine, and at the edge some of many. */
+  readonly log?: LogMode;
   /** URL in the User-Agent, so that upstreams know whom to write to. */
   readonly contactUrl: string | undefined;
   /** Where Durable Objects are to lie that are created from now on; absent: near their first caller. */
@@ -49,6 +51,9 @@ export type Location = (typeof LOCATIONS)[number];
 /** Jurisdictions of Durable Objects and of R2 (Durable Objects and R2, Data location). */
 export const JURISDICTIONS = ["eu", "fedramp"] as const;
 export type Jurisdiction = (typeof JURISDICTIONS)[number];
+
+/** `lines`: each request is a line; `sampled`: some are, each with the number of requests that it stands for; `off`: none is. */
+export type LogMode = "lines" | "sampled" | "off";
 
 /** Distributions with a preset: their paths (distributions.ts), and the set-up page for their clients. */
 export const DISTROS = [

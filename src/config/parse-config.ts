@@ -35,6 +35,7 @@ const scalars = v.pipe(
     VERIFY: v.optional(oneOf(["index", "structure"])),
     SCRUB_KIB_PER_SECOND: v.optional(number("KiB", 0, 1_048_576)),
     PLAN: v.optional(oneOf(["free", "paid"]), "paid"),
+    LOG: v.optional(oneOf(["lines", "sampled", "off"])),
     CONTACT_URL: v.optional(contactUrl),
     LOCATION: v.optional(oneOf(LOCATIONS)),
     JURISDICTION: v.optional(oneOf(JURISDICTIONS)),
@@ -67,6 +68,7 @@ const scalars = v.pipe(
     plan: given.PLAN,
     // To parse a distribution's index takes more than the free plan's 10 ms of CPU.
     verify: given.VERIFY ?? (given.PLAN === "free" ? "structure" : "index"),
+    ...(given.LOG === undefined ? {} : { log: given.LOG }),
     contactUrl: given.CONTACT_URL,
     ...(given.LOCATION === undefined ? {} : { location: given.LOCATION }),
     ...(given.JURISDICTION === undefined ? {} : { jurisdiction: given.JURISDICTION }),

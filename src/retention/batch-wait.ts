@@ -16,7 +16,7 @@ export interface BatchWaitDependencies {
   /** Keeps the isolate alive until `work` has settled, also after the current request has ended. */
   readonly waitUntil: (work: Promise<unknown>) => void;
   /** How long a batch waits while requests come; 0: until the first look. */
-  readonly maxWaitMs: number;
+  readonly maxWaitMs: () => number;
   /** Sends the batch. It must call `sent`, and never reject. */
   readonly flush: () => Promise<void>;
   /** Sends what must not wait; called at each look at which the batch is not due. Never rejects. */
@@ -37,7 +37,7 @@ export function createBatchWait({ now, sleep, waitUntil, maxWaitMs, flush, flush
   async function look(): Promise<void> {
     for (let looks = 0; looks < LOOKS; looks++) {
       await sleep(LOOK_MS);
-      if (elapsedMs(since, now()) >= maxWaitMs || elapsedMs(latest, now()) >= QUIET_MS) return flush();
+      if (elapsedMs(since, now()) >= maxWaitMs() || elapsedMs(latest, now()) >= QUIET_MS) return flush();
       await flushNews();
     }
   }

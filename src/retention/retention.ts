@@ -64,7 +64,8 @@ export function createRetention(deps: RetentionDependencies) {
   let known: { readonly used: number; readonly at: number } | null = null;
   /** Fills that were admitted here and that the ledger does not count yet. Each version of a key takes its own room. */
   const pending = new Set<{ readonly key: string; readonly size: number; readonly at: number }>();
-  const wait = createBatchWait({ now, sleep, waitUntil, maxWaitMs, flush, flushNews });
+  // The first batch goes early: until the ledger has answered, the isolate reports every use.
+  const wait = createBatchWait({ now, sleep, waitUntil, maxWaitMs: () => (sampler.isInformed() ? maxWaitMs : 0), flush, flushNews });
 
   function collect(): void {
     if (++collected >= FLUSH_USES) return waitUntil(flush());

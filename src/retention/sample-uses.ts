@@ -11,6 +11,8 @@ const MAX_FIRSTS = 10_000;
 export interface UseSampler {
   /** From now on one of `oneIn` uses is reported: a whole number of at least 1. */
   follow(oneIn: number): void;
+  /** Whether the ledger has said how many are to be reported. */
+  isInformed(): boolean;
   /** Whether some uses are not reported. */
   isSampling(): boolean;
   /** As how many uses this one is reported; 0: it is not. The expectation is 1, so that sums over many uses stay right. */
@@ -25,6 +27,7 @@ export interface UseSampler {
  */
 export function createUseSampler({ random, now }: { readonly random: () => number; readonly now: () => number }): UseSampler {
   let oneIn = 1;
+  let isInformed = false;
   let day = "";
   const firsts = new Set<string>();
 
@@ -38,7 +41,11 @@ export function createUseSampler({ random, now }: { readonly random: () => numbe
   }
 
   return {
-    follow: (next) => void (oneIn = Math.max(1, Math.ceil(next))),
+    follow(next) {
+      oneIn = Math.max(1, Math.ceil(next));
+      isInformed = true;
+    },
+    isInformed: () => isInformed,
     isSampling: () => oneIn > 1,
     weigh(key) {
       if (oneIn === 1 || (shardOf(key) === BOOK_SHARD && isFirstToday(key))) return 1;

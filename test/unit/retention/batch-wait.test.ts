@@ -25,7 +25,7 @@ async function run(entriesAt: readonly number[], maxWaitMs: number) {
       const began = now;
       void work.then(() => waits.push(now - began));
     },
-    maxWaitMs,
+    maxWaitMs: () => maxWaitMs,
     flush,
     flushNews: async () => void newsAt.push(now - start),
   });
