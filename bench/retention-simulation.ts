@@ -1,8 +1,9 @@
 /**
  * Replays a synthetic trace of a distribution mirror against the ways to choose what goes, and prints the share of bytes that each serves from
- * the store. Run: node bench/retention-simulation.ts [docs/retention.svg]
+ * the store; then the same for LFUDA where only one of so many uses is reported, at random. Run: node bench/retention-simulation.ts [docs/retention.svg]
  */
 import { writeFileSync } from "node:fs";
+import { createUseSampler } from "../src/retention/sample-uses.ts";
 import { HIGH_SHARE, isStorableSize, LOW_SHARE, priorityOf, raiseAge } from "../src/retention/policy.ts";
 
 interface Item {
@@ -86,6 +87,8 @@ interface Rule {
   readonly name: string;
   key(use: { readonly at: number; readonly uses: number; readonly next: number; readonly firstAt: number; readonly size: number }): number;
   evicted?(key: number): void;
+  /** As how many uses one counts; absent: as one. */
+  weigh?(): number;
 }
 
 function rules(): readonly Rule[] {
@@ -98,12 +101,23 @@ function rules(): readonly Rule[] {
     { name: "GDSF", key: ({ uses, size }) => gdsfAge + (uses * 1e6) / size, evicted: (key) => void (gdsfAge = Math.max(gdsfAge, key)) },
     {
       name: "LFUDA",
-      key: ({ uses }) => priorityOf(uses, lfudaAge),
-      evicted: (key) => void (lfudaAge = raiseAge(lfudaAge, { priority: key })),
+      // Below 1: the use breaks ties.
+      key: ({ at, uses }) => priorityOf(uses, lfudaAge) + at / REQUESTS / 2,
+      evicted: (key) => void (lfudaAge = raiseAge(lfudaAge, { priority: Math.floor(key) })),
     },
     // Knows the future. A byte of room saves the same whatever it belongs to, so only the time until the next use counts.
     { name: "Belady", key: ({ next }) => -next },
   ];
+}
+
+const ONE_IN = [1, 2, 4, 8, 16, 32, 64] as const;
+
+/** LFUDA, told of one of `oneIn` uses. */
+function sampledRule(oneIn: number): Rule {
+  const lfuda = rules().find(({ name }) => name === "LFUDA") as Rule;
+  const sampler = createUseSampler({ random: createRandom(2), now: () => 0 });
+  sampler.follow(oneIn);
+  return { ...lfuda, name: `1 in ${oneIn}`, weigh: () => sampler.weigh("mirror/package") };
 }
 
 /** Share of bytes served from the store. */
@@ -120,7 +134,10 @@ function simulate({ items, requests, next }: Trace, budget: number, rule: Rule):
     const known = stored.get(item);
     if (known !== undefined) hitBytes += size;
     else if (!isStorableSize(size, budget)) continue;
-    const uses = (known?.uses ?? 0) + 1;
+    const weight = rule.weigh?.() ?? 1;
+    // The ledger knows nothing of it.
+    if (known !== undefined && weight === 0) continue;
+    const uses = (known?.uses ?? 0) + weight;
     const firstAt = known?.firstAt ?? at;
     const key = rule.key({ at, uses, next: next[at] as number, firstAt, size });
     if (known === undefined && used + size > budget * HIGH_SHARE) {
@@ -251,6 +268,8 @@ function run(steady: number): Run {
     ]),
   );
   console.log(formatTable(results));
+  const sampled = ONE_IN.map((oneIn) => [`1 in ${oneIn}`, BUDGETS_GB.map((gb) => simulate(trace, gb * 1e9, sampledRule(oneIn)))] as const);
+  console.log(`\nLFUDA where so many uses are reported:\n${formatTable(new Map(sampled))}`);
   return { results, footprint };
 }
 

@@ -47,7 +47,9 @@ const SCHEMA = [
     key TEXT PRIMARY KEY, version TEXT NOT NULL, size INTEGER NOT NULL, sliceBytes INTEGER, class TEXT NOT NULL,
     storedAt INTEGER NOT NULL, lastUsedAt INTEGER NOT NULL, uses INTEGER NOT NULL, served INTEGER NOT NULL, fetched INTEGER NOT NULL,
     priority REAL NOT NULL, held INTEGER NOT NULL, seen INTEGER NOT NULL) WITHOUT ROWID`,
-  "CREATE INDEX IF NOT EXISTS objectsByPriority ON objects (held, priority)",
+  "CREATE INDEX IF NOT EXISTS objectsByRank ON objects (held, priority, lastUsedAt)",
+  // Of an older version, which broke ties by the key.
+  "DROP INDEX IF EXISTS objectsByPriority",
   "CREATE INDEX IF NOT EXISTS objectsByAge ON objects (held, storedAt)",
   "CREATE INDEX IF NOT EXISTS objectsByVersion ON objects (version) WHERE sliceBytes IS NOT NULL",
   "CREATE TABLE IF NOT EXISTS dead (version TEXT PRIMARY KEY, slices INTEGER NOT NULL, bytes INTEGER NOT NULL, at INTEGER NOT NULL) WITHOUT ROWID",
@@ -183,7 +185,7 @@ export function createLedger(sql: Sql, isSparing: () => boolean = () => false) {
 
     /** The rows that would be evicted next, in order, at most `limit`. `end`: there are no others. */
     lowest(limit: number, now: number): { readonly rows: readonly LedgerRow[]; readonly end: boolean } {
-      const query = `SELECT ${COLUMNS} FROM objects WHERE held < ${PINNED} ORDER BY held, priority, key LIMIT ?`;
+      const query = `SELECT ${COLUMNS} FROM objects WHERE held < ${PINNED} ORDER BY held, priority, lastUsedAt, key LIMIT ?`;
       const { rows, found } = withoutPinned(() => rowsOf<LedgerRow>(sql, query, limit), now);
       return { rows, end: found < limit };
     },

@@ -26,6 +26,8 @@ export interface Candidate {
   readonly held: number;
   /** LFUDA's key at its last use. */
   readonly priority: number;
+  /** Milliseconds since the epoch. */
+  readonly lastUsedAt: number;
 }
 
 /** LFUDA's key of an object when it is used; `uses` includes this use. */
@@ -38,9 +40,17 @@ export function raiseAge(ageFactor: number, evicted: Pick<Candidate, "priority">
   return Math.max(ageFactor, evicted.priority);
 }
 
-/** The order of eviction: FREE before LIVE, then by LFUDA's key, then by name, so that the order is total. */
+/**
+ * The order of eviction: FREE before LIVE, then by LFUDA's key, then what was used longest ago: where only a part of the uses is reported, many objects have the
+ * key with which they came. Then by name, so that the order is total.
+ */
 export function compareCandidates(one: Candidate, other: Candidate): number {
-  return one.held - other.held || one.priority - other.priority || (one.key < other.key ? -1 : one.key > other.key ? 1 : 0);
+  return (
+    one.held - other.held ||
+    one.priority - other.priority ||
+    one.lastUsedAt - other.lastUsedAt ||
+    (one.key < other.key ? -1 : one.key > other.key ? 1 : 0)
+  );
 }
 
 /** The first candidates in the order of eviction whose sizes add up to `bytes`, or all if they do not. Never a pinned one. */

@@ -17,6 +17,7 @@ const candidate = fc.record({
   size: fc.nat(1000),
   held: fc.constantFrom(FREE, LIVE, PINNED),
   priority: fc.nat(50),
+  lastUsedAt: fc.nat(50),
 });
 
 describe("the choice of victims", () => {
@@ -45,10 +46,15 @@ describe("the choice of victims", () => {
   });
 
   it("does not punish size: what is used more stays, however large", () => {
-    const large = { key: "a", size: 4_000_000_000, held: FREE, priority: 3 };
-    const small = { key: "b", size: 1, held: FREE, priority: 2 };
+    const large = { key: "a", size: 4_000_000_000, held: FREE, priority: 3, lastUsedAt: 1 };
+    const small = { key: "b", size: 1, held: FREE, priority: 2, lastUsedAt: 1 };
     expect(chooseVictims([large, small], 1)).toEqual([small]);
   });
+});
+
+it("what was used longest ago goes first among those of one key: where uses are sampled, many objects have the key with which they came", () => {
+  const candidates = [5, 3, 4].map((lastUsedAt) => ({ key: `${9 - lastUsedAt}`, size: 1, held: FREE, priority: 2, lastUsedAt }));
+  expect(chooseVictims(candidates, 3).map(({ lastUsedAt }) => lastUsedAt)).toEqual([3, 4, 5]);
 });
 
 describe("LFUDA's L", () => {

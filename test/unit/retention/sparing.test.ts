@@ -60,6 +60,17 @@ describe("a ledger that saves rows", () => {
     expect(ledger.lowest(10, NOON + 5).rows.map(({ key }) => key)).toEqual(["fedora/b", "fedora/a"]);
   });
 
+  it("names what was used longest ago first among those with one key", () => {
+    const { ledger, put } = createSparing();
+    for (const [key, at] of [
+      ["fedora/a", 3],
+      ["fedora/b", 1],
+      ["fedora/c", 2],
+    ] as const)
+      put(key, NOON + at);
+    expect(ledger.lowest(10, NOON + 5).rows.map(({ key }) => key)).toEqual(["fedora/b", "fedora/c", "fedora/a"]);
+  });
+
   it("gives held uses the L of their time, not that of the time at which they are written", () => {
     const { ledger, put, use } = createSparing();
     put("fedora/a", NOON);
