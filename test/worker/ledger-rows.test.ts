@@ -89,19 +89,19 @@ function record({ ledger, book, clock }: Counted, batch: { readonly stored?: num
 async function rowsOfUses(freeRows: number): Promise<Record<string, number>> {
   const rows: Record<string, number> = {};
   await inLedger(freeRows, async (counted) => {
-    for (let at = 0; at < 102; at++) record(counted, { stored: at });
+    for (let at = 0; at < 103; at++) record(counted, { stored: at });
     counted.clock.now += DAY_MS;
-    if (freeRows < 10_000) await counted.rows(() => record(counted, { uses: [101] }));
+    if (freeRows < 10_000) await counted.rows(() => record(counted, { uses: [102] }));
     const minuteLater = (...uses: readonly number[]): void => {
       counted.clock.now += 60_000;
       record(counted, { uses });
     };
-    rows["one use"] = await counted.rows(() => minuteLater(100));
+    rows["one use"] = await counted.rows(() => minuteLater(0));
     rows["100 uses of one object"] = await counted.rows(() => {
-      for (let use = 0; use < 100; use++) minuteLater(0);
+      for (let use = 0; use < 100; use++) minuteLater(1);
     });
     rows["100 uses of 100 objects"] = await counted.rows(() => {
-      for (let use = 0; use < 100; use++) minuteLater(use);
+      for (let use = 0; use < 100; use++) minuteLater(use + 2);
     });
   });
   return rows;
@@ -113,28 +113,36 @@ describe("rows that uses write", () => {
   });
 
   it("are two a day for each object, and one a minute for the day's counts, once rows are saved", async () => {
-    expect(await rowsOfUses(1)).toEqual({ "one use": 3, "100 uses of one object": 102, "100 uses of 100 objects": 298 });
+    expect(await rowsOfUses(1)).toEqual({ "one use": 3, "100 uses of one object": 102, "100 uses of 100 objects": 300 });
   });
 });
 
-describe("rows that an object writes from its fill to its eviction, once rows are saved", () => {
-  it("are three when it is stored, and one when it goes", async () => {
-    await inLedger(1, async (counted) => {
-      await counted.book.reserve("-/x", 1, 0);
-      record(counted, { stored: 500 });
-      const { ledger, book, clock } = counted;
-      const fill = async (): Promise<void> => {
-        await book.reserve(keyOf(501), SIZE, 0);
-        ledger.apply(
-          { news: [{ kind: "stored", key: keyOf(501), record: { ...recordOf(501), storedAt: clock.now } }], uses: [] },
-          0,
-          clock.now,
-        );
-        book.report("-", ledger.totals(), [keyOf(501)]);
-      };
-      expect(await counted.rows(fill)).toBe(3);
-      expect(await counted.rows(() => ledger.remove(keyOf(501), clock.now))).toBe(1);
-    });
+/** The rows of a fill, with the room that it reserved, and of the eviction of its object. */
+async function rowsOfFill(freeRows: number): Promise<{ stored: number; evicted: number }> {
+  const rows = { stored: 0, evicted: 0 };
+  await inLedger(freeRows, async (counted) => {
+    const { ledger, book, clock } = counted;
+    const fill = async (at: number): Promise<void> => {
+      await book.reserve(keyOf(at), SIZE, 0);
+      ledger.apply(
+        { news: [{ kind: "stored", key: keyOf(at), record: { ...recordOf(at), storedAt: clock.now } }], uses: [] },
+        0,
+        clock.now,
+      );
+      book.report("-", ledger.totals(), [keyOf(at)]);
+    };
+    // The first of a minute writes what is written once a minute.
+    await fill(500);
+    rows.stored = await counted.rows(() => fill(501));
+    rows.evicted = await counted.rows(() => ledger.remove(keyOf(501), clock.now));
+  });
+  return rows;
+}
+
+describe("rows that an object writes", () => {
+  it("are seven when it is stored and two when it goes, while they are free, and four in all once they are saved", async () => {
+    expect(await rowsOfFill(10_000)).toEqual({ stored: 7, evicted: 2 });
+    expect(await rowsOfFill(1)).toEqual({ stored: 3, evicted: 1 });
   });
 
   it("are none for a pass over the store that finds all as it is", async () => {
