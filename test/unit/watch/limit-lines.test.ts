@@ -3,7 +3,7 @@ import { limitLines } from "../../../src/watch/limit-lines.ts";
 
 const MINUTE_MS = 60_000;
 
-function createLimited(answers: null | undefined = undefined) {
+function createLimited(answers?: null) {
   const state = { now: Date.UTC(2026, 10, 27), answers: 0 };
   const written: string[] = [];
   const write = limitLines((level: string, message) => void written.push(`${level} ${message}`), {
@@ -25,7 +25,7 @@ it("an upstream that fails 500 requests a second writes some lines a minute, and
     write("warn", `Passed fedora/${request}.rpm on unstored: the upstream broke off`);
   }
   expect(written.length).toBeLessThanOrEqual(2 * 2 * 20);
-  expect(written.some((line) => /lines like this one before it are not in the log\)$/.test(line))).toBe(true);
+  expect(written.some((line) => line.endsWith(" lines like this one before it are not in the log)"))).toBe(true);
 });
 
 it("a flood of one kind hides no other one", () => {
