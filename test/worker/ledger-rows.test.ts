@@ -8,6 +8,7 @@ import { createR2Store } from "../../src/store/r2-store.ts";
 import { countRows } from "../../src/store/row-count.ts";
 import { emptyDay } from "../../src/watch/history.ts";
 import type { LedgerObject } from "../../src/worker.ts";
+import { createMeteredWorker } from "../support/metered-worker.ts";
 
 const { LEDGER, BUCKET } = env as unknown as { readonly LEDGER: DurableObjectNamespace<LedgerObject>; readonly BUCKET: R2Bucket };
 
@@ -20,6 +21,8 @@ interface Counted {
   readonly ledger: Ledger;
   readonly book: ReturnType<typeof createBook>;
   readonly clock: { now: number };
+  /** What a restart of the Durable Object does. */
+  readonly start: () => void;
   /** Rows that `run` writes. */
   rows(run: () => Promise<void> | void): Promise<number>;
 }
@@ -35,27 +38,33 @@ async function inLedger(freeRows: number, test: (counted: Counted) => Promise<vo
     for (const table of ["objects", "dead", "pins", "named", "totals", "notes"]) storage.sql.exec(`DROP TABLE IF EXISTS ${table}`);
     const counted = countRows(storage.sql, now);
     const isSparing = (): boolean => counted.today() >= freeRows;
-    const ledger = createLedger(counted.sql, isSparing);
     const store = createR2Store(BUCKET);
+    const ledger = createLedger(counted.sql, isSparing);
     const limits = { now, retentionMs: 90 * DAY_MS, startedAt: 0, prefix: "-/", classOf: () => "member", isListOrdered: true };
     const shard = createShard({ ledger, store, ...limits });
-    const book = createBook({
-      sql: counted.sql,
-      ledger,
-      store,
-      now,
-      budget: 1e9,
-      quotas: new Map(),
-      leftovers: { startedAt: 0, bytes: 0 },
-      isSparing,
-      shardNames: ["-"],
-      shard: () => shard,
-      log: () => {},
-    });
+    const openBook = () =>
+      createBook({
+        sql: counted.sql,
+        ledger,
+        store,
+        now,
+        budget: 1e9,
+        quotas: new Map(),
+        leftovers: { startedAt: 0, bytes: 0 },
+        isSparing,
+        shardNames: ["-"],
+        shard: () => shard,
+        log: () => {},
+      });
+    const book = openBook();
     await test({
       ledger,
       book,
       clock,
+      start() {
+        createLedger(counted.sql, isSparing);
+        openBook();
+      },
       async rows(run) {
         const before = counted.today();
         await run();
@@ -158,4 +167,20 @@ describe("rows that an object writes", () => {
       expect(counted.ledger.totals().objects).toBe(20);
     });
   });
+});
+
+it("a start of a ledger that has its tables writes no row", async () => {
+  await inLedger(10_000, async (counted) => {
+    record(counted, { stored: 600 });
+    expect(await counted.rows(counted.start)).toBe(0);
+  });
+});
+
+it("the ledger's answer to a batch says of how many uses isolates report one, by the requests of the day and the plan", async () => {
+  const { fetch } = createMeteredWorker({ vars: { MIRRORS: { fedora: { distro: "fedora", upstreams: ["http://origin.test/fedora"] } } } });
+  // The first request of an isolate puts its parts together, those of its Durable Objects too.
+  await fetch("/none/x.rpm");
+  const today = { ...emptyDay("fedora", new Date().toISOString().slice(0, 10)), requests: 1_000_001 };
+  const { oneIn } = await LEDGER.get(LEDGER.idFromName("fedora")).record({ news: [], uses: [], days: [today] });
+  expect(oneIn).toBe(5);
 });
