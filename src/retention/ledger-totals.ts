@@ -45,6 +45,13 @@ export function createLedgerTotals(sql: Sql, isSparing: () => boolean) {
       if (!isSparing()) write(totals.objects);
       else if (!isMarked) write(NEWER_IN_MEMORY);
     },
+    /** Sums them up anew: a write that failed, as beyond the free plan's rows of a day, may have left the row behind the tables. */
+    recount(): void {
+      const [sums = totals] = rowsOf<Totals>(sql, SUMS);
+      if (sums.objects === totals.objects && sums.live === totals.live && sums.dead === totals.dead) return;
+      totals = sums;
+      write(totals.objects);
+    },
     /** Writes what is in memory alone. */
     settle(): void {
       if (isMarked) write(totals.objects);

@@ -182,6 +182,7 @@ export function createLedger(sql: Sql, isSparing: () => boolean = () => false) {
     },
 
     totals: totals.get,
+    recount: totals.recount,
 
     /** The rows that would be evicted next, in order, at most `limit`. `end`: there are no others. */
     lowest(limit: number, now: number): { readonly rows: readonly LedgerRow[]; readonly end: boolean } {

@@ -132,7 +132,10 @@ function readPass(ledger: Ledger): Pass | null {
 }
 
 function save(ledger: Ledger, pass: Pass): void {
-  if (pass.step === "done") ledger.notes.set("passBefore", String(pass.began));
+  if (pass.step === "done") {
+    ledger.recount();
+    ledger.notes.set("passBefore", String(pass.began));
+  }
   ledger.notes.set(NOTE, JSON.stringify(pass));
 }
 

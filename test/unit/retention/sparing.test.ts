@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { createHeldUses } from "../../../src/retention/held-uses.ts";
 import { createLedger } from "../../../src/retention/ledger.ts";
+import { createShard } from "../../../src/retention/shard.ts";
 import { newVersion } from "../../../src/store/keys.ts";
 import type { StoredObject } from "../../../src/store/stored-object.ts";
 import { createHistory, emptyDay } from "../../../src/watch/history.ts";
@@ -112,6 +113,25 @@ describe("a ledger that saves rows", () => {
       }),
     );
   });
+});
+
+it("totals that a failed write left behind are right again after the next pass over the store", async () => {
+  const sql = createMemorySql();
+  const ledger = createLedger(sql);
+  ledger.put({ key: "fedora/a", version: newVersion(), size: 8, sliceBytes: null, class: "package", storedAt: NOON }, 0, NOON);
+  sql.exec("UPDATE totals SET objects = 0, live = 0");
+  const restarted = createLedger(sql);
+  const store = createMemoryStore(() => NOON);
+  const limits = {
+    now: () => NOON,
+    retentionMs: 90 * DAY_MS,
+    startedAt: 0,
+    prefix: "fedora/",
+    classOf: () => "package",
+    isListOrdered: true,
+  };
+  const shard = createShard({ ledger: restarted, store, ...limits });
+  expect((await shard.sweep(0)).totals).toEqual({ objects: 1, live: 8, dead: 0 });
 });
 
 it("held uses are written once there is no more room for them, those that were used longest ago first", () => {
