@@ -31,11 +31,13 @@ export function* judgeWhole({ headers, body, isComplete }: Reply): Generator<Fin
   yield encoding === undefined
     ? good("no transformation", "the bytes are not encoded")
     : bad("no transformation", `Content-Encoding is ${encoding}`, TRANSFORM_REMEDY);
-  const missing = ["etag", "last-modified", "accept-ranges", "cache-status"].filter((name) => headers[name] === undefined);
+  const missing = ["etag", "accept-ranges", "cache-status"].filter((name) => headers[name] === undefined);
   if (missing.length > 0)
     yield bad("headers", `missing: ${missing.join(", ")}`, "Is this URL one of the mirror, and does a proxy in front keep its headers?");
   else if (headers.etag?.startsWith("W/") === true)
     yield bad("headers", "the ETag is weak: clients cannot resume downloads", TRANSFORM_REMEDY);
+  else if (headers["last-modified"] === undefined)
+    yield unsure("headers", "no Last-Modified", "Does the upstream send one? The mirror makes none up, and clients do without.");
   else yield good("headers", `ETag, Last-Modified, ${String(headers["cache-status"])}`);
 }
 
@@ -61,6 +63,7 @@ export async function* checkRequests(url: URL, whole: Reply, ask: Ask): AsyncGen
     { check: "If-Modified-Since", question: { headers: { "If-Modified-Since": lastModified } }, judge: statusIs(304) },
   ];
   for (const { check, question, judge } of trials) {
+    if (check === "If-Modified-Since" && lastModified === "") continue;
     const reply = await attempt(ask(url, { maxBytes: 64 * 1024, ...question }));
     const wrong = "error" in reply ? `no answer: ${reply.error}` : judge(reply);
     yield wrong === null ? good(check, "right") : bad(check, wrong, PROXY_REMEDY);

@@ -1,5 +1,6 @@
 import type { Ask } from "./ask.ts";
 import { type Attempt, attempt, heading } from "./finding.ts";
+import { openBeginning } from "./open-beginning.ts";
 import { chooseFiles, filesOfIndex, indexOfRoot, type RepositoryKind } from "./read-index.ts";
 import { readListing, RELEASE, releasesToTry, type SetupPlace } from "./read-setup.ts";
 
@@ -106,7 +107,7 @@ async function followRoot(kind: RepositoryKind, root: URL, top: URL, ask: Ask): 
   // Paths of rpm-md start above repodata/, those of deb above dists/.
   const start =
     kind === "rpm-md" ? new URL("..", root) : kind === "deb" ? new URL(root.href.replace(/dists\/.*$|[^/]*$/, "")) : new URL(".", root);
-  if (kind === "pacman" || kind === "apk") return targetOf(bare, start, kind, reply.body) ?? unlike;
+  if (kind === "pacman" || kind === "apk") return (await targetOf(bare, start, kind, reply.body)) ?? unlike;
 
   const text = reply.body.toString("utf8");
   if (!(kind === "rpm-md" ? text.includes("<repomd") : /^(?:SHA256|SHA512|MD5Sum):/m.test(text))) return unlike;
@@ -115,12 +116,12 @@ async function followRoot(kind: RepositoryKind, root: URL, top: URL, ask: Ask): 
   const index = below(kind === "rpm-md" ? start : new URL(".", root), path);
   const beginning: Attempt = await attempt(ask(index, { headers: { Range: `bytes=0-${INDEX_BYTES - 1}` }, maxBytes: INDEX_BYTES }));
   if ("error" in beginning || beginning.status >= 300) return bare;
-  return targetOf(bare, start, kind, beginning.body) ?? { ...bare, file: index, other: index };
+  return (await targetOf(bare, start, kind, beginning.body)) ?? { ...bare, file: index, other: index };
 }
 
 /** `bare` with packages that the beginning of an index names; null: it names none. */
-function targetOf(bare: Target, start: URL, kind: RepositoryKind, beginning: Buffer): Target | null {
-  const choice = chooseFiles(filesOfIndex(kind, beginning));
+async function targetOf(bare: Target, start: URL, kind: RepositoryKind, beginning: Buffer): Promise<Target | null> {
+  const choice = chooseFiles(filesOfIndex(kind, await openBeginning(beginning)));
   if (choice === null) return null;
   const { file, other, large } = choice;
   const packages = { file: below(start, file.path), other: below(start, other.path) };

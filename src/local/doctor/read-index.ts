@@ -1,5 +1,3 @@
-import { constants, gunzipSync, zstdDecompressSync } from "node:zlib";
-
 /** Package managers' repositories that the doctor can follow from root to package. */
 export type RepositoryKind = "deb" | "rpm-md" | "pacman" | "apk";
 
@@ -11,14 +9,12 @@ export interface NamedFile {
   readonly size: number;
 }
 
-/** What a beginning of an index may become when it is decoded. */
-const MAX_DECODED_BYTES = 64 * 1024 * 1024;
 /** An index as small as this has no package. */
 const EMPTY_INDEX_BYTES = 200;
 
 /**
  * The index that a root names, relative to the root's repository: for deb relative to the folder of InRelease, for rpm-md to the folder above `repodata`.
- * Null: the root names none that the doctor can read (it reads gzip and zstd, no xz).
+ * Null: the root names none that has packages.
  */
 export function indexOfRoot(kind: RepositoryKind, root: string): string | null {
   if (kind === "rpm-md") {
@@ -27,14 +23,13 @@ export function indexOfRoot(kind: RepositoryKind, root: string): string | null {
   }
   // deb822: " <digest> <size> <path>" below SHA256.
   const named = Array.from(root.matchAll(/^ [0-9a-f]{32,128} +(\d+) +(\S+)$/gm), ([, size, path = ""]) => ({ path, size: Number(size) }));
-  const indexes = named.filter(({ path, size }) => /(?:^|\/)Packages\.gz$/.test(path) && size > EMPTY_INDEX_BYTES);
+  const indexes = named.filter(({ path, size }) => /(?:^|\/)Packages\.(?:gz|xz|zst|bz2)$/.test(path) && size > EMPTY_INDEX_BYTES);
   const rank = ({ path }: NamedFile): number => (path.includes("/binary-amd64/") ? 0 : path.includes("/binary-all/") ? 1 : 2);
   return indexes.toSorted((a, b) => rank(a) - rank(b) || a.size - b.size)[0]?.path ?? null;
 }
 
-/** Files that the beginning of an index names, in its order. Empty: it is no such index, or in an encoding that the doctor cannot read. */
-export function filesOfIndex(kind: RepositoryKind, beginning: Buffer): readonly NamedFile[] {
-  const text = decode(beginning);
+/** Files that the text of an index names, or the beginning of that text, in its order. Empty: it is no such index. */
+export function filesOfIndex(kind: RepositoryKind, text: string): readonly NamedFile[] {
   switch (kind) {
     case "deb":
       return stanzas(text, (field) => ({ path: field("Filename: "), size: field("Size: ") }));
@@ -87,17 +82,4 @@ export function chooseFiles(files: readonly NamedFile[]): Choice | null {
   const largest = files.toSorted((a, b) => b.size - a.size)[0];
   if (file === undefined || other === undefined) return null;
   return { file, other, ...(largest !== undefined && largest.size > LARGE_BYTES ? { large: largest } : {}) };
-}
-
-/** The text of as much as can be decoded; empty where nothing can. */
-function decode(bytes: Buffer): string {
-  try {
-    if (bytes.subarray(0, 2).equals(Buffer.from([0x1f, 0x8b])))
-      return gunzipSync(bytes, { finishFlush: constants.Z_SYNC_FLUSH, maxOutputLength: MAX_DECODED_BYTES }).toString("utf8");
-    if (bytes.subarray(0, 4).equals(Buffer.from([0x28, 0xb5, 0x2f, 0xfd])))
-      return zstdDecompressSync(bytes, { finishFlush: constants.ZSTD_e_flush, maxOutputLength: MAX_DECODED_BYTES }).toString("utf8");
-  } catch {
-    return "";
-  }
-  return bytes.toString("utf8");
 }
