@@ -27,10 +27,11 @@ export async function serve(client: Client, asked: Target, deps: ServeDependenci
     if (where.kind === "absent") return refuseAbsent(where.status, asked);
     const target = targetAt(asked, where);
     const isApart = before?.isApart === true && where.kind === "own";
-    const found = isApart ? null : await look(client, target, deps, where.kind === "generation" ? where.known : undefined);
+    const known = where.kind === "generation" ? where.known : undefined;
+    // Both at once: a signature costs no second round trip to a bucket that is far.
+    const [found, signed] = await Promise.all([isApart ? null : look(client, target, deps, known), signedFileOf(asked, deps)]);
     // Before the client has the file: it asks at once for what the file names, and the file's repository must know by then that it is used.
     if (found !== null && asked.class === "hashed" && before === null) await repositories.noteUse(asked);
-    const signed = await signedFileOf(asked, deps);
     const question = {
       stored: found?.object ?? null,
       where,

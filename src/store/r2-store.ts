@@ -31,7 +31,10 @@ const INVALID_RANGE = 10039;
 /** Miniflare's simulator reports this code for a range of an empty object, where R2 reports INVALID_RANGE. */
 const SIMULATOR_FAULT = 0;
 
-/** Creates a store of objects in an R2 bucket. A `get` is one R2 operation; two where the range lies outside the object, or the object is sliced. */
+/** The MD5 of nothing, which is R2's entity tag of every head of a sliced object: its body is empty. */
+const TAG_OF_NOTHING = "d41d8cd98f00b204e9800998ecf8427e";
+
+/** Creates a store of objects in an R2 bucket. A `get` is one R2 operation; two where the range lies outside the object. */
 export function createR2Store(bucket: R2Bucket, answerLimitMs = ANSWER_LIMIT_MS): ObjectStore {
   function noAnswer(): never {
     throw new Error(`no answer within ${answerLimitMs} ms`);
@@ -49,28 +52,31 @@ export function createR2Store(bucket: R2Bucket, answerLimitMs = ANSWER_LIMIT_MS)
 
   async function get(key: string, wanted?: ByteRange): Promise<StoredBody | null> {
     if (!isStorableKey(key)) return null;
-    const found = await getRange(key, wanted && toR2Range(wanted));
+    // An empty object has no range: R2 would refuse it, and a second call would have to read the head. Where the condition fails, R2 gives what it knows of
+    // the object and no body.
+    const found = await getRange(key, wanted && { range: toR2Range(wanted), onlyIf: { etagDoesNotMatch: TAG_OF_NOTHING } });
     if (found === "outside") {
       const object = await head(key);
       return object && { object, body: null };
     }
     const object = found && parseR2Object(found);
     if (found === null) return null;
+    if (!hasBody(found)) return object && { object, body: null };
     if (object && object.sliceBytes === undefined) return { object, body: found.body };
     await found.body.cancel();
     return object && { object, body: null };
   }
 
-  async function getRange(key: string, range: R2Range | undefined): Promise<R2ObjectBody | null | "outside"> {
+  async function getRange(key: string, options: R2GetOptions = {}): Promise<R2Object | R2ObjectBody | null | "outside"> {
     try {
-      const found = bucket.get(key, range === undefined ? {} : { range });
+      const found: Promise<R2Object | R2ObjectBody | null> = bucket.get(key, options);
       return await within(found, answerLimitMs, () => {
-        void found.then((late) => late?.body.cancel()).catch(() => {});
+        void found.then((late) => (late !== null && hasBody(late) ? late.body.cancel() : undefined)).catch(() => {});
         return noAnswer();
       });
     } catch (cause) {
       const code = codeOf(cause);
-      if (range !== undefined && (code === INVALID_RANGE || code === SIMULATOR_FAULT)) return "outside";
+      if (options.range !== undefined && (code === INVALID_RANGE || code === SIMULATOR_FAULT)) return "outside";
       throw storeError("get", key, cause);
     }
   }
@@ -139,8 +145,9 @@ export function createR2Store(bucket: R2Bucket, answerLimitMs = ANSWER_LIMIT_MS)
 
     async getSlice(version, index, offset = 0, length) {
       const whole = offset === 0 && length === undefined;
-      const found = await getRange(sliceKey(version, index), whole ? undefined : { offset, ...(length !== undefined && { length }) });
-      if (found === null || found === "outside") return null;
+      const range = { offset, ...(length !== undefined && { length }) };
+      const found = await getRange(sliceKey(version, index), whole ? {} : { range });
+      if (found === null || found === "outside" || !hasBody(found)) return null;
       if (found.size >= offset + (length ?? 0)) return found.body;
       await found.body.cancel();
       return null;
@@ -155,6 +162,10 @@ export function createR2StreamPut(bucket: R2Bucket) {
     const customMetadata = { [OBJECT_FIELD]: formatStoredObject(object) };
     await withStoreErrors("put", key, () => bucket.put(key, body, { customMetadata, httpMetadata: { contentType: object.contentType } }));
   };
+}
+
+function hasBody(found: R2Object | R2ObjectBody): found is R2ObjectBody {
+  return "body" in found;
 }
 
 /** The StoredObject in R2's metadata; null where it is missing, malformed or of another size: an upload by other hands is a miss. */
