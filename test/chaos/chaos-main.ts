@@ -1,5 +1,5 @@
-import { registerHooks } from "node:module";
 import { Command, InvalidArgumentError } from "commander";
+import { registerWorkersHooks } from "../support/workers-hooks.ts";
 
 interface Options {
   readonly seed: number;
@@ -26,19 +26,7 @@ const { seed, histories, steps, log } = new Command("chaos")
   .parse()
   .opts<Options>();
 
-// The classes of the Durable Objects without the platform, and the module that workerd imports as a file.
-const XZ = `import { readXzModule } from "${new URL("../../src/local/xz-module.ts", import.meta.url).href}";
-export default new WebAssembly.Module(readXzModule());`;
-registerHooks({
-  resolve(specifier, context, next) {
-    if (specifier === "cloudflare:workers")
-      return { url: new URL("../support/workers-module.ts", import.meta.url).href, shortCircuit: true };
-    // The module is no file before the first build: what it is made of does not matter here.
-    if (specifier.endsWith(".wasm")) return { url: new URL(specifier, context.parentURL).href, format: "module", shortCircuit: true };
-    return next(specifier, context);
-  },
-  load: (url, context, next) => (url.endsWith(".wasm") ? { format: "module", source: XZ, shortCircuit: true } : next(url, context)),
-});
+registerWorkersHooks();
 const { createHistory } = await import("./history.ts");
 const { runHistory } = await import("./run-history.ts");
 const { formatViolation, shorten } = await import("./report.ts");
