@@ -8,6 +8,7 @@ import type { CreateDigest } from "../verify/digest-ranges.ts";
 import type { LedgerAllowance } from "./allowance.ts";
 import { BOOK_SHARD, classifyKeys, quotasOf, type Batch } from "./batch.ts";
 import type { Leftovers } from "./catch-up.ts";
+import { createBookReports } from "./book-reports.ts";
 import { createBook, type Book, type BudgetView, type Remote, type Reservation } from "./book.ts";
 import type { DayCount, RootLine, RootProtection, RootStanding } from "../watch/history.ts";
 import { createLedger, type Ledger, type LedgerRow } from "./ledger.ts";
@@ -52,6 +53,11 @@ export abstract class LedgerObjectBase<Env> extends DurableObject<Env> {
   readonly #name = this.ctx.id.name ?? BOOK_SHARD;
   readonly #rows = countRows(this.ctx.storage.sql, Date.now);
   readonly #ledger: Ledger = createLedger(this.#rows.sql, () => this.#isSparing());
+  readonly #reports = createBookReports({
+    report: (...reported) => this.#toBook().report(this.#name, ...reported),
+    isSparing: () => this.#isSparing(),
+    now: Date.now,
+  });
   #ownShard: Shard | null = null;
   #ownBook: Book | null = null;
   #ownRepositories: RepositoryList | null = null;
@@ -63,7 +69,7 @@ export abstract class LedgerObjectBase<Env> extends DurableObject<Env> {
   async record(batch: Batch): Promise<BudgetView> {
     const totals = this.#shard().record(batch, Number(this.#ledger.notes.get("ageSeen") ?? 0));
     const arrived = batch.news.flatMap(({ kind, key }) => (kind === "stored" ? [key] : []));
-    const view = await this.#toBook().report(this.#name, totals, arrived, batch.days);
+    const view = await this.#reports.report(totals, arrived, batch.days ?? []);
     this.#seeAge(view.ageFactor);
     return { used: view.used, ageFactor: view.ageFactor, oneIn: view.oneIn ?? 1 };
   }
