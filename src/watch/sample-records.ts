@@ -16,7 +16,7 @@ interface Allowance {
 }
 
 /** Beyond its allowance a kind of request writes one line of so many. */
-const ONE_IN = 100;
+const ONE_IN = 200;
 
 /** Each kind has an allowance of its own, so that what is served hides no failure, nor a flood of refusals. */
 const ALLOWANCES = {
@@ -28,7 +28,7 @@ const ALLOWANCES = {
 type Kind = keyof typeof ALLOWANCES;
 
 /**
- * Returns a function that says how many requests the line of this one stands for: 1 within the allowance, 100 for each hundredth request beyond it, and 0 for
+ * Returns a function that says how many requests the line of this one stands for: 1 within the allowance, 200 for one of two hundred beyond it, and 0 for
  * the others, which have no line. So the sum over the lines is about the number of requests, and an isolate writes some lines a minute, however many it answers.
  */
 export function createRecordSampler({ now, random }: RecordSamplerDependencies): (record: RequestRecord) => number {

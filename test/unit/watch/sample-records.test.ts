@@ -28,10 +28,10 @@ describe("the lines of an isolate", () => {
     expect(log(HIT, 50, 0)).toEqual({ lines: 50, weight: 50 });
   });
 
-  it("are two a minute and one of a hundred of a large one: a month of 500 million in 100 isolates stays below 20 million", () => {
+  it("are two a minute and one of 200 of a large one: a month of 500 million in 50 isolates stays below the 10 million that are free", () => {
     // An hour of one isolate: isolates that last for a shorter time begin anew more often.
-    const hour = log(HIT, 500e6 / 100 / 720, 60);
-    expect(hour.lines * 100 * 720).toBeLessThan(20e6);
+    const hour = log(HIT, 500e6 / 50 / 720, 60);
+    expect(hour.lines * 50 * 720).toBeLessThan(10e6);
     expect(hour.lines).toBeGreaterThan(120);
   });
 
