@@ -15,8 +15,10 @@ interface Budget {
 const WARM: Budget = { classB: 1, classA: 0, objects: 0, upstream: 0 };
 const CACHED: Budget = { classB: 0, classA: 0, objects: 0, upstream: 0 };
 
+const FEDORA = { distro: "fedora", upstreams: ["http://origin.test/fedora"] };
+
 const { fetch, fetchAtOnce } = createMeteredWorker({
-  vars: { MIRRORS: { fedora: { distro: "fedora", upstreams: ["http://origin.test/fedora"] } } },
+  vars: { MIRRORS: { fedora: FEDORA, again: FEDORA } },
 });
 
 const { REPOSITORIES } = env as unknown as { readonly REPOSITORIES: DurableObjectNamespace<RepositoryObject> };
@@ -109,7 +111,17 @@ describe("a package of three slices", () => {
 describe("metadata", () => {
   test("that is fresh costs one call and no request upstream", async () => {
     await within({ ...WARM, objects: 1 }, REPOMD);
-    await within({ ...CACHED, objects: 1 }, REPOMD);
+  });
+
+  test("costs nothing while the answer for it holds: no call, no read and no request upstream", async () => {
+    const root = "/again/os/repodata/repomd.xml";
+    await fetch(root);
+    // The data centre's cache takes the body at the first read of the store.
+    await within(WARM, root);
+    await within(CACHED, root);
+    await within(CACHED, root, { headers: { "cache-control": "max-age=0" } });
+    await within(CACHED, root, { method: "HEAD" });
+    expect((await fetch(root)).bill.ledger.filter((call) => call !== "LEDGER.record")).toEqual([]);
   });
 
   test("named by its digest costs no call, but that its use is reported once a day", async () => {
