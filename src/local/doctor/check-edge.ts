@@ -4,6 +4,8 @@ import { attempt, bad, type Finding, good, OUTER_CACHE_REMEDY, unsure } from "./
 
 const CLOSED = new Set([401, 403, 404, 421, 429]);
 const OPERATOR_PAGES = ["/-/status", "/-/status.json", "/-/metrics", "/-/why/", "/-/ledger/"];
+/** An address by which the Worker asks its own cache: no client may reach what is behind it. */
+const INNER_ADDRESS = "/-/cached/slice/doctor/0";
 
 /** What stands between here and the mirror. `reply`: an answer of the mirror. */
 export function* judgeFront(reply: Reply): Generator<Finding> {
@@ -24,7 +26,7 @@ export function* judgeFront(reply: Reply): Generator<Finding> {
 
 /** The operator's pages must be closed to a client without the token. */
 export async function* checkClosed(url: URL, ask: Ask): AsyncGenerator<Finding> {
-  for (const path of OPERATOR_PAGES) {
+  for (const path of [...OPERATOR_PAGES, INNER_ADDRESS]) {
     const reply = await attempt(ask(new URL(path, url), { maxBytes: 4096 }));
     if ("error" in reply) yield unsure(path, `no answer: ${reply.error}`);
     else if (CLOSED.has(reply.status)) yield good(path, `closed: ${reply.status}`);
