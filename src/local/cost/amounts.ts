@@ -24,8 +24,6 @@ export interface Traffic {
 }
 
 const SLICE_BYTES = 8 * 1024 * 1024;
-/** Bodies and slices from this size on are read through the inner entrypoint (src/store/body-cache.ts). */
-const INNER_BYTES = 64 * 1024;
 const DAYS = 30;
 const MINUTES = DAYS * 24 * 60;
 
@@ -93,11 +91,13 @@ export function estimateAmounts(traffic: Traffic): Record<Item, number> {
   };
 }
 
-/** Calls of the inner entrypoint of Workers Cache in the month: one for each body or slice of 64 KiB or more whose head is known. */
+/**
+ * Calls of the inner entrypoint of Workers Cache in the month: one for each slice that the data centre's own cache lacks. A small file comes from R2 with its
+ * head.
+ */
 export function innerCalls(traffic: Traffic): number {
-  const { warm, bytes, slices } = split(traffic);
-  if (bytes < INNER_BYTES || traffic.cached === 0) return 0;
-  return slices === 0 ? warm * traffic.cached : warm * slices;
+  const { warm, slices } = split(traffic);
+  return traffic.plan === "free" ? 0 : warm * (1 - traffic.cached) * slices;
 }
 
 /** Requests by their kind. `slices`: of one package file, 0 where it is one object without slices; `bytes`: of one package file. */

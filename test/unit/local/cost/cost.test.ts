@@ -144,12 +144,15 @@ test("a petabyte and 500 million requests a month come to 290 dollars at most, t
 });
 
 test("what only a bill can show is said before the total: calls of Workers Cache, if they are requests", () => {
-  const text = formatCost(estimateCost(PETABYTE)).split("\n");
-  expect(innerCalls(PETABYTE)).toBe(274_400_000);
-  expect(text.at(-3)).toContain("274,400,000 of them would add $82.32");
+  // Images of 100 MB, in twelve slices.
+  const images = { ...PETABYTE, gb: 35e6 };
+  const text = formatCost(estimateCost(images)).split("\n");
+  expect(innerCalls(images)).toBeCloseTo(823_200_000, 0);
+  expect(text.at(-3)).toContain("823,200,000 of them would add $246.96");
   expect(text.at(-2)).toContain('EDGE_CACHE = "local"');
   expect(text.at(-1)).toMatch(/^ *\$\d+\.\d\d$/);
-  expect(estimateCost({ ...PETABYTE, cached: 0 }).notes).toEqual([]);
+  // Files up to a slice come from R2 with their head.
+  expect(estimateCost(PETABYTE).notes).toEqual([]);
 });
 
 test("the worked examples of the documentation are what the command prints", () => {
