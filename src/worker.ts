@@ -3,11 +3,13 @@ import { sleep } from "./clock/timer.ts";
 import { asRequest } from "./clock/signal.ts";
 import { composeHandler } from "./compose-handler.ts";
 import { composeCore, type Core } from "./compose.ts";
-import type { Config } from "./config/config.ts";
+import type { Config, Jurisdiction, Location } from "./config/config.ts";
 import { parseConfig } from "./config/parse-config.ts";
 import { createEnsureStored } from "./fill/ensure-stored.ts";
 import { createLeases, type FillCoordinator } from "./fill/flight/fill-coordinator.ts";
+import { type Region, regionOf } from "./fill/flight/regions.ts";
 import { handle, type HandlerDependencies } from "./handle.ts";
+import { placeObject } from "./place-object.ts";
 import { RepositoryObjectBase, type RepositoryObjectDependencies } from "./metadata/repository-object.ts";
 import { allowanceOf } from "./retention/allowance.ts";
 import { BOOK_SHARD } from "./retention/batch.ts";
@@ -41,6 +43,9 @@ interface Env {
   readonly ADMIN_TOKEN?: string;
   /** Limits the requests of one client address, at the edge. */
   readonly RATE_LIMIT?: RateLimit;
+  /** Where Durable Objects are to lie; parseConfig has checked both. */
+  readonly LOCATION?: Location;
+  readonly JURISDICTION?: Jurisdiction;
   /** Set on one machine. */
   readonly LOCAL?: boolean;
   /** What the state folder held when the server started, and the bytes that fit on its disk; on one machine. */
@@ -68,9 +73,12 @@ const writeOfRepositories = limitLines(writeLog, { now: Date.now, answers: null 
 let core: Core | undefined;
 let handler: HandlerDependencies | undefined;
 let readings: ReadingWatch | undefined;
+/** Where this isolate runs, by its first request that says so; null: none has. */
+let region: Region = null;
 
 export default {
   async fetch(request, env, ctx): Promise<Response> {
+    region ??= regionOf(request.cf);
     try {
       handler ??= buildHandler((core ??= buildCore(env)), env);
     } catch (error) {
@@ -171,12 +179,12 @@ function logOf({ LOCAL }: Env): typeof writeLog {
   return LOCAL === true ? writeLog : writeLimited;
 }
 
-function ledgerStub({ LEDGER }: Env, name: string): DurableObjectStub<LedgerObject> {
-  return LEDGER.get(LEDGER.idFromName(name));
+function ledgerStub({ LEDGER, LOCATION, JURISDICTION }: Env, name: string): DurableObjectStub<LedgerObject> {
+  return placeObject(LEDGER, name, { location: LOCATION, jurisdiction: JURISDICTION });
 }
 
-function repositoryStub({ REPOSITORIES }: Env, name: string): DurableObjectStub<RepositoryObject> {
-  return REPOSITORIES.get(REPOSITORIES.idFromName(name));
+function repositoryStub({ REPOSITORIES, LOCATION, JURISDICTION }: Env, name: string): DurableObjectStub<RepositoryObject> {
+  return placeObject(REPOSITORIES, name, { location: LOCATION, jurisdiction: JURISDICTION });
 }
 
 /** The message lists every problem of the configuration; it is the answer to each request until the configuration is mended. */
@@ -204,6 +212,9 @@ function buildCore(env: Env): Core {
   const leases = createLeases(env.FLIGHTS, {
     onError: (error) => log(`A fill's coordinator failed: ${String(error)}`),
     isLocal: LOCAL === true,
+    jurisdiction: env.JURISDICTION,
+    // A Durable Object's isolate that has had no request lies where LOCATION says.
+    region: () => region ?? env.LOCATION ?? null,
   });
   // A disk may have less room than the configuration allows.
   const config = { ...parsed.config, budgetBytes: Math.min(parsed.config.budgetBytes, START?.room ?? Infinity) };

@@ -4,6 +4,7 @@ import { composeCore } from "../../src/compose.ts";
 import { parseConfig } from "../../src/config/parse-config.ts";
 import { createEnsureStored } from "../../src/fill/ensure-stored.ts";
 import { createLeases, FillCoordinator } from "../../src/fill/flight/fill-coordinator.ts";
+import type { Region } from "../../src/fill/flight/regions.ts";
 import { handle, type HandlerDependencies } from "../../src/handle.ts";
 import { createRepositories } from "../../src/metadata/create-repositories.ts";
 import { createKnownRepositories } from "../../src/metadata/known-repositories.ts";
@@ -63,8 +64,9 @@ export function createMirror({ vars, fetch, isolates = 1, over = (store) => stor
 
   function start(): readonly HandlerDependencies[] {
     const flights = createNamespace(kept.flights, (ctx) => new FillCoordinator(ctx, {}));
-    const main = compose(flights);
-    const cores = [main, ...Array.from({ length: isolates - 1 }, () => compose(flights))];
+    const main = compose(flights, null);
+    // The others answer clients in another part of the world.
+    const cores = [main, ...Array.from({ length: isolates - 1 }, () => compose(flights, "apac"))];
     const repositories = createNamespace(kept.repositories, (ctx) => new RepositoryObject(ctx, {}));
     const repositoryOf = (name: string) => repositories.get(repositories.idFromName(name)) as never;
 
@@ -127,10 +129,11 @@ export function createMirror({ vars, fetch, isolates = 1, over = (store) => stor
     });
   }
 
-  function compose(flights: unknown) {
+  function compose(flights: unknown, region: Region) {
     const leases = createLeases(flights as DurableObjectNamespace<FillCoordinator>, {
       onError: (error) => say(`coordinator: ${String(error)}`),
       isLocal: isolates === 1,
+      region: () => region,
     });
     const room = { used: 0, ageFactor: 0 };
     return composeCore(config, bucket, leases, {

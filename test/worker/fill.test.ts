@@ -3,7 +3,8 @@ import { abortAllDurableObjects, env, evictDurableObject, runInDurableObject } f
 import { aroundEach, describe, expect, it, vi } from "vitest";
 import { asRequest } from "../../src/clock/signal.ts";
 import type { Config } from "../../src/config/config.ts";
-import { coordinatorName, createLeases, type FillCoordinator } from "../../src/fill/flight/fill-coordinator.ts";
+import { createLeases, type FillCoordinator } from "../../src/fill/flight/fill-coordinator.ts";
+import { coordinatorName } from "../../src/fill/flight/regions.ts";
 import { createFills, type Fills } from "../../src/fill/fills.ts";
 import { createMemory } from "../../src/fill/shared/memory.ts";
 import type { PumpDependencies } from "../../src/fill/pump/dependencies.ts";

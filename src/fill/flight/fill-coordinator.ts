@@ -2,20 +2,11 @@ import { DurableObject, RpcTarget } from "cloudflare:workers";
 import { asRequest } from "../../clock/signal.ts";
 import { Coordinator } from "./coordinator.ts";
 import type { LeaseEvent } from "./lease-state.ts";
+import { type Placement, placeObject } from "../../place-object.ts";
 import { ALONE, type ClaimOptions, type Followed, type FollowOptions, type Leases, type SliceLease } from "./leases.ts";
+import { coordinatorName, type Region, REGIONS } from "./regions.ts";
 
 const TAINT_PREFIX = "tainted:";
-
-/** How many coordinators there are at the edge. One for each key would be one for each name that a client makes up, and each takes storage. */
-const COORDINATORS = 16;
-
-/** The name of the Durable Object that coordinates the fills of a key: a key has the same one for ever, and shares it with others. @internal */
-export function coordinatorName(key: string): string {
-  // FNV-1a, over UTF-16 units.
-  let hash = 0x811c9dc5;
-  for (let at = 0; at < key.length; at++) hash = Math.imul(hash ^ key.charCodeAt(at), 0x01000193);
-  return `flights-${(hash >>> 0) % COORDINATORS}`;
-}
 
 /** The coordinator of many objects' leases, as a Durable Object. Its storage holds only the keys of objects that ever had a version that went bad. */
 export class FillCoordinator extends DurableObject<unknown> {
@@ -91,14 +82,33 @@ function createLocalLeases(kept: () => DurableObjectStub<FillCoordinator>): Leas
   };
 }
 
-/** The coordinators as fills call them. A call that fails goes to `onError`, and its caller goes on as if it were alone. */
+export interface LeasesOptions extends Pick<Placement, "jurisdiction"> {
+  readonly onError: (error: unknown) => void;
+  readonly isLocal?: boolean;
+  /** Where this isolate runs, as far as it knows by now. Default: it is not known. */
+  readonly region?: () => Region;
+}
+
+/**
+ * The coordinators as fills call them: those of the isolate's region, so that a cold miss need not ask around the world. Two regions may then fetch a file at one
+ * moment, each once (docs/decisions/0020-coordinators-near-their-clients.md). In a jurisdiction there is one region, since all of them would lie there. A call
+ * that fails goes to `onError`, and its caller goes on as if it were alone.
+ */
 export function createLeases(
   namespace: DurableObjectNamespace<FillCoordinator>,
-  { onError, isLocal = false }: { readonly onError: (error: unknown) => void; readonly isLocal?: boolean },
+  { onError, isLocal = false, jurisdiction, region = () => null }: LeasesOptions,
 ): Leases {
-  const named = (name: string) => namespace.get(namespace.idFromName(name));
-  const local = isLocal ? createLocalLeases(() => named("local")) : null;
-  const coordinatorOf = (key: string): Leases => local ?? named(coordinatorName(key));
+  const local = isLocal ? createLocalLeases(() => placeObject(namespace, "local", {})) : null;
+  const coordinatorIn = (key: string, at: Region): Leases =>
+    placeObject(namespace, coordinatorName(key, at), { location: at ?? undefined, jurisdiction });
+  const coordinatorOf = (key: string): Leases => local ?? coordinatorIn(key, jurisdiction === undefined ? region() : null);
+  const regions = jurisdiction === undefined ? REGIONS : [null];
+
+  /** A version that went bad must look good in no region, not in one that fetches the file for the first time either. */
+  async function taint(key: string, version: string): Promise<void> {
+    const all = local === null ? regions.map((at) => () => coordinatorIn(key, at)) : [() => local];
+    await Promise.all(all.map((coordinator) => orElse(undefined, () => coordinator().taint(key, version))));
+  }
 
   async function orElse<T>(fallback: T, call: () => T | Promise<T>): Promise<T> {
     try {
@@ -118,6 +128,6 @@ export function createLeases(
       return { ...claim, lease: { tell, [Symbol.dispose]: () => lease[Symbol.dispose]() } };
     },
     follow: (key, slice, options) => orElse<Followed>({ kind: "free" }, () => coordinatorOf(key).follow(key, slice, options)),
-    taint: (key, version) => orElse(undefined, () => coordinatorOf(key).taint(key, version)),
+    taint,
   };
 }
