@@ -1,10 +1,11 @@
-import { waitUntil } from "cloudflare:workers";
+import { exports, waitUntil, WorkerEntrypoint } from "cloudflare:workers";
 import { sleep } from "./clock/timer.ts";
 import { asRequest } from "./clock/signal.ts";
 import { composeHandler } from "./compose-handler.ts";
 import { composeCore, type Core } from "./compose.ts";
 import type { Config, Jurisdiction, Location } from "./config/config.ts";
 import { parseConfig } from "./config/parse-config.ts";
+import { publicHostOf } from "./config/public-host.ts";
 import { createEnsureStored } from "./fill/ensure-stored.ts";
 import { createLeases, type FillCoordinator } from "./fill/flight/fill-coordinator.ts";
 import { type Region, regionOf } from "./fill/flight/regions.ts";
@@ -16,11 +17,17 @@ import { BOOK_SHARD } from "./retention/batch.ts";
 import { type Leftovers, NO_START } from "./retention/catch-up.ts";
 import { LedgerObjectBase, type LedgerObjectDependencies } from "./retention/ledger-object.ts";
 import { refuse } from "./serve/answer/failure.ts";
+import { UNCACHED } from "./store/body-cache.ts";
+import { createCacheApi } from "./store/cache-api.ts";
+import { createCachedHeads } from "./store/cached-heads.ts";
 import { nameDamaged } from "./store/disk-meta.ts";
 import { createDiskStore } from "./store/disk-store.ts";
 import { createEdgeCacheStore } from "./store/edge-cache-store.ts";
+import type { ObjectStore } from "./store/object-store.ts";
 import { suspectsOf } from "./store/power-cut.ts";
-import { createR2Store, createR2StreamPut } from "./store/r2-store.ts";
+import { createR2Store, createR2StreamPut, type R2Store } from "./store/r2-store.ts";
+import { answerStoredBytes } from "./store/stored-bytes.ts";
+import { type CachedEntrypoint, createWorkersCache } from "./store/workers-cache.ts";
 import { createCounters } from "./watch/counters.ts";
 import { limitLines } from "./watch/limit-lines.ts";
 import { type ReadingWatch, type SetAside, watchReadings } from "./watch/readings.ts";
@@ -75,6 +82,10 @@ let handler: HandlerDependencies | undefined;
 let readings: ReadingWatch | undefined;
 /** Where this isolate runs, by its first request that says so; null: none has. */
 let region: Region = null;
+/** The bucket's store, which the inner entrypoint reads as well. */
+let r2: R2Store | undefined;
+/** The host of the first request; an isolate that only runs Durable Objects has none. */
+let firstHost: string | undefined;
 
 export default {
   async fetch(request, env, ctx): Promise<Response> {
@@ -86,6 +97,8 @@ export default {
       throw error;
     }
     const own = handler;
+    // On one machine a URL may be no more than the raw request target.
+    if (!own.isLocal) firstHost ??= new URL(request.url).host;
     const response = await asRequest(() => handle(request, own, (work) => ctx.waitUntil(work)));
     // RFC 9110 §6.6.1: a server with a clock sends Date. At the edge Cloudflare adds it; on one machine workerd does not.
     if (handler.isLocal) response.headers.set("Date", new Date().toUTCString());
@@ -100,6 +113,16 @@ export default {
     }
   },
 } satisfies ExportedHandler<Env>;
+
+/**
+ * Answers this Worker's own calls with stored bytes, Workers Cache in front of it: wrangler.toml enables it for this entrypoint alone. No route leads here,
+ * so that no client reaches it; who may read what was decided before the call.
+ */
+export class StoredBytes extends WorkerEntrypoint<Env> {
+  override fetch(request: Request): Promise<Response> {
+    return answerStoredBytes(request, (r2 ??= createR2Store(this.env.BUCKET as R2Bucket)));
+  }
+}
 
 /** The Durable Object of one repository; the one that has only a mirror's name is the directory of that mirror's digest tables. */
 export class RepositoryObject extends RepositoryObjectBase<Env> {
@@ -205,10 +228,8 @@ function buildCore(env: Env): Core {
   const parsed = parseConfig(vars);
   if (!parsed.ok) throw new ConfigError(`Cannot start: [vars] of wrangler.toml has these problems:\n${parsed.problems.join("\n")}`);
   const log = (message: string) => logOf(env)("warn", message);
-  const store =
-    env.DISK === undefined
-      ? createR2Store(env.BUCKET as R2Bucket)
-      : createDiskStore(env.DISK, { onDamaged: nameDamaged(log), isSuspect: suspectsOf(suspects, Date.now) });
+  const remote = env.DISK === undefined ? (r2 ??= createR2Store(env.BUCKET as R2Bucket)) : null;
+  const store = remote ?? createDiskStore(env.DISK as Fetcher, { onDamaged: nameDamaged(log), isSuspect: suspectsOf(suspects, Date.now) });
   const leases = createLeases(env.FLIGHTS, {
     onError: (error) => log(`A fill's coordinator failed: ${String(error)}`),
     isLocal: LOCAL === true,
@@ -222,21 +243,41 @@ function buildCore(env: Env): Core {
     isLocal: LOCAL === true,
     fetch: (url, init) => (env.NETWORK ?? globalThis).fetch(url, init),
     ledger: (name) => ledgerStub(env, name),
-    cached: (bare) =>
-      env.DISK !== undefined
-        ? bare
-        : createEdgeCacheStore(bare, {
-            cache: caches.default,
-            namespace: env.CF_VERSION_METADATA?.id ?? "",
-            ttlMs: headTtlMs(env, config),
-            maxSlices: MAX_CACHED_SLICES[config.plan],
-            now: () => Date.now(),
-            waitUntil,
-          }),
+    cached: (bare) => (remote === null ? bare : cacheAtEdge(bare, remote, env, config)),
     streamPut: env.DISK === undefined && config.plan === "free" ? createR2StreamPut(env.BUCKET as R2Bucket) : null,
     waitUntil,
     log,
     counters,
+  });
+}
+
+/** The store behind the data centre's cache, which reads through the cache of all data centres. */
+function cacheAtEdge(store: ObjectStore, remote: R2Store, env: Env, config: Config): ObjectStore {
+  const host = publicHostOf(config);
+  // Cloudflare advises against keys with hosts that are not the Worker's own. No page lies below this path.
+  const base = (): string | null => {
+    const own = host ?? firstHost;
+    return own === undefined ? null : `https://${own}/-/cached`;
+  };
+  const now = (): number => Date.now();
+  const { StoredBytes: entrypoint } = exports as { readonly StoredBytes?: CachedEntrypoint };
+  const isTiered = config.edgeCache === "tiered" && entrypoint !== undefined;
+  return createEdgeCacheStore(store, {
+    heads: createCachedHeads({
+      cache: caches.default,
+      base,
+      namespace: env.CF_VERSION_METADATA?.id ?? "",
+      ttlMs: headTtlMs(env, config),
+      now,
+    }),
+    bodies: createCacheApi({
+      cache: caches.default,
+      base,
+      next: isTiered ? createWorkersCache({ entrypoint, next: UNCACHED, now }) : UNCACHED,
+      maxSlices: MAX_CACHED_SLICES[config.plan],
+      waitUntil,
+    }),
+    openSlice: remote.openSlice,
   });
 }
 

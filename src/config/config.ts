@@ -30,6 +30,8 @@ export interface Config {
   readonly scrubBytesPerSecond: number | undefined;
   /** The Cloudflare plan: `free` allows each request 10 ms of CPU and 50 subrequests. */
   readonly plan: "free" | "paid";
+  /** At the edge: whether stored bytes are cached in each data centre alone (the Cache API), or in all of them together as well (Workers Cache). */
+  readonly edgeCache: "tiered" | "local";
   /** How packages are checked: against the digests of their repository's index, or by their own structure alone. */
   readonly verify: "index" | "structure";
   /** The only hosts of the operator's pages, and of nothing else; absent: these pages are on every host. As `parseHost` gives them. */

@@ -35,6 +35,7 @@ const scalars = v.pipe(
     VERIFY: v.optional(oneOf(["index", "structure"])),
     SCRUB_KIB_PER_SECOND: v.optional(number("KiB", 0, 1_048_576)),
     PLAN: v.optional(oneOf(["free", "paid"]), "paid"),
+    EDGE_CACHE: v.optional(oneOf(["tiered", "local"])),
     LOG: v.optional(oneOf(["lines", "sampled", "off"])),
     CONTACT_URL: v.optional(contactUrl),
     LOCATION: v.optional(oneOf(LOCATIONS)),
@@ -66,6 +67,8 @@ const scalars = v.pipe(
     prefetchBytes: Math.round(given.PREFETCH_MIB * MIB),
     scrubBytesPerSecond: given.SCRUB_KIB_PER_SECOND === undefined ? undefined : Math.round(given.SCRUB_KIB_PER_SECOND * 1024),
     plan: given.PLAN,
+    // Cloudflare counts each call of Workers Cache as a request, of which the free plan has 100,000 a day.
+    edgeCache: given.EDGE_CACHE ?? (given.PLAN === "free" ? "local" : "tiered"),
     // To parse a distribution's index takes more than the free plan's 10 ms of CPU.
     verify: given.VERIFY ?? (given.PLAN === "free" ? "structure" : "index"),
     ...(given.LOG === undefined ? {} : { log: given.LOG }),

@@ -1,5 +1,6 @@
 import { within } from "../clock/timer.ts";
 import type { ByteRange } from "../http/byte-ranges.ts";
+import type { SizedBody } from "./body-cache.ts";
 import {
   bodySize,
   formatStoredObject,
@@ -34,8 +35,14 @@ const SIMULATOR_FAULT = 0;
 /** The MD5 of nothing, which is R2's entity tag of every head of a sliced object: its body is empty. */
 const TAG_OF_NOTHING = "d41d8cd98f00b204e9800998ecf8427e";
 
+/** A store in R2, which knows the length of each slice. */
+export interface R2Store extends ObjectStore {
+  /** Opens all of a slice; null where there is none. Throws StoreError. */
+  openSlice(version: string, index: number): Promise<SizedBody | null>;
+}
+
 /** Creates a store of objects in an R2 bucket. A `get` is one R2 operation; two where the range lies outside the object. */
-export function createR2Store(bucket: R2Bucket, answerLimitMs = ANSWER_LIMIT_MS): ObjectStore {
+export function createR2Store(bucket: R2Bucket, answerLimitMs = ANSWER_LIMIT_MS): R2Store {
   function noAnswer(): never {
     throw new Error(`no answer within ${answerLimitMs} ms`);
   }
@@ -151,6 +158,11 @@ export function createR2Store(bucket: R2Bucket, answerLimitMs = ANSWER_LIMIT_MS)
       if (found.size >= offset + (length ?? 0)) return found.body;
       await found.body.cancel();
       return null;
+    },
+
+    async openSlice(version, index) {
+      const found = await getRange(sliceKey(version, index));
+      return found === null || found === "outside" || !hasBody(found) ? null : { size: found.size, body: found.body };
     },
   };
 }

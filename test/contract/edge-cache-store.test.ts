@@ -1,14 +1,22 @@
 import { env } from "cloudflare:test";
 import { describe, expect, it } from "vitest";
-import { createEdgeCacheStore, type EdgeCache } from "../../src/store/edge-cache-store.ts";
+import { UNCACHED } from "../../src/store/body-cache.ts";
+import { createCacheApi, type EdgeCache } from "../../src/store/cache-api.ts";
+import { createCachedHeads } from "../../src/store/cached-heads.ts";
+import { createEdgeCacheStore } from "../../src/store/edge-cache-store.ts";
 import { newVersion } from "../../src/store/keys.ts";
 import type { ObjectStore } from "../../src/store/object-store.ts";
-import { createR2Store } from "../../src/store/r2-store.ts";
+import { createR2Store, type R2Store } from "../../src/store/r2-store.ts";
+import { answerStoredBytes } from "../../src/store/stored-bytes.ts";
+import { type CachedEntrypoint, createWorkersCache } from "../../src/store/workers-cache.ts";
+import { createWorkersCacheRules } from "../support/workers-cache.ts";
 import { bytesOf, describeObjectStore, describedAs, textOf } from "./object-store.ts";
 
 const { BUCKET } = env as unknown as { readonly BUCKET: R2Bucket };
 const TTL_MS = 60_000;
 const DEFAULT_CACHE: EdgeCache = caches.default;
+/** The Cache API of a Worker on workers.dev. */
+const NOTHING: EdgeCache = { match: async () => undefined, put: async () => {}, delete: async () => false };
 
 interface Rig {
   readonly store: ObjectStore;
@@ -21,32 +29,74 @@ interface Rig {
   readonly clock: { now: number };
 }
 
+interface RigOptions {
+  readonly cache?: EdgeCache;
+  readonly ttlMs?: number;
+  readonly maxSlices?: number;
+  readonly namespace?: string;
+  readonly medium?: R2Store;
+  /** Workers Cache, as a data centre calls it; without it there is none. */
+  readonly tiered?: CachedEntrypoint;
+}
+
 /** One data centre for each rig, by a namespace of its own; versions are unique anyway. */
-function rig({ cache = DEFAULT_CACHE, ttlMs = TTL_MS, maxSlices = 100, namespace = newVersion() } = {}): Rig {
-  const elsewhere = createR2Store(BUCKET);
+function rig(options: RigOptions = {}): Rig {
+  const {
+    cache = DEFAULT_CACHE,
+    ttlMs = TTL_MS,
+    maxSlices = 100,
+    namespace = newVersion(),
+    medium = createR2Store(BUCKET),
+    tiered,
+  } = options;
   const calls: string[] = [];
-  const counted: ObjectStore = {
-    ...elsewhere,
-    get: (key, wanted) => (calls.push("get"), elsewhere.get(key, wanted)),
-    head: (key) => (calls.push("head"), elsewhere.head(key)),
-    getSlice: (version, index, offset, length) => (calls.push("slice"), elsewhere.getSlice(version, index, offset, length)),
+  const counted: R2Store = {
+    ...medium,
+    get: (key, wanted) => (calls.push("get"), medium.get(key, wanted)),
+    head: (key) => (calls.push("head"), medium.head(key)),
+    getSlice: (version, index, offset, length) => (calls.push("slice"), medium.getSlice(version, index, offset, length)),
+    openSlice: (version, index) => (calls.push("whole slice"), medium.openSlice(version, index)),
   };
   const clock = { now: 1_700_000_000_000 };
+  const now = (): number => clock.now;
   const pending: Promise<unknown>[] = [];
   const waitUntil = (work: Promise<unknown>) => void pending.push(work);
+  const base = () => `https://mirror.test/-/cached/${namespace}`;
+  const next = tiered === undefined ? UNCACHED : createWorkersCache({ entrypoint: tiered, next: UNCACHED, now });
   return {
-    store: createEdgeCacheStore(counted, { cache, namespace, ttlMs, maxSlices, now: () => clock.now, waitUntil }),
-    elsewhere,
+    store: createEdgeCacheStore(counted, {
+      heads: createCachedHeads({ cache, base, namespace, ttlMs, now }),
+      bodies: createCacheApi({ cache, base, next, maxSlices, waitUntil }),
+      openSlice: counted.openSlice,
+    }),
+    elsewhere: medium,
     clock,
     reached: () => calls.splice(0),
-    settled: async () => void (await Promise.all(pending)),
+    async settled() {
+      while (pending.length > 0) await Promise.all(pending.splice(0));
+    },
   };
+}
+
+/** Workers Cache over the bucket: each call is another data centre. */
+function dataCentre(rules = worldOver(createR2Store(BUCKET))): CachedEntrypoint {
+  return rules.dataCentre();
+}
+
+function worldOver(medium: R2Store) {
+  return createWorkersCacheRules({ run: (request) => answerStoredBytes(request, medium), now: () => 1_700_000_000_000 });
 }
 
 const NAMESPACE = newVersion();
 // Within one data centre it keeps every clause. Writes in others show after the TTL: see below.
 describeObjectStore("the edge cache over R2", () => rig({ namespace: NAMESPACE }).store);
-describeObjectStore("the edge cache that may keep no heads, over R2", () => rig({ ttlMs: 0 }).store);
+describeObjectStore("the edge cache whose heads are never fresh, over R2", () => rig({ ttlMs: 0, namespace: `${NAMESPACE}/0` }).store);
+const TIERED = dataCentre();
+describeObjectStore("the edge cache in front of Workers Cache, over R2", () => rig({ namespace: `${NAMESPACE}/1`, tiered: TIERED }).store);
+describeObjectStore(
+  "the edge cache that keeps nothing, in front of Workers Cache, over R2",
+  () => rig({ cache: NOTHING, tiered: TIERED }).store,
+);
 
 function newKey(): string {
   return `fedora/${newVersion()}/x.rpm`;
@@ -150,19 +200,18 @@ describe("the edge cache", () => {
   });
 
   it("does not cache a head that was read before a write of this isolate", async () => {
-    const { elsewhere } = rig();
+    const medium = createR2Store(BUCKET);
     const key = newKey();
     let replace: (() => Promise<unknown>) | null = null;
-    const slow: ObjectStore = {
-      ...elsewhere,
+    const slow: R2Store = {
+      ...medium,
       async get(at) {
-        const found = await elsewhere.get(at);
+        const found = await medium.get(at);
         await replace?.();
         return found;
       },
     };
-    const options = { cache: caches.default, namespace: newVersion(), ttlMs: TTL_MS, maxSlices: 1, now: () => 0, waitUntil: () => {} };
-    const store = createEdgeCacheStore(slow, options);
+    const { store } = rig({ medium: slow });
     await store.put(key, describedAs(3), bytesOf("old"));
     replace = () => store.put(key, describedAs(3), bytesOf("new"));
     expect(await textOf(await store.get(key))).toBe("old");
@@ -208,11 +257,10 @@ describe("the edge cache", () => {
   });
 
   it("passes on the failures of the store, and caches none", async () => {
-    const { elsewhere } = rig();
+    const medium = createR2Store(BUCKET);
     let well = false;
-    const ill: ObjectStore = { ...elsewhere, get: (key) => (well ? elsewhere.get(key) : Promise.reject(new Error("unavailable"))) };
-    const options = { cache: caches.default, namespace: newVersion(), ttlMs: TTL_MS, maxSlices: 1, now: () => 0, waitUntil: () => {} };
-    const store = createEdgeCacheStore(ill, options);
+    const ill: R2Store = { ...medium, get: (key) => (well ? medium.get(key) : Promise.reject(new Error("unavailable"))) };
+    const { store } = rig({ medium: ill });
     const key = newKey();
     await store.put(key, describedAs(3), bytesOf("abc"));
     await expect(store.get(key)).rejects.toThrow("unavailable");
@@ -229,5 +277,117 @@ describe("the edge cache", () => {
     await one.elsewhere.delete([key]);
     expect(await textOf(await one.store.get(key))).toBe("abc");
     expect(await two.store.get(key)).toBeNull();
+  });
+
+  it("whose head is fresh no more asks the store for the head alone, and gives the body that it has", async () => {
+    const { store, clock, reached, settled } = rig();
+    const [inline, sliced] = [newKey(), newKey()];
+    await store.put(inline, describedAs(11), bytesOf("hello world"));
+    const head = describedAs(100, { sliceBytes: 50 });
+    await store.put(sliced, head, new Uint8Array());
+    await textOf(await store.get(inline));
+    await store.get(sliced);
+    await settled();
+    reached();
+    for (const after of [TTL_MS, 3_600_000]) {
+      clock.now += after;
+      expect(await textOf(await store.get(inline))).toBe("hello world");
+      expect(reached()).toEqual(["head"]);
+      // Which made it fresh again.
+      expect(await textOf(await store.get(inline, { first: 6 }))).toBe("world");
+      expect(reached()).toEqual([]);
+      expect(await store.get(sliced, { first: 60 })).toEqual({ object: head, body: null });
+      expect(reached()).toEqual(["head"]);
+    }
+  });
+
+  it("whose head is fresh no more takes no body of another version, nor one that was stored anew", async () => {
+    const { store, elsewhere, clock, settled } = rig();
+    const [replaced, renewed, gone, shorter] = [newKey(), newKey(), newKey(), newKey()];
+    const old = describedAs(3);
+    for (const key of [replaced, renewed, gone, shorter]) {
+      await elsewhere.put(key, old, bytesOf("old"));
+      await textOf(await store.get(key));
+    }
+    await settled();
+    await elsewhere.put(replaced, describedAs(3), bytesOf("new"));
+    // The same version of a root, whose cached bytes were rotten.
+    await elsewhere.put(renewed, { ...old, storedAt: old.storedAt + 1 }, bytesOf("OLD"));
+    await elsewhere.delete([gone]);
+    await elsewhere.put(shorter, describedAs(100, { sliceBytes: 50 }), new Uint8Array());
+    clock.now += TTL_MS;
+    expect(await textOf(await store.get(replaced))).toBe("new");
+    expect(await textOf(await store.get(renewed))).toBe("OLD");
+    expect(await store.get(gone)).toBeNull();
+    expect((await store.get(shorter, { first: 1 }))?.body).toBeNull();
+  });
+
+  it("gives the version that the caller knows without a read of the head, whatever it remembers of the key", async () => {
+    const { store, elsewhere, reached, settled, clock } = rig();
+    const key = newKey();
+    const known = describedAs(11);
+    await elsewhere.put(key, known, bytesOf("hello world"));
+    await textOf(await store.get(key));
+    await settled();
+    reached();
+    clock.now += 10 * TTL_MS;
+    for (const wanted of [undefined, { first: 0, last: 10 }])
+      expect(await textOf(await store.get(key, wanted, { known }))).toBe("hello world");
+    expect(reached()).toEqual([]);
+    // Where no cache has it, the store is asked once, and says what it has by now.
+    const other = describedAs(5);
+    expect((await store.get(key, undefined, { known: other }))?.object).toEqual(known);
+    const head = describedAs(100, { sliceBytes: 50 });
+    expect(await store.get(newKey(), { first: 60 }, { known: head })).toEqual({ object: head, body: null });
+  });
+
+  it("gives no bytes of a file that it deleted, such as one whose bytes went bad, whatever the caller knows", async () => {
+    const { store, settled } = rig();
+    const key = newKey();
+    const known = describedAs(3);
+    await store.put(key, known, bytesOf("bad"));
+    await textOf(await store.get(key));
+    await settled();
+    expect(await textOf(await store.get(key, undefined, { known }))).toBe("bad");
+    await store.delete([key]);
+    expect(await store.get(key, undefined, { known })).toBeNull();
+    const again = { ...known, storedAt: known.storedAt + 1 };
+    await store.put(key, again, bytesOf("fit"));
+    for (const knew of [known, again]) expect(await textOf(await store.get(key, undefined, { known: knew }))).toBe("fit");
+  });
+
+  it("answers a peek with a head that is fresh, and never that there is none", async () => {
+    const { store, elsewhere, reached, settled, clock } = rig();
+    const key = newKey();
+    expect(await store.peek(key)).toBeNull();
+    const object = describedAs(3);
+    await elsewhere.put(key, object, bytesOf("abc"));
+    expect(await store.peek(key)).toEqual(object);
+    await settled();
+    expect(reached()).toEqual(["head", "head"]);
+    expect(await store.peek(key)).toEqual(object);
+    expect(reached()).toEqual([]);
+    await elsewhere.delete([key]);
+    clock.now += TTL_MS;
+    expect(await store.peek(key)).toBeNull();
+  });
+
+  it("has a body that one data centre read in all others, though not its head, where Workers Cache is behind it", async () => {
+    const bytes = new Uint8Array(100_000).fill(7);
+    const rules = worldOver(createR2Store(BUCKET));
+    const [one, other] = [rig({ tiered: dataCentre(rules) }), rig({ tiered: dataCentre(rules) })];
+    const key = newKey();
+    const known = describedAs(bytes.length);
+    await one.elsewhere.put(key, known, bytes);
+    await one.elsewhere.putSlice(known.version, 0, bytes);
+    for (const { store, reached, settled } of [one, other]) {
+      expect(await textOf(await store.get(key, undefined, { known }))).toHaveLength(bytes.length);
+      expect(await sliceText(await store.getSlice(known.version, 0, 20_000, 80_000))).toHaveLength(80_000);
+      await settled();
+      expect(reached()).toEqual([]);
+      expect(await store.peek(key)).toEqual(known);
+      expect(reached()).toEqual(["head"]);
+    }
+    expect(rules.ran()).toEqual([expect.stringMatching(/^\/body\//), expect.stringMatching(/^\/slice\//)]);
   });
 });

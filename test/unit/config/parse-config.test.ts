@@ -39,6 +39,7 @@ describe("scalars", () => {
       holdMs: 1500,
       prefetchBytes: 64 * 1024 * 1024,
       plan: "paid",
+      edgeCache: "tiered",
       verify: "index",
       contactUrl: undefined,
     });
@@ -70,6 +71,13 @@ describe("scalars", () => {
     expect(accept({ MIRRORS, LOCATION: "sam", JURISDICTION: "eu" })).toMatchObject({ location: "sam", jurisdiction: "eu" });
     expect(refuse({ MIRRORS, LOCATION: "mars" })).toEqual([expect.stringMatching(/^Cannot use LOCATION "mars": .*weur/)]);
     expect(refuse({ MIRRORS, JURISDICTION: "us" })).toEqual([expect.stringMatching(/^Cannot use JURISDICTION "us": .*fedramp/)]);
+  });
+
+  it("cache for all data centres together where each call is no request of a hundred thousand a day, unless the operator says otherwise", () => {
+    expect(accept({ MIRRORS, PLAN: "free" }).edgeCache).toBe("local");
+    expect(accept({ MIRRORS, PLAN: "free", EDGE_CACHE: "tiered" }).edgeCache).toBe("tiered");
+    expect(accept({ MIRRORS, EDGE_CACHE: "local" }).edgeCache).toBe("local");
+    expect(refuse({ MIRRORS, EDGE_CACHE: "global" })).toEqual([expect.stringContaining("EDGE_CACHE")]);
   });
 
   it("keep the limit of the first byte within the stall limit", () => {

@@ -1,0 +1,78 @@
+import * as v from "valibot";
+import { type EdgeCache, quietly } from "./cache-api.ts";
+import { isStorableKey } from "./keys.ts";
+import { STORED_OBJECT, type StoredObject } from "./stored-object.ts";
+
+/** What is remembered of a key. `isFresh`: it may be used as it is; else only where the store says the same. */
+export interface CachedHead {
+  readonly object: StoredObject;
+  readonly isFresh: boolean;
+}
+
+export interface CachedHeads {
+  /** What is remembered of the key; null: nothing. */
+  recall(key: string): Promise<CachedHead | null>;
+  /** Remembers what was read; `writesBefore` is `writes()` before that read. A head that was read before a write must not be remembered after it. */
+  learn(key: string, object: StoredObject, writesBefore: number): Promise<void>;
+  /** Forgets the key, which was written. */
+  forget(key: string): Promise<void>;
+  /** Writes of this isolate so far. */
+  writes(): number;
+}
+
+export interface CachedHeadsOptions {
+  readonly cache: EdgeCache;
+  /** As for bodies (cache-api.ts). */
+  readonly base: () => string | null;
+  /** Different for each deployment: deployments in one zone share its cache, and must not read each other's entries. */
+  readonly namespace: string;
+  /** For how many milliseconds a head is fresh; a purge or a new version may take as long to show. 0: never. */
+  readonly ttlMs: number;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+}
+
+/** For so long a head that is not fresh any more says which body to look for. */
+const KEPT_SECONDS = 24 * 60 * 60;
+
+const HEAD = v.pipe(v.string(), v.parseJson(), v.object({ key: v.string(), until: v.number(), object: STORED_OBJECT }));
+
+/**
+ * Creates the heads that the data centre's cache remembers. They are not in Workers Cache: a head changes, and what changes there would have to be purged,
+ * at rates that Cloudflare limits.
+ */
+export function createCachedHeads({ cache, base, namespace, ttlMs, now }: CachedHeadsOptions): CachedHeads {
+  let writes = 0;
+
+  function urlOf(key: string): string | null {
+    const before = base();
+    return before === null ? null : `${before}/head/${encodeURIComponent(`${namespace} ${key}`)}`;
+  }
+
+  return {
+    writes: () => writes,
+
+    async recall(key) {
+      const url = urlOf(key);
+      const found = url && (await quietly(() => cache.match(new Request(url))));
+      const parsed = found && v.safeParse(HEAD, await quietly(() => found.text()));
+      // Checked here as well, since the platform's cache promises neither exact expiry nor exact keys.
+      if (!parsed || !parsed.success || parsed.output.key !== key) return null;
+      const { object, until } = parsed.output;
+      return { object, isFresh: now() < until };
+    },
+
+    async learn(key, object, writesBefore) {
+      const url = urlOf(key);
+      if (url === null || writes !== writesBefore) return;
+      const text = JSON.stringify({ key, until: now() + ttlMs, object });
+      await quietly(() => cache.put(url, new Response(text, { headers: { "Cache-Control": `max-age=${KEPT_SECONDS}` } })));
+    },
+
+    async forget(key) {
+      writes++;
+      const url = isStorableKey(key) ? urlOf(key) : null;
+      if (url !== null) await quietly(() => cache.delete(url));
+    },
+  };
+}
