@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { type EdgeCache, quietly } from "./cache-api.ts";
 import { isStorableKey } from "./keys.ts";
+import { digestInKey } from "./known-digest.ts";
 import { STORED_OBJECT, type StoredObject } from "./stored-object.ts";
 
 /** What is remembered of a key. `isFresh`: it may be used as it is; else only where the store says the same. */
@@ -26,7 +27,7 @@ export interface CachedHeadsOptions {
   readonly base: () => string | null;
   /** Different for each deployment: deployments in one zone share its cache, and must not read each other's entries. */
   readonly namespace: string;
-  /** For how many milliseconds a head is fresh; a purge or a new version may take as long to show. 0: never. */
+  /** For how many milliseconds a head is fresh that may change; a purge or a new version may take as long to show. 0: none is. */
   readonly ttlMs: number;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
@@ -34,6 +35,11 @@ export interface CachedHeadsOptions {
 
 /** For so long a head that is not fresh any more says which body to look for. */
 const KEPT_SECONDS = 24 * 60 * 60;
+/**
+ * For so long a head is fresh whose bytes were compared with the digest in its key: nothing else ever lies there. Only that it was deleted shows later in other
+ * data centres, and what they give until then is right by its digest.
+ */
+const PROVEN_MS = KEPT_SECONDS * 1_000;
 
 const HEAD = v.pipe(v.string(), v.parseJson(), v.object({ key: v.string(), until: v.number(), object: STORED_OBJECT }));
 
@@ -43,6 +49,12 @@ const HEAD = v.pipe(v.string(), v.parseJson(), v.object({ key: v.string(), until
  */
 export function createCachedHeads({ cache, base, namespace, ttlMs, now }: CachedHeadsOptions): CachedHeads {
   let writes = 0;
+
+  function lifeOf(key: string, { verified, sha256 }: StoredObject): number {
+    const named = digestInKey(key);
+    const isProven = named !== null && (verified === "digest" || named.digest === sha256);
+    return isProven && ttlMs > 0 ? PROVEN_MS : ttlMs;
+  }
 
   function urlOf(key: string): string | null {
     const before = base();
@@ -65,7 +77,7 @@ export function createCachedHeads({ cache, base, namespace, ttlMs, now }: Cached
     async learn(key, object, writesBefore) {
       const url = urlOf(key);
       if (url === null || writes !== writesBefore) return;
-      const text = JSON.stringify({ key, until: now() + ttlMs, object });
+      const text = JSON.stringify({ key, until: now() + lifeOf(key, object), object });
       await quietly(() => cache.put(url, new Response(text, { headers: { "Cache-Control": `max-age=${KEPT_SECONDS}` } })));
     },
 

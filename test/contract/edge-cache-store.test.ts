@@ -188,6 +188,23 @@ describe("the edge cache", () => {
     expect(await textOf(await store.get(replaced))).toBe("new");
   });
 
+  it.each([
+    { name: "was compared with the digest in its key", facts: { verified: "digest" }, reads: 0 },
+    { name: "was not", facts: { verified: "length" }, reads: 1 },
+  ] as const)("takes the head of what $name for fresh for $reads more reads in a day", async ({ facts, reads }) => {
+    const { store, reached, settled, clock } = rig();
+    const key = `-/sha256/${newVersion()}${newVersion()}`;
+    await store.put(key, describedAs(11, facts), bytesOf("hello world"));
+    expect(await textOf(await store.get(key))).toBe("hello world");
+    await settled();
+    reached();
+    clock.now += 23 * 60 * TTL_MS;
+    expect(await textOf(await store.get(key))).toBe("hello world");
+    expect(reached()).toHaveLength(reads);
+    await store.delete([key]);
+    expect(await store.get(key)).toBeNull();
+  });
+
   it("decides nothing on a cached head: `head` asks the store, and corrects the cache", async () => {
     const { store, elsewhere, settled } = rig();
     const key = newKey();
