@@ -50,10 +50,11 @@ const HEAD = v.pipe(v.string(), v.parseJson(), v.object({ key: v.string(), until
 export function createCachedHeads({ cache, base, namespace, ttlMs, now }: CachedHeadsOptions): CachedHeads {
   let writes = 0;
 
-  function lifeOf(key: string, { verified, sha256 }: StoredObject): number {
+  function lifeOf(key: string, { verified, sha256, sliceBytes }: StoredObject): number {
     const named = digestInKey(key);
     const isProven = named !== null && (verified === "digest" || named.digest === sha256);
-    return isProven && ttlMs > 0 ? PROVEN_MS : ttlMs;
+    // Slices of a head that was deleted go after a day: a head that is fresh for as long would promise what is not there.
+    return isProven && sliceBytes === undefined && ttlMs > 0 ? PROVEN_MS : ttlMs;
   }
 
   function urlOf(key: string): string | null {
