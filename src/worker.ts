@@ -1,11 +1,11 @@
 import { exports, waitUntil, WorkerEntrypoint } from "cloudflare:workers";
 import { sleep } from "./clock/timer.ts";
 import { asRequest } from "./clock/signal.ts";
+import { composeCaches, headTtlMs } from "./compose-caches.ts";
 import { composeHandler } from "./compose-handler.ts";
 import { composeCore, type Core } from "./compose.ts";
 import type { Config, Jurisdiction, Location } from "./config/config.ts";
 import { parseConfig } from "./config/parse-config.ts";
-import { publicHostOf } from "./config/public-host.ts";
 import { createEnsureStored } from "./fill/ensure-stored.ts";
 import { createLeases, type FillCoordinator } from "./fill/flight/fill-coordinator.ts";
 import { type Region, regionOf } from "./fill/flight/regions.ts";
@@ -17,17 +17,13 @@ import { BOOK_SHARD } from "./retention/batch.ts";
 import { type Leftovers, NO_START } from "./retention/catch-up.ts";
 import { LedgerObjectBase, type LedgerObjectDependencies } from "./retention/ledger-object.ts";
 import { refuse } from "./serve/answer/failure.ts";
-import { UNCACHED } from "./store/body-cache.ts";
-import { createCacheApi } from "./store/cache-api.ts";
-import { createCachedHeads } from "./store/cached-heads.ts";
 import { nameDamaged } from "./store/disk-meta.ts";
 import { createDiskStore } from "./store/disk-store.ts";
-import { createEdgeCacheStore } from "./store/edge-cache-store.ts";
 import type { ObjectStore } from "./store/object-store.ts";
 import { suspectsOf } from "./store/power-cut.ts";
 import { createR2Store, createR2StreamPut, type R2Store } from "./store/r2-store.ts";
 import { answerStoredBytes } from "./store/stored-bytes.ts";
-import { type CachedEntrypoint, createWorkersCache } from "./store/workers-cache.ts";
+import type { CachedEntrypoint } from "./store/workers-cache.ts";
 import { createCounters } from "./watch/counters.ts";
 import { limitLines } from "./watch/limit-lines.ts";
 import { type ReadingWatch, type SetAside, watchReadings } from "./watch/readings.ts";
@@ -146,7 +142,8 @@ export class RepositoryObject extends RepositoryObjectBase<Env> {
           report(this.env, `whether packages of ${mirror}/${root} are bound to digests`, (book) => book.protect(mirror, root, protection)),
         ),
       taint: leases.taint,
-      headTtlMs: headTtlMs(this.env, config),
+      // One machine has no cache in front of its store.
+      headTtlMs: this.env.DISK === undefined ? headTtlMs(config) : 0,
       readings: (readings ??= buildReadings(this.env)),
       directory: (mirror) => repositoryStub(this.env, mirror),
       rows: (mirror) => {
@@ -251,48 +248,17 @@ function buildCore(env: Env): Core {
   });
 }
 
-/** The store behind the data centre's cache, which reads through the cache of all data centres. */
-function cacheAtEdge(store: ObjectStore, remote: R2Store, env: Env, config: Config): ObjectStore {
-  const host = publicHostOf(config);
-  // Cloudflare advises against keys with hosts that are not the Worker's own. No page lies below this path.
-  const base = (): string | null => {
-    const own = host ?? firstHost;
-    return own === undefined ? null : `https://${own}/-/cached`;
-  };
-  const now = (): number => Date.now();
+/** The bucket's store behind the edge's caches. */
+function cacheAtEdge(store: ObjectStore, { openSlice }: R2Store, env: Env, config: Config): ObjectStore {
   const { StoredBytes: entrypoint } = exports as { readonly StoredBytes?: CachedEntrypoint };
-  const isTiered = config.edgeCache === "tiered" && entrypoint !== undefined;
-  return createEdgeCacheStore(store, {
-    heads: createCachedHeads({
-      cache: caches.default,
-      base,
-      namespace: env.CF_VERSION_METADATA?.id ?? "",
-      ttlMs: headTtlMs(env, config),
-      now,
-    }),
-    bodies: createCacheApi({
-      cache: caches.default,
-      base,
-      next: isTiered ? createWorkersCache({ entrypoint, next: UNCACHED, now }) : UNCACHED,
-      maxSlices: MAX_CACHED_SLICES[config.plan],
-      waitUntil,
-    }),
-    openSlice: remote.openSlice,
+  return composeCaches(store, config, {
+    cache: caches.default,
+    entrypoint,
+    firstHost: () => firstHost,
+    deployment: env.CF_VERSION_METADATA?.id ?? "",
+    openSlice,
+    waitUntil,
   });
-}
-
-/**
- * Slices of one request that the edge cache serves. A slice takes two calls of the Cache API, which allows 50 a request on the free plan and 1,000 on
- * the paid one.
- */
-const MAX_CACHED_SLICES = { free: 12, paid: 400 } as const;
-
-/** The edge cache keeps heads for METADATA_TTL, but never longer than this: a purge takes effect within it. */
-const MAX_HEAD_TTL_MS = 60_000;
-
-/** 0 on one machine, which has no cache in front of its store. */
-function headTtlMs({ DISK }: Env, { metadataTtlSeconds }: Config): number {
-  return DISK === undefined ? Math.min(metadataTtlSeconds * 1_000, MAX_HEAD_TTL_MS) : 0;
 }
 
 function buildHandler(shared: Core, env: Env): HandlerDependencies {

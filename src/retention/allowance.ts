@@ -1,6 +1,6 @@
 import type { Config } from "../config/config.ts";
 
-/** What a ledger at the edge may write and be told in a day (UTC): each row written is billed, and so is each call. */
+/** What a ledger at the edge may write, and what isolates may report to it, in a day (UTC): Cloudflare bills each row and each call. */
 export interface LedgerAllowance {
   /** After so many rows a Durable Object of a ledger writes only what it has to (ledger.ts, history.ts, shard-totals.ts). */
   readonly freeRows: number;
