@@ -5,15 +5,17 @@ import { estimateCost, formatCost } from "./cost.ts";
 const FACTORS: Readonly<Record<string, number>> = { "": 1, k: 1e3, M: 1e6, G: 1e9 };
 
 const command = new Command("npm run cost --")
-  .description("Estimate what a mirror on Cloudflare costs in a month, at the prices of December 2026.")
+  .description(
+    "Estimate what a mirror on Cloudflare costs in a month, at the prices of December 2026. All options but the first three and the plan are guesses: docs/costs.md.",
+  )
   .requiredOption("--requests <number>", "requests a month, such as 500M", parseAmount)
   .requiredOption("--gb <number>", "GB (10⁹ bytes) sent a month, such as 1M for a petabyte", parseAmount)
-  .option("--stored-gb <number>", "GB at rest", parseAmount, 9)
+  .option("--stored-gb <number>", "GB (10⁹ bytes) at rest in the bucket", parseAmount, 9)
   .addOption(share("--metadata <percent>", "requests for repositories' metadata", 30))
   .addOption(share("--cold <percent>", "package requests that are the first for their file", 2))
-  .addOption(share("--cached <percent>", "warm requests that a data centre's cache answers; 0 on workers.dev", 0))
-  .addOption(share("--upper <percent>", "slices that the nearest data centre lacks and the upper tier has", 90))
-  .addOption(share("--remembered <percent>", "metadata requests by digest, or that the isolate remembers", 90))
+  .addOption(share("--cached <percent>", "warm package requests that a data centre's own cache answers; 0 where it holds nothing", 0))
+  .addOption(share("--upper <percent>", "of the slices that the data centre's own cache lacks, those that Workers Cache has", 90))
+  .addOption(share("--remembered <percent>", "metadata requests that call no Durable Object", 90))
   .option("--isolates <number>", "copies of the Worker that are busy all the time", parseAmount, 50)
   .addOption(new Option("--plan <plan>", "the Cloudflare plan").choices(["free", "paid"]).default("paid"))
   .allowExcessArguments(false)

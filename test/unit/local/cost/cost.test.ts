@@ -168,6 +168,16 @@ test("the worked examples of the documentation are what the command prints", () 
   }
 });
 
+test("what other guesses make of the month is in the documentation as the command works it out", () => {
+  const text = readFileSync(join(ROOT, "docs/costs.md"), "utf8");
+  const guesses = [...text.matchAll(/^\| `--(\w+) (\d+)` *\| \$([\d.]+) *\|$/gm)];
+  expect(guesses.length).toBeGreaterThanOrEqual(8);
+  for (const [, option = "", value = "", printed] of guesses) {
+    const guess = option === "isolates" ? Number(value) : Number(value) / 100;
+    expect(estimateCost({ ...PETABYTE, [option]: guess }).dollars.toFixed(2), `--${option} ${value}`).toBe(printed);
+  }
+});
+
 test("the table lines up", () => {
   const { notes: _, ...bill } = estimateCost({ ...NOTHING, requests: 500e6, gb: 1e6 });
   const lines = formatCost({ ...bill, notes: [] }).split("\n");
