@@ -24,8 +24,8 @@ const ANSWER_LIMIT_MS = 5_000;
 const PAUSE_MS = 60_000;
 
 /**
- * Creates a cache of bodies in Workers Cache (https://developers.cloudflare.com/workers/cache/): tiered, collapsing, one for the world. Cloudflare bills
- * each call as a request, $0.30 a million, and a read of R2 costs $0.36: it is worth a call where bytes come from nearer by, not for small parts.
+ * Creates a cache of bodies in Workers Cache (https://developers.cloudflare.com/workers/cache/): tiered, collapsing, one for the world. Each call may be billed
+ * as a request, $0.30 a million, and a read of R2 costs $0.36: it is worth a call where bytes come from nearer by, not for small parts.
  *
  * Where an answer has no Cf-Cache-Status there is no such cache (`wrangler dev`, a configuration without it), and the isolate asks no more.
  */
