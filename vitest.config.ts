@@ -9,9 +9,6 @@ import { answerAsOrigin } from "./test/support/metered-origin.ts";
 // The Worker imports it.
 writeXzModule();
 
-/** The clients' tests that start a mirror: they run over both of the ways in which users start one (test/support/mirror-way.ts). */
-const CLIENTS_EXCEPT = ["test/clients/origin.test.ts"];
-
 /** Real clients share ports, roots and the machine: one file at a time, with time for a slow one. */
 const SLOW_MS = 300_000;
 
@@ -90,8 +87,9 @@ export default defineConfig({
       {
         test: {
           name: "wrangler dev",
+          // The clients' tests again, over the other way in which users start a mirror (test/support/mirror-way.ts).
           include: ["test/clients/**/*.test.ts"],
-          exclude: CLIENTS_EXCEPT,
+          exclude: ["test/clients/origin.test.ts"], // starts none
           env: { MIRROR: "wrangler dev" },
           fileParallelism: false,
           testTimeout: SLOW_MS,

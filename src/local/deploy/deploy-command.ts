@@ -41,7 +41,8 @@ export async function deployCommand(args: readonly string[], { env, createRun, p
     .option("--domains", "make the mirrors' hosts custom domains; DNS records of these names are replaced", false)
     .addOption(new Option("--location <hint>", "where a new bucket and new Durable Objects are to lie").choices(LOCATIONS))
     .option("--local-uploads", "have R2 take what is stored near the writer first, and copy it to the bucket", false)
-    .option("--wrangler <file>", "the wrangler to run", join(ROOT, "node_modules/wrangler/bin/wrangler.js"))
+    // For tests alone.
+    .addOption(new Option("--wrangler <file>").default(join(ROOT, "node_modules/wrangler/bin/wrangler.js")).hideHelp())
     .option("--dry-run", "print each step and do nothing; needs no login and no network", false)
     .allowExcessArguments(false)
     .parse(args, { from: "user" });

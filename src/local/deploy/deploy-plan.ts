@@ -1,7 +1,7 @@
-import { isIP } from "node:net";
 import * as v from "valibot";
 import type { Config } from "../../config/config.ts";
 import { parseConfig } from "../../config/parse-config.ts";
+import { isPublicName } from "../../config/public-host.ts";
 import { quotedText } from "../../config/table-schema.ts";
 import { readToml, readVars } from "../project-file.ts";
 import { done, refused, type Step } from "../step.ts";
@@ -94,8 +94,8 @@ function createPlan({ name, account_id: account, route, routes }: File, bucket: 
     /** Where the Durable Objects are to lie, as [vars] says. */
     places: { location: config.location, jurisdiction: config.jurisdiction },
     /** The mirrors' hosts, and those of the operator's pages, that can be custom domains. */
-    domains: exact.filter(isPublicName),
-    otherHosts: [...exact.filter((host) => !isPublicName(host)), ...labels],
+    domains: exact.filter(canBeDomain),
+    otherHosts: [...exact.filter((host) => !canBeDomain(host)), ...labels],
     /** Whether the file itself has routes, such as the wildcard route that labels need. */
     hasRoutes: route !== undefined || routes.length > 0,
     hasAccount: account !== undefined,
@@ -104,9 +104,7 @@ function createPlan({ name, account_id: account, route, routes }: File, bucket: 
   };
 }
 
-/** Names of RFC 6761, RFC 6762 and RFC 8375, and names that home networks use: no Cloudflare account can have a zone of these. */
-const PRIVATE_NAME = /(^|\.)(localhost|local|lan|internal|intranet|home|test|invalid|example|home\.arpa|workers\.dev)$/;
-
-function isPublicName(host: string): boolean {
-  return host.includes(".") && isIP(host.replace(/^\[|\]$/g, "")) === 0 && !PRIVATE_NAME.test(host);
+/** Whether a Cloudflare account may have the zone of this host. */
+function canBeDomain(host: string): boolean {
+  return isPublicName(host) && !host.endsWith(".workers.dev");
 }

@@ -51,7 +51,7 @@ async function* findOfMirrors(url: URL, names: readonly string[], ask: Ask): Asy
       if (!isMiss(found)) targets.push(found);
     }
   }
-  if (targets.length === 0) yield bad("files", `of ${names.length} mirrors the doctor found no file`, NAME_A_FILE);
+  if (targets.length === 0) yield bad("files", "the doctor found no file of any mirror", NAME_A_FILE);
   return targets.toSorted((a, b) => Number(b.file.host === url.host) - Number(a.file.host === url.host));
 }
 

@@ -12,7 +12,10 @@ function publicHost(...hosts: string[][]): string | undefined {
 it.each<[string[][], string | undefined]>([
   [[["fedora.mirror.org", "debian.mirror.org"]], "fedora.mirror.org"],
   [[["fedora.*"], ["debian.mirror.org"]], "debian.mirror.org"],
-  [[["localhost", "fedora.test", "mirror.lan", "nas.home.arpa", "192.0.2.7", "mirror"], ["mirror.org"]], "mirror.org"],
+  [
+    [["localhost", "fedora.test", "mirror.lan", "nas.home.arpa", "192.0.2.7", "mirror", "nas.home", "deb.intranet"], ["mirror.org"]],
+    "mirror.org",
+  ],
   [[["fedora.*", "a.localhost", "mirror.internal", "b.local"]], undefined],
 ])("the first public host of %j is %s", (hosts, expected) => {
   expect(publicHost(...hosts)).toBe(expected);
