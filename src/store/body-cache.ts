@@ -77,14 +77,15 @@ export const UNCACHED: BodyCache = {
 
 /**
  * The part of an answer's body that was asked for, if the answer says that it is exactly that; else null, and the body is cancelled. A body that ends before
- * its Content-Length fails, as every body that comes by HTTP.
+ * its Content-Length fails, as every body that comes by HTTP; one without is counted.
  */
 export async function exactly(response: Response, { offset, length }: ByteSpan): Promise<ReadableStream<Uint8Array> | null> {
   const { status, headers, body } = response;
   const given = headers.get("content-length");
   const isPart = status === 206 && headers.get("content-range")?.startsWith(`bytes ${offset}-${offset + length - 1}/`) === true;
   const isWhole = status === 200 && offset === 0 && given !== null;
-  if ((isPart || isWhole) && (given === null || given === String(length))) return body;
+  if (isPart && given === null) return body && body.pipeThrough(new FixedLengthStream(length));
+  if ((isPart || isWhole) && given === String(length)) return body;
   await body?.cancel();
   return null;
 }

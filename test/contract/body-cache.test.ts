@@ -241,6 +241,23 @@ describe("Workers Cache", () => {
     expect(await bytesIn(await cache.open(body, WHOLE))).toEqual(LONG);
   });
 
+  it.each([
+    ["short", 199_999],
+    ["long", 200_001],
+  ])("that gives a part which is too %s, without its length, makes the stream fail", async (_, length) => {
+    const media = newMedia();
+    const give = async (): Promise<Response> => {
+      const body = new ReadableStream({
+        start(controller) {
+          controller.enqueue(new Uint8Array(length));
+          controller.close();
+        },
+      });
+      return new Response(body, { status: 206, headers: range(`bytes 0-${LONG.length - 1}/${LONG.length}`) });
+    };
+    await expect(world(media).at({ fetch: give }).open(slice(media), WHOLE).then(bytesIn)).rejects.toThrow(/FixedLengthStream/);
+  });
+
   it("whose entrypoint breaks off costs a read of the store", async () => {
     const media = newMedia();
     const rules = createWorkersCacheRules({
