@@ -1,3 +1,4 @@
+import { within } from "../clock/timer.ts";
 import type { ByteSpan } from "../http/byte-ranges.ts";
 import { BODY_SECONDS, type BodyCache, exactly, MAX_CACHED_BYTES, MIN_CACHED_BYTES, type NamedBytes } from "./body-cache.ts";
 
@@ -17,6 +18,9 @@ export interface CacheApiOptions {
   readonly waitUntil: (work: Promise<unknown>) => void;
 }
 
+/** The data centre's own cache answers in milliseconds. One that is slower than this counts as a miss. */
+const ANSWER_LIMIT_MS = 2_000;
+
 /** Bodies that this isolate fetched whole behind an answer, and remembers. Beyond this it forgets all, which costs a read for each. */
 const MAX_WARMED = 1_000;
 
@@ -33,7 +37,10 @@ export function createCacheApi({ cache, base, next, maxSlices, waitUntil }: Cach
     const url = urlOf(bytes);
     if (url === null) return null;
     const headers = { Range: `bytes=${span.offset}-${span.offset + span.length - 1}` };
-    const found = await quietly(() => cache.match(new Request(url, { headers })));
+    const found = await promptly(
+      () => cache.match(new Request(url, { headers })),
+      (late) => late?.body?.cancel(),
+    );
     return found === undefined ? null : exactly(found, span);
   }
 
@@ -101,4 +108,15 @@ export async function quietly<T>(call: () => Promise<T>): Promise<T | undefined>
   } catch {
     return undefined;
   }
+}
+
+/** As `quietly`; undefined also where the cache does not answer in time: no client is to wait for it. `drop` gets what comes later. */
+export function promptly<T>(call: () => Promise<T>, drop: (late: T) => unknown = () => {}): Promise<T | undefined> {
+  return quietly(() => {
+    const asked = call();
+    return within(asked, ANSWER_LIMIT_MS, () => {
+      void asked.then(drop).catch(() => {});
+      return undefined;
+    });
+  });
 }

@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { type EdgeCache, quietly } from "./cache-api.ts";
+import { type EdgeCache, promptly } from "./cache-api.ts";
 import { isStorableKey } from "./keys.ts";
 import { digestInKey } from "./known-digest.ts";
 import { STORED_OBJECT, type StoredObject } from "./stored-object.ts";
@@ -10,15 +10,25 @@ export interface CachedHead {
   readonly isFresh: boolean;
 }
 
+/** What was so when a read of the store began. */
+export interface ReadBegun {
+  /** Writes of this isolate before it. */
+  readonly writes: number;
+  /** Milliseconds since the epoch. */
+  readonly at: number;
+}
+
 export interface CachedHeads {
   /** What is remembered of the key; null: nothing. */
   recall(key: string): Promise<CachedHead | null>;
-  /** Remembers what was read; `writesBefore` is `writes()` before that read. A head that was read before a write must not be remembered after it. */
-  learn(key: string, object: StoredObject, writesBefore: number): Promise<void>;
+  /**
+   * Remembers what was read; `begun` is `begin()` before that read. A head that was read before a write must not be remembered after it. It is fresh from when
+   * the read began, however long that took: another data centre may have deleted it meanwhile.
+   */
+  learn(key: string, object: StoredObject, begun: ReadBegun): Promise<void>;
   /** Forgets the key, which was written. */
   forget(key: string): Promise<void>;
-  /** Writes of this isolate so far. */
-  writes(): number;
+  begin(): ReadBegun;
 }
 
 export interface CachedHeadsOptions {
@@ -63,29 +73,29 @@ export function createCachedHeads({ cache, base, namespace, ttlMs, now }: Cached
   }
 
   return {
-    writes: () => writes,
+    begin: () => ({ writes, at: now() }),
 
     async recall(key) {
       const url = urlOf(key);
-      const found = url && (await quietly(() => cache.match(new Request(url))));
-      const parsed = found && v.safeParse(HEAD, await quietly(() => found.text()));
+      const text = url && (await promptly(async () => (await cache.match(new Request(url)))?.text()));
+      const parsed = text ? v.safeParse(HEAD, text) : null;
       // Checked here as well, since the platform's cache promises neither exact expiry nor exact keys.
-      if (!parsed || !parsed.success || parsed.output.key !== key) return null;
+      if (parsed?.success !== true || parsed.output.key !== key) return null;
       const { object, until } = parsed.output;
       return { object, isFresh: now() < until };
     },
 
-    async learn(key, object, writesBefore) {
+    async learn(key, object, begun) {
       const url = urlOf(key);
-      if (url === null || writes !== writesBefore) return;
-      const text = JSON.stringify({ key, until: now() + lifeOf(key, object), object });
-      await quietly(() => cache.put(url, new Response(text, { headers: { "Cache-Control": `max-age=${KEPT_SECONDS}` } })));
+      if (url === null || writes !== begun.writes) return;
+      const text = JSON.stringify({ key, until: begun.at + lifeOf(key, object), object });
+      await promptly(() => cache.put(url, new Response(text, { headers: { "Cache-Control": `max-age=${KEPT_SECONDS}` } })));
     },
 
     async forget(key) {
       writes++;
       const url = isStorableKey(key) ? urlOf(key) : null;
-      if (url !== null) await quietly(() => cache.delete(url));
+      if (url !== null) await promptly(() => cache.delete(url));
     },
   };
 }

@@ -40,18 +40,18 @@ export function createEdgeCacheStore(store: ObjectStore, { heads, bodies, openSl
   }
 
   async function readHead(key: string): Promise<StoredObject | null> {
-    const before = heads.writes();
+    const begun = heads.begin();
     const object = await store.head(key);
     // The store's answer corrects the cache.
     if (object === null) await heads.forget(key);
-    else await heads.learn(key, object, before);
+    else await heads.learn(key, object, begun);
     return object;
   }
 
   async function read(key: string, wanted: ByteRange | undefined): Promise<StoredBody | null> {
-    const before = heads.writes();
+    const begun = heads.begin();
     const found = await store.get(key, wanted);
-    if (found !== null) await heads.learn(key, found.object, before);
+    if (found !== null) await heads.learn(key, found.object, begun);
     return found;
   }
 
@@ -120,20 +120,31 @@ export function createEdgeCacheStore(store: ObjectStore, { heads, bodies, openSl
       if (recalled === null) return readThrough(key, wanted);
       const { object, isFresh } = recalled;
       const found = isFresh ? await openSure(key, object, wanted) : await revalidate(key, object, wanted);
-      return found ?? readThrough(key, wanted);
+      if (found !== null) return found;
+      const stored = await readThrough(key, wanted);
+      // Else a head that is fresh for a day would say all that time that something lies there.
+      if (stored === null) await heads.forget(key);
+      return stored;
     },
 
     async put(key, object, bytes, options) {
-      const done = await store.put(key, object, bytes, options);
-      if (done === "stored") noteWritten(key, object);
-      await heads.forget(key);
-      return done;
+      try {
+        const done = await store.put(key, object, bytes, options);
+        if (done === "stored") noteWritten(key, object);
+        return done;
+      } finally {
+        // Also where it failed: a write without an answer may have been done.
+        await heads.forget(key);
+      }
     },
 
     async delete(keys) {
-      await store.delete(keys);
-      for (const key of keys) noteWritten(key, null);
-      await Promise.all(keys.map((key) => heads.forget(key)));
+      try {
+        await store.delete(keys);
+      } finally {
+        for (const key of keys) noteWritten(key, null);
+        await Promise.all(keys.map((key) => heads.forget(key)));
+      }
     },
 
     async getSlice(version, index, offset = 0, length) {
