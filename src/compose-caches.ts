@@ -29,7 +29,9 @@ export interface CachePorts {
  */
 const MAX_CACHED_SLICES = { free: 12, paid: 400 } as const;
 
-/** Caches keep heads for METADATA_TTL, but never longer than this: a purge takes effect within it. */
+/**
+ * Caches keep heads for METADATA_TTL, but never longer than this: a purge takes effect within it, but for files under their own digest (cached-heads.ts).
+ */
 const MAX_HEAD_TTL_MS = 60_000;
 
 /** For how many milliseconds a data centre's cache may give out a head that has changed in the store. */

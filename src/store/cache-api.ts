@@ -102,7 +102,7 @@ export function createCacheApi({ cache, base, next, maxSlices, waitUntil }: Cach
 }
 
 /** The result of the call; undefined where the cache failed, which counts as a miss. */
-export async function quietly<T>(call: () => Promise<T>): Promise<T | undefined> {
+async function quietly<T>(call: () => Promise<T>): Promise<T | undefined> {
   try {
     return await call();
   } catch {
