@@ -69,7 +69,7 @@ const counters = createCounters();
 
 /** At the edge each line of the log is billed, or counts against the free plan's limit of a day. */
 const writeLimited = limitLines(writeLog, { now: Date.now, answers: counters.answers });
-/** Repositories tell of changes, which no client brings about by asking more often. */
+/** Repositories write a line when something changes upstream, not for each request: only the limit of a kind holds for them. */
 const writeOfRepositories = limitLines(writeLog, { now: Date.now, answers: null });
 
 /** Built once for each isolate, whose environment never changes. */
@@ -92,10 +92,10 @@ export default {
       if (error instanceof ConfigError) return refuse(500, error.message);
       throw error;
     }
-    const own = handler;
     // On one machine a URL may be no more than the raw request target.
-    if (!own.isLocal) firstHost ??= new URL(request.url).host;
-    const response = await asRequest(() => handle(request, own, (work) => ctx.waitUntil(work)));
+    if (!handler.isLocal) firstHost ??= new URL(request.url).host;
+    const dependencies = handler;
+    const response = await asRequest(() => handle(request, dependencies, (work) => ctx.waitUntil(work)));
     // RFC 9110 §6.6.1: a server with a clock sends Date. At the edge Cloudflare adds it; on one machine workerd does not.
     if (handler.isLocal) response.headers.set("Date", new Date().toUTCString());
     return response;
@@ -277,7 +277,7 @@ function buildHandler(shared: Core, env: Env): HandlerDependencies {
   });
 }
 
-/** What is read is said to the parent process, which watches over this one. At the edge there is none. */
+/** Tells the parent process, which watches over this one, what is being read (watch/readings.ts). At the edge there is no parent. */
 function buildReadings({ LOCAL, SET_ASIDE = [] }: Env): ReadingWatch {
   return watchReadings({ setAside: SET_ASIDE, now: Date.now, sleep, say: LOCAL === true ? (line) => console.log(line) : null });
 }

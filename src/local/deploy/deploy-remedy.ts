@@ -20,10 +20,7 @@ const REMEDIES: readonly (readonly [printed: RegExp, remedy: string])[] = [
   ],
   [/cron trigger/i, "The account has used all its cron triggers (5 on the free plan): delete one of another Worker."],
   [/\bcode: 100328\b|CPU limits are not supported/i, "Remove [limits] from wrangler.toml: the free plan has its own limit."],
-  [
-    /\bcode: 10027\b|script (is )?too large/i,
-    "The bundle is larger than the plan allows (3 MB compressed on the free plan): deploy the unmodified project.",
-  ],
+  [/\bcode: 10027\b|script (is )?too large/i, "The bundle is larger than Cloudflare takes: deploy the unmodified project."],
   [/startup exceeded|\bcode: 10021\b/i, "Cloudflare could not start the script or one of its bindings: the text above names it."],
   [
     /migrations.{0,20}exports|exports.{0,20}(migrations|reconciliation)/i,

@@ -15,8 +15,10 @@ const WRANGLER = [join(ROOT, "node_modules/.bin/node"), join(ROOT, "node_modules
  * that starts reads all of it.
  */
 const MAX_GZIP_BYTES = 400 * 1024;
-/** Cloudflare gives it 1 s of CPU (workers/platform/limits, startup time); here with room for a busy machine. It is about 20 ms on an idle one. */
+/** Cloudflare gives it 1 s of CPU (workers/platform/limits, startup time). It is about 20 ms on an idle machine. */
 const MAX_STARTUP_MS = 400;
+/** A busy machine makes a start look longer, and none makes it look shorter: the least of so many counts. */
+const STARTS = 3;
 
 const folder = mkdtempSync(join(tmpdir(), "lazy-mirror-bundle-"));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -51,10 +53,18 @@ test.each([
   }
 });
 
-test("the Worker starts within a fraction of the second that Cloudflare gives it", async () => {
-  const profile = join(folder, "startup.cpuprofile");
+test("the Worker starts within a fraction of the second that Cloudflare gives it", { timeout: 120_000 }, async () => {
+  let least = Infinity;
+  for (let start = 0; start < STARTS && least >= MAX_STARTUP_MS; start++) least = Math.min(least, await measureStart(`startup-${start}`));
+  expect(least).toBeLessThan(MAX_STARTUP_MS);
+});
+
+/** Milliseconds that the Worker's code ran before it was ready. */
+async function measureStart(name: string): Promise<number> {
+  const profile = join(folder, `${name}.cpuprofile`);
   const said = await wrangler("check", "startup", "--outfile", profile);
   expect(statSync(profile).size).toBeGreaterThan(0);
   const [, active] = /Active: ([\d.]+) ms/.exec(said) ?? [];
-  expect(Number(active)).toBeLessThan(MAX_STARTUP_MS);
-});
+  expect(active, said).toBeDefined();
+  return Number(active);
+}
