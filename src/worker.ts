@@ -144,6 +144,7 @@ export class RepositoryObject extends RepositoryObjectBase<Env> {
       taint: leases.taint,
       // One machine has no cache in front of its store.
       headTtlMs: this.env.DISK === undefined ? headTtlMs(config) : 0,
+      rememberMs: this.env.LOCAL === true ? 0 : MAX_REMEMBER_MS,
       readings: (readings ??= buildReadings(this.env)),
       directory: (mirror) => repositoryStub(this.env, mirror),
       rows: (mirror) => {
@@ -260,6 +261,9 @@ function cacheAtEdge(store: ObjectStore, { openSlice }: R2Store, env: Env, confi
     waitUntil,
   });
 }
+
+/** At the edge a call of a Durable Object is billed, and its answer may come from far away; on one machine it costs no more than memory would. */
+const MAX_REMEMBER_MS = 60_000;
 
 function buildHandler(shared: Core, env: Env): HandlerDependencies {
   const { RATE_LIMIT } = env;

@@ -42,6 +42,8 @@ export interface RepositoryObjectDependencies {
   readonly onProtection: (mirror: string, root: string, protection: RootProtection | null) => void;
   /** For how long data centres may serve a head without a read of the store, in milliseconds; 0: none of them caches heads. */
   readonly headTtlMs: number;
+  /** For how many milliseconds isolates may remember what a repository says; 0: not at all (root-keeper.ts). */
+  readonly rememberMs: number;
   /** What the ledger of a mirror knows of what is stored. */
   readonly rows: (mirror: string) => StoredRows;
   /** Knows which files the runtime stood still over. Default: none. */
@@ -174,6 +176,7 @@ export abstract class RepositoryObjectBase<Env> extends DurableObject<Env> {
       directory,
       taint,
       headTtlMs,
+      rememberMs,
       rows,
       onPublished,
       onStanding,
@@ -201,6 +204,7 @@ export abstract class RepositoryObjectBase<Env> extends DurableObject<Env> {
       },
       onStanding: (root, standing) => onStanding(mirror.name, root, standing),
       limits: config,
+      rememberMs,
       retentionDays: config.retentionDays,
       tables: hasTables
         ? createIndexTables({

@@ -84,6 +84,7 @@ export function createMirror({ vars, fetch, isolates = 1, over = (store) => stor
           rows: () => rowsOf(main.store),
           taint: main.leases.taint,
           headTtlMs: isolates === 1 ? 0 : headTtlMs,
+          rememberMs: isolates === 1 ? 0 : 60_000,
           directory: repositoryOf,
         };
         return dependencies as RepositoryObjectDependencies;

@@ -10,14 +10,13 @@ import { isSync, mainHold } from "./holds.ts";
 import { createRevalidation, type Revalidation, type RevalidationDependencies } from "./revalidate-root.ts";
 import { showsOtherRoot } from "./try-root.ts";
 
-/**
- * What a repository says holds for this long at most, so that isolates remember it no longer: a deleted root is missed within it, and a root that is known to
- * have changed is asked for again then.
- */
-const MAX_HOLD_MS = 60_000;
-
 export interface KeeperDependencies extends RevalidationDependencies, HeldGenerationDependencies {
   readonly limits: RevalidationDependencies["limits"] & Pick<Config, "metadataTtlSeconds">;
+  /**
+   * For how many milliseconds, at most, isolates may remember what the repository says: a deleted root is missed within it, and a root that is known to have
+   * changed is asked for again then. 0: they remember nothing.
+   */
+  readonly rememberMs: number;
 }
 
 type ObjectResolution = Extract<Resolution, { kind: "object" }>;
@@ -75,9 +74,9 @@ export function createRootKeeper(deps: KeeperDependencies, place: RepositoryPlac
    * may remember it, the upstreams are asked as `current` asks them.
    */
   async function askAgain(upstream: string, isOther: boolean): Promise<boolean> {
-    if (place.form !== undefined) await outcome(false);
+    if (deps.rememberMs === 0 || place.form !== undefined) await outcome(false);
     else if (isOther || (await showsOtherRoot({ ...deps, place, held }, upstream))) {
-      expectedAt = Math.min(expectedAt, now() + MAX_HOLD_MS);
+      expectedAt = Math.min(expectedAt, now() + deps.rememberMs);
       return true;
     }
     return false;
@@ -171,7 +170,7 @@ export function createRootKeeper(deps: KeeperDependencies, place: RepositoryPlac
     const { confirmedAt, trouble } = held.standing;
     // A Release that appears takes a lone index over at once.
     if (place.form !== undefined || trouble !== null || flight !== null || confirmedAt > now()) return 0;
-    return Math.min(confirmedAt + ttlMs, expectedAt, now() + MAX_HOLD_MS);
+    return Math.min(confirmedAt + ttlMs, expectedAt, now() + deps.rememberMs);
   }
 
   function syncFailure(): UpstreamFailure {

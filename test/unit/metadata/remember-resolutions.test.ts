@@ -25,6 +25,13 @@ function deb(date: number, isSigned = true): Files {
   return { [RELEASE]: root, ...(isSigned ? { [GPG]: signatureInForm(root) } : {}) };
 }
 
+/** As at the edge, where isolates may remember for a minute. */
+function createEdge(upstreams: readonly string[]): World {
+  const world = createWorld(upstreams);
+  world.rememberMs = 60_000;
+  return world;
+}
+
 /** One isolate's way to the repository; `calls`: the paths that it asked the repository for. */
 function createIsolate(world: World, port: () => RepositoryPort) {
   const calls: string[] = [];
@@ -54,7 +61,7 @@ const keyOf = (resolution: Resolution): string => (resolution.kind === "object" 
 
 describe("a root that is asked for again while its generation is fresh", () => {
   test("costs no call, and grows older", async () => {
-    const world = createWorld([ONE]);
+    const world = createEdge([ONE]);
     world.origins[ONE] = rpm(T);
     const repository = world.repository();
     const isolate = createIsolate(world, () => repository.port);
@@ -71,7 +78,7 @@ describe("a root that is asked for again while its generation is fresh", () => {
   });
 
   test("is asked for at its repository where the store lost it", async () => {
-    const world = createWorld([ONE]);
+    const world = createEdge([ONE]);
     world.origins[ONE] = rpm(T);
     const repository = world.repository();
     const isolate = createIsolate(world, () => repository.port);
@@ -88,7 +95,7 @@ describe("a root that is asked for again while its generation is fresh", () => {
     { name: "nothing is there", ttl: 60, files: {}, path: ROOT },
     { name: "no generation can hold it", ttl: 60, files: { [ROOT]: "<!DOCTYPE html><title>moved</title>" }, path: ROOT },
   ])("is asked for each time where $name", async ({ ttl, files, path }) => {
-    const world = createWorld([ONE]);
+    const world = createEdge([ONE]);
     world.origins[ONE] = files;
     const repository = world.repository({ ttl });
     const isolate = createIsolate(world, () => repository.port);
@@ -99,7 +106,7 @@ describe("a root that is asked for again while its generation is fresh", () => {
   });
 
   test("is asked for each time while its generation is stale", async () => {
-    const world = createWorld([ONE]);
+    const world = createEdge([ONE]);
     world.origins[ONE] = rpm(T);
     const repository = world.repository();
     const isolate = createIsolate(world, () => repository.port);
@@ -114,7 +121,7 @@ describe("a root that is asked for again while its generation is fresh", () => {
 });
 
 test("the time for which an answer holds is counted from before the question, however long that takes", async () => {
-  const world = createWorld([ONE]);
+  const world = createEdge([ONE]);
   world.origins[ONE] = rpm(T);
   const repository = world.repository();
   await repository.resolve(ROOT);
@@ -138,7 +145,7 @@ test("the time for which an answer holds is counted from before the question, ho
 });
 
 test("a clock that steps back makes no answer hold for longer", async () => {
-  const world = createWorld([ONE]);
+  const world = createEdge([ONE]);
   world.origins[ONE] = rpm(T);
   const repository = world.repository();
   const isolate = createIsolate(world, () => repository.port);
@@ -149,14 +156,14 @@ test("a clock that steps back makes no answer hold for longer", async () => {
 });
 
 test("an answer holds for a minute at most, so that a deleted root is missed within it", async () => {
-  const world = createWorld([ONE]);
+  const world = createEdge([ONE]);
   world.origins[ONE] = rpm(T);
   const repository = world.repository({ ttl: 86_400 });
   expect(await repository.resolve(ROOT)).toMatchObject({ holdsMs: 60_000 });
 });
 
 test("a late signature of a newer root has that root published a minute later, although METADATA_TTL is a day", async () => {
-  const world = createWorld([ONE]);
+  const world = createEdge([ONE]);
   world.origins[ONE] = rpm(T, false);
   const repository = world.repository({ ttl: 86_400 });
   const isolate = createIsolate(world, () => repository.port);
@@ -199,7 +206,7 @@ test("no client of one isolate sees a root that is newer or older than what the 
   const history = fc.array(step, { minLength: 10, maxLength: 60 });
   await fc.assert(
     fc.asyncProperty(history, fc.constantFrom(1, 60, 3_600), async (steps: readonly Step[], ttl) => {
-      const world = createWorld([ONE, TWO]);
+      const world = createEdge([ONE, TWO]);
       const urls = [ONE, TWO];
       for (const url of urls) world.origins[url] = { ...rpm(T, false), ...deb(T, false) };
       let repository = world.repository({ ttl });

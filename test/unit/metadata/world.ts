@@ -56,6 +56,8 @@ export interface World {
   now: number;
   /** Set: upstreams give this Last-Modified, and an entity tag made of it and the size, as servers do. */
   changedAt: string | undefined;
+  /** For how long isolates may remember what a repository says; read when it is opened. */
+  rememberMs: number;
   /** Answers of the upstreams wait for it. */
   gate: Promise<void>;
   /** Runs the timers that are due once `ms` have passed. */
@@ -94,6 +96,7 @@ export function createWorld(upstreamUrls: readonly string[] = [ONE, TWO]): World
     standings: [],
     now: Date.UTC(2026, 0, 1),
     changedAt: undefined,
+    rememberMs: 0,
     gate: Promise.resolve(),
     async pass(ms) {
       world.now += ms;
@@ -152,6 +155,7 @@ export function createWorld(upstreamUrls: readonly string[] = [ONE, TWO]): World
         log: (level, message) => world.logs.push(`${level}: ${message}`),
         sliceBytes: 64 * 1024,
         retentionDays: 90,
+        rememberMs: world.rememberMs,
         limits: {
           metadataTtlSeconds: options.ttl ?? 60,
           metadataWaitSeconds: 10,

@@ -177,8 +177,20 @@ test("each sync has a wait of its own for the signature that it brings anew", as
   }
 });
 
-test("a late signature of a newer root waits for that root, which is published once the held one is fresh no more", async () => {
+test("a late signature of a newer root brings that root along", async () => {
   const world = createWorld([ONE]);
+  world.origins[ONE] = { [RELEASE]: releaseOf(T) };
+  const repository = world.repository();
+  await repository.resolve(RELEASE);
+  world.origins[ONE] = { [RELEASE]: releaseOf(T + 1), [GPG]: sign(releaseOf(T + 1)) };
+  world.now += 10 * SECOND;
+  expect(await digestAt(repository, GPG)).toBe(sha256(sign(releaseOf(T + 1))));
+  expect(await world.read(repository, RELEASE)).toBe(releaseOf(T + 1));
+});
+
+test("where isolates remember the held root, a late signature of a newer one waits for that, which is published once the held one is fresh no more", async () => {
+  const world = createWorld([ONE]);
+  world.rememberMs = 60 * SECOND;
   world.origins[ONE] = { [RELEASE]: releaseOf(T) };
   const repository = world.repository();
   await repository.resolve(RELEASE);
@@ -191,8 +203,21 @@ test("a late signature of a newer root waits for that root, which is published o
   expect(await world.read(repository, RELEASE)).toBe(releaseOf(T + 1));
 });
 
-test("Release of a new date beside an InRelease of the old one comes with the InRelease that has caught up", async () => {
+test("Release of a new date beside an InRelease of the old one comes as soon as InRelease has caught up", async () => {
   const world = createWorld([ONE]);
+  world.origins[ONE] = { [IN_RELEASE]: clearsigned(releaseOf(T)), [RELEASE]: releaseOf(T + 1), [GPG]: sign(releaseOf(T + 1)) };
+  const repository = world.repository();
+  expect(await world.read(repository, IN_RELEASE)).toBe(clearsigned(releaseOf(T)));
+  expect(await repository.resolve(RELEASE)).toMatchObject({ kind: "failure", status: 503 });
+  world.origins[ONE][IN_RELEASE] = clearsigned(releaseOf(T + 1));
+  expect(await world.read(repository, RELEASE)).toBe(releaseOf(T + 1));
+  expect(await world.read(repository, IN_RELEASE)).toBe(clearsigned(releaseOf(T + 1)));
+  expect(await digestAt(repository, GPG)).toBe(sha256(sign(releaseOf(T + 1))));
+});
+
+test("where isolates remember the held root, Release of a new date beside an InRelease of the old one comes with the InRelease that has caught up", async () => {
+  const world = createWorld([ONE]);
+  world.rememberMs = 60 * SECOND;
   world.origins[ONE] = { [IN_RELEASE]: clearsigned(releaseOf(T)), [RELEASE]: releaseOf(T + 1), [GPG]: sign(releaseOf(T + 1)) };
   const repository = world.repository();
   expect(await world.read(repository, IN_RELEASE)).toBe(clearsigned(releaseOf(T)));

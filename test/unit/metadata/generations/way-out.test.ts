@@ -58,7 +58,7 @@ test("memory does not grow with the roots that somebody asks for and no upstream
   const members = createMembers({ mirror, ensureStored, kept, now, usedForMs: 90 * 86_400 * SECOND });
   const mismatches = createMismatches(kept, now, 600);
   const said = { onPublished: () => {}, onStanding: () => {}, onAbsent: () => {}, log: () => {} };
-  const stores = { mirror, upstreams, store, kept, createDigest, sliceBytes: 64 * 1024, retentionDays: 90, tables: null };
+  const stores = { mirror, upstreams, store, kept, createDigest, sliceBytes: 64 * 1024, retentionDays: 90, rememberMs: 0, tables: null };
   const roots = createKnownRoots({ ...stores, ...said, members, mismatches, limits, timer, now });
   world.origins[ONE] = rpm(T);
   const keep = async (path: string) => roots.keeperOf(repositoryPlaceOf(path) ?? expect.fail(path)).current();
