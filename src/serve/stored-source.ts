@@ -89,7 +89,7 @@ async function openInline(
     kind: "deliver",
     close() {},
     async deliver(offset, length, sink) {
-      const part = await openPart(store, key, object, offset, length);
+      const part = await openPart(store, key, object, offset, length, object);
       if (part === null) throw new Error("the object was replaced while it was being sent");
       return sink.pipe(part, length);
     },

@@ -14,7 +14,8 @@ export type Placed = Pick<StoredObject, "version" | "sliceBytes">;
 
 /**
  * Opens bytes [offset, offset + length) of one version, which must not cross from one slice into the next, as the store's own stream.
- * Null: the store does not have these bytes, or has another version under the key by now. Throws StoreError.
+ * `known`: the whole object, where the caller knows it: a cache then need not look for its head. Null: the store does not have these bytes, or has another
+ * version under the key by now. Throws StoreError.
  */
 export function openPart(
   store: Reads,
@@ -22,13 +23,20 @@ export function openPart(
   { version, sliceBytes }: Placed,
   offset: number,
   length: number,
+  known?: StoredObject,
 ): Promise<ReadableStream<Uint8Array> | null> {
-  if (sliceBytes === undefined) return openUnsliced(store, key, version, { first: offset, last: offset + length - 1 });
+  if (sliceBytes === undefined) return openUnsliced(store, key, version, { first: offset, last: offset + length - 1 }, known);
   return store.getSlice(version, Math.floor(offset / sliceBytes), offset % sliceBytes, length);
 }
 
-async function openUnsliced(store: Reads, key: string, version: string, wanted: ByteRange): Promise<ReadableStream<Uint8Array> | null> {
-  const found = await store.get(key, wanted);
+async function openUnsliced(
+  store: Reads,
+  key: string,
+  version: string,
+  wanted: ByteRange,
+  known: StoredObject | undefined,
+): Promise<ReadableStream<Uint8Array> | null> {
+  const found = await store.get(key, wanted, { known });
   if (found?.object.version === version) return found.body;
   await found?.body?.cancel();
   return null;
