@@ -24,6 +24,9 @@ import {
 
 useStubWrangler();
 
+/** All is there, and the last step fails with what wrangler prints. */
+const deployFails = (stderr: string): readonly Reply[] => [LOGGED_IN, BUCKET, RULES, { to: DEPLOYED.to, stderr, code: 1 }];
+
 describe("a first deployment", () => {
   test("creates the bucket, sets its rule, deploys, and prints the URLs and what comes next", async () => {
     const { code, stdout, stderr, asked } = await deployAsProcess(
@@ -233,44 +236,16 @@ describe("a failure is passed on with a remedy:", () => {
       "Cannot remove the lifecycle rule lazy-mirror-abort-multipart",
     ],
     ["a rule cannot be added", [LOGGED_IN, BUCKET, NO_RULES, { to: ADDED.to, stderr: "oops", code: 1 }], "Cannot add the lifecycle rule"],
-    [
-      "there is no workers.dev name",
-      [LOGGED_IN, BUCKET, RULES, { to: "^deploy( |$)", stderr: "[code: 10063]", code: 1 }],
-      "Workers & Pages",
-    ],
-    [
-      "a host is in no zone",
-      [LOGGED_IN, BUCKET, RULES, { to: "^deploy( |$)", stderr: "Could not find zone for `x.org`", code: 1 }],
-      "No zone of this account",
-    ],
-    ["a host has a record", [LOGGED_IN, BUCKET, RULES, { to: "^deploy( |$)", stderr: "[code: 100117]", code: 1 }], "DNS record"],
-    [
-      "no cron trigger is left",
-      [LOGGED_IN, BUCKET, RULES, { to: "^deploy( |$)", stderr: "limit of 5 cron triggers [code: 10072]", code: 1 }],
-      "all its cron triggers",
-    ],
-    [
-      "the free plan lacks something",
-      [LOGGED_IN, BUCKET, RULES, { to: "^deploy( |$)", stderr: "This requires a Workers Paid plan", code: 1 }],
-      "paid plan of Workers",
-    ],
-    ["free plan with limits", [LOGGED_IN, BUCKET, RULES, { to: "^deploy( |$)", stderr: "[code: 100328]", code: 1 }], "[limits]"],
-    ["the bundle is too large", [LOGGED_IN, BUCKET, RULES, { to: "^deploy( |$)", stderr: "[code: 10027]", code: 1 }], "bundle"],
-    [
-      "the script does not start",
-      [LOGGED_IN, BUCKET, RULES, { to: "^deploy( |$)", stderr: "startup [code: 10021]", code: 1 }],
-      "could not start the script",
-    ],
-    [
-      "migrations and exports",
-      [LOGGED_IN, BUCKET, RULES, { to: "^deploy( |$)", stderr: "`migrations` and `exports` are mutually exclusive.", code: 1 }],
-      "never goes back from [exports]",
-    ],
-    [
-      "a migration was changed",
-      [LOGGED_IN, BUCKET, RULES, { to: "^deploy( |$)", stderr: "Cannot apply migration", code: 1 }],
-      "[[migrations]]",
-    ],
+    ["there is no workers.dev name", deployFails("[code: 10063]"), "Workers & Pages"],
+    ["a host is in no zone", deployFails("Could not find zone for `x.org`"), "No zone of this account"],
+    ["a host has a record", deployFails("[code: 100117]"), "DNS record"],
+    ["no cron trigger is left", deployFails("limit of 5 cron triggers [code: 10072]"), "all its cron triggers"],
+    ["the free plan lacks something", deployFails("This requires a Workers Paid plan"), "paid plan of Workers"],
+    ["free plan with limits", deployFails("[code: 100328]"), "[limits]"],
+    ["the bundle is too large", deployFails("[code: 10027]"), "bundle"],
+    ["the script does not start", deployFails("startup [code: 10021]"), "could not start the script"],
+    ["migrations and exports", deployFails("`migrations` and `exports` are mutually exclusive."), "never goes back from [exports]"],
+    ["a migration was changed", deployFails("Cannot apply migration"), "[[migrations]]"],
   ])("%s", async (_, replies, remedy) => {
     const { code, stderr } = await deploy(replies);
     const said = replies.at(-1)?.stderr ?? "";
