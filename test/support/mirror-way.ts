@@ -42,8 +42,6 @@ export interface Launch {
 /** One of the two ways in which users run a mirror without Cloudflare. */
 export interface MirrorWay {
   readonly name: "npm start" | "wrangler dev";
-  /** Whether the program has children of its own that outlive it when it is killed. */
-  readonly hasOrphans: boolean;
   /** The exit codes of a program that was asked to end (SIGTERM). */
   readonly endCodes: readonly number[];
   /** Writes the configuration into the folder, and gives the program that reads it. Throws for what this way cannot do. */
@@ -58,7 +56,6 @@ const NODE = join(ROOT, "node_modules/.bin/node");
 /** The server for one machine: state in a folder, fills in the isolate's memory. */
 const ONE_MACHINE: MirrorWay = {
   name: "npm start",
-  hasOrphans: false,
   endCodes: [0],
   prepare({ folder, stateFolder, port, hosts }, setup) {
     const config = join(folder, "wrangler.toml");
@@ -85,7 +82,6 @@ const WRANGLER_ENV = {
 /** The Worker as Cloudflare gets it, with R2, Durable Objects and caches as miniflare simulates them. */
 const WRANGLER_DEV: MirrorWay = {
   name: "wrangler dev",
-  hasOrphans: true,
   // It ends as a shell reports a program that SIGTERM ended.
   endCodes: [0, 143],
   prepare(place, setup) {

@@ -55,7 +55,7 @@ export async function startMirror(setup: MirrorSetup): Promise<MirrorProcess> {
   );
   const stateFolder = join(folder, "state");
   const place: MirrorPlace = { folder, stateFolder, port, hosts };
-  const { hasOrphans, endCodes } = MIRROR_WAY;
+  const { endCodes } = MIRROR_WAY;
   let output = "";
   let child: ChildProcess | undefined;
   let callOffGuard = (): void => {};
@@ -64,9 +64,9 @@ export async function startMirror(setup: MirrorSetup): Promise<MirrorProcess> {
     const launch = MIRROR_WAY.prepare(place, { ...setup, vars });
     const [command = "", ...args] = launch.command;
     const env = { ...process.env, ...launch.env };
-    const started = spawn(command, args, { cwd: ROOT, env, stdio: ["ignore", "pipe", "pipe"], detached: hasOrphans });
+    const started = spawn(command, args, { cwd: ROOT, env, stdio: ["ignore", "pipe", "pipe"], detached: true });
     child = started;
-    if (hasOrphans && started.pid !== undefined) callOffGuard = guardGroup(started.pid);
+    if (started.pid !== undefined) callOffGuard = guardGroup(started.pid);
     const collect = (text: string): void => void (output += text);
     started.stdout.setEncoding("utf8").on("data", collect);
     started.stderr.setEncoding("utf8").on("data", collect);
@@ -91,7 +91,8 @@ export async function startMirror(setup: MirrorSetup): Promise<MirrorProcess> {
       await ended;
       clearTimeout(timer);
     }
-    if (hasOrphans && ending.pid !== undefined) await endGroup(ending.pid);
+    // Its workerd outlives it for a moment, and would answer in the place of the next start.
+    if (ending.pid !== undefined) await endGroup(ending.pid);
     callOffGuard();
     if (wasRunning && signal === "SIGTERM" && !endCodes.includes(ending.exitCode ?? -1)) {
       throw new Error(
@@ -112,8 +113,7 @@ export async function startMirror(setup: MirrorSetup): Promise<MirrorProcess> {
     start,
     async remove() {
       await end("SIGKILL");
-      // workerd, its child, may write a last time.
-      rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
+      rmSync(folder, { recursive: true, force: true });
     },
   };
   await start();
