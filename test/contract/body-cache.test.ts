@@ -160,7 +160,7 @@ describe("Workers Cache", () => {
     expect(media.reads).toEqual(["inner"]);
   });
 
-  it("is asked for no small part, since Cloudflare bills each call: the store reads it", async () => {
+  it("is asked for no small part, since Cloudflare may bill each call: the store reads it", async () => {
     const media = newMedia();
     const { at, rules } = world(media);
     const small = inline(media, LONG.slice(0, 60_000));
