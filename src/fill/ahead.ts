@@ -11,8 +11,8 @@ import type { Fill } from "./shared/fill.ts";
 const UNREAD_MS = 30_000;
 
 /**
- * The stored bytes that one reader wants next, opened while it is sent those before: else each slice would cost a round trip to the store with the client's wire
- * idle. At most one piece, and an unread stream of it.
+ * The stored bytes that one reader wants next, opened while the bytes before them are sent. Without that the client's connection would stand idle for a round
+ * trip to the store at each slice. At most one piece is open, as a stream of which nothing is read yet.
  */
 export interface Ahead {
   /** Begins to open the bytes from `from` to the end of their slice, or to `to`, in place of what was opened before. `sendingMs`: how long the last piece took. */

@@ -3,20 +3,20 @@ import type { DayCount } from "../watch/history.ts";
 import type { BudgetView } from "./book.ts";
 import type { Totals } from "./ledger-totals.ts";
 
-/** The book learns of uses alone so long after the last report of their ledger at the latest, if another batch comes by then. */
+/** With the first batch that comes so long after its last report, a ledger reports to the book in any case. */
 const WAIT_MS = 30_000;
 
 export interface BookReportsDependencies {
   /** Reports to the book, and returns its view. Rejects if it cannot be reached. */
   readonly report: (totals: Totals, arrived: readonly string[], days: readonly DayCount[]) => Promise<BudgetView> | BudgetView;
-  /** Whether calls and rows are saved today (ledger.ts). */
+  /** Whether calls and rows are spared today (ledger.ts). */
   readonly isSparing: () => boolean;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
 }
 
 /**
- * Has a ledger report its batches to the book. While rows are saved, a batch of uses alone is no call of its own: what it adds to the counts of days goes
+ * Has a ledger report its batches to the book. While rows are spared, a batch of uses alone is no call of its own: what it adds to the counts of days goes
  * along with the next report, and its isolate gets the view of the last one. A restart loses the counts of half a minute at most.
  */
 export function createBookReports({ report, isSparing, now }: BookReportsDependencies) {

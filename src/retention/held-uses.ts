@@ -12,7 +12,7 @@ export interface HeldUse extends UseRecord {
 
 /**
  * Uses that wait in memory for their row to be written, by key; those of the object that was used longest ago are the first. A restart loses them: at most
- * those of one day for each object, and only where the ledger saves rows. `maxHeld`: see `MAX_HELD`.
+ * those of one day for each object, and only where the ledger spares rows. `maxHeld`: see `MAX_HELD`.
  */
 export function createHeldUses(maxHeld: number = MAX_HELD) {
   const held = new Map<string, HeldUse>();

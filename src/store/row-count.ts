@@ -1,7 +1,7 @@
 import { DAY_MS } from "../http/units.ts";
 import type { Sql } from "./sql.ts";
 
-/** On a day on which rows are saved, what need not be written at once waits in memory for so many milliseconds at most. */
+/** On a day on which rows are spared, what need not be written at once waits in memory for so many milliseconds at most. */
 export const SPARING_WAIT_MS = 60_000;
 
 /** SQLite that counts the rows written today (UTC), as Cloudflare bills them: an entry of an index is a row as well. */

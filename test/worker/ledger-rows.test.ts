@@ -121,7 +121,7 @@ describe("rows that uses write", () => {
     expect(await rowsOfUses(10_000)).toEqual({ "one use": 3, "100 uses of one object": 300, "100 uses of 100 objects": 300 });
   });
 
-  it("are two a day for each object, and one a minute for the day's counts, once rows are saved", async () => {
+  it("are two a day for each object, and one a minute for the day's counts, once rows are spared", async () => {
     expect(await rowsOfUses(1)).toEqual({ "one use": 3, "100 uses of one object": 102, "100 uses of 100 objects": 300 });
   });
 });

@@ -9,8 +9,9 @@ import type { TableRef } from "./write-table.ts";
 
 /** Heads of changed packages that one call to the store deletes. */
 const DELETE_AT_ONCE = 1000;
-/** Changed packages of which the store is asked at once whether it has them, and after which it is taken to have one: a wait too many does no harm. */
+/** For so many changed packages at once the store is asked whether it has one. */
 const LOOKS_AT_ONCE = 20;
+/** After so many of which it had none, the others are not asked for and one is taken to be there: the root then waits for no reason, which does no harm. */
 const MAX_LOOKS = 500;
 
 export interface ChangeDependencies {

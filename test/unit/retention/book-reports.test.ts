@@ -19,7 +19,7 @@ function createBook({ isSparing }: { readonly isSparing: boolean }) {
   return { world, report };
 }
 
-test("while rows are saved, uses go along with what was stored, or half a minute after the last report", async () => {
+test("while rows are spared, uses go along with what was stored, or half a minute after the last report", async () => {
   const { world, report } = createBook({ isSparing: true });
   await report(TOTALS, [], requests(1));
   for (let n = 0; n < 29; n++) {

@@ -12,7 +12,7 @@ import { createMemoryStore } from "../../support/memory-store.ts";
 
 const NOON = Date.UTC(2026, 10, 27, 12);
 
-/** A ledger that saves rows, and what its rows say without what is in memory. */
+/** A ledger that spares rows, and what its rows say without what is in memory. */
 function createSparing() {
   const sql = createMemorySql();
   const ledger = createLedger(sql, () => true);
@@ -24,7 +24,7 @@ function createSparing() {
   return { sql, ledger, put, use, written };
 }
 
-describe("a ledger that saves rows", () => {
+describe("a ledger that spares rows", () => {
   it("writes the first use of a day, and counts the later ones in all that it answers", () => {
     const { ledger, put, use, written } = createSparing();
     put("fedora/a", NOON - DAY_MS);
@@ -141,7 +141,7 @@ it("held uses are written once there is no more room for them, those that were u
   expect(held.hold(use("c"))).toEqual([use("a")]);
 });
 
-it("the counts of days are written once a minute while rows are saved, and shown at once", () => {
+it("the counts of days are written once a minute while rows are spared, and shown at once", () => {
   const sql = createMemorySql();
   let now = NOON;
   const history = createHistory(
@@ -198,7 +198,7 @@ describe("a pass over a store that lists in the order of keys", () => {
   });
 });
 
-it("the budget holds while rows are saved, though fills reserve their room in memory alone", async () => {
+it("the budget holds while rows are spared, though fills reserve their room in memory alone", async () => {
   const store = createMemoryStore(() => NOON);
   const ledgers = createLedgers({ store, now: () => NOON, budget: 100, isSparing: () => true });
   const admitted = await Promise.all(Array.from({ length: 30 }, async (_, at) => ledgers.book.reserve(`fedora/${at}`, 8, 0)));
