@@ -3,7 +3,7 @@ import { publicHostOf } from "./config/public-host.ts";
 import { type SizedBody, UNCACHED } from "./store/body-cache.ts";
 import { createCacheApi, type EdgeCache } from "./store/cache-api.ts";
 import { createCachedHeads } from "./store/cached-heads.ts";
-import { createEdgeCacheStore } from "./store/edge-cache-store.ts";
+import { createEdgeCacheStore, type EdgeCacheStore } from "./store/edge-cache-store.ts";
 import type { ObjectStore } from "./store/object-store.ts";
 import { type CachedEntrypoint, createWorkersCache } from "./store/workers-cache.ts";
 
@@ -44,7 +44,7 @@ export function composeCaches(
   store: ObjectStore,
   config: Config,
   { cache, entrypoint, firstHost, deployment, openSlice, waitUntil }: CachePorts,
-): ObjectStore {
+): EdgeCacheStore {
   const publicHost = publicHostOf(config);
   // Cloudflare advises against keys with hosts that are not the Worker's own. No page lies below this path.
   const base = (): string | null => {

@@ -9,6 +9,7 @@ import type { PumpDependencies } from "./fill/pump/dependencies.ts";
 import { classifyKeys, quotasOf, shardOf } from "./retention/batch.ts";
 import { createRetention, type LedgerPort } from "./retention/retention.ts";
 import { condemn } from "./store/condemn.ts";
+import type { EdgeCacheStore } from "./store/edge-cache-store.ts";
 import type { ObjectStore } from "./store/object-store.ts";
 import type { StoredObject } from "./store/stored-object.ts";
 import { createRoom } from "./serve/shared/room.ts";
@@ -36,7 +37,7 @@ export interface CoreOptions {
   readonly fetch: (url: string, init: RequestInit) => Promise<Response>;
   readonly ledger: (name: string) => LedgerPort;
   /** The store with a cache in front of it, or as it is where there is no cache. */
-  readonly cached: (store: ObjectStore) => ObjectStore;
+  readonly cached: (store: ObjectStore) => ObjectStore & Partial<Pick<EdgeCacheStore, "noteChanged">>;
   /** Stores a body that the platform moves, without the Worker's CPU; set on the free plan, null elsewhere. */
   readonly streamPut: StreamPut | null;
   /** Keeps the isolate alive until `work` has settled. */
@@ -113,7 +114,14 @@ export function composeCore(
     streamPut &&
     createNativeStore({
       admit: retention.admit,
-      put: streamPut,
+      // Past the cache, which would give the object that lay there before to the next clients; also after a failure, since it may have been stored.
+      put: async (key, ...rest) => {
+        try {
+          await streamPut(key, ...rest);
+        } finally {
+          await store.noteChanged?.(key);
+        }
+      },
       now,
       onStored: (target, object) => {
         retention.noteStored(target.key, object);

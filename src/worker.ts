@@ -19,6 +19,7 @@ import { LedgerObjectBase, type LedgerObjectDependencies } from "./retention/led
 import { refuse } from "./serve/answer/failure.ts";
 import { nameDamaged } from "./store/disk-meta.ts";
 import { createDiskStore } from "./store/disk-store.ts";
+import type { EdgeCacheStore } from "./store/edge-cache-store.ts";
 import type { ObjectStore } from "./store/object-store.ts";
 import { suspectsOf } from "./store/power-cut.ts";
 import { createR2Store, createR2StreamPut, type R2Store } from "./store/r2-store.ts";
@@ -250,7 +251,7 @@ function buildCore(env: Env): Core {
 }
 
 /** The bucket's store behind the edge's caches. */
-function cacheAtEdge(store: ObjectStore, { openSlice }: R2Store, env: Env, config: Config): ObjectStore {
+function cacheAtEdge(store: ObjectStore, { openSlice }: R2Store, env: Env, config: Config): EdgeCacheStore {
   const { StoredBytes: entrypoint } = exports as { readonly StoredBytes?: CachedEntrypoint };
   return composeCaches(store, config, {
     cache: caches.default,

@@ -13,6 +13,12 @@ export interface EdgeCacheOptions {
   readonly openSlice: (version: string, index: number) => Promise<SizedBody | null>;
 }
 
+/** A store behind caches. */
+export interface EdgeCacheStore extends ObjectStore {
+  /** An object was stored under the key without this store. */
+  noteChanged(key: string): Promise<void>;
+}
+
 /** Writes that the isolate remembers. Beyond this it forgets all. */
 const MAX_WRITTEN = 10_000;
 
@@ -22,7 +28,7 @@ const MAX_WRITTEN = 10_000;
  * store itself, so that what to replace or delete is decided on what is there. A read sees writes of the same data centre at once, and those of others
  * once heads that were read before are not fresh any more.
  */
-export function createEdgeCacheStore(store: ObjectStore, { heads, bodies, openSlice }: EdgeCacheOptions): ObjectStore {
+export function createEdgeCacheStore(store: ObjectStore, { heads, bodies, openSlice }: EdgeCacheOptions): EdgeCacheStore {
   /**
    * What this isolate stored under a key last; null: it deleted that. A caller that knows another object knows what is over: a file whose bytes went bad
    * must not come from a cache again.
@@ -108,6 +114,7 @@ export function createEdgeCacheStore(store: ObjectStore, { heads, bodies, openSl
   return {
     ...store,
     head: readHead,
+    noteChanged: (key) => heads.forget(key),
 
     async peek(key) {
       const recalled = isStorableKey(key) ? await heads.recall(key) : null;

@@ -1,7 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { createNativeStore } from "../../src/fill/native-store.ts";
 import type { Target } from "../../src/route/target.ts";
-import { createR2StreamPut } from "../../src/store/r2-store.ts";
+import { newVersion } from "../../src/store/keys.ts";
+import { createR2Store, createR2StreamPut } from "../../src/store/r2-store.ts";
 import { contentOf } from "../support/content.ts";
 import { createMeteredWorker } from "../support/metered-worker.ts";
 
@@ -65,6 +66,16 @@ describe("on the free plan a file that 10 ms cannot pump", () => {
     const { bytes, bill } = await fetch(`/koji/work/${LARGE_BYTES}-upload.rpm`);
     expect(bytes).toHaveLength(LARGE_BYTES);
     expect(bill.classA).toEqual([]);
+  });
+
+  test("takes the place of the one that the data centre remembers: no client gets the old one after the new", async () => {
+    const moving = `debian/${LARGE_BYTES}-latest.img`;
+    const old = { version: newVersion(), size: 5_000_000, storedAt: Date.now() - 600_000, contentType: "application/x-img", etag: '"old"' };
+    const facts = { ...old, verified: "length", upstream: "http://origin.test/debian" } as const;
+    await createR2Store(bucket).put(moving, facts, contentOf(5_000_000));
+    expect((await fetch(`/${moving}`)).bytes).toHaveLength(LARGE_BYTES);
+    expect((await bucket.head(moving))?.size).toBe(LARGE_BYTES);
+    expect((await fetch(`/${moving}`)).bytes).toHaveLength(LARGE_BYTES);
   });
 
   test("that the upstream cuts short is no whole body, and is not stored", async () => {
