@@ -37,8 +37,8 @@ export function rememberResolutions(now: () => number) {
     /** `askedAt`: when the repository was asked, in milliseconds since the epoch. */
     remember(path: string, resolution: Resolution, askedAt: number): void {
       answers.delete(path);
-      if (resolution.kind !== "object" || resolution.holdsMs === undefined) return;
-      answers.set(path, { resolution, from: askedAt, until: askedAt + resolution.holdsMs });
+      if (resolution.kind !== "object" || resolution.rememberMs === undefined) return;
+      answers.set(path, { resolution, from: askedAt, until: askedAt + resolution.rememberMs });
       const oldest = answers.size > MAX_REMEMBERED ? answers.keys().next().value : undefined;
       if (oldest !== undefined) answers.delete(oldest);
     },

@@ -95,7 +95,7 @@ export abstract class RepositoryObjectBase<Env> extends DurableObject<Env> {
       const resolution = await this.#openRepository(mirror).resolve(path, place, lost);
       if (resolution.kind !== "object" || !this.#kept.isAhead()) return resolution;
       // A restart would know less, and ask the upstreams at once.
-      const { holdsMs: _, ...answer } = resolution;
+      const { rememberMs: _, ...answer } = resolution;
       return answer;
     } finally {
       for (const [root] of early) this.#early.delete(root);

@@ -42,7 +42,9 @@ function noteInnerCalls(traffic: Traffic): readonly string[] {
 function overFree(amounts: Readonly<Record<Item, number>>): readonly string[] {
   return Object.entries(FREE_A_DAY).flatMap(([what, most]) => {
     const aDay = amounts[what as Item] / DAYS;
-    return aDay > most ? [`${what}: ${format(aDay)} a day, and the free plan has ${format(most)}: use the paid plan.`] : [];
+    const advice = what === "Workers Logs" ? "the other lines are lost" : "use the paid plan";
+    const { unit } = PRICES[what as Item];
+    return aDay > most ? [`${what}: ${format(aDay)} ${unit} a day, and the free plan has ${format(most)}: ${advice}.`] : [];
   });
 }
 

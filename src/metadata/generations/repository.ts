@@ -148,7 +148,7 @@ export function createRepository(deps: RepositoryDependencies) {
     { state, confirmedAt, heldUntil, detail, hold }: HeldState,
   ): Resolution {
     const ageSeconds = Math.max(0, Math.floor((now() - confirmedAt) / 1000));
-    const holdsMs = heldUntil - now();
+    const rememberMs = heldUntil - now();
     return {
       kind: "object",
       key,
@@ -157,7 +157,7 @@ export function createRepository(deps: RepositoryDependencies) {
       ageSeconds,
       ...(detail === undefined ? {} : { detail }),
       ...(hold === undefined ? {} : { hold }),
-      ...(holdsMs > 0 ? { holdsMs } : {}),
+      ...(rememberMs > 0 ? { rememberMs } : {}),
     };
   }
 

@@ -26,7 +26,7 @@ export type Resolution =
        * For so many milliseconds from the answer on, this is the answer to every request for the path that does not say `lost`: no other generation is
        * published before. Absent: that is not certain.
        */
-      readonly holdsMs?: number;
+      readonly rememberMs?: number;
       /** The repository has said so a moment ago, and this isolate has remembered it. */
       readonly isRemembered?: true;
     }

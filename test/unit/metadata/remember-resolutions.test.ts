@@ -159,7 +159,7 @@ test("an answer holds for a minute at most, so that a deleted root is missed wit
   const world = createEdge([ONE]);
   world.origins[ONE] = rpm(T);
   const repository = world.repository({ ttl: 86_400 });
-  expect(await repository.resolve(ROOT)).toMatchObject({ holdsMs: 60_000 });
+  expect(await repository.resolve(ROOT)).toMatchObject({ rememberMs: 60_000 });
 });
 
 test("a late signature of a newer root has that root published a minute later, although METADATA_TTL is a day", async () => {
@@ -183,7 +183,7 @@ test("the newest paths are remembered, up to a limit", () => {
   const memory = rememberResolutions(() => 0);
   const object = { version: "0".repeat(32), size: 1, contentType: "x/y", upstream: ONE, storedAt: 0, verified: "digest" } as const;
   for (let n = 0; n < 3_000; n++) {
-    memory.remember(`m/${n}`, { kind: "object", key: `-/sha256/${n}`, object, state: "fresh", ageSeconds: 0, holdsMs: 1 }, 0);
+    memory.remember(`m/${n}`, { kind: "object", key: `-/sha256/${n}`, object, state: "fresh", ageSeconds: 0, rememberMs: 1 }, 0);
   }
   const kept = Array.from({ length: 3_000 }, (_, n) => n).filter((n) => memory.recall(`m/${n}`) !== null);
   expect([kept[0], kept.length]).toEqual([1_000, 2_000]);

@@ -123,12 +123,12 @@ describe("the operations of a month are those of the budgets:", () => {
   });
 });
 
-test("each limit of the free plan that is exceeded is named with the day's number", () => {
+test("each limit of the free plan that is exceeded is named with the day's number and its unit", () => {
   const cost = estimateCost({ ...NOTHING, plan: "free", requests: 30e6, metadata: 1, isolates: 1_000 });
   expect(cost.problems).toEqual([
-    "Workers requests: 1,000,000 a day, and the free plan has 100,000: use the paid plan.",
-    expect.stringMatching(/^Workers Logs: [\d.]+ a day, and the free plan has 0.5: use the paid plan\.$/),
-    expect.stringMatching(/^Durable Object requests: [\d,]+ a day, and the free plan has 100,000: use the paid plan\.$/),
+    "Workers requests: 1,000,000 requests a day, and the free plan has 100,000: use the paid plan.",
+    expect.stringMatching(/^Workers Logs: [\d.]+ GB a day, and the free plan has 0.5: the other lines are lost\.$/),
+    expect.stringMatching(/^Durable Object requests: [\d,]+ requests a day, and the free plan has 100,000: use the paid plan\.$/),
   ]);
   // Other programs read the total as the last line.
   expect(formatCost(cost).split("\n").at(-1)).toMatch(/^ *\$\d+\.\d\d$/);
