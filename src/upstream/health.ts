@@ -201,7 +201,7 @@ function trip(health: Health, random: number, now: number): Health {
   const trips = health.trips + 1;
   const backOffMs = Math.min(OPEN_BASE_MS * 2 ** (trips - 1), OPEN_MAX_MS);
   // With jitter, so that not all isolates probe at once.
-  return { ...health, trips, probing: false, openUntil: now + backOffMs * (0.5 + random / 2) };
+  return { ...health, trips, probing: false, openUntil: now + Math.round(backOffMs * (0.5 + random / 2)) };
 }
 
 /** One file may be slow to come, on a server that is quick: of what two paths in a row took, the better counts. */

@@ -31,6 +31,11 @@ describe("the breaker", () => {
     expect(availability(probing, later)).toBe("open");
   });
 
+  test("says the end of a back-off in whole milliseconds, which the log and the status page show", () => {
+    const open = healthAfter([failure, failure, { kind: "failure", random: 0.123_456_7 }]);
+    expect(open.openUntil).toSatisfy(Number.isInteger);
+  });
+
   test("takes a probe that never came back for lost", () => {
     const open = healthAfter([failure, failure, failure]);
     const probing = updateHealth(open, { kind: "probe", limitMs: 5_000 }, 60_000);
