@@ -76,6 +76,8 @@ export function composeHandler(shared: Core, ports: HandlerPorts): HandlerDepend
         retentionDays: config.retentionDays,
         ledger: ports.ledger,
         flush: retention.flush,
+        // A look for a head corrects the data centre's cache; what fails is over with the head's time in it.
+        onPurged: async (keys) => void (await Promise.allSettled(isLocal ? [] : keys.map((key) => store.head(key)))),
       },
       pages: composePages(shared, ports, serve),
       links: { repositories, refuseClient: (request, mirror) => refuseClient(request, mirror, client) },

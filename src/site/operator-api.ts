@@ -25,6 +25,8 @@ export interface OperatorDependencies {
   readonly ledger: (name: string) => OperatorLedger;
   /** Reports what this isolate has collected to the ledger, so that a verb also sees what was stored a moment ago. */
   readonly flush: () => Promise<void>;
+  /** Called with the keys that a purge deleted, so that no cache in front of the store goes on answering for them. Never rejects. */
+  readonly onPurged: (keys: readonly string[]) => Promise<void>;
 }
 
 const MAX_ROWS = 200;
@@ -44,7 +46,7 @@ const PIN = v.strictObject({ pattern: PATTERN });
  * The operator's verbs as JSON below `/-/ledger` (docs/ledger.md), for requests with the token (RFC 6750: `Authorization: Bearer …`). Without a
  * configured token every path answers 404, like a page that does not exist.
  */
-export function createOperatorApi({ token, logins, budget, retentionDays, ledger, flush }: OperatorDependencies): Hono {
+export function createOperatorApi({ token, logins, budget, retentionDays, ledger, flush, onPurged }: OperatorDependencies): Hono {
   const api = new Hono();
   const book = () => ledger(BOOK_SHARD);
 
@@ -94,6 +96,7 @@ export function createOperatorApi({ token, logins, budget, retentionDays, ledger
   api.post("/purge", async (context) => {
     const { pattern, after, dryRun } = v.parse(PURGE, await context.req.json().catch(() => null));
     const page = await overLedgers(pattern, after, (one, from) => one.purge(pattern.text, from, MAX_ROWS, dryRun));
+    if (!dryRun) await onPurged(page.rows.map(({ key }) => key));
     return sendObject(context, page);
   });
 

@@ -15,11 +15,13 @@ async function createApi(token: string | undefined = TOKEN) {
     const record = { key: name, version: object.version, size: 10, sliceBytes: null, class: "package", storedAt: 1_000 };
     await ledgers.port(name.split("/")[0] ?? "").record({ news: [{ kind: "stored", key: name, record }], uses: [] });
   }
+  const purged: string[] = [];
   const api = createOperatorApi({
     token,
     budget: 1_000,
     retentionDays: 90,
     flush: async () => {},
+    onPurged: async (keys) => void purged.push(...keys),
     ledger: (name) => ({
       view: async () => ({ ...ledgers.book.view(), scrub: null }),
       next: (limit) => ledgers.book.next(limit),
@@ -36,7 +38,7 @@ async function createApi(token: string | undefined = TOKEN) {
     return { status: response.status, body: await response.json<Record<string, unknown>>() };
   }
   const post = (path: string, body: unknown) => ask(path, { method: "POST", body: JSON.stringify(body) });
-  return { api, ask, post, store, ledgers };
+  return { api, ask, post, store, ledgers, purged };
 }
 
 /** All pages of a listing. */
@@ -82,12 +84,14 @@ describe("the operator's verbs", () => {
   });
 
   it("purge deletes what matches, and with dryRun only tells", async () => {
-    const { post, store } = await createApi();
+    const { post, store, purged } = await createApi();
     const dry = await keysOf((after) => post("/purge", { pattern: "fedora/*.rpm", dryRun: true, after }));
     expect(dry).toEqual(["fedora/a.rpm", "fedora/b.rpm"]);
     expect(store.heads.size).toBe(4);
+    expect(purged).toEqual([]);
     await keysOf((after) => post("/purge", { pattern: "fedora/*.rpm", after }));
     expect([...store.heads.keys()]).toEqual(["debian/a.deb", "fedora/c.iso"]);
+    expect(purged).toEqual(["fedora/a.rpm", "fedora/b.rpm"]);
   });
 
   it("purge without a pattern, or with an unknown field, deletes nothing", async () => {

@@ -15,7 +15,14 @@ export function siteDependencies(vars: Record<string, unknown> = {}): SiteDepend
   return {
     config: parsed.config,
     ownHosts: [],
-    operator: { token: undefined, budget: 1, retentionDays: 1, ledger: () => ({}) as never, flush: async () => {} },
+    operator: {
+      token: undefined,
+      budget: 1,
+      retentionDays: 1,
+      ledger: () => ({}) as never,
+      flush: async () => {},
+      onPurged: async () => {},
+    },
     pages: {
       isLocal: true,
       status: {
