@@ -1,5 +1,6 @@
 import { DurableObject, RpcTarget } from "cloudflare:workers";
 import { asRequest } from "../../clock/signal.ts";
+import { systemTimer, type Timer, within } from "../../clock/timer.ts";
 import { Coordinator } from "./coordinator.ts";
 import type { LeaseEvent } from "./lease-state.ts";
 import { type Placement, placeObject } from "../../place-object.ts";
@@ -87,7 +88,11 @@ export interface LeasesOptions extends Pick<Placement, "jurisdiction"> {
   readonly isLocal?: boolean;
   /** Where this isolate runs, as far as it knows by now. Default: it is not known. */
   readonly region?: () => Region;
+  readonly timer?: Timer;
 }
+
+/** A client may wait for it, and a coordinator at the other end of the world may hang: it then learns of the version when it answers again, or never. */
+const TAINT_LIMIT_MS = 5_000;
 
 /**
  * The coordinators as fills call them: those of the isolate's region, so that a cold miss need not ask around the world. Two regions may then fetch a file at one
@@ -96,7 +101,7 @@ export interface LeasesOptions extends Pick<Placement, "jurisdiction"> {
  */
 export function createLeases(
   namespace: DurableObjectNamespace<FillCoordinator>,
-  { onError, isLocal = false, jurisdiction, region = () => null }: LeasesOptions,
+  { onError, isLocal = false, jurisdiction, region = () => null, timer = systemTimer }: LeasesOptions,
 ): Leases {
   const local = isLocal ? createLocalLeases(() => placeObject(namespace, "local", {})) : null;
   const coordinatorIn = (key: string, at: Region): Leases =>
@@ -107,7 +112,11 @@ export function createLeases(
   /** A version that went bad must look good in no region, not in one that fetches the file for the first time either. */
   async function taint(key: string, version: string): Promise<void> {
     const all = local === null ? regions.map((at) => () => coordinatorIn(key, at)) : [() => local];
-    await Promise.all(all.map((coordinator) => orElse(undefined, () => coordinator().taint(key, version))));
+    const late = (): never => {
+      throw new Error(`a coordinator has not noted within ${TAINT_LIMIT_MS} ms that a version of ${key} went bad`);
+    };
+    const note = async (coordinator: Leases): Promise<void> => coordinator.taint(key, version);
+    await Promise.all(all.map((coordinator) => orElse(undefined, () => within(note(coordinator()), TAINT_LIMIT_MS, late, timer))));
   }
 
   async function orElse<T>(fallback: T, call: () => T | Promise<T>): Promise<T> {

@@ -11,8 +11,11 @@ import type { TableRef } from "./write-table.ts";
 const DELETE_AT_ONCE = 1000;
 /** For so many changed packages at once the store is asked whether it has one. */
 const LOOKS_AT_ONCE = 20;
-/** After so many of which it had none, the others are not asked for and one is taken to be there: the root then waits for no reason, which does no harm. */
-const MAX_LOOKS = 500;
+/**
+ * After so many of which it had none (a look takes two of the 1,000 calls that a request of the free plan may make), the others are not asked for and one is taken to be there: the root then waits for no reason, which does no
+ * harm.
+ */
+const MAX_LOOKS = 200;
 
 export interface ChangeDependencies {
   readonly mirror: Pick<Mirror, "name">;

@@ -35,6 +35,7 @@ function createWorld() {
   const errors: unknown[] = [];
   const storages: Storages = new Map();
   const broken = new Set<string>();
+  const hanging = new Set<string>();
   const begin = () => {
     const objects = createNamespace(storages, (ctx) => new FillCoordinator(ctx, {}));
     const namespace: unknown = {
@@ -42,6 +43,7 @@ function createWorld() {
       jurisdiction: () => namespace,
       get(id: { readonly name: string }, options?: { readonly locationHint?: string }) {
         if (broken.has(id.name)) throw new Error(`${id.name} is away`);
+        if (hanging.has(id.name)) return { taint: () => new Promise(() => {}) };
         hints.set(id.name, options?.locationHint ?? null);
         return objects.get(id);
       },
@@ -53,9 +55,19 @@ function createWorld() {
     hints,
     errors,
     broken,
+    hanging,
     restart: () => void (namespace = begin()),
     isolate: (region: Region, jurisdiction?: "eu") =>
-      createLeases(namespace, { onError: (error) => errors.push(error), region: () => region, jurisdiction }),
+      createLeases(namespace, {
+        onError: (error) => errors.push(error),
+        region: () => region,
+        jurisdiction,
+        // Every limit is over as soon as all that can go on has gone on.
+        timer: (_ms, run) => {
+          const id = setImmediate(run);
+          return () => clearImmediate(id);
+        },
+      }),
   };
 }
 
@@ -95,6 +107,14 @@ describe("coordinators of regions", () => {
     broken.add(coordinatorName(KEY, "sam"));
     await isolate(null).taint(KEY, VERSION);
     expect(errors).toHaveLength(1);
+    expect(await isolate("weur").claimSlice(KEY, 0, FRESH)).toMatchObject({ kind: "lead", tainted: true });
+  });
+
+  test("do not have a client wait for one of them that never answers", async () => {
+    const { errors, hanging, isolate } = createWorld();
+    hanging.add(coordinatorName(KEY, "sam"));
+    await isolate(null).taint(KEY, VERSION);
+    expect(String(errors)).toContain("has not noted within 5000 ms");
     expect(await isolate("weur").claimSlice(KEY, 0, FRESH)).toMatchObject({ kind: "lead", tainted: true });
   });
 
