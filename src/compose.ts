@@ -33,6 +33,8 @@ export type Core = ReturnType<typeof composeCore>;
 
 export interface CoreOptions {
   readonly isLocal: boolean;
+  /** Whether reads of the store take time, as those of a bucket do, and not of a disk. */
+  readonly isStoreFar: boolean;
   /** Sends a request to an upstream. */
   readonly fetch: (url: string, init: RequestInit) => Promise<Response>;
   readonly ledger: (name: string) => LedgerPort;
@@ -52,7 +54,7 @@ export function composeCore(
   config: Config,
   bareStore: ObjectStore,
   leases: Leases,
-  { isLocal, fetch, ledger, cached, streamPut, waitUntil, log, counters }: CoreOptions,
+  { isLocal, isStoreFar, fetch, ledger, cached, streamPut, waitUntil, log, counters }: CoreOptions,
 ) {
   const now = () => Date.now();
   const budget = config.budgetBytes;
@@ -100,6 +102,7 @@ export function composeCore(
     createDigest: createStreamDigest,
     admit: retention.admit,
     maxPumpBytes: streamPut === null ? Infinity : FREE_PUMP_BYTES,
+    isStoreFar,
     onStored,
     onBroken: (target, upstream, reason) => {
       const { key, mirror } = target;

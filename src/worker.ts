@@ -240,6 +240,7 @@ function buildCore(env: Env): Core {
   const config = { ...parsed.config, budgetBytes: Math.min(parsed.config.budgetBytes, START?.room ?? Infinity) };
   return composeCore(config, store, leases, {
     isLocal: LOCAL === true,
+    isStoreFar: remote !== null,
     fetch: (url, init) => (env.NETWORK ?? globalThis).fetch(url, init),
     ledger: (name) => ledgerStub(env, name),
     cached: (bare) => (remote === null ? bare : cacheAtEdge(bare, remote, env, config)),

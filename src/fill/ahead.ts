@@ -37,7 +37,7 @@ interface Opened {
 /** @param waitUntil keeps the request alive until a stream that it does not need is cancelled. */
 export function createAhead(
   fill: Fill,
-  { store, now }: Pick<PumpDependencies, "store" | "now">,
+  { store, now, isStoreFar = true }: Pick<PumpDependencies, "store" | "now" | "isStoreFar">,
   waitUntil: (work: Promise<unknown>) => void,
 ): Ahead {
   let opened: Opened | null = null;
@@ -51,7 +51,7 @@ export function createAhead(
     close,
     open(object, from, to, sendingMs) {
       close();
-      if (sendingMs >= UNREAD_MS) return;
+      if (!isStoreFar || sendingMs >= UNREAD_MS) return;
       const length = lengthAtRest(fill, from, to);
       opened = { version: object.version, from, length, openedAt: now(), piece: pieceAtRest(store, fill, object, from, to) };
     },

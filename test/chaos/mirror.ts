@@ -29,6 +29,8 @@ export interface MirrorOptions {
   readonly over?: (store: ObjectStore) => ObjectStore;
   /** Copies of the Worker over one store, as at the edge; 1: one machine. */
   readonly isolates?: number;
+  /** As of `composeCore`. Default: where there are several isolates. */
+  readonly isStoreFar?: boolean;
 }
 
 /** What a client got: `cut` says why the body ended before its end. */
@@ -48,7 +50,7 @@ export interface Ask {
 }
 
 /** The whole Worker in this process, over a store in memory: what worker.ts puts together, without the platform. */
-export function createMirror({ vars, fetch, isolates = 1, over = (store) => store }: MirrorOptions) {
+export function createMirror({ vars, fetch, isolates = 1, isStoreFar = isolates > 1, over = (store) => store }: MirrorOptions) {
   const parsed = parseConfig(vars);
   if (!parsed.ok) throw new Error(parsed.problems.join("\n"));
   const { config } = parsed;
@@ -139,6 +141,7 @@ export function createMirror({ vars, fetch, isolates = 1, over = (store) => stor
     const room = { used: 0, ageFactor: 0 };
     return composeCore(config, bucket, leases, {
       isLocal: isolates === 1,
+      isStoreFar,
       fetch,
       ledger: () => ({ record: async () => room, reserve: async () => ({ ...room, admitted: true }) }),
       cached: (bare) => (isolates === 1 ? bare : createHeadCache(bare, headTtlMs, () => Date.now())),

@@ -16,6 +16,8 @@ interface FarMirrorOptions {
   readonly isStored?: (index: number) => boolean;
   readonly isBroken?: (index: number) => boolean;
   readonly verified?: StoredObject["verified"];
+  /** Whether the mirror takes its store for far; it is. */
+  readonly isStoreFar?: boolean;
   /** The upstream sends bodies without a length. */
   readonly isUnsized?: boolean;
 }
@@ -27,6 +29,7 @@ export function createFarMirror({
   isStored = () => true,
   isBroken = () => false,
   isUnsized = false,
+  isStoreFar = true,
   verified = "digest",
 }: FarMirrorOptions = {}) {
   const object: StoredObject = {
@@ -43,6 +46,7 @@ export function createFarMirror({
   let asked = 0;
   const mirror = createMirror({
     vars: { MIRRORS: { any: { upstreams: ["http://origin.test/any"] } } },
+    isStoreFar,
     over: (store) => {
       const far = createFarStore(store, { delayMs, sliceBytes: SLICE_BYTES, size, isStored, isBroken });
       events = far.events;

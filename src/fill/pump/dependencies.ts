@@ -30,6 +30,8 @@ export interface PumpDependencies {
   readonly admit: (key: string, size: number, aheadFor?: string) => Promise<boolean>;
   /** Longer packages are not pumped: each client gets them as the platform moves them. */
   readonly maxPumpBytes: number;
+  /** Whether the next stored slice is opened while one is sent. Not where a read takes no time: each opened slice is a file descriptor. Default: it is. */
+  readonly isStoreFar?: boolean;
   /** A file arrived whole and was stored. */
   readonly onStored: (target: Target, object: StoredObject) => void;
   readonly onUnstored: (key: string, reason: string) => void;

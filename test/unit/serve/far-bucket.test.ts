@@ -93,6 +93,12 @@ describe("a warm image in a bucket far away", () => {
   });
 });
 
+it("opens no slice ahead where the store is near, as a disk is: each is a file descriptor", async () => {
+  const far = createFarMirror({ isStoreFar: false });
+  expect(await time.run(download(far))).toMatchObject({ status: 200, length: 64 * MIB });
+  expect(Math.max(...openStreams(far.events()))).toBe(1);
+});
+
 describe("a slice that is not in the store", () => {
   it("is fetched from the upstream, and the whole is exact", async () => {
     const far = createFarMirror({ isStored: (index) => index !== 3 });
