@@ -8,15 +8,15 @@ import { bundleWorker } from "./bundle-worker.ts";
 import { adminTokenPath, readAdminToken } from "../admin-token.ts";
 import type { Endpoint, StartOptions } from "./command-line.ts";
 import { setAsideDamaged } from "./damaged-databases.ts";
-import { dropBodies } from "./drop-bodies.ts";
 import { dropCovered, formatEndpoint, resolveEndpoint } from "./free-port.ts";
 import { startFlusher } from "./flush.ts";
 import { formatLogLine } from "./log-line.ts";
+import { measureStore, roomFor } from "./measure-store.ts";
 import { readProjectFile, readVars } from "../project-file.ts";
 import { keepReserve } from "./reserve.ts";
 import type { Runtime } from "./runtime.ts";
-import { describeFewFiles, openStateFolder } from "./state-folder.ts";
-import { roomFor, sweepStore } from "./sweep-store.ts";
+import { describeFewFiles, openStateFolder, type StateFolder } from "./state-folder.ts";
+import { sweepStore } from "./sweep-store.ts";
 import { startWatchedRuntime } from "./watched-runtime.ts";
 import { done, refused, type Step } from "../step.ts";
 
@@ -64,15 +64,23 @@ export async function startServer(options: StartOptions, project: Project, print
   if (fewFiles !== null) print(fewFiles);
   // From here on no request of an earlier server runs, since the folder is locked.
   const startedAt = Date.now();
-  const bytes = state.value.bytes - dropBodies(state.value.store);
   const { budgetBytes } = parsed.config;
-  const { room, isPrivate } = state.value;
+  const { bytes, room, isPrivate } = state.value;
   if (!isPrivate)
     print(`Other users of this machine can read the state folder, which belongs to another user: chmod -R go= "${options.state}".`);
   if (room < budgetBytes) print(describeShortage(budgetBytes, room));
   const keptMs = parsed.config.retentionDays * DAY_MS;
   const flusher = startFlusher(state.value.folder, state.value.store, keptMs, print);
   for (const line of setAsideDamaged(state.value.objects, join(state.value.folder, "set-aside"))) print(line);
+  let sweeping = new AbortController();
+  /** Removes what a killed workerd had not finished writing, while the next one runs. */
+  const sweep = (): void => {
+    sweeping.abort();
+    sweeping = new AbortController();
+    sweepStore(state.value.store, sweeping.signal).catch((error: Error) =>
+      print(`Cannot look for what a killed server left behind: ${error.message}`),
+    );
+  };
   const [probed] = endpoints.value;
   if (probed === undefined) return refused("Cannot start without an address to listen on.");
   const runtime = await startWatchedRuntime({
@@ -90,7 +98,10 @@ export async function startServer(options: StartOptions, project: Project, print
     state: state.value,
     endpoints: endpoints.value,
     stateFolder: options.state,
-    rebind: () => ({ START: measureStart(state.value.store) }),
+    rebind: () => {
+      sweep();
+      return { START: measureStart(state.value) };
+    },
     probe: { ...probed, host: resolveOwnHost(probed.host) },
     print,
     onLog: (message) => {
@@ -114,9 +125,11 @@ export async function startServer(options: StartOptions, project: Project, print
   };
   // The first run finds what a killed server left behind, and makes a lost ledger anew.
   keepHouse();
+  sweep();
   const cron = setInterval(keepHouse, CRON_MS);
   const ended = runtime.value.ended.then(async (crash) => {
     clearInterval(cron);
+    sweeping.abort();
     await flusher.end();
     state.value.release();
     return crash;
@@ -139,10 +152,9 @@ export async function startServer(options: StartOptions, project: Project, print
   });
 }
 
-/** Removes what a killed workerd had not finished writing, and measures what is left in the store. */
-function measureStart(store: string) {
+function measureStart({ store, objects }: StateFolder) {
   const startedAt = Date.now();
-  const bytes = sweepStore(store) - dropBodies(store);
+  const bytes = measureStore(store, objects);
   return { startedAt, bytes, room: roomFor(store, bytes) };
 }
 

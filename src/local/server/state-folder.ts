@@ -3,9 +3,9 @@ import { join, resolve } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { done, refused, type Step } from "../step.ts";
 import { makePrivate } from "./make-private.ts";
+import { measureStore, roomFor } from "./measure-store.ts";
 import { keepReserve } from "./reserve.ts";
 import { sweepObjects } from "./sweep-objects.ts";
-import { roomFor, sweepStore } from "./sweep-store.ts";
 
 /** The state folder of a server, locked while the server runs: a second server on it would delete files that the first counts as stored. */
 export interface StateFolder {
@@ -17,7 +17,7 @@ export interface StateFolder {
   readonly objects: string;
   /** The size in bytes that the store may reach before the disk is full. */
   readonly room: number;
-  /** The size in bytes of what the store holds now. */
+  /** The size in bytes of what the store holds now (measure-store.ts). */
   readonly bytes: number;
   /** Whether no other user of this machine can read it. */
   readonly isPrivate: boolean;
@@ -26,8 +26,7 @@ export interface StateFolder {
 }
 
 /**
- * Creates the folder if it is missing, locks it, and removes files that a killed server had not finished writing, and those of Durable Objects that keep
- * nothing. The lock is SQLite's own on `<state>/lock`: the kernel drops it when the process ends, even by SIGKILL, and it works between containers that share
+ * Creates the folder if it is missing, locks it, and removes files of Durable Objects that keep nothing. The lock is SQLite's own on `<state>/lock`: the kernel drops it when the process ends, even by SIGKILL, and it works between containers that share
  * the folder, where a process id means nothing. Refuses with the reason.
  */
 export function openStateFolder(path: string): Step<StateFolder> {
@@ -64,7 +63,7 @@ export function openStateFolder(path: string): Step<StateFolder> {
     keepReserve(folder);
     const isPrivate = makePrivate(realpathSync(folder));
     sweepObjects(objects);
-    const bytes = sweepStore(store);
+    const bytes = measureStore(store, objects);
     return done({ folder, store, objects, room: roomFor(store, bytes), bytes, isPrivate, release: () => lock.close() });
   } catch (error) {
     lock.close();

@@ -1,7 +1,7 @@
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statfsSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, statfsSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { describeFewFiles, openStateFolder } from "../../../../src/local/server/state-folder.ts";
 
@@ -61,19 +61,6 @@ describe("the state folder", () => {
   test("with a lock that is no lock is refused with what to do", () => {
     writeFileSync(join(folder, "lock"), "x".repeat(4096));
     expect(openStateFolder(folder)).toMatchObject({ ok: false, problems: [expect.stringContaining('remove the file "lock"')] });
-  });
-
-  test("loses what a killed server left half written, and nothing else", () => {
-    const kept = ["objects/m/a.deb", "objects/m/.hidden", "meta/m/x.tmp", "slices/ab/abc/0"];
-    const left = ["objects/m/.a.deb.4711.3.tmp", "slices/ab/abc/.0.4711.12.tmp", ".x.1.1.tmp"];
-    for (const path of [...kept, ...left]) {
-      mkdirSync(dirname(join(folder, "store", path)), { recursive: true });
-      writeFileSync(join(folder, "store", path), "bytes");
-    }
-    const state = openStateFolder(folder);
-    for (const path of kept) expect(existsSync(join(folder, "store", path))).toBe(true);
-    for (const path of left) expect(existsSync(join(folder, "store", path))).toBe(false);
-    if (state.ok) state.value.release();
   });
 
   test("has room for what it holds and for most of what is free", () => {
