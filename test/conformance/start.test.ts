@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { type AddressInfo, createServer as createTcpServer } from "node:net";
 import { networkInterfaces, tmpdir } from "node:os";
@@ -163,6 +163,18 @@ describe("a running server", () => {
     expect(await warm.text()).toBe("an rpm, or so");
   });
 
+  test("keeps nothing of workerd's configuration, and runs its cron handler for no other program", async () => {
+    const server = await startServer();
+    expect(existsSync(join(folder, "state", "workerd"))).toBe(false);
+    const workerd = server.processes().find(({ name }) => name === "workerd")?.pid ?? Number.NaN;
+    const ports = listPorts(workerd).filter((port) => port !== Number(new URL(server.url).port));
+    expect(ports).toHaveLength(1);
+    for (const path of ["/", "/cdn-cgi/handler/scheduled", "/-/health"]) {
+      expect((await fetch(`http://127.0.0.1:${ports[0]}${path}`)).status).toBe(404);
+    }
+    expect(server.output()).not.toContain("cron");
+  });
+
   test("ends when its npm is killed", async () => {
     const server = await startServer();
     const processes = server.processes();
@@ -259,6 +271,22 @@ function readStat(pid: number): { readonly name: string; readonly parent: number
   } catch {
     return null;
   }
+}
+
+/** The ports on which a process listens by IPv4: `sl local_address rem_address st …` of proc_pid_net_tcp(5), where state 0A is to listen. */
+function listPorts(pid: number): readonly number[] {
+  const descriptors = readdirSync(`/proc/${pid}/fd`).map((fd) => {
+    try {
+      return readlinkSync(`/proc/${pid}/fd/${fd}`);
+    } catch {
+      return ""; // closed while we looked
+    }
+  });
+  return readFileSync(`/proc/${pid}/net/tcp`, "latin1")
+    .split("\n")
+    .map((line) => line.trim().split(/ +/))
+    .filter(([, , , state, , , , , , inode]) => state === "0A" && descriptors.includes(`socket:[${inode}]`))
+    .map(([, local = ""]) => Number.parseInt(local.split(":")[1] ?? "", 16));
 }
 
 async function areGone(processes: readonly Process[]): Promise<void> {

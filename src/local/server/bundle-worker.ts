@@ -2,7 +2,7 @@ import { build, stop, type BuildFailure, type Plugin } from "esbuild";
 import { done, refused, type Step } from "../step.ts";
 import { readXzModule, XZ_MODULE_NAME } from "../xz-module.ts";
 
-/** The Worker as Miniflare takes it; the first module is the entry. */
+/** The modules of the Worker; the first one is the entry. */
 export type WorkerModules = readonly (
   | { readonly type: "ESModule"; readonly path: string; readonly contents: string }
   | { readonly type: "CompiledWasm"; readonly path: string; readonly contents: Buffer<ArrayBuffer> }

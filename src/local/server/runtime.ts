@@ -1,13 +1,19 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { subscribe, unsubscribe } from "node:diagnostics_channel";
-import { once } from "node:events";
+import { randomBytes } from "node:crypto";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import type { Readable } from "node:stream";
+import { text } from "node:stream/consumers";
 import { getCACertificates } from "node:tls";
-import { convertV4MiniflareOptions, Miniflare } from "miniflare";
 import type { WorkerModules } from "./bundle-worker.ts";
 import type { Endpoint } from "./command-line.ts";
 import type { ProjectFile } from "../project-file.ts";
+import { sendRequest } from "../send-request.ts";
 import type { StateFolder } from "./state-folder.ts";
 import { done, refused, type Step } from "../step.ts";
+import { CRON_SOCKET, describeWorkerd } from "./workerd-config.ts";
+import { messageOf, parseListening, readLines } from "./workerd-output.ts";
 
 /** What workerd runs, with which bindings, on which state and addresses. */
 export interface RuntimeOptions {
@@ -27,56 +33,58 @@ export interface Runtime {
   readonly ended: Promise<string | null>;
   /** The process of workerd. */
   readonly pid: number;
-  /** Runs the Worker's cron handler once. */
+  /** Runs the Worker's cron handler once. Takes as long as that does; rejects where it fails, or workerd ends before. */
   runScheduled(): Promise<void>;
   /** Stops listening, lets requests under way go on for at most `graceMs`, then ends workerd. */
   stop(graceMs: number): Promise<void>;
 }
 
-const SCHEDULED_URL = "http://localhost/cdn-cgi/local/scheduled";
-
 /** What asks the server to end. */
 export const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
-/**
- * Runs the Worker in workerd. Miniflare writes workerd's configuration; clients connect to workerd's own sockets, not to Miniflare's. Refuses if workerd does
- * not start.
- */
+/** workerd listens some 50 ms after it was started; on a busy machine later. */
+const LISTEN_MS = 40_000;
+
+/** The file descriptor on which workerd reports where it listens. */
+const CONTROL_FD = 3;
+
+/** Runs the Worker in workerd, which clients reach directly. Refuses if workerd does not start; what it said then went to `onLog`. */
 export async function startRuntime(options: RuntimeOptions): Promise<Step<Runtime>> {
-  const children: ChildProcess[] = [];
-  const collect = (message: unknown): void => {
-    const { process: child } = message as { process: ChildProcess };
-    // The first child is workerd, the second is its guard. The guard starts with workerd, as we may be killed before workerd is ready.
-    if (children.push(child) === 1) child.once("spawn", () => guardAgainstOrphan(child));
-  };
-  subscribe("child_process", collect);
-  const miniflare = startMiniflare(options);
+  const cronPath = `/${randomBytes(32).toString("hex")}`;
+  const folder = join(options.state.folder, "workerd");
+  let workerd: ChildProcess;
+  let ports: ReadonlyMap<string, number> | null;
   try {
-    await miniflare.ready;
+    workerd = spawn(binaryOf(), argumentsOf(writeConfig(folder, options, cronPath)), {
+      stdio: ["ignore", "pipe", "pipe", "pipe"],
+      env: { ...process.env, TZ: "UTC" },
+    });
+    // It starts with workerd, as we may be killed before workerd is ready.
+    workerd.once("spawn", () => guardAgainstOrphan(workerd));
+    for (const stream of [workerd.stdout, workerd.stderr]) if (stream !== null) readLines(stream, (line) => options.onLog(messageOf(line)));
+    ports = await waitForPorts(workerd, options.endpoints.length + 1);
   } catch (error) {
-    await miniflare.dispose().catch(() => {});
     return refused(`Cannot start workerd: ${(error as Error).message}`);
   } finally {
-    unsubscribe("child_process", collect);
+    rmSync(folder, { recursive: true, force: true });
   }
-  const [workerd] = children;
-  const pid = workerd?.pid;
-  if (workerd === undefined || pid === undefined) throw new Error("Miniflare started no process of its own: cannot watch over workerd.");
+  const { pid } = workerd;
+  if (ports === null || pid === undefined) {
+    return refused(`Cannot start workerd: it ended (${endOf(workerd)}) before it listened on all its addresses.`);
+  }
+  const cronUrl = new URL(cronPath, `http://127.0.0.1:${ports.get(CRON_SOCKET)}`);
   let isStopping = false;
-  const ended = once(workerd, "exit").then(async () => {
-    // In the same turn as the exit event: Miniflare would otherwise start another workerd.
-    await miniflare.dispose().catch(() => {});
+  const ended = hasExited(workerd).then(() => {
     if (workerd.exitCode === 0 || workerd.signalCode === "SIGINT" || workerd.signalCode === "SIGTERM" || isStopping) return null;
-    return workerd.signalCode ?? `exit code ${workerd.exitCode}`;
+    return endOf(workerd);
   });
   return done({
     ended,
     pid,
     async runScheduled() {
-      // Miniflare's own call for it stops our event loop until workerd answers, and for ever where that stands still.
-      const response = await miniflare.dispatchFetch(SCHEDULED_URL);
-      const text = await response.text();
-      if (!response.ok) throw new Error(`its outcome is "${text.slice(0, 100)}"`);
+      const response = await sendRequest(cronUrl, { agent: false });
+      const outcome = await text(response);
+      if (response.statusCode !== 200) throw new Error(`its outcome is "${outcome.slice(0, 100)}"`);
     },
     async stop(graceMs) {
       // On SIGTERM workerd closes its listeners and idle connections, and ends after the last request.
@@ -89,53 +97,64 @@ export async function startRuntime(options: RuntimeOptions): Promise<Step<Runtim
   });
 }
 
-/** Miniflare's own signal handlers kill workerd at once, and every download with it: only those stay that main.ts installed before, which let downloads end. */
-function startMiniflare(options: RuntimeOptions): Miniflare {
-  const ours = SIGNALS.map((signal) => process.listeners(signal));
-  const miniflare = new Miniflare(convertV4MiniflareOptions(miniflareOptions(options)));
-  for (const [index, signal] of SIGNALS.entries()) {
-    process.removeAllListeners(signal);
-    for (const listener of ours[index] ?? []) process.on(signal, listener);
-  }
-  return miniflare;
+/** The path of workerd's binary. npm's `workerd` has no types. */
+function binaryOf(): string {
+  const require = createRequire(import.meta.url);
+  const { default: path } = require("workerd") as { readonly default: string };
+  return path;
 }
 
-function miniflareOptions({ modules, project, bindings, state, endpoints, onLog }: RuntimeOptions) {
-  return {
-    // Miniflare insists on a socket of its own, which we do not use: any free loopback port will do.
-    host: "127.0.0.1",
-    port: 0,
-    // Otherwise Miniflare downloads a sample of request.cf.
-    cf: false,
-    // Miniflare's socket, on loopback, answers SCHEDULED_URL by running the cron handler.
-    unsafeTriggerHandlers: true,
-    telemetry: { enabled: false },
-    resourcePersistencePath: state.objects,
-    handleStructuredLogs: ({ message }: { message: string }) => onLog(message),
-    workers: [
-      {
-        name: "lazy-mirror",
-        modules: [...modules],
-        compatibilityDate: project.compatibilityDate,
-        compatibilityFlags: project.compatibilityFlags,
-        bindings: bindings as Record<string, never>,
-        serviceBindings: {
-          DISK: { disk: { path: state.store, writable: true } },
-          // Miniflare's default network goes through another Worker, which adds a header and 0.2 ms to each miss. The certificates are those of
-          // NODE_EXTRA_CA_CERTS: an organisation's upstreams may have certificates of its own authority.
-          NETWORK: {
-            network: {
-              allow: ["public", "private"],
-              tlsOptions: { trustBrowserCas: true, trustedCertificates: getCACertificates("extra") },
-            },
-          },
-        },
-        durableObjects: Object.fromEntries(project.durableObjects.map(({ name, className }) => [name, { className, useSQLite: true }])),
-        // `proxy` passes the request target as the client sent it, so that the Worker can distinguish an absolute URL from a path.
-        unsafeDirectSockets: endpoints.map(({ host, port }) => ({ host, port, proxy: true })),
-      },
-    ],
-  };
+/** `--experimental`: Durable Objects on the disk, and the call of a cron handler, are that to workerd. */
+function argumentsOf(config: string): readonly string[] {
+  return ["serve", "--experimental", `--control-fd=${CONTROL_FD}`, config];
+}
+
+/**
+ * Writes workerd's configuration, which holds the secrets of ours, with what it embeds into `folder`, which only this user can read. workerd reads all of it
+ * before it listens. Returns its path. Throws what the disk throws.
+ */
+function writeConfig(folder: string, { state, ...options }: RuntimeOptions, cronPath: string): string {
+  const path = join(folder, "config.capnp");
+  // Where earlier versions have it.
+  const objects = join(state.objects, "do");
+  rmSync(folder, { recursive: true, force: true });
+  for (const made of [folder, objects]) mkdirSync(made, { recursive: true, mode: 0o700 });
+  for (const module of options.modules) writeFileSync(join(folder, module.path), module.contents, { mode: 0o600 });
+  // Those of NODE_EXTRA_CA_CERTS: an organisation's upstreams may have certificates of its own authority.
+  const certificates = getCACertificates("extra");
+  writeFileSync(path, describeWorkerd({ ...options, store: state.store, objects, certificates, cronPath }), { mode: 0o600 });
+  return path;
+}
+
+/** The port of each socket, once workerd listens on all `count`; null where it ends before that. Throws where it takes longer than LISTEN_MS. */
+async function waitForPorts(workerd: ChildProcess, count: number): Promise<ReadonlyMap<string, number> | null> {
+  const ports = new Map<string, number>();
+  const { promise: listening, resolve, reject } = Promise.withResolvers<ReadonlyMap<string, number>>();
+  workerd.once("error", reject);
+  readLines(workerd.stdio[CONTROL_FD] as Readable, (line) => {
+    const found = parseListening(line);
+    if (found !== null) ports.set(found.socket, found.port);
+    if (ports.size === count) resolve(ports);
+  });
+  const limit = setTimeout(() => {
+    workerd.kill("SIGKILL");
+    reject(new Error(`it does not listen after ${LISTEN_MS / 1000} s`));
+  }, LISTEN_MS);
+  try {
+    return await Promise.race([listening, hasExited(workerd).then(() => null)]);
+  } finally {
+    clearTimeout(limit);
+  }
+}
+
+/** Resolves when the process has ended. */
+function hasExited(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return Promise.resolve();
+  return new Promise((resolve) => void child.once("exit", () => resolve()));
+}
+
+function endOf({ exitCode, signalCode }: ChildProcess): string {
+  return signalCode ?? `exit code ${exitCode}`;
 }
 
 /**

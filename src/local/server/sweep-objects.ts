@@ -2,7 +2,7 @@ import { readdirSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 
-/** Folders of the Durable Objects of repositories, as miniflare names them: `<Worker>-<class>`. */
+/** Folders of the Durable Objects of repositories, named by their unique key (workerd-config.ts). */
 const REPOSITORIES = /-RepositoryObject$/;
 /** A Durable Object's file; `metadata.sqlite` is the runtime's own. */
 const OBJECT_FILE = /^[0-9a-f]{64}\.sqlite$/;
