@@ -97,8 +97,10 @@ export async function startRuntime(options: RuntimeOptions): Promise<Step<Runtim
   });
 }
 
-/** The path of workerd's binary. npm's `workerd` has no types. */
+/** The path of workerd's binary: that of npm's `workerd`, which has no types, or what the variable names that wrangler looks at as well. */
 function binaryOf(): string {
+  const named = process.env["MINIFLARE_WORKERD_PATH"];
+  if (named !== undefined) return named;
   const require = createRequire(import.meta.url);
   const { default: path } = require("workerd") as { readonly default: string };
   return path;
