@@ -92,7 +92,8 @@ function list(items: readonly string[]): string {
   return `[\n        ${items.join(",\n        ")}\n      ]`;
 }
 
-/** A text literal of Cap'n Proto. */
+/** A text literal of Cap'n Proto. It is UTF-8, of which `\x` escapes one byte. */
 function text(value: string): string {
-  return `"${value.replaceAll(/[\u0000-\u001f"\\\u007f]/g, (character) => String.raw`\x` + character.charCodeAt(0).toString(16).padStart(2, "0"))}"`;
+  const escape = (character: string): string => String.raw`\x` + character.charCodeAt(0).toString(16).padStart(2, "0");
+  return `"${value.replaceAll(/["\\]|(?=[\0-\x7f])\p{Cc}/gu, escape)}"`;
 }
