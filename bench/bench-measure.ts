@@ -62,15 +62,45 @@ export async function metered<T>(
 interface Hits {
   readonly perSecond: number;
   readonly count: number;
+  /** How long half of the requests, and all but one of a hundred, took. wrk adds the requests that were not sent during a pause: a pause counts in full. */
+  readonly p50Ms: number;
+  readonly p99Ms: number;
 }
 
-/** As many requests as `connections` clients that ask again and again get answered. Throws where an answer is no 200. */
-export async function hammer(url: string, connections: number, seconds: number): Promise<Hits> {
-  const output = await mustRun("wrk", ["-t", "1", "-c", String(connections), "-d", `${seconds}s`, "--timeout", "20s", url]);
+/** As many requests as `connections` clients that ask again and again get answered. Throws where an answer is no 200. `options` are wrk's, `scriptArgs` its script's. */
+export async function hammer(
+  url: string,
+  connections: number,
+  seconds: number,
+  options: readonly string[] = [],
+  scriptArgs: readonly string[] = [],
+): Promise<Hits> {
+  const args = ["-t", "1", "-c", String(connections), "-d", `${seconds}s`, "--timeout", "20s", "--latency", ...options, url, "--", ...scriptArgs];
+  const output = await mustRun("wrk", args);
   const failed = /Non-2xx.*|Socket errors.*/.exec(output);
   if (failed !== null) throw new Error(`Cannot measure ${url}: ${failed[0]}`);
   const find = (pattern: RegExp): number => Number(pattern.exec(output)?.[1]);
-  return { perSecond: find(/Requests\/sec: +([\d.]+)/), count: find(/(\d+) requests in/) };
+  return {
+    perSecond: find(/Requests\/sec: +([\d.]+)/),
+    count: find(/(\d+) requests in/),
+    p50Ms: parseDuration(/50% +(\S+)/.exec(output)?.[1]),
+    p99Ms: parseDuration(/99% +(\S+)/.exec(output)?.[1]),
+  };
+}
+
+const UNIT_MS: Readonly<Record<string, number>> = { us: 0.001, ms: 1, s: 1000, m: 60_000 };
+
+/** wrk's "1.23ms" in milliseconds. */
+export function parseDuration(text = ""): number {
+  const [, value, unit = ""] = /^([\d.]+)(\w+)$/.exec(text) ?? [];
+  return Number(value) * (UNIT_MS[unit] ?? NaN);
+}
+
+/** CPU seconds that the processes below `pid` used while `work` ran. Nothing looks at them meanwhile, which would itself take CPU. */
+export async function timed<T>(pid: number, work: () => Promise<T>): Promise<{ readonly result: T; readonly cpuSeconds: number }> {
+  const before = usageOf(pid).cpuSeconds;
+  const result = await work();
+  return { result, cpuSeconds: usageOf(pid).cpuSeconds - before };
 }
 
 export interface Timing {
@@ -100,7 +130,7 @@ export async function downloadAll(urls: readonly string[], options: readonly str
 
 export async function downloadOne(url: string, options: readonly string[] = []): Promise<Timing> {
   const [timing] = await downloadAll([url], options);
-  if (timing === undefined) throw new Error(`Cannot download ${url}: curl told nothing`);
+  if (timing === undefined) throw new Error(`Cannot download ${url}: curl printed nothing`);
   return timing;
 }
 

@@ -3,7 +3,11 @@ import { join } from "node:path";
 import { mustRun } from "../../test/support/run-tool.ts";
 import { findFreePorts, startProcess, takesConnections, type StartPeer } from "./peer.ts";
 
-/** squid as a "lazy distro mirror": accelerator, packages for 90 days, LFUDA in 10 GB on disk, nothing kept in memory. */
+/**
+ * squid as a "lazy distro mirror": accelerator, packages for 90 days, LFUDA in 10 GB on disk. Memory (cache_mem 256 MB, objects up to 512 KB), its log and its
+ * threads are squid's defaults. `maximum_object_size` is raised from 4 MB, or it would store no image; `collapsed_forwarding` is on, or each client of a cold file
+ * would have a request of its own.
+ */
 export const startSquid: StartPeer = async (folder, origins) => {
   const cache = join(folder, "cache");
   mkdirSync(cache, { recursive: true });
@@ -27,15 +31,13 @@ never_direct allow all
 cache_replacement_policy heap LFUDA
 maximum_object_size 4 GB
 cache_dir aufs ${cache} 10000 16 256
-cache_mem 8 MB
-maximum_object_size_in_memory 0 KB
+collapsed_forwarding on
 refresh_pattern -i \\.(deb|rpm|iso)$ 129600 100% 129600 override-expire refresh-ims
 refresh_pattern . 0 20% 4320
-access_log stdio:${join(folder, "access.log")}
+access_log daemon:${join(folder, "access.log")}
 cache_log ${join(folder, "cache.log")}
 pid_filename ${join(folder, "squid.pid")}
-pinger_enable off
-netdb_filename none
+netdb_filename stdio:${join(folder, "netdb")}
 coredump_dir ${folder}
 shutdown_lifetime 1 seconds
 max_filedescriptors 8192
