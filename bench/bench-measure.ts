@@ -75,7 +75,21 @@ export async function hammer(
   options: readonly string[] = [],
   scriptArgs: readonly string[] = [],
 ): Promise<Hits> {
-  const args = ["-t", "1", "-c", String(connections), "-d", `${seconds}s`, "--timeout", "20s", "--latency", ...options, url, "--", ...scriptArgs];
+  const args = [
+    "-t",
+    "1",
+    "-c",
+    String(connections),
+    "-d",
+    `${seconds}s`,
+    "--timeout",
+    "20s",
+    "--latency",
+    ...options,
+    url,
+    "--",
+    ...scriptArgs,
+  ];
   const output = await mustRun("wrk", args);
   const failed = /Non-2xx.*|Socket errors.*/.exec(output);
   if (failed !== null) throw new Error(`Cannot measure ${url}: ${failed[0]}`);
@@ -91,8 +105,8 @@ export async function hammer(
 const UNIT_MS: Readonly<Record<string, number>> = { us: 0.001, ms: 1, s: 1000, m: 60_000 };
 
 /** wrk's "1.23ms" in milliseconds. */
-export function parseDuration(text = ""): number {
-  const [, value, unit = ""] = /^([\d.]+)(\w+)$/.exec(text) ?? [];
+export function parseDuration(duration = ""): number {
+  const [, value, unit = ""] = /^([\d.]+)(\w+)$/.exec(duration) ?? [];
   return Number(value) * (UNIT_MS[unit] ?? NaN);
 }
 

@@ -98,8 +98,8 @@ export function formatMarkdown(rows: readonly Row[], field: Field): string {
       missed.length === 0
         ? "None."
         : formatTable([
-            ["", "target", "is", ""],
-            ...missed.map(({ row, target }) => [`${row.section}: ${row.what}`, target.text, formatNumber(target.actual), ""]),
+            ["", "target", "is"],
+            ...missed.map(({ row, target }) => [`${row.section}: ${row.what}`, target.text, formatNumber(target.actual)]),
           ])
     }`,
     `### Ahead of the best peer\n\n${ahead.length === 0 ? "Nothing." : against(ahead)}`,
@@ -129,7 +129,7 @@ function formatSection(rows: readonly Row[], field: Field): string {
 function formatSpread(rows: readonly Row[], { names }: Field): string {
   const shown = names.filter((peer) => rows.some(({ values }) => values.has(peer)));
   return formatTable([
-    ["", "unit", ...shown, ""],
+    ["", "unit", ...shown],
     ...rows.map(({ section, what, unit, values }) => [
       `${section}: ${what}`,
       unit,
@@ -137,7 +137,6 @@ function formatSpread(rows: readonly Row[], { names }: Field): string {
         const figure = values.get(name);
         return figure === undefined ? "–" : `${formatNumber(figure.min)} to ${formatNumber(figure.max)}`;
       }),
-      "",
     ]),
   ]);
 }
@@ -155,7 +154,7 @@ function formatTable(cells: readonly (readonly string[])[]): string {
 
 /** Three digits, all of them in front of the point from a thousand on. */
 export function formatNumber(value: number | undefined): string {
-  if (value === undefined || Number.isNaN(value)) return "–";
+  if (value === undefined || !Number.isFinite(value)) return "–";
   if (value >= 1000) return Math.round(value).toLocaleString("en");
   return String(Number(value.toPrecision(3)));
 }

@@ -14,7 +14,9 @@ export const startLazyMirror: StartPeer = async (folder, origins) => {
   mkdirSync(folder, { recursive: true });
   const [port = 0] = await findFreePorts(1);
   const config = join(folder, "wrangler.toml");
-  const mirrors = origins.map((origin) => `[vars.MIRRORS.o${origin}]\nupstreams = ["http://127.0.0.1:${origin}"]\nhosts = ["${hostOf(origin)}"]\n`);
+  const mirrors = origins.map(
+    (origin) => `[vars.MIRRORS.o${origin}]\nupstreams = ["http://127.0.0.1:${origin}"]\nhosts = ["${hostOf(origin)}"]\n`,
+  );
   writeFileSync(config, `[vars]\nBUDGET_GB = 10\n${mirrors.join("")}`);
   const args = [join(ROOT, "src/local/server/main.ts"), "--config", config, "--state", join(folder, "state"), "--port", String(port)];
   const isReady = async (): Promise<boolean> => {

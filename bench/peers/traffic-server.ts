@@ -26,7 +26,10 @@ export const startTrafficServer: StartPeer = async (folder, origins) => {
   const listeners = ports.map((port) => `${port}:ip-in=127.0.0.1`).join(" ");
   writeFileSync(
     records,
-    readFileSync(records, "utf8").replace(/^CONFIG proxy\.config\.http\.server_ports .*$/m, `CONFIG proxy.config.http.server_ports STRING ${listeners}`),
+    readFileSync(records, "utf8").replace(
+      /^CONFIG proxy\.config\.http\.server_ports .*$/m,
+      `CONFIG proxy.config.http.server_ports STRING ${listeners}`,
+    ),
   );
   writeFileSync(join(etc, "storage.config"), `${cache} 10G\n`);
   writeFileSync(join(etc, "cache.config"), "dest_domain=127.0.0.1 ttl-in-cache=90d\n");

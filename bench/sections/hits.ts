@@ -61,7 +61,14 @@ async function measureSize(bench: Bench, peers: readonly Peer[], size: Size, byt
       const { result, cpuSeconds } = await timed(peer.pid, () => hammer(urlOf(peer), connections, bench.isQuick ? 1 : seconds));
       const { perSecond, p50Ms, p99Ms, count } = result;
       const host = connections === 16 && peer.name === OURS ? await byHost(bench, peer, path) : NaN;
-      return { rate: perSecond, p50: p50Ms, p99: p99Ms, cpu: (cpuSeconds * 1000) / count, cpuGb: (cpuSeconds * 1e9) / (count * bytes), host };
+      return {
+        rate: perSecond,
+        p50: p50Ms,
+        p99: p99Ms,
+        cpu: (cpuSeconds * 1000) / count,
+        cpuGb: (cpuSeconds * 1e9) / (count * bytes),
+        host,
+      };
     });
     const what = `${size}, ${connections} connection${connections === 1 ? "" : "s"}`;
     const is16 = connections === 16;
@@ -71,7 +78,7 @@ async function measureSize(bench: Bench, peers: readonly Peer[], size: Size, byt
     rows.push(row(SECTION, `${what}: p99`, "ms", "less", tally.of("p99"), ...(is16 && size !== "1 MB" ? [atMost(5)] : [])));
     if (is16) {
       rows.push(row(SECTION, `${what}: CPU`, "s per 1,000", "less", tally.of("cpu"), ...(size === "100 KB" ? [atMost(1.2, "squid")] : [])));
-      if (size !== "4 KB") rows.push(row(SECTION, `${what}: CPU`, "s per GB", undefined, tally.of("cpuGb")));
+      if (size !== "4 KB") rows.push(row(SECTION, `${what}: CPU by bytes`, "s per GB", undefined, tally.of("cpuGb")));
     }
   }
   return rows;

@@ -6,7 +6,19 @@ import { holdMemory } from "../bench-memory.ts";
 import { downloadAll, downloadOne, median, metered, timed, usageOf } from "../bench-measure.ts";
 import { atLeast, atMost, DIRECT, type Row } from "../bench-report.ts";
 import type { Peer } from "../peers/peer.ts";
-import { createTally, linesOf, MB, rotate, row, withPeers, type Bench, type Contender, type Section, type Tally } from "./section.ts";
+import {
+  createTally,
+  linesOf,
+  MB,
+  messageOf,
+  rotate,
+  row,
+  withPeers,
+  type Bench,
+  type Contender,
+  type Section,
+  type Tally,
+} from "./section.ts";
 
 const IDLE_MS = 2_000;
 const SLICE_BYTES = 8 * 1024 * 1024;
@@ -20,7 +32,7 @@ export const life: Section = {
     const large = bench.isQuick ? 200 * MB : 1000 * MB;
     const tally = createTally(bench.say);
     const small = Array.from(
-      { length: bench.isQuick ? 5 : 20 },
+      { length: bench.isQuick ? 5 : 41 },
       (_, at) => placeFile(bench.files, `/life/${at}_1_all.deb`, makeDeb(`life-${at}`, MB)).path,
     );
     for (const name of ["large", "tail"]) placeImage(bench, `/life/${name}.iso`, large);
@@ -36,7 +48,7 @@ export const life: Section = {
               try {
                 tally.note(peer.name, await liveOnce(bench, peer, small, large, turn === 0));
               } catch (error) {
-                bench.say(`  ${peer.name}: ${(error as Error).message}`);
+                bench.say(`  ${peer.name}: ${messageOf(error)}`);
               }
             }),
           );
@@ -69,7 +81,9 @@ async function liveOnce(
   const cold = await metered(peer.pid, () => downloadOne(url));
   const warm = await timed(peer.pid, () => downloadOne(url));
   const perGb = (1000 * MB) / bytes;
-  const own = isDirect ? {} : { readyMs: peer.readyMs, idle, added: cold.addedMiB, slow: withSlowReaders ? await slowReaders(peer, url) : NaN };
+  const own = isDirect
+    ? {}
+    : { readyMs: peer.readyMs, idle, added: cold.addedMiB, slow: withSlowReaders ? await slowReaders(peer, url) : NaN };
   return {
     ...own,
     firstMiss: firstMiss.firstByteMs,

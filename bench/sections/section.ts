@@ -58,7 +58,7 @@ export async function withPeers<T>(
       try {
         started.push(await start(join(folder, name.replace(" ", "-")), [bench.fast, bench.slow]));
       } catch (error) {
-        bench.say(`Without ${name}: ${(error as Error).message}`);
+        bench.say(`Without ${name}: ${messageOf(error)}`);
       }
     }
     return await work([bench.direct, ...started], folder);
@@ -82,8 +82,10 @@ export function createTally(say: Bench["say"]): Tally {
   return {
     note(peer, figures) {
       all.set(peer, [...(all.get(peer) ?? []), figures]);
-      const shown = Object.entries(figures).map(([name, value]) => `${name} ${value.toPrecision(4)}`);
-      say(`  ${peer}: ${shown.join(", ")}`);
+      const shown = Object.entries(figures)
+        .filter(([, value]) => !Number.isNaN(value))
+        .map(([name, value]) => `${name} ${value.toPrecision(4)}`);
+      say(`  ${peer}: ${shown.join(", ") || "not counted"}`);
     },
     of: (figure) =>
       new Map(
@@ -111,11 +113,19 @@ export async function takeTurns(
       try {
         tally.note(peer.name, await measure(peer, turn));
       } catch (error) {
-        bench.say(`  ${peer.name}: ${(error as Error).message}`);
+        bench.say(`  ${peer.name}: ${messageOf(error)}`);
       }
     }
   }
   return tally;
+}
+
+/** The end of what an error says, where programs say what they could not do, on one line. */
+export function messageOf(error: unknown): string {
+  return String(error instanceof Error ? error.message : error)
+    .replaceAll(/\s+/g, " ")
+    .trim()
+    .slice(-300);
 }
 
 /** The same list, beginning `by` places later. */
@@ -125,7 +135,14 @@ export function rotate<T>(list: readonly T[], by: number): readonly T[] {
 }
 
 /** A row of the report, with what ours should reach in it. */
-export function row(section: string, what: string, unit: string, better: Row["better"], values: Row["values"], ...aims: readonly Aim[]): Row {
+export function row(
+  section: string,
+  what: string,
+  unit: string,
+  better: Row["better"],
+  values: Row["values"],
+  ...aims: readonly Aim[]
+): Row {
   return { section, what, unit, better, values, targets: aims.flatMap((aim) => reach(aim, values) ?? []) };
 }
 
