@@ -1,0 +1,69 @@
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { stringify } from "smol-toml";
+
+/** The `[vars]` table of a wrangler.toml, as it stands there. */
+export type Vars = Readonly<Record<string, unknown>>;
+
+/** What one instance's configuration has that the operator's has not. */
+export interface InstanceShare {
+  /** `1`, `2`, …. */
+  readonly name: string;
+  /** How many instances share the budget. */
+  readonly count: number;
+  /** The authority at which instances ask each other for metadata (haproxy's frontend `peers`). */
+  readonly peers: string;
+  /** The password of the user `instances` in mirrors that are not open to everyone. */
+  readonly secret: string;
+}
+
+/** The user by which instances and announcer read mirrors that are not open to everyone. */
+const USER = "instances";
+
+/** config's own default. */
+const DEFAULT_BUDGET_GB = 9;
+const MIRROR_TABLES = /^MIRRORS(?:_|$)/;
+
+/** HTTP Basic, as the instances use it among themselves. */
+export function basicAuthorization(secret: string): string {
+  return `Basic ${Buffer.from(`${USER}:${secret}`).toString("base64")}`;
+}
+
+/**
+ * The configuration of one instance: its part of every budget; and before the upstreams of each mirror its fellow instances, which have the metadata. The name
+ * in that URL makes each instance's configuration its own, so that no instance takes another one for itself in a ring of mirrors.
+ */
+export function instanceVars(vars: Vars, share: InstanceShare): Vars {
+  const budget = Number(vars["BUDGET_GB"] ?? DEFAULT_BUDGET_GB);
+  const rest = Object.entries(vars).map(([key, value]) =>
+    MIRROR_TABLES.test(key) ? [key, shareMirrors(typeof value === "string" ? JSON.parse(value) : value, share)] : [key, value],
+  );
+  return { ...Object.fromEntries(rest), BUDGET_GB: budget / share.count };
+}
+
+function shareMirrors(mirrors: unknown, share: InstanceShare): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(mirrors as Record<string, Vars>).map(([name, table]) => [name, shareMirror(name, table, share)]),
+  );
+}
+
+function shareMirror(mirror: string, table: Vars, { name, count, peers, secret }: InstanceShare): Vars {
+  const url = `http://${peers}/from/${name}/${mirror}`;
+  const access = table["access"] as { readonly users?: Vars } | undefined;
+  const own = access === undefined ? url : { url, authorization: basicAuthorization(secret) };
+  return {
+    ...table,
+    upstreams: [own, ...((table["upstreams"] ?? []) as readonly unknown[])],
+    ...(table["budget_gb"] === undefined ? {} : { budget_gb: Number(table["budget_gb"]) / count }),
+    ...(access === undefined ? {} : { access: { ...access, users: { ...access.users, [USER]: secret } } }),
+  };
+}
+
+/** Writes the configuration of an instance and its admin token into its state folder, which only its user can read. Returns the path of the configuration. Throws if that fails. */
+export function writeInstance(folder: string, vars: Vars, adminToken: string): string {
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const config = join(folder, "wrangler.toml");
+  writeFileSync(config, `# Made of the operator's configuration at each start: change that one.\n${stringify({ vars })}`, { mode: 0o600 });
+  writeFileSync(join(folder, "admin-token"), `${adminToken}\n`, { mode: 0o600 });
+  return config;
+}

@@ -1,0 +1,176 @@
+import { randomBytes } from "node:crypto";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { adminTokenPath, readAdminToken } from "../admin-token.ts";
+import type { Config } from "../../config/config.ts";
+import { formatEndpoint, resolveEndpoint } from "../server/free-port.ts";
+import { done, refused, type Step } from "../step.ts";
+import { startAnnouncer } from "./announcer.ts";
+import type { InstancesOptions } from "./command-line.ts";
+import { haproxyConfig, type HaproxyOptions } from "./haproxy-config.ts";
+import { checkHaproxyConfig, findHaproxy } from "./haproxy-program.ts";
+import { basicAuthorization, instanceVars, type Vars, writeInstance } from "./instance-config.ts";
+import { type Kept, keepRunning } from "./keep-running.ts";
+
+export interface Project {
+  /** The node and the file that start one instance. */
+  readonly server: readonly [string, string];
+}
+
+/** All that runs. */
+export interface RunningInstances {
+  /** Settles with a reason when something ended at its start. */
+  readonly refused: Promise<string>;
+  /** Settles when haproxy answers through every instance; false: it was stopped before. */
+  readonly ready: Promise<boolean>;
+  readonly description: string;
+  /** Lets downloads under way end, `graceSeconds` at most, and ends everything. */
+  stop(): Promise<void>;
+}
+
+const HEALTH_RETRY_MS = 100;
+/** Beyond the grace an instance flushes its files and closes its databases. */
+const END_MS = 20_000;
+
+/** The addresses below which everything listens, all on loopback. */
+function addressesOf({ firstPort, count }: Pick<InstancesOptions, "firstPort" | "count">) {
+  const names = Array.from({ length: count }, (_, at) => String(at + 1));
+  return {
+    peers: `127.0.0.1:${firstPort}`,
+    instances: names.map((name) => ({ name, address: `127.0.0.1:${firstPort + Number(name)}` })),
+  };
+}
+
+/** What a balancer's configuration is made of, with these options. */
+export function balancerOptions(options: InstancesOptions, config: Config): HaproxyOptions {
+  const { listen, threads, graceSeconds } = options;
+  const { peers, instances } = addressesOf(options);
+  return { bind: formatEndpoint(listen), peerBind: peers, announcer: peers, instances, hosts: hostsOf(config), threads, graceSeconds };
+}
+
+/** The hosts of each mirror, as the operator wrote them. */
+function hostsOf(config: Config): readonly (readonly [string, readonly string[]])[] {
+  return [...config.mirrors.values()].map(({ name, hosts }) => [
+    name,
+    hosts.map((host) => (host.kind === "label" ? `${host.label}.*` : host.host)),
+  ]);
+}
+
+/** Starts instances, announcer and haproxy. Refuses with every problem that can be seen before. */
+export async function runInstances(
+  options: InstancesOptions,
+  vars: Vars,
+  config: Config,
+  { server: [node, server] }: Project,
+  print: (line: string) => void,
+): Promise<Step<RunningInstances>> {
+  const { count, graceSeconds, quiet } = options;
+  const { peers, instances } = addressesOf(options);
+  const state = resolve(options.state);
+  const found = findHaproxy();
+  if (!found.ok) return found;
+  const inner = await Promise.all([peers, ...instances.map(({ address }) => address)].map((one) => resolveEndpoint(parseAddress(one))));
+  const outer = await resolveEndpoint(options.listen);
+  const taken = [
+    ...inner.flatMap((step) => (step.ok ? [] : step.problems.map((problem) => problem.replace("--port", "--first-port")))),
+    ...(outer.ok ? [] : outer.problems),
+  ];
+  if (taken.length > 0) return refused(...taken);
+  let token: string;
+  const haproxyFile = join(state, "haproxy.cfg");
+  const secret = randomBytes(24).toString("base64url");
+  let configs: readonly string[];
+  try {
+    mkdirSync(state, { recursive: true, mode: 0o700 });
+    token = readAdminToken(state);
+    configs = instances.map(({ name }) => writeInstance(join(state, name), instanceVars(vars, { name, count, peers, secret }), token));
+    writeFileSync(haproxyFile, haproxyConfig(balancerOptions(options, config)), { mode: 0o600 });
+  } catch (error) {
+    return refused(`Cannot keep state in "${state}": ${(error as Error).message}; choose a folder that can be written with --state.`);
+  }
+  const checked = checkHaproxyConfig(haproxyFile);
+  if (!checked.ok) return checked;
+
+  const { host, port } = parseAddress(peers);
+  const urls = instances.map(({ address }) => `http://${address}`);
+  const announcer = await startAnnouncer({ host, port, instances: urls, authorization: basicAuthorization(secret), log: print });
+  const { promise: refusal, resolve: refuse } = Promise.withResolvers<string>();
+  let isStopping = false;
+  const servers = instances.map(({ name, address }, at) =>
+    keepRunning({
+      name,
+      command: [
+        node,
+        server,
+        "--config",
+        configs[at] ?? "",
+        "--state",
+        join(state, name),
+        "--listen",
+        address,
+        "--grace",
+        String(graceSeconds),
+        ...(quiet ? ["--quiet"] : []),
+      ],
+      // Started by npm, a server looks whether its parent still runs: ours ends when we are killed.
+      env: { ...process.env, npm_lifecycle_event: "start" },
+      print: (line) => (isLoopLine(line, peers) ? undefined : print(line)),
+      onRefused: () => refuse(`Instance ${name} does not start: see above.`),
+    }),
+  );
+  // util-linux: the kernel ends haproxy when we are killed.
+  const haproxy = keepRunning({
+    name: "haproxy",
+    command: ["setpriv", "--pdeathsig", "TERM", "haproxy", "-db", "-q", "-f", haproxyFile],
+    print,
+    onRefused: () => refuse("haproxy does not start: see above."),
+  });
+  return done({
+    refused: refusal,
+    ready: waitUntilReady(),
+    description: [
+      `${count} instances behind haproxy ${found.value}: http://${formatEndpoint(options.listen)}/`,
+      `The operator's pages of an instance: /-/instances/1/-/status. Its commands: npm run mirror -- --server http://127.0.0.1:${parseAddress(peers).port + 1} --state "${options.state}" status`,
+      `The operator's token: ${adminTokenPath(options.state)}`,
+    ].join("\n"),
+    async stop() {
+      if (isStopping) return;
+      isStopping = true;
+      // SIGUSR1: haproxy takes no new connection and ends with the last download, or by hard-stop-after.
+      await haproxy.stop("SIGUSR1", (graceSeconds + 1) * 1000);
+      announcer.close();
+      await Promise.all(servers.map((one: Kept) => one.stop("SIGTERM", graceSeconds * 1000 + END_MS)));
+    },
+  });
+
+  async function waitUntilReady(): Promise<boolean> {
+    for (const url of urls) {
+      while (!(await isHealthy(url))) {
+        if (isStopping) return false;
+        await sleep(HEALTH_RETRY_MS);
+      }
+    }
+    return !isStopping;
+  }
+}
+
+/** A server's line about the 508 by which its fellows send it on to the next upstream, as they do for each file that is not metadata. */
+function isLoopLine(line: string, peers: string): boolean {
+  return line.includes(`"upstream":"http://${peers}/`) && line.includes('"answered 508"');
+}
+
+async function isHealthy(url: string): Promise<boolean> {
+  try {
+    const response = await fetch(`${url}/-/health`, { signal: AbortSignal.timeout(5_000) });
+    await response.body?.cancel();
+    return response.ok;
+  } catch {
+    return false;
+  }
+}
+
+function parseAddress(address: string): { readonly host: string; readonly port: number } {
+  const at = address.lastIndexOf(":");
+  return { host: address.slice(0, at), port: Number(address.slice(at + 1)) };
+}
