@@ -87,7 +87,7 @@ export function haproxyConfig(options: HaproxyOptions): string {
     "  balance hash var(txn.home)",
     "  hash-type consistent sdbm avalanche",
     "  option httpchk GET /-/health",
-    "  default-server weight 100 check inter 500ms fall 2 rise 1",
+    "  default-server weight 100 check inter 500ms fall 2 rise 1 observe layer4 error-limit 2 on-error mark-down",
     ...instances.map(server),
     ...instances.flatMap((one) => [
       "",
