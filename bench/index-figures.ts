@@ -10,7 +10,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { convertV4MiniflareOptions, Miniflare } from "miniflare";
-import { bundleWorker } from "../src/local/server/bundle-worker.ts";
+import { loadWorker } from "../src/local/server/load-worker.ts";
 import type { Download } from "../test/support/download.ts";
 import { download } from "../test/support/download.ts";
 import { makeDeb, placeFile } from "../test/support/large-files.ts";
@@ -93,7 +93,7 @@ async function measure({ name, root, write }: Case): Promise<string> {
 }
 
 async function startWorker(upstream: string): Promise<Miniflare> {
-  const bundled = await bundleWorker(join(import.meta.dirname, "../src/worker.ts"));
+  const bundled = await loadWorker(join(import.meta.dirname, ".."));
   if (!bundled.ok) throw new Error(bundled.problems.join("\n"));
   const useSQLite = true;
   return new Miniflare(

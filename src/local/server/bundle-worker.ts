@@ -1,12 +1,12 @@
 import { build, stop, type BuildFailure, type Plugin } from "esbuild";
 import { done, refused, type Step } from "../step.ts";
-import { readXzModule, XZ_MODULE_NAME } from "../xz-module.ts";
+import { XZ_MODULE_NAME } from "../xz-module.ts";
 
-/** The modules of the Worker; the first one is the entry. */
-export type WorkerModules = readonly (
-  | { readonly type: "ESModule"; readonly path: string; readonly contents: string }
-  | { readonly type: "CompiledWasm"; readonly path: string; readonly contents: Buffer<ArrayBuffer> }
-)[];
+/** The Worker as one script, with the paths of the files that it was made of, below the root. */
+export interface Bundle {
+  readonly script: string;
+  readonly inputs: readonly string[];
+}
 
 /** What the Worker imports of WebAssembly stays an import, of a module beside the script. */
 const keepWasm: Plugin = {
@@ -16,14 +16,16 @@ const keepWasm: Plugin = {
 
 /**
  * Bundles the Worker as `wrangler deploy` does: one ES module that still imports the runtime's own modules and the decoder of xz, which lies beside it.
- * Refuses with esbuild's errors.
+ * `entry` is a path below the folder `root`. Refuses with esbuild's errors.
  */
-export async function bundleWorker(entry: string): Promise<Step<WorkerModules>> {
+export async function bundleWorker(root: string, entry: string): Promise<Step<Bundle>> {
   try {
-    const { outputFiles } = await build({
+    const { outputFiles, metafile } = await build({
+      absWorkingDir: root,
       entryPoints: [entry],
       bundle: true,
       write: false,
+      metafile: true,
       format: "esm",
       target: "es2024",
       platform: "browser",
@@ -34,10 +36,7 @@ export async function bundleWorker(entry: string): Promise<Step<WorkerModules>> 
     });
     const [output] = outputFiles;
     if (output === undefined) return refused(`Cannot bundle "${entry}": esbuild wrote nothing.`);
-    return done([
-      { type: "ESModule", path: "worker.js", contents: output.text },
-      { type: "CompiledWasm", path: XZ_MODULE_NAME, contents: readXzModule() },
-    ]);
+    return done({ script: output.text, inputs: Object.keys(metafile.inputs) });
   } catch (error) {
     const { errors = [] } = error as Partial<BuildFailure>;
     if (errors.length === 0) throw error;

@@ -23,7 +23,7 @@ process.exitCode = await main();
 
 async function main(): Promise<number> {
   const options = parseCommandLine(process.argv.slice(2));
-  const project = { entry: join(ROOT, "src/worker.ts"), file: join(ROOT, "wrangler.toml") };
+  const project = { root: ROOT, file: join(ROOT, "wrangler.toml") };
   let runtime: Runtime | null = null;
   let stoppedAt: number | null = null;
   const stop = (): void => {

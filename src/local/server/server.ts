@@ -1,15 +1,16 @@
 import { hostname, networkInterfaces } from "node:os";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseConfig } from "../../config/parse-config.ts";
 import { DAY_MS } from "../../http/units.ts";
 import { describeOperator, describeServer, resolveOwnHost } from "./announcement.ts";
-import { bundleWorker } from "./bundle-worker.ts";
 import { adminTokenPath, readAdminToken } from "../admin-token.ts";
 import type { Endpoint, StartOptions } from "./command-line.ts";
 import { setAsideDamaged } from "./damaged-databases.ts";
 import { dropCovered, formatEndpoint, resolveEndpoint } from "./free-port.ts";
 import { startFlusher } from "./flush.ts";
+import { loadWorker } from "./load-worker.ts";
 import { formatLogLine } from "./log-line.ts";
 import { measureStore, roomFor } from "./measure-store.ts";
 import { readProjectFile, readVars } from "../project-file.ts";
@@ -17,12 +18,13 @@ import { keepReserve } from "./reserve.ts";
 import type { Runtime } from "./runtime.ts";
 import { describeFewFiles, openStateFolder, type StateFolder } from "./state-folder.ts";
 import { sweepStore } from "./sweep-store.ts";
+import { sendRequest } from "../send-request.ts";
 import { startWatchedRuntime } from "./watched-runtime.ts";
 import { done, refused, type Step } from "../step.ts";
 
-/** The paths of the Worker's entry and of its own wrangler.toml. */
+/** The paths of the project's folder and of its own wrangler.toml. */
 export interface Project {
-  readonly entry: string;
+  readonly root: string;
   readonly file: string;
 }
 
@@ -54,7 +56,7 @@ export async function startServer(options: StartOptions, project: Project, print
   if (unknowable.length > 0) return refused(...unknowable.map(({ name }) => describeUnknowable(name)));
   const file = readProjectFile(project.file);
   if (!file.ok) return file;
-  const modules = await bundleWorker(project.entry);
+  const modules = await loadWorker(project.root);
   if (!modules.ok) return modules;
   const state = openStateFolder(options.state);
   if (!state.ok) return state;
@@ -163,17 +165,19 @@ function measureStart({ store, objects }: StateFolder) {
  * may bring workerd to a stand: then the answer comes after the watchdog has started workerd anew.
  */
 async function askHealth(first: Endpoint, ended: Promise<unknown>): Promise<Step<void>> {
-  const url = `http://${formatEndpoint({ ...first, host: resolveOwnHost(first.host) })}/-/health`;
+  const url = new URL(`http://${formatEndpoint({ ...first, host: resolveOwnHost(first.host) })}/-/health`);
   let isOver = false;
   void ended.then(() => (isOver = true));
   const limit = AbortSignal.timeout(HEALTH_MS);
   for (;;) {
     try {
-      const response = await fetch(url, { signal: limit });
-      const text = (await response.text()).trimEnd();
-      return response.ok ? done(undefined) : refused(`The Worker answers ${response.status} to ${url}, should be 200: ${text}`);
+      // Not `fetch`, which would take 10 MB of this process's memory.
+      const response = await sendRequest(url, { agent: false, signal: limit });
+      const said = (await text(response)).trimEnd();
+      if (response.statusCode === 200) return done(undefined);
+      return refused(`The Worker answers ${response.statusCode} to ${url.href}, should be 200: ${said}`);
     } catch (error) {
-      if (isOver || limit.aborted) return refused(`The Worker does not answer ${url}: ${String(error)}`);
+      if (isOver || limit.aborted) return refused(`The Worker does not answer ${url.href}: ${String(error)}`);
       await sleep(HEALTH_RETRY_MS);
     }
   }

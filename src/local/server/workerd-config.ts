@@ -1,6 +1,6 @@
-import type { WorkerModules } from "./bundle-worker.ts";
 import type { Endpoint } from "./command-line.ts";
 import { formatEndpoint } from "./free-port.ts";
+import type { WorkerModules } from "./load-worker.ts";
 import type { ProjectFile } from "../project-file.ts";
 
 /** The socket that runs the cron handler; those of clients are `0`, `1`, …, in the order of the endpoints. */

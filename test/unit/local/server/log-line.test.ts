@@ -28,6 +28,10 @@ describe("a line of the Worker's log", () => {
     expect(formatLogLine("Cannot reach http://127.0.0.1:1: refused", NOW)).toBe("Cannot reach http://127.0.0.1:1: refused");
     expect(formatLogLine('{"level":"warn"}', NOW)).toBe('{"level":"warn"}');
     expect(formatLogLine("{", NOW)).toBe("{");
+    for (const other of [{ status: "200" }, { method: 1 }, { bytes: "1" }, { ms: true }, { cache: 1 }, { mirror: [] }]) {
+      const line = JSON.stringify({ method: "GET", path: "/", status: 200, ...other });
+      expect(formatLogLine(line, NOW)).toBe(line);
+    }
   });
 
   test.each([
@@ -35,6 +39,8 @@ describe("a line of the Worker's log", () => {
     "Uncaught exception: workerd/api/global-scope.c++:308: failed: remote.jsg.Error: Handler does not export a connect() function.",
     "e = rust/worker/ffi.rs:110: failed: failed to lookup address information: Name or service not known",
     "workerd/io/worker.c++:2: e = kj/async.c++:3: failed: disconnected",
+    "NOSENTRY Cached data for an ESM module failed its compatibility check; name = worker.js",
+    "stack: 7f3a12 5500aa 0 1234abcd",
     "stack: /x/bin/workerd@28a3c60 /x/bin/workerd@3ac7580; sentryErrorContext = jsgInternalError; wdErrId = abc",
     "Uncaught exception: workerd/io/io-context.c++:9: failed: remote.jsg.Error: DeliveryError: the upstream broke off",
   ])("that is workerd's noise is left out: %s", (noise) => {

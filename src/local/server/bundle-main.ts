@@ -1,0 +1,5 @@
+// npm runs this after an installation, so that the first start of the server finds the Worker bundled. Where that fails, the start does it, and says why it cannot.
+import { join } from "node:path";
+import { loadWorker } from "./load-worker.ts";
+
+await loadWorker(join(import.meta.dirname, "../../..")).catch(() => {});
