@@ -2,6 +2,6 @@
 // (NODE_COMPILE_CACHE in package.json). Where that fails, the start does it, and says why it cannot.
 import { join } from "node:path";
 import { loadWorker } from "./load-worker.ts";
-import "./server.ts";
 
+await import("./server.ts");
 await loadWorker(join(import.meta.dirname, "../../..")).catch(() => {});
