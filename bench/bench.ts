@@ -9,6 +9,7 @@ import { DIRECT, formatMarkdown, OURS, type Row } from "./bench-report.ts";
 import { startAptCacherNg } from "./peers/apt-cacher-ng.ts";
 import { startLazyMirror } from "./peers/lazy-mirror.ts";
 import { startNginxCache, startOrigin } from "./peers/nginx.ts";
+import { stopAll } from "./peers/peer.ts";
 import { BARE_NAME, CONSTANT_NAME, PIPE_NAME } from "./peers/references.ts";
 import { startSquid } from "./peers/squid.ts";
 import { startTrafficServer } from "./peers/traffic-server.ts";
@@ -96,7 +97,7 @@ try {
 }
 
 async function cleanUp(): Promise<void> {
-  await origin.stop();
+  await stopAll();
   rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
 }
 

@@ -24,6 +24,14 @@ const END_MS = 10_000;
 const FIRST_PORT = 20_000;
 const PORTS = 10_000;
 
+/** What was started and has not been stopped. */
+const running = new Set<() => Promise<void>>();
+
+/** Stops all processes that are started here: for a run that a signal ends. */
+export async function stopAll(): Promise<void> {
+  await Promise.all([...running].map((stop) => stop()));
+}
+
 /** Starts `command` and waits until `port` takes connections (or `isReady`). What it prints is shown only if it does not come up. */
 export async function startProcess(
   command: string,
@@ -33,6 +41,16 @@ export async function startProcess(
   const started = performance.now();
   const child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"] });
   const failed = once(child, "error");
+  const stop = async (): Promise<void> => {
+    running.delete(stop);
+    if (child.pid === undefined || hasEnded(child)) return;
+    const ended = once(child, "exit");
+    child.kill("SIGTERM");
+    const timer = setTimeout(() => child.kill("SIGKILL"), END_MS);
+    await ended;
+    clearTimeout(timer);
+  };
+  running.add(stop);
   let output = "";
   for (const stream of [child.stdout, child.stderr])
     stream.setEncoding("utf8").on("data", (text: string) => (output = `${output}${text}`.slice(-4000)));
@@ -44,18 +62,7 @@ export async function startProcess(
     }
     await sleep(POLL_MS);
   }
-  return {
-    pid: child.pid ?? 0,
-    readyMs: performance.now() - started,
-    async stop() {
-      if (hasEnded(child)) return;
-      const ended = once(child, "exit");
-      child.kill("SIGTERM");
-      const timer = setTimeout(() => child.kill("SIGKILL"), END_MS);
-      await ended;
-      clearTimeout(timer);
-    },
-  };
+  return { pid: child.pid ?? 0, readyMs: performance.now() - started, stop };
 }
 
 export function takesConnections(port: number): Promise<boolean> {
