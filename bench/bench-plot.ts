@@ -2,8 +2,8 @@ import { formatNumber, type Row } from "./bench-report.ts";
 
 const COLOURS = ["#9aa0a6", "#c58af9", "#f6aea9", "#fdd663", "#81c995", "#78d9ec", "#fcad70", "#1a73e8", "#5f6368", "#bdc1c6", "#dadce0"];
 const BAR_HEIGHT = 12;
-const BAR_WIDTH = 360;
-const LABEL_WIDTH = 300;
+const BAR_WIDTH = 340;
+const LABEL_WIDTH = 430;
 const KEY_WIDTH = 130;
 const KEYS_A_LINE = 5;
 const KEY_HEIGHT = 18;

@@ -7,7 +7,7 @@ import { openDnf } from "../../test/support/clients/dnf.ts";
 import { openRpmRepository } from "../../test/support/rpm-repository.ts";
 import { atMost, DIRECT, type Row } from "../bench-report.ts";
 import type { Peer } from "../peers/peer.ts";
-import { row, takeTurns, withPeers, type Bench, type Section } from "./section.ts";
+import { row, spendFirstMiss, takeTurns, withPeers, type Bench, type Section } from "./section.ts";
 
 const PACKAGE_BYTES = 60_000;
 const NAMES = (count: number): readonly string[] => Array.from({ length: count }, (_, index) => `bench-${index}`);
@@ -18,6 +18,7 @@ export const clients: Section = {
   seconds: ({ contenders, isQuick, repeats }) => (contenders.length + 1) * (isQuick ? 4 : 5 * repeats) + 20,
   measure: (bench) =>
     withPeers(bench, bench.contenders, async (peers) => {
+      await spendFirstMiss(bench, peers);
       const [debs, rpms] = bench.isQuick ? [20, 10] : [100, 50];
       const apt = await openAptRepository();
       const rpm = await openRpmRepository();

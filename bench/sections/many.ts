@@ -4,7 +4,7 @@ import { makeDeb, placeFile } from "../../test/support/large-files.ts";
 import { mustRun } from "../../test/support/run-tool.ts";
 import { hammer, timed } from "../bench-measure.ts";
 import type { Peer } from "../peers/peer.ts";
-import { KB, row, takeTurns, withPeers, type Section } from "./section.ts";
+import { KB, row, spendFirstMiss, takeTurns, withPeers, type Section } from "./section.ts";
 
 const BYTES = 100 * KB;
 const CONNECTIONS = 16;
@@ -36,6 +36,7 @@ export const many: Section = {
   seconds: ({ contenders, isQuick, repeats }) => (contenders.length + 1) * (isQuick ? 5 : 8 + 6 * repeats) + 5,
   measure: (bench) =>
     withPeers(bench, bench.contenders, async (peers) => {
+      await spendFirstMiss(bench, peers);
       const count = bench.isQuick ? 500 : 4_000;
       const script = join(bench.folder, "many.lua");
       writeFileSync(script, SCRIPT);

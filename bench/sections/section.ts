@@ -1,6 +1,7 @@
 import { mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { median } from "../bench-measure.ts";
+import { makeDeb, placeFile } from "../../test/support/large-files.ts";
+import { downloadOne, median } from "../bench-measure.ts";
 import { reach, type Aim, type Figure, type Row } from "../bench-report.ts";
 import type { Peer, StartPeer } from "../peers/peer.ts";
 
@@ -65,6 +66,14 @@ export async function withPeers<T>(
   } finally {
     await Promise.all(started.map((peer) => peer.stop()));
     rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
+  }
+}
+
+/** Has each peer fetch a small file from both origins: what only its first miss costs is measured by itself, in the section `life`. */
+export async function spendFirstMiss({ files, fast, slow }: Bench, peers: readonly Peer[]): Promise<void> {
+  for (const name of ["first", "second"]) {
+    const { path } = placeFile(files, `/spent/${name}_1_all.deb`, makeDeb(name, 100 * KB));
+    for (const peer of peers) for (const port of [fast, slow]) await downloadOne(peer.url(port) + path);
   }
 }
 

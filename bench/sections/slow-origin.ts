@@ -1,7 +1,7 @@
 import { makeDeb, placeFile, placeSparseIso } from "../../test/support/large-files.ts";
 import { downloadAll, downloadOne } from "../bench-measure.ts";
 import { atMost, DIRECT, OURS } from "../bench-report.ts";
-import { linesOf, MB, row, takeTurns, withPeers, type Section } from "./section.ts";
+import { linesOf, MB, row, spendFirstMiss, takeTurns, withPeers, type Section } from "./section.ts";
 
 const IMAGE_BYTES = 204_800_000;
 
@@ -14,6 +14,7 @@ export const limited: Section = {
       bench,
       bench.contenders.filter(({ name }) => ["nginx", OURS].includes(name)),
       async (peers) => {
+        await spendFirstMiss(bench, peers);
         const bytes = bench.isQuick ? IMAGE_BYTES / 4 : IMAGE_BYTES;
         const tally = await takeTurns(bench, peers, bench.repeats, async (peer, turn) => {
           placeSparseIso(bench.files, `/limited/${turn}.iso`, bytes);
@@ -38,6 +39,7 @@ export const crowd: Section = {
   seconds: ({ contenders, isQuick, repeats }) => (contenders.length + 1) * (isQuick ? 3 : 4) * repeats + 5,
   measure: (bench) =>
     withPeers(bench, bench.contenders, async (peers) => {
+      await spendFirstMiss(bench, peers);
       const [clients, joiners] = [50, 20];
       const joined = bench.isQuick ? 40_960_000 : IMAGE_BYTES;
       const tally = await takeTurns(bench, peers, bench.repeats, async (peer, turn) => {
