@@ -1,6 +1,7 @@
-import { formatNumber, type Row } from "./bench-report.ts";
+import { formatNumber, OURS, type Row } from "./bench-report.ts";
 
-const COLOURS = ["#9aa0a6", "#c58af9", "#f6aea9", "#fdd663", "#81c995", "#78d9ec", "#fcad70", "#1a73e8", "#5f6368", "#bdc1c6", "#dadce0"];
+const OUR_COLOUR = "#1a73e8";
+const COLOURS = ["#9aa0a6", "#c58af9", "#f6aea9", "#fdd663", "#81c995", "#78d9ec", "#fcad70", "#5f6368", "#bdc1c6", "#dadce0"];
 const BAR_HEIGHT = 12;
 const BAR_WIDTH = 340;
 const LABEL_WIDTH = 430;
@@ -12,7 +13,7 @@ const KEY_HEIGHT = 18;
 export function formatSvg(rows: readonly Row[], peers: readonly string[]): string {
   const shown = peers.filter((peer) => rows.some(({ values }) => values.has(peer)));
   const parts: string[] = [];
-  const colourOf = (peer: string): string => COLOURS[peers.indexOf(peer) % COLOURS.length] ?? "black";
+  const colourOf = (peer: string): string => (peer === OURS ? OUR_COLOUR : (COLOURS[peers.indexOf(peer) % COLOURS.length] ?? "black"));
   for (const [at, peer] of shown.entries()) {
     const [x, y] = [10 + (at % KEYS_A_LINE) * KEY_WIDTH, 8 + Math.floor(at / KEYS_A_LINE) * KEY_HEIGHT];
     parts.push(
