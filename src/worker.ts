@@ -179,7 +179,6 @@ export class LedgerObject extends LedgerObjectBase<Env> {
       condemn,
       log,
       leftovers: START,
-      isListOrdered: this.env.DISK === undefined,
       allowance: LOCAL === true ? null : allowanceOf(config.plan),
     };
   }

@@ -36,8 +36,6 @@ export interface LedgerObjectDependencies {
   readonly condemn: (key: string, object: StoredObject, reason: string) => Promise<void>;
   readonly log: (message: string) => void;
   readonly leftovers: Leftovers;
-  /** See `ShardDependencies`. */
-  readonly isListOrdered: boolean;
   /** Null on one machine, where a row costs nothing. */
   readonly allowance: LedgerAllowance | null;
 }
@@ -236,7 +234,7 @@ export abstract class LedgerObjectBase<Env> extends DurableObject<Env> {
   }
 
   #shard(): Shard {
-    const { config, store, leftovers, isListOrdered } = this.dependencies();
+    const { config, store, leftovers } = this.dependencies();
     return (this.#ownShard ??= createShard({
       ledger: this.#ledger,
       store,
@@ -245,7 +243,6 @@ export abstract class LedgerObjectBase<Env> extends DurableObject<Env> {
       startedAt: leftovers.startedAt,
       prefix: `${this.#name}/`,
       classOf: classifyKeys(config),
-      isListOrdered,
     }));
   }
 

@@ -43,6 +43,7 @@ export interface DeadVersion {
 export type Ledger = ReturnType<typeof createLedger>;
 
 const SCHEMA = [
+  // `seen` is of an older version.
   `CREATE TABLE IF NOT EXISTS objects (
     key TEXT PRIMARY KEY, version TEXT NOT NULL, size INTEGER NOT NULL, sliceBytes INTEGER, class TEXT NOT NULL,
     storedAt INTEGER NOT NULL, lastUsedAt INTEGER NOT NULL, uses INTEGER NOT NULL, served INTEGER NOT NULL, fetched INTEGER NOT NULL,
@@ -231,17 +232,10 @@ export function createLedger(sql: Sql, isSparing: () => boolean = () => false) {
       return rowsOf(sql, `${alive} UNION SELECT 1 FROM dead WHERE version = ?1`, version).length > 0;
     },
 
-    /** Keys after `after` up to `end` (null: all that come after) of objects that were stored before `before`. */
-    keysBetween(after: string, end: string | null, before: number): readonly string[] {
-      const query = "SELECT key FROM objects WHERE key > ?1 AND (?2 IS NULL OR key <= ?2) AND storedAt < ?3 ORDER BY key";
-      return rowsOf<{ key: string }>(sql, query, after, end, before).map(({ key }) => key);
-    },
-    /** Marks a row as met in the store by the pass of reconciliation that began at `pass`. */
-    see: (key: string, pass: number): void => void sql.exec("UPDATE objects SET seen = ? WHERE key = ?", pass, key),
-    /** Keys after `after`. `isMissing` is 1 for an object that was stored before the pass began and that the pass has not met. */
-    sightings(after: string, pass: number, limit: number): readonly { readonly key: string; readonly isMissing: number }[] {
-      const query = "SELECT key, (seen < ?1 AND storedAt < ?1) AS isMissing FROM objects WHERE key > ?2 ORDER BY key LIMIT ?3";
-      return rowsOf(sql, query, pass, after, limit);
+    /** The first `limit` rows with keys after `after` up to `end` (null: all that come after), in the order of keys. */
+    rowsBetween(after: string, end: string | null, limit: number): readonly Pick<LedgerRow, "key" | "storedAt">[] {
+      const query = `SELECT key, storedAt FROM objects WHERE key > ?1 ${end === null ? "" : "AND key <= ?3"} ORDER BY key LIMIT ?2`;
+      return rowsOf(sql, query, after, limit, ...(end === null ? [] : [end]));
     },
 
     pins: (): readonly string[] => pins.map(({ text }) => text),

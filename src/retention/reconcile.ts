@@ -7,6 +7,8 @@ import type { Ledger } from "./ledger.ts";
 
 /** Objects on one page of a listing. Each one without a row costs a read of its head. */
 const PAGE = 500;
+/** Rows that are compared with one page at most. */
+const MAX_ROWS = 2 * PAGE;
 /** A pass over the store begins so long after the last one began. */
 const PASS_INTERVAL_MS = DAY_MS;
 /** Slices without a head are deleted after so long: requests that read them have ended by then, or fetch them again. */
@@ -15,14 +17,12 @@ export const SLICE_GRACE_MS = DAY_MS;
 const PUBLISH_MARGIN_MS = 60 * 60_000;
 
 /**
- * One shard's pass over its mirror's objects in the store, page by page; its state survives restarts. It lists the store, adds rows for objects without one,
- * and removes rows whose object the listing did not show and the store does not have: where the store lists in the order of keys, those between the keys of a
- * page at once; elsewhere each row that the listing showed is marked, and a second step goes over the rows.
+ * One shard's pass over its mirror's objects in the store, page by page; its state survives restarts. The store lists in the order of keys, as the rows lie:
+ * so a page adds rows for objects without one, and removes rows whose key would stand on it and whose object the store does not have. A page that lists a key
+ * out of order makes the pass look at more, never remove what is there. `after`: rows up to this key have been compared.
  */
 type Pass =
-  /** `after`: rows up to this key have been compared; absent: the store's order is another one. */
-  | { readonly step: "listing"; readonly began: number; readonly cursor?: string; readonly after?: string }
-  | { readonly step: "rows"; readonly began: number; readonly after: string }
+  | { readonly step: "listing"; readonly began: number; readonly cursor?: string; readonly after: string }
   | { readonly step: "done"; readonly began: number };
 
 const NOTE = "pass";
@@ -47,60 +47,50 @@ export async function reconcilePage(
   {
     prefix,
     classOf,
-    isListOrdered,
     ageFactor,
     startedAt,
     now,
   }: {
     readonly prefix: string;
     readonly classOf: (key: string) => string;
-    readonly isListOrdered: boolean;
     readonly ageFactor: number;
     readonly startedAt: number;
     readonly now: number;
   },
 ): Promise<Reconciled> {
-  const pass = nextPass(readPass(ledger), { startedAt, now, isListOrdered });
+  const pass = nextPass(readPass(ledger), { startedAt, now });
   if (pass.step === "done") return { isDone: true, found: 0, lost: 0 };
-  if (pass.step === "rows") {
-    const rows = ledger.sightings(pass.after, pass.began, PAGE);
-    const missing = rows.filter(({ isMissing }) => isMissing !== 0);
-    const lost = await removeLost(
-      ledger,
-      store,
-      missing.map(({ key }) => key),
-      now,
-    );
-    const last = rows.at(-1);
-    const isDone = last === undefined || rows.length < PAGE;
-    save(ledger, isDone ? { step: "done", began: pass.began } : { ...pass, after: last.key });
-    return { isDone, found: 0, lost };
-  }
   const page = await store.list({ prefix, limit: PAGE, ...(pass.cursor === undefined ? {} : { cursor: pass.cursor }) });
-  const heads = page.objects.filter(({ key }) => !key.startsWith(SLICE_PREFIX));
-  const unknown = heads.filter(({ key }) => ledger.get(key) === null);
-  const found = await inParallel(unknown, async ({ key }) => ({ key, head: await store.head(key) }));
+  const keys = page.objects.flatMap(({ key }) => (key.startsWith(SLICE_PREFIX) ? [] : [key]));
+  // Slices come last.
+  const cursor = keys.length < page.objects.length ? undefined : page.cursor;
+  const end = cursor === undefined ? null : (keys.at(-1) ?? pass.after);
+  const rows = ledger.rowsBetween(pass.after, end, MAX_ROWS);
+
+  const known = new Set(rows.map(({ key }) => key));
+  const unknown = keys.filter((key) => !known.has(key) && ledger.get(key) === null);
+  const found = await inParallel(unknown, async (key) => ({ key, head: await store.head(key) }));
   for (const { key, head } of found) {
     // Without a head it is an upload by hand without our metadata: it is never served, and we leave it to the operator.
     if (head === null || ledger.get(key) !== null) continue;
     const { version, size, sliceBytes = null, storedAt } = head;
     ledger.put({ key, version, size, sliceBytes, class: classOf(key), storedAt }, ageFactor, now);
   }
-  const { cursor } = page;
-  if (pass.after !== undefined) {
-    const end = cursor === undefined ? null : (page.objects.at(-1)?.key ?? pass.after);
-    const listed = new Set(heads.map(({ key }) => key));
-    const missing = ledger.keysBetween(pass.after, end, pass.began).filter((key) => !listed.has(key));
-    const lost = await removeLost(ledger, store, missing.slice(0, PAGE), now);
-    const isDone = cursor === undefined;
-    // With more of them the page comes again, which then misses fewer.
-    if (missing.length <= PAGE || lost === 0)
-      save(ledger, isDone ? { step: "done", began: pass.began } : { ...pass, cursor, after: end ?? pass.after });
-    return { isDone: isDone && missing.length <= PAGE, found: found.length, lost };
-  }
-  for (const { key } of heads) ledger.see(key, pass.began);
-  save(ledger, cursor === undefined ? { step: "rows", began: pass.began, after: "" } : { ...pass, cursor });
-  return { isDone: false, found: found.length, lost: 0 };
+
+  const listed = new Set(keys);
+  const missing = rows.filter(({ key, storedAt }) => storedAt < pass.began && !listed.has(key));
+  const due = missing.slice(0, PAGE);
+  const lost = await removeLost(
+    ledger,
+    store,
+    due.map(({ key }) => key),
+    now,
+  );
+  // With more rows than that the page comes again, for those behind.
+  const stop = due.length < missing.length ? due.at(-1) : rows.length === MAX_ROWS ? rows.at(-1) : undefined;
+  if (stop !== undefined) save(ledger, { ...pass, after: stop.key });
+  else save(ledger, cursor === undefined ? { step: "done", began: pass.began } : { ...pass, cursor, after: end ?? pass.after });
+  return { isDone: stop === undefined && cursor === undefined, found: found.length, lost };
 }
 
 /** Removes the rows of those keys that have no object in the store. Returns how many there were. */
@@ -117,13 +107,11 @@ export function lastPassBegan(ledger: Ledger): number {
   return pass?.step === "done" ? pass.began : Number(ledger.notes.get("passBefore") ?? 0);
 }
 
-function nextPass(
-  pass: Pass | null,
-  { startedAt, now, isListOrdered }: { readonly startedAt: number; readonly now: number; readonly isListOrdered: boolean },
-): Pass {
-  const isSinceStart = pass !== null && pass.began >= startedAt;
-  if (isSinceStart && (pass.step !== "done" || elapsedMs(pass.began, now) < PASS_INTERVAL_MS)) return pass;
-  return { step: "listing", began: Math.max(now, startedAt), ...(isListOrdered ? { after: "" } : {}) };
+function nextPass(pass: Pass | null, { startedAt, now }: { readonly startedAt: number; readonly now: number }): Pass {
+  // A pass of an earlier version may lack the key up to which it has come.
+  const isOurs = pass !== null && (pass.step === "done" || (pass.after as string | undefined) !== undefined);
+  if (isOurs && pass.began >= startedAt && (pass.step !== "done" || elapsedMs(pass.began, now) < PASS_INTERVAL_MS)) return pass;
+  return { step: "listing", began: Math.max(now, startedAt), after: "" };
 }
 
 function readPass(ledger: Ledger): Pass | null {
@@ -179,7 +167,7 @@ export async function reapOrphans(
   },
 ): Promise<string> {
   const page = await store.list({ prefix: SLICE_PREFIX, limit: 2 * PAGE, ...(cursor === "" ? {} : { cursor }) });
-  const old = page.objects.flatMap(({ key, uploadedAt }) => {
+  const old = page.objects.flatMap(({ key, uploadedAt = now }) => {
     const slice = uploadedAt < before || (before > 0 && isAhead(uploadedAt, now)) ? parseSliceKey(key) : null;
     return slice === null ? [] : [{ key, version: slice.version }];
   });

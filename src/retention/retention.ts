@@ -5,12 +5,15 @@ import { BOOK_SHARD, shardOf, type Batch, type News, type UseRecord } from "./ba
 import { createBatchWait } from "./batch-wait.ts";
 import type { BudgetView, Reservation } from "./book.ts";
 import { addDays, dayOf, emptyDay, type DayCount } from "../watch/history.ts";
+import { inParallel } from "./evict.ts";
 import { sumUses } from "./held-uses.ts";
 import { isStorableSize } from "./policy.ts";
 import { createUseSampler } from "./sample-uses.ts";
 
-/** With so many uses a batch is sent at once. */
+/** With uses of so many objects a batch is sent at once, where `flushUses` says no other number. */
 const FLUSH_USES = 100;
+/** With so many news they are sent at once: what is admitted meanwhile goes over all that are not reported. */
+const FLUSH_NEWS = 100;
 /** A batch that could not be delivered is kept for the next try, unless more entries than this have come since: then its counts are lost. */
 const MAX_ENTRIES = 10_000;
 /** Below this share of the budget a fill is admitted without a call of the ledger … */
@@ -46,6 +49,8 @@ export interface RetentionDependencies {
   readonly random?: () => number;
   /** How long uses and counts wait for company while requests come; absent, or 0: until the first look. */
   readonly maxWaitMs?: number;
+  /** With uses of so many objects a batch is sent at once; absent: 100. An isolate that ends loses what it has not sent. */
+  readonly flushUses?: number;
   readonly sleep: (ms: number) => Promise<void>;
   /** Keeps the isolate alive until `work` has settled, also after the current request has ended. */
   readonly waitUntil: (work: Promise<unknown>) => void;
@@ -54,13 +59,12 @@ export interface RetentionDependencies {
 
 /** An isolate's side of the retention. It collects uses and news, and calls the ledger as rarely as it can. */
 export function createRetention(deps: RetentionDependencies) {
-  const { ledger, budget, quotas, classOf, now, random = Math.random, maxWaitMs = 0, sleep, waitUntil, log } = deps;
+  const { ledger, budget, quotas, classOf, now, random = Math.random, maxWaitMs = 0, flushUses = FLUSH_USES, sleep, waitUntil, log } = deps;
   const sampler = createUseSampler({ random, now });
   /** Oldest first; of each version only the latest. */
   let news = new Map<string, News>();
   let uses = new Map<string, UseRecord>();
   let days = new Map<string, DayCount>();
-  let collected = 0;
   let known: { readonly used: number; readonly at: number } | null = null;
   /** Fills that were admitted here and that the ledger does not count yet. Each version of a key takes its own room. */
   const pending = new Set<{ readonly key: string; readonly size: number; readonly at: number }>();
@@ -68,7 +72,8 @@ export function createRetention(deps: RetentionDependencies) {
   const wait = createBatchWait({ now, sleep, waitUntil, maxWaitMs: () => (sampler.isInformed() ? maxWaitMs : 0), flush, flushNews });
 
   function collect(): void {
-    if (++collected >= FLUSH_USES) return waitUntil(flush());
+    if (uses.size >= flushUses) return waitUntil(flush());
+    if (news.size >= FLUSH_NEWS) return waitUntil(flushNews());
     wait.arm();
   }
 
@@ -78,7 +83,6 @@ export function createRetention(deps: RetentionDependencies) {
     news = new Map();
     uses = new Map();
     days = new Map();
-    collected = 0;
     wait.sent();
     await deliverAll(all);
   }
@@ -93,13 +97,20 @@ export function createRetention(deps: RetentionDependencies) {
   async function deliverAll(all: Required<Batch>): Promise<void> {
     const shards = new Set([...all.news, ...all.uses].map(({ key }) => shardOf(key)));
     if (shards.size === 0 && all.days.length > 0) shards.add(BOOK_SHARD);
+    // A batch for each ledger, once through: to look for the entries of each among all would take as many looks as there are of both.
+    const batches = new Map(
+      [...shards].map((shard) => [shard, { news: [] as News[], uses: [] as UseRecord[], days: [] as readonly DayCount[] }]),
+    );
+    for (const one of all.news) batches.get(shardOf(one.key))?.news.push(one);
+    for (const use of all.uses) batches.get(shardOf(use.key))?.uses.push(use);
     // The days travel with the first batch, so that they cost no extra call.
-    await Promise.all([...shards].map((shard, at) => deliver(shard, at === 0 ? all : { ...all, days: [] })));
+    const [first] = batches.values();
+    if (first !== undefined) first.days = all.days;
+    // Some at a time: two hundred mirrors' ledgers at once would keep clients waiting.
+    await inParallel([...batches], async ([shard, batch]) => deliver(shard, batch));
   }
 
-  async function deliver(shard: string, all: Required<Batch>): Promise<void> {
-    const isOurs = ({ key }: { readonly key: string }) => shardOf(key) === shard;
-    const batch = { news: all.news.filter(isOurs), uses: all.uses.filter(isOurs), days: all.days };
+  async function deliver(shard: string, batch: Required<Batch>): Promise<void> {
     try {
       const view = await ledger(shard).record(batch);
       for (const one of batch.news) if (one.kind === "stored") settle(one.record);
@@ -182,7 +193,7 @@ export function createRetention(deps: RetentionDependencies) {
       pending.add(own);
       if (isFar) return true;
       // First report what was stored: the ledger evicts only objects that it knows. Where uses are many, it chooses well without the last ones.
-      await (sampler.isSampling() ? flushNews() : flush());
+      await (sampler.isSampling() || uses.size > FLUSH_USES ? flushNews() : flush());
       try {
         const { admitted, used } = await ledger(BOOK_SHARD).reserve(key, size, unreported(own), aheadFor);
         known = { used, at: now() };

@@ -32,8 +32,6 @@ export interface ShardDependencies {
   /** This shard's keys begin with this: `<mirror>/`, or `-/`. */
   readonly prefix: string;
   readonly classOf: (key: string) => string;
-  /** Whether the store lists in the order of keys, by their bytes in UTF-8, as R2 does. */
-  readonly isListOrdered: boolean;
 }
 
 /** What one run of housekeeping did. */
@@ -63,7 +61,7 @@ export interface LedgerPage {
 export type Shard = ReturnType<typeof createShard>;
 
 /** The shard over a ledger and the store. */
-export function createShard({ ledger, store, now, retentionMs, startedAt, prefix, classOf, isListOrdered }: ShardDependencies) {
+export function createShard({ ledger, store, now, retentionMs, startedAt, prefix, classOf }: ShardDependencies) {
   const started = (): number => credibleStart(startedAt, now());
 
   /** The next page of rows whose keys match `written` (`parseKeyPattern`). */
@@ -81,7 +79,7 @@ export function createShard({ ledger, store, now, retentionMs, startedAt, prefix
     let found = 0;
     let lost = 0;
     for (let pages = 0; pages < MAX_PAGES_PER_RUN && found + lost < MAX_FOUND_PER_RUN; pages++) {
-      const page = await reconcilePage(ledger, store, { prefix, classOf, isListOrdered, ageFactor, startedAt: started(), now: now() });
+      const page = await reconcilePage(ledger, store, { prefix, classOf, ageFactor, startedAt: started(), now: now() });
       found += page.found;
       lost += page.lost;
       if (page.isDone) break;

@@ -1,53 +1,71 @@
 import { breathe } from "../clock/timer.ts";
 import type { DiskFiles } from "./disk-files.ts";
-import { readMetaFile } from "./disk-meta.ts";
-import { safePath } from "./disk-path.ts";
-import { SLICE_PREFIX, bodySize } from "./keys.ts";
+import { keyOfMeta, keyPartOf, safePath } from "./disk-path.ts";
+import { SLICE_PREFIX } from "./keys.ts";
 import type { ListedObject } from "./object-store.ts";
 
-/** Files that one turn looks at. The disk service answers at once, so that a long listing would leave the event loop no time for requests. */
-const FILES_PER_TURN = 16;
+/** Folders that one turn reads. The disk service answers at once, so that a long listing would leave the event loop no time for requests. */
+const FOLDERS_PER_TURN = 16;
+
+/** A file or folder, and what a key has in its place. */
+interface Named {
+  readonly name: string;
+  readonly isFolder: boolean;
+  readonly keyPart: string;
+}
 
 /**
- * Lists what lies under the key prefix with its path, in the order of the paths: objects, then slices. Begins behind the path `cursor`, or at the start
- * where it is empty. Reads one folder at a time, and the metadata of each object.
+ * Lists what lies under the key prefix with its path, in the order of the keys: objects, then slices. (The order is that of UTF-16, not of UTF-8; and keys with
+ * a component longer than a file name may stand among those beside it.) Begins behind the path `cursor`, or at the start where it is empty. Reads one folder at a time, and of objects
+ * no file: what is listed need not be readable.
  */
 export async function* listDisk(files: DiskFiles, prefix: string, cursor: string): AsyncGenerator<readonly [path: string, ListedObject]> {
   const after = cursor.split("/");
-  let looked = 0;
-  // The order of the roots is that of their names, or a cursor would skip one.
-  for (const [root, names, readListed] of [
-    ["meta", metaNames(prefix), readListedObject],
+  // The order of the roots is that of their names, or a cursor would skip one. All other keys come before those of slices.
+  for (const [root, names, describe] of [
+    ["meta", metaNames(prefix), nameObject],
     ["slices", sliceNames(prefix), readListedSlice],
   ] as const) {
     if (names === null || root < (after[0] ?? "")) continue;
-    for await (const path of walkFolder(files, root, names, root === after[0] ? after.slice(1) : [])) {
-      if (++looked % FILES_PER_TURN === 0) await breathe();
-      const listed = await readListed(files, path);
+    const walk: Walk = { files, folders: 0 };
+    for await (const path of walkFolder(walk, root, names, root === after[0] ? after.slice(1) : [])) {
+      const listed = await describe(files, path);
       if (listed?.key.startsWith(prefix)) yield [path, listed];
     }
   }
 }
 
+interface Walk {
+  readonly files: DiskFiles;
+  /** Those that were read. */
+  folders: number;
+}
+
 /**
- * The paths of the files under `folder`, in order.
+ * The paths of the files under `folder`, in the order of their keys.
  * @param names folder names that a path must go through; the last one is only the beginning of a name.
  * @param after names of the path behind which to begin.
  */
-async function* walkFolder(files: DiskFiles, folder: string, names: readonly string[], after: readonly string[]): AsyncGenerator<string> {
+async function* walkFolder(walk: Walk, folder: string, names: readonly string[], after: readonly string[]): AsyncGenerator<string> {
   const [name = "", ...namesBelow] = names;
   const [first = "", ...afterBelow] = after;
-  for (const entry of await files.readFolder(folder)) {
-    if (entry.name < first || !(namesBelow.length > 0 ? entry.name === name : entry.name.startsWith(name))) continue;
+  const from = keyPartOf(first, afterBelow.length > 0);
+  if (++walk.folders % FOLDERS_PER_TURN === 0) await breathe();
+  const entries = (await walk.files.readFolder(folder)).map((entry): Named => ({
+    ...entry,
+    keyPart: keyPartOf(entry.name, entry.isFolder),
+  }));
+  for (const entry of entries.toSorted((one, other) => (one.keyPart < other.keyPart ? -1 : 1))) {
+    if (entry.keyPart < from || !(namesBelow.length > 0 ? entry.name === name : entry.name.startsWith(name))) continue;
     const path = `${folder}/${entry.name}`;
-    if (entry.isFolder) yield* walkFolder(files, path, namesBelow, entry.name === first ? afterBelow : []);
+    if (entry.isFolder) yield* walkFolder(walk, path, namesBelow, entry.name === first ? afterBelow : []);
     else if (entry.name !== first) yield path;
   }
 }
 
-async function readListedObject(files: DiskFiles, path: string): Promise<ListedObject | null> {
-  const meta = await readMetaFile(files, path);
-  return meta && { key: meta.key, size: bodySize(meta.object), uploadedAt: meta.modifiedAt };
+async function nameObject(_files: DiskFiles, path: string): Promise<ListedObject | null> {
+  const key = keyOfMeta(path);
+  return key === null ? null : { key };
 }
 
 async function readListedSlice(files: DiskFiles, path: string): Promise<ListedObject | null> {

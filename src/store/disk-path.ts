@@ -16,6 +16,38 @@ export function metaPath(key: string): string {
   return `meta/${safePath(key)}.json`;
 }
 
+/** The key whose metadata lies at `path`, a file below `meta`; null where it is no key's. The inverse of `metaPath`. */
+export function keyOfMeta(path: string): string | null {
+  const names = path
+    .replace(/^meta\//, "")
+    .replace(/\.json$/, "")
+    .split("/");
+  // A long component is cut anywhere, also inside of an escape.
+  const joined = names.map((name, at) => (at === names.length - 1 ? name : isContinued(name) ? name.slice(0, -1) : `${name}/`)).join("");
+  const key = joined.split("/").map(decode).join("/");
+  return metaPath(key) === path ? key : null;
+}
+
+/** What keys have in the place of a folder's or a file's name: of a folder with the slash behind it, unless the component goes on below. */
+export function keyPartOf(name: string, isFolder: boolean): string {
+  if (!isFolder) return decode(name.replace(/\.json$/, ""));
+  return isContinued(name) ? decode(name.slice(0, -1)) : `${decode(name)}/`;
+}
+
+function isContinued(name: string): boolean {
+  return name !== EMPTY_NAME && name.endsWith("%");
+}
+
+/** What is no text in our escapes stays as it is: it is a name of other hands. */
+function decode(component: string): string {
+  if (!component.includes("%")) return component;
+  try {
+    return component === EMPTY_NAME ? "" : decodeURIComponent(component);
+  } catch {
+    return component;
+  }
+}
+
 /** Path of a slice. Throws RangeError where version or index is malformed, and would give the path of something else. */
 export function slicePath(version: string, index: number): string {
   return sliceKey(version, index).replace(`${SLICE_PREFIX}${version}`, versionPath(version));

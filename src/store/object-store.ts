@@ -14,10 +14,10 @@ export interface StoredBody {
 /** One key in a listing: an object, or a slice. */
 export interface ListedObject {
   readonly key: string;
-  /** Bytes stored under this key: 0 for the head of a sliced object. */
-  readonly size: number;
-  /** Milliseconds since the epoch; whole seconds on a disk. */
-  readonly uploadedAt: number;
+  /** The bytes of a slice; an object's are not known on a disk, where they would cost a read of each file. */
+  readonly size?: number;
+  /** When a slice was stored, in milliseconds since the epoch; whole seconds on a disk. An object's is not known there. */
+  readonly uploadedAt?: number;
 }
 
 /** What the caller of a `get` knows. */
@@ -62,7 +62,7 @@ export interface ObjectStore {
   /** Deletes objects, or slices by their own keys; keys without one are ignored. With the head of a sliced object its slices are not deleted. */
   delete(keys: readonly string[]): Promise<void>;
   /**
-   * Lists objects and slices whose key begins with `prefix`, in a stable order of the adapter's own. A page has at most `limit` keys (default and
+   * Lists objects and slices whose key begins with `prefix`, in the order of keys, slices last; an object need not be readable. A page has at most `limit` keys (default and
    * greatest value: 1,000); its `cursor` fetches the next page, and is absent on the last one. Keys of slices begin with `-/v/`.
    */
   list(options: { readonly prefix?: string; readonly cursor?: string; readonly limit?: number }): Promise<{

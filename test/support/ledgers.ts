@@ -16,8 +16,6 @@ export interface LedgersOptions {
   readonly budget: number;
   readonly mirrors?: readonly string[];
   readonly quotas?: ReadonlyMap<string, number>;
-  /** As at the edge: the store lists in the order of keys. */
-  readonly isListOrdered?: boolean;
   /** Whether few rows are to be written. */
   readonly isSparing?: () => boolean;
   readonly usesADay?: number;
@@ -34,7 +32,7 @@ export interface Ledgers {
 }
 
 export function createLedgers({ store, now, budget, mirrors = ["fedora"], quotas = new Map(), ...edge }: LedgersOptions): Ledgers {
-  const { isListOrdered = false, isSparing = () => false, usesADay = Infinity } = edge;
+  const { isSparing = () => false, usesADay = Infinity } = edge;
   const names = [BOOK_SHARD, ...mirrors];
   const databases = new Map(names.map((name) => [name, new DatabaseSync(":memory:")]));
   let running = start(NO_START);
@@ -53,7 +51,6 @@ export function createLedgers({ store, now, budget, mirrors = ["fedora"], quotas
           startedAt: leftovers.startedAt,
           prefix: `${name}/`,
           classOf: () => "package",
-          isListOrdered,
         }),
       ]),
     );

@@ -40,7 +40,7 @@ async function inLedger(freeRows: number, test: (counted: Counted) => Promise<vo
     const isSparing = (): boolean => counted.today() >= freeRows;
     const store = createR2Store(BUCKET);
     const ledger = createLedger(counted.sql, isSparing);
-    const limits = { now, retentionMs: 90 * DAY_MS, startedAt: 0, prefix: "-/", classOf: () => "member", isListOrdered: true };
+    const limits = { now, retentionMs: 90 * DAY_MS, startedAt: 0, prefix: "-/", classOf: () => "member" };
     const shard = createShard({ ledger, store, ...limits });
     const openBook = () =>
       createBook({

@@ -1,11 +1,13 @@
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
+import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readSync, renameSync, rmSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { DatabaseSync } from "node:sqlite";
+import type { DatabaseSync } from "node:sqlite";
+import { openDatabase } from "./open-database.ts";
 
-/** A database longer than this, or all that come after so many bytes, are only opened: to read each whole would keep the server from starting. */
+/** Of a database longer than this, or all that come after so many bytes, only the beginning is read: to read each whole would keep the server from starting. */
 const MAX_CHECKED_BYTES = 256 * 1024 * 1024;
-/** Checks that begin later than this after the first only open the database. */
-const MAX_CHECK_MS = 5_000;
+/** Checks that begin later than this after the first read only the beginning. */
+const MAX_CHECK_MS = 1_000;
+const HEADER = Buffer.from("SQLite format 3\0");
 /** Folders of damaged databases that are kept; older ones are deleted. */
 const MAX_KEPT = 5;
 /** https://sqlite.org/rescode.html: SQLITE_CORRUPT and SQLITE_NOTADB. */
@@ -48,15 +50,15 @@ export function setAsideDamaged(objects: string, asideFolder: string, now = Date
   return lines;
 }
 
-/** What is wrong with a database, as a phrase; null: nothing was found. `isWhole`: reads all of it, and not its beginning alone. */
+/** What is wrong with a database, as a phrase; null: nothing was found. `isWhole`: reads all of it, and not the first bytes alone. */
 function findDamage(path: string, isWhole: boolean): string | null {
   let database: DatabaseSync | undefined;
   try {
-    // Not read-only: what a killed server left in the WAL belongs to the database.
-    database = new DatabaseSync(path);
-    const [check] = database.prepare(isWhole ? "PRAGMA quick_check(1)" : "SELECT count(*) AS ok FROM sqlite_master").all();
+    if (!isWhole) return hasHeader(path) ? null : "its beginning is no database's";
+    database = openDatabase(path);
+    const [check] = database.prepare("PRAGMA quick_check(1)").all();
     const [found] = Object.values(check ?? {});
-    return !isWhole || found === "ok" ? null : String(found).split("\n").join("; ").slice(0, 200);
+    return found === "ok" ? null : String(found).split("\n").join("; ").slice(0, 200);
   } catch (error) {
     const { errcode = 0, message } = error as Error & { readonly errcode?: number };
     // Whatever else is wrong, such as a full disk, is not mended by losing the database.
@@ -67,6 +69,18 @@ function findDamage(path: string, isWhole: boolean): string | null {
     } catch {
       // A damaged database may refuse that as well.
     }
+  }
+}
+
+/** Whether a file begins as a database does (https://sqlite.org/fileformat.html), or is empty, as one is that was never written. */
+function hasHeader(path: string): boolean {
+  const beginning = Buffer.alloc(HEADER.length);
+  const file = openSync(path, "r");
+  try {
+    const length = readSync(file, beginning);
+    return length === 0 || beginning.equals(HEADER);
+  } finally {
+    closeSync(file);
   }
 }
 

@@ -1,7 +1,8 @@
 import { createHash, createHmac } from "node:crypto";
 import { existsSync, lstatSync, statfsSync } from "node:fs";
 import { join } from "node:path";
-import { DatabaseSync } from "node:sqlite";
+import type { DatabaseSync } from "node:sqlite";
+import { openDatabase } from "./open-database.ts";
 import { readFolder } from "./sweep-store.ts";
 
 /** The share of the disk that the store leaves free, for the ledger and for other programs. */
@@ -43,8 +44,7 @@ function countByLedger(file: string): number | null {
   if (!existsSync(file)) return null;
   let database: DatabaseSync | null = null;
   try {
-    // Not read-only: what a killed server left in the WAL belongs to the database.
-    database = new DatabaseSync(file);
+    database = openDatabase(file);
     const row = database
       .prepare("SELECT live + dead AS bytes FROM totals WHERE objects >= 0 AND EXISTS (SELECT 1 FROM notes WHERE name = 'passBefore')")
       .get();

@@ -1,6 +1,7 @@
-import { readdirSync, rmSync, statSync } from "node:fs";
+import { closeSync, openSync, readdirSync, readSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { DatabaseSync } from "node:sqlite";
+import type { DatabaseSync } from "node:sqlite";
+import { openDatabase } from "./open-database.ts";
 
 /** Folders of the Durable Objects of repositories, named by their unique key (workerd-config.ts). */
 const REPOSITORIES = /-RepositoryObject$/;
@@ -8,6 +9,7 @@ const REPOSITORIES = /-RepositoryObject$/;
 const OBJECT_FILE = /^[0-9a-f]{64}\.sqlite$/;
 /** SQLite's page. A table takes a page of its own, so that a file of one page has none, and one of two pages has one. */
 const PAGE_BYTES = 4_096;
+const CELLS_AT = 3;
 
 /**
  * Removes the files of repositories' Durable Objects that keep nothing: workerd leaves the file where an object has deleted its storage, and earlier
@@ -32,7 +34,8 @@ function keepsNothing(file: string): boolean {
   if (!isWritten && sizeOf(file) <= PAGE_BYTES) return true;
   let database: DatabaseSync | null = null;
   try {
-    database = new DatabaseSync(file);
+    if (hasRows(file)) return false;
+    database = openDatabase(file);
     const tables = database.prepare("SELECT name FROM sqlite_master WHERE type = 'table'").all();
     if (tables.some(({ name }) => name !== "kept")) return false;
     return tables.length === 0 || database.prepare("SELECT 1 FROM kept LIMIT 1").all().length === 0;
@@ -40,6 +43,20 @@ function keepsNothing(file: string): boolean {
     return false;
   } finally {
     database?.close();
+  }
+}
+
+/**
+ * Whether the second page has a row (https://sqlite.org/fileformat.html: the count of cells in a page's header). Almost every file has, and to open thousands
+ * of databases would take seconds. What a killed server deleted and left in the WAL is found once a server has run on the file.
+ */
+function hasRows(file: string): boolean {
+  const count = Buffer.alloc(2);
+  const opened = openSync(file, "r");
+  try {
+    return readSync(opened, count, 0, 2, PAGE_BYTES + CELLS_AT) === 2 && count.readUInt16BE() > 0;
+  } finally {
+    closeSync(opened);
   }
 }
 

@@ -139,14 +139,15 @@ describe("the budget", () => {
 });
 
 describe("the cost", () => {
-  it("far from the limit is one question a minute, and one batch for 100 uses; none for a use", async () => {
+  it("far from the limit is one question a minute, and one batch for uses of 100 objects; none for a use", async () => {
     const world = createWorld();
     await fill(world, "first", 1);
     expect(world.calls.splice(0)).toEqual(["reserve"]);
     for (let index = 0; index < 40; index++) await fill(world, `p${index}`, 1);
-    for (let index = 0; index < 58; index++) world.retention.use("fedora/first", 1);
+    for (let index = 0; index < 1_000; index++) world.retention.use("fedora/first", 1);
+    for (let index = 0; index < 98; index++) world.retention.use(`fedora/p${index}`, 1);
     expect(world.calls.splice(0)).toEqual([]);
-    world.retention.use("fedora/first", 1);
+    world.retention.use("fedora/last", 1);
     expect(world.calls.splice(0)).toEqual(["record"]);
   });
 });

@@ -128,7 +128,6 @@ it("totals that a failed write left behind are right again after the next pass o
     startedAt: 0,
     prefix: "fedora/",
     classOf: () => "package",
-    isListOrdered: true,
   };
   const shard = createShard({ ledger: restarted, store, ...limits });
   expect((await shard.sweep(0)).totals).toEqual({ objects: 1, live: 8, dead: 0 });
@@ -174,7 +173,7 @@ describe("a pass over a store that lists in the order of keys", () => {
   it("takes in what has no row, lets go of what has no object, and keeps all else, over many pages", async () => {
     let now = NOON;
     const store = createMemoryStore(() => now);
-    const ledgers = createLedgers({ store, now: () => now, budget: 1e9, isListOrdered: true });
+    const ledgers = createLedgers({ store, now: () => now, budget: 1e9 });
     const ledger = ledgers.ledger("fedora");
     for (let at = 0; at < 1_300; at++) {
       const key = `fedora/${String(at).padStart(5, "0")}`;
@@ -189,7 +188,7 @@ describe("a pass over a store that lists in the order of keys", () => {
 
   it("lets go of all rows where the store lost everything, some hundred a page", async () => {
     let now = NOON;
-    const ledgers = createLedgers({ store: createMemoryStore(() => now), now: () => now, budget: 1e9, isListOrdered: true });
+    const ledgers = createLedgers({ store: createMemoryStore(() => now), now: () => now, budget: 1e9 });
     const ledger = ledgers.ledger("fedora");
     for (let at = 0; at < 1_300; at++) ledger.put({ key: `fedora/${at}`, ...object(now), sliceBytes: null, class: "package" }, 0, now);
     now += 3_600_000;

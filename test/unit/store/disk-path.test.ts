@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { bodyPath, metaPath, slicePath } from "../../../src/store/disk-path.ts";
+import { bodyPath, keyOfMeta, metaPath, slicePath } from "../../../src/store/disk-path.ts";
 
 const LONGEST_NAME_BYTES = 200;
 
@@ -35,6 +35,22 @@ describe("the path of a key", () => {
         }
       }),
     );
+  });
+
+  it("says which key it is of", () => {
+    fc.assert(
+      fc.property(fc.string({ unit: "grapheme", minLength: 1, maxLength: 600 }), (key) => {
+        fc.pre(key.isWellFormed());
+        expect(keyOfMeta(metaPath(key))).toBe(key);
+      }),
+    );
+    for (const key of [`m/${"é".repeat(200)}`, `m/${"x".repeat(179)}é`, `m/${"x".repeat(180)}.y.json/z`, "m/a/", "m//"]) {
+      expect(keyOfMeta(metaPath(key))).toBe(key);
+    }
+  });
+
+  it.each(["meta/m/a b.json", "meta/m/%4.json", "meta/m/%41.json", "meta/m/.hidden.json", "meta/m/x%.json"])("%j is of no key", (path) => {
+    expect(keyOfMeta(path)).toBeNull();
   });
 
   it("is that of no other key", () => {
