@@ -19,6 +19,8 @@ const CLIENTS = 1_000;
 const READY_MS = 120_000;
 /** How long the housekeeping after the start is watched. */
 const HOUSE_MS = Number(process.env["HOUSE_SECONDS"] ?? 60) * 1_000;
+/** Longer than workerd keeps an idle Durable Object. */
+const IDLE_MS = 15_000;
 const ROOT = join(import.meta.dirname, "..");
 const BASE = process.env["GROWTH_FOLDER"] ?? join(tmpdir(), "lazy-mirror-growth");
 
@@ -102,6 +104,8 @@ async function measure(objects: number): Promise<readonly string[]> {
     const lsSeconds = (performance.now() - lsStarted) / 1_000;
     say(`${objects}: ls printed ${ls.stdout.toString().split("\n").length - 1} lines in ${lsSeconds.toFixed(1)} s ${ls.stderr.toString()}`);
     const after = usageOf(pid).memoryMiB;
+    await sleep(IDLE_MS);
+    say(`${objects}: ${after.toFixed(0)} MB after all, ${usageOf(pid).memoryMiB.toFixed(0)} MB when idle again`);
     const databases = sizeOf(join(state, "objects"));
     const blocks = Number(spawnSync("du", ["-sk", state]).stdout.toString().split("\t")[0]) * 1_024;
     const figures = [

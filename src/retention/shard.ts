@@ -68,11 +68,21 @@ export function createShard({ ledger, store, now, retentionMs, startedAt, prefix
   function list(written: string, after: string, limit: number): LedgerPage {
     const pattern = parseKeyPattern(written);
     if (pattern === null) return { rows: [], after: null };
-    const page = ledger.page(pattern.prefix, after, MAX_SCANNED);
-    const matching = page.filter(({ key }) => pattern.matches(key));
-    const rows = matching.slice(0, limit);
-    if (matching.length > limit) return { rows, after: rows.at(-1)?.key ?? after };
-    return { rows, after: page.length < MAX_SCANNED ? null : (page.at(-1)?.key ?? null) };
+    const rows: LedgerRow[] = [];
+    // Where all match, no more rows are read than are wanted, and one that shows whether others follow.
+    const step = limit + 1;
+    let from = after;
+    for (let scanned = 0; scanned < MAX_SCANNED; scanned += step) {
+      const page = ledger.page(pattern.prefix, from, step);
+      for (const row of page) {
+        if (!pattern.matches(row.key)) continue;
+        if (rows.length >= limit) return { rows, after: rows.at(-1)?.key ?? from };
+        rows.push(row);
+      }
+      if (page.length < step) return { rows, after: null };
+      from = page.at(-1)?.key ?? from;
+    }
+    return { rows, after: from };
   }
 
   async function reconcile(ageFactor: number): Promise<{ found: number; lost: number }> {

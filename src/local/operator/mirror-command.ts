@@ -9,6 +9,8 @@ import { printLines, printError } from "../print.ts";
 
 /** How many files `warm` downloads at the same time by default. */
 const PARALLEL = 4;
+/** Rows that `ls` asks for at once: as many as the server gives at most. */
+const LIST_PAGE = "999";
 
 const program = new Command("npm run mirror --")
   .description(
@@ -47,7 +49,7 @@ program
   .argument("[pattern]", "such as 'fedora/*.iso'", "*")
   .action((pattern: string) =>
     run(async (client, print) => {
-      const rows = client.rows((after) => client.verb("GET", `/objects?${query({ pattern, after, limit: "200" })}`));
+      const rows = client.rows((after) => client.verb("GET", `/objects?${query({ pattern, after, limit: LIST_PAGE })}`));
       for await (const row of rows)
         print.row(row, `${Number(row["uses"])} uses, stored ${date(row["storedAt"])}, used ${date(row["lastUsedAt"])}`);
     }),

@@ -8,10 +8,10 @@ const RUNS_A_DAY = 6;
 const HEX = "a".repeat(64);
 
 /** A mirror at the edge, where no rule of the bucket deletes anything. */
-function createWorld() {
+function createWorld(budget = 1_000) {
   let now = Date.UTC(2026, 0, 1);
   const store = createMemoryStore(() => now);
-  const ledgers = createLedgers({ store, now: () => now, budget: 1_000 });
+  const ledgers = createLedgers({ store, now: () => now, budget });
   const world = {
     store,
     ledgers,
@@ -72,6 +72,35 @@ describe("what no ledger has a row of", () => {
     for (let index = 0; index < 3; index++) await world.store.putSlice(newVersion(), index, new Uint8Array(8));
     await world.live(3);
     expect(world.store.slices.size).toBe(0);
+  });
+});
+
+describe("a store of many pages", () => {
+  const paths = Array.from({ length: 2_300 }, (_, at) => `pool/${at % 7}/${at}.deb`);
+
+  it("has a row for each object after one pass, also after its ledger was lost, and loses none that is there", async () => {
+    const world = createWorld(1_000_000);
+    for (const path of paths) await world.stray(`fedora/${path}`);
+    await world.live(2);
+    expect(world.ledgers.ledger("fedora").totals()).toMatchObject({ objects: 2_300, live: 2_300 * 8 });
+    await world.live(2);
+    expect(world.ledgers.ledger("fedora").totals()).toMatchObject({ objects: 2_300 });
+  });
+
+  it("has no row left after a pass, once its files were deleted by hand but for the first, one in the middle and the last", async () => {
+    const world = createWorld(1_000_000);
+    for (const path of paths) await world.stray(`fedora/${path}`);
+    await world.live(2);
+    const sorted = paths.map((path) => `fedora/${path}`).toSorted();
+    const kept = [sorted[0], sorted[1_400], sorted.at(-1)];
+    for (const key of sorted) if (!kept.includes(key)) world.store.heads.delete(key);
+    await world.live(3);
+    expect(
+      world.ledgers
+        .ledger("fedora")
+        .page("fedora/", "", 10_000)
+        .map(({ key }) => key),
+    ).toEqual(kept);
   });
 });
 

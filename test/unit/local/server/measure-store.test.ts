@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -27,6 +27,19 @@ test("the store is as large as its ledgers say, once each has been through its m
   writeLedger("-", 0);
   writeLedger("m", 4_000);
   expect(measureStore(store, objects)).toBe(4_000);
+});
+
+test("what a killed server left in a ledger's WAL counts", () => {
+  writeLedger("-", 0);
+  writeLedger("m", 4_000);
+  const path = pathOf("m");
+  const database = new DatabaseSync(path);
+  database.exec("PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 0; UPDATE totals SET live = 7_000");
+  cpSync(path, `${path}.killed`);
+  cpSync(`${path}-wal`, `${path}.killed-wal`);
+  database.close();
+  for (const end of ["", "-wal"]) renameSync(`${path}.killed${end}`, path + end);
+  expect(measureStore(store, objects)).toBe(7_000);
 });
 
 test.for([
