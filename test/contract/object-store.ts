@@ -555,7 +555,7 @@ export function describeObjectStore(title: string, makeStore: () => ObjectStore)
           "b/b",
           "c",
         ];
-        const keys = [...names, "d/e/f/g/h", "z", `z/${"y".repeat(200)}`].map((name) => `${folder}/${name}`);
+        const keys = [...names, "d/e/f/g/h", "z", `y/${"y".repeat(200)}`, `y/${"y".repeat(180)}-`].map((name) => `${folder}/${name}`);
         for (const one of keys) await put(one, {}, one);
         for (const limit of [1, 3, 5, 10, 1000]) {
           const pages = await listKeys(store, `${folder}/`, limit);
