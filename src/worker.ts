@@ -18,8 +18,9 @@ import { type Leftovers, NO_START } from "./retention/catch-up.ts";
 import { LedgerObjectBase, type LedgerObjectDependencies } from "./retention/ledger-object.ts";
 import { refuse } from "./serve/answer/failure.ts";
 import { nameDamaged } from "./store/disk-meta.ts";
-import { createDiskStore } from "./store/disk-store.ts";
+import { createDiskStore, type DiskStoreOptions } from "./store/disk-store.ts";
 import type { EdgeCacheStore } from "./store/edge-cache-store.ts";
+import { createHotBodies, type HotBodies } from "./store/hot-bodies.ts";
 import type { ObjectStore } from "./store/object-store.ts";
 import { suspectsOf } from "./store/power-cut.ts";
 import { createR2Store, createR2StreamPut, type R2Store } from "./store/r2-store.ts";
@@ -54,6 +55,8 @@ interface Env {
   readonly LOCAL?: boolean;
   /** What the state folder held when the server started, and the bytes that fit on its disk; on one machine. */
   readonly START?: Leftovers & { readonly room: number };
+  /** Bytes of memory that the machine has, on one machine. */
+  readonly RAM?: number;
   /** The machine's own names and addresses, on one machine. */
   readonly OWN_HOSTS?: readonly string[];
   /** What the parent process wants not to be read for now, on one machine. */
@@ -77,6 +80,8 @@ const writeOfRepositories = limitLines(writeLog, { now: Date.now, answers: null 
 let core: Core | undefined;
 let handler: HandlerDependencies | undefined;
 let readings: ReadingWatch | undefined;
+/** Bodies in memory, on one machine. */
+let hot: HotBodies | undefined;
 /** Where this isolate runs, by its first request that says so; null: none has. */
 let region: Region = null;
 /** The bucket's store, which the inner entrypoint reads as well. */
@@ -221,13 +226,15 @@ function buildCore(env: Env): Core {
     START,
     SET_ASIDE: _aside,
     SUSPECTS: suspects,
+    RAM: _ram,
     ...vars
   } = env;
   const parsed = parseConfig(vars);
   if (!parsed.ok) throw new ConfigError(`Cannot start: [vars] of wrangler.toml has these problems:\n${parsed.problems.join("\n")}`);
   const log = (message: string) => logOf(env)("warn", message);
   const remote = env.DISK === undefined ? (r2 ??= createR2Store(env.BUCKET as R2Bucket)) : null;
-  const store = remote ?? createDiskStore(env.DISK as Fetcher, { onDamaged: nameDamaged(log), isSuspect: suspectsOf(suspects, Date.now) });
+  const disk = { onDamaged: nameDamaged(log), isSuspect: suspectsOf(suspects, Date.now) };
+  const store = remote ?? createDiskStore(env.DISK as Fetcher, disk);
   const leases = createLeases(env.FLIGHTS, {
     onError: (error) => log(`A fill's coordinator failed: ${String(error)}`),
     isLocal: LOCAL === true,
@@ -242,12 +249,22 @@ function buildCore(env: Env): Core {
     isStoreFar: remote !== null,
     fetch: (url, init) => (env.NETWORK ?? globalThis).fetch(url, init),
     ledger: (name) => ledgerStub(env, name),
-    cached: (bare) => (remote === null ? bare : cacheAtEdge(bare, remote, env, config)),
+    cached: (bare) => (remote === null ? heatAtHome(bare, disk, env, config) : cacheAtEdge(bare, remote, env, config)),
     streamPut: env.DISK === undefined && config.plan === "free" ? createR2StreamPut(env.BUCKET as R2Bucket) : null,
     waitUntil,
     log,
     counters,
   });
+}
+
+/** The share of the machine's memory that bodies take, unless the configuration says another size. */
+const HOT_SHARE = 0.04;
+
+/** The state folder's store with bodies in memory. The ledger reads the store behind it: its scrub compares what lies on the disk. */
+function heatAtHome(store: ObjectStore, disk: DiskStoreOptions, env: Env, config: Config): ObjectStore {
+  const maxBytes = config.hotBytes ?? Math.floor((env.RAM ?? 0) * HOT_SHARE);
+  hot = createHotBodies(maxBytes, Date.now);
+  return maxBytes === 0 ? store : { ...store, get: createDiskStore(env.DISK as Fetcher, { ...disk, hot }).get };
 }
 
 /** The bucket's store behind the edge's caches. */

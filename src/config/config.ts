@@ -24,6 +24,8 @@ export interface Config {
   readonly holdBytes: number;
   /** … but after so long it is sent as it arrives. */
   readonly holdMs: number;
+  /** On one machine: bytes of small bodies that are held in memory; 0: none; undefined: by the machine's memory (worker.ts). */
+  readonly hotBytes: number | undefined;
   /** The largest metadata file that is fetched before its generation is published. */
   readonly prefetchBytes: number;
   /** How fast stored bytes are compared with their digests when nothing asks for them; 0: they are not; undefined: as the platform has it (worker.ts). */

@@ -1,3 +1,4 @@
+import { asksAnew } from "../http/cache-control.ts";
 import type { Target } from "../route/target.ts";
 import { keyAtRest } from "../store/keys.ts";
 import { StoreError, type StoredBody } from "../store/object-store.ts";
@@ -25,7 +26,7 @@ export async function look(client: Client, target: Target, deps: ServeDependenci
 
 async function read(client: Client, key: string, { store, log }: ServeDependencies, known?: StoredObject): Promise<StoredBody | null> {
   try {
-    if (client.method !== "HEAD") return await store.get(key, wantedOf(client), { known });
+    if (client.method !== "HEAD") return await store.get(key, wantedOf(client), { known, isCompared: asksAnew(client.headers) });
     if (known !== undefined) return { object: known, body: null };
     const object = await store.head(key);
     return object === null ? null : { object, body: null };

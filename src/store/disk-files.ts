@@ -2,7 +2,7 @@ import type { ByteSpan } from "../http/byte-ranges.ts";
 import { StoreError } from "./object-store.ts";
 
 /** A file, opened for reading. */
-interface OpenFile {
+export interface OpenFile {
   /** Bytes of the whole file, whatever part of it is open. */
   readonly size: number;
   /** Milliseconds since the epoch; the disk service gives whole seconds. */

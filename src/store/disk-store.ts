@@ -1,10 +1,11 @@
 import { waitUntil } from "cloudflare:workers";
-import { resolveRange } from "../http/byte-ranges.ts";
-import { createDiskFiles } from "./disk-files.ts";
+import { type ByteSpan, resolveRange } from "../http/byte-ranges.ts";
+import { createDiskFiles, type OpenFile } from "./disk-files.ts";
 import { listDisk } from "./disk-list.ts";
 import { createDiskMemory, type DiskMemory, type Known } from "./disk-memory.ts";
 import { formatMetaFile, type OnDamaged, readMetaFile } from "./disk-meta.ts";
 import { bodyPath, metaPath, slicePath, versionPath } from "./disk-path.ts";
+import type { HotBodies } from "./hot-bodies.ts";
 import { isStorableKey, parseSliceKey, requireStorableKey, serialiseStoredObject } from "./keys.ts";
 import { type ListedObject, type ObjectStore, StoreError } from "./object-store.ts";
 import type { IsSuspect } from "./power-cut.ts";
@@ -18,11 +19,13 @@ const MAX_KEYS_PER_PAGE = 1000;
 /** Shared by all stores of the isolate, those of Durable Objects included. */
 const ISOLATE_MEMORY = createDiskMemory();
 
-interface DiskStoreOptions {
+export interface DiskStoreOptions {
   readonly memory?: DiskMemory;
   /** Whether a power cut may have spoiled a file of that date; null: there was none. */
   readonly isSuspect?: IsSuspect | null;
   readonly onDamaged?: OnDamaged;
+  /** Bodies that need not be read from the disk; absent: each is. */
+  readonly hot?: HotBodies | undefined;
 }
 
 type DiskPaths = ReturnType<typeof pathsOf>;
@@ -37,7 +40,7 @@ type FoundObject = Known & { readonly object: StoredObject };
  */
 export function createDiskStore(
   disk: Fetcher,
-  { memory = ISOLATE_MEMORY, isSuspect = null, onDamaged }: DiskStoreOptions = {},
+  { memory = ISOLATE_MEMORY, isSuspect = null, onDamaged, hot }: DiskStoreOptions = {},
 ): ObjectStore {
   const files = createDiskFiles(disk);
 
@@ -145,6 +148,33 @@ export function createDiskStore(
     await alone(folder, (signal) => files.remove(folder, signal));
   }
 
+  /** The wanted bytes from memory; null: they are not there, or the file is not what it was when they were read. */
+  async function getHot({ name, body }: DiskPaths, found: FoundObject, span: ByteSpan | undefined): Promise<ReadableStream<Uint8Array> | null> {
+    const held = hot?.use(name, found) ?? null;
+    if (hot === undefined || held === null) return null;
+    if (hot.isLookDue(held)) {
+      hot.looked(held);
+      const file = await files.stat(body);
+      if (file?.size !== held.bytes.size || file.modifiedAt !== held.modifiedAt) {
+        hot.drop(name);
+        return null;
+      }
+    }
+    if (!memory.isCurrent(name, found)) return null;
+    return streamOf(span === undefined ? held.bytes : held.bytes.slice(span.offset, span.offset + span.length));
+  }
+
+  /** Reads all of a body into memory: what is used again will be used often. Throws StoreError where the disk gives fewer bytes, or none. */
+  async function heat({ name, key }: DiskPaths, found: FoundObject, { body, modifiedAt }: OpenFile, into: HotBodies): Promise<Blob> {
+    return into.load(name, found, modifiedAt, async () => {
+      const bytes = await readStream(body).catch((cause: unknown) => {
+        throw new StoreError("unavailable", `Cannot read "${key}": ${String(cause)}`, { cause });
+      });
+      if (bytes.length === found.object.size) return bytes;
+      throw new StoreError("unavailable", `Cannot read "${key}": the disk gave ${bytes.length} bytes of ${found.object.size}`);
+    });
+  }
+
   async function head(key: string): Promise<StoredObject | null> {
     return isStorableKey(key) ? ((await findObject(pathsOf(key)))?.object ?? null) : null;
   }
@@ -153,7 +183,7 @@ export function createDiskStore(
     head,
     peek: head,
 
-    async get(key, wanted) {
+    async get(key, wanted, { isCompared = false } = {}) {
       if (!isStorableKey(key)) return null;
       const paths = pathsOf(key);
       for (let tries = 0; tries < MAX_READ_TRIES; tries++) {
@@ -162,10 +192,17 @@ export function createDiskStore(
         const { object } = found;
         const span = wanted && resolveRange(wanted, object.size);
         if (object.sliceBytes !== undefined || span?.length === 0) return { object, body: null };
+        const held = isCompared ? null : await getHot(paths, found, span);
+        if (held !== null) return { object, body: held };
         const file = await files.open(paths.body, span);
         const isCurrent = memory.isCurrent(paths.name, found);
         const isDoubted = found.isCompared !== true && (found.isSuspect === true || isSuspect?.(file?.modifiedAt ?? NaN) === true);
-        if (isCurrent && file?.size === object.size && !isDoubted) return { object, body: file.body };
+        if (isCurrent && file?.size === object.size && !isDoubted) {
+          if (hot === undefined || isCompared || span !== undefined || !hot.isWanted(found, object.size)) return { object, body: file.body };
+          const bytes = await heat(paths, found, file, hot);
+          if (!memory.isCurrent(paths.name, found)) continue;
+          return { object, body: streamOf(bytes) };
+        }
         await file?.body.cancel();
         if (!isCurrent) continue;
         if (isDoubted && (await isAsStored(paths, object))) {
@@ -257,6 +294,11 @@ export function createDiskStore(
 function pathsOf(key: string) {
   const body = bodyPath(key);
   return { key, meta: metaPath(key), body, name: body.toLowerCase() };
+}
+
+/** A stream of its own for each reader. As the body of a response the runtime sends it without a copy, which it does not do for the Blob itself. */
+function streamOf(bytes: Blob): ReadableStream<Uint8Array> {
+  return bytes.stream();
 }
 
 function tooManyWrites(key: string): StoreError {

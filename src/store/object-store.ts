@@ -27,6 +27,8 @@ export interface GetOptions {
    * read of the head; the store itself ignores it, so that the answer may be another version's.
    */
   readonly known?: StoredObject | undefined;
+  /** The caller compares the bytes with their digest: they are read from the medium, and not from what memory holds of it. */
+  readonly isCompared?: boolean | undefined;
 }
 
 /** Conditions of a `put`; at most one of them. */

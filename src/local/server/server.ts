@@ -1,4 +1,4 @@
-import { hostname, networkInterfaces } from "node:os";
+import { hostname, networkInterfaces, totalmem } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -92,6 +92,8 @@ export async function startServer(options: StartOptions, project: Project, print
       ...vars.value,
       START: { startedAt, bytes, room },
       LOCAL: true,
+      // In a container its limit, where it has one.
+      RAM: Math.min(totalmem(), process.constrainedMemory() || Infinity),
       LOG: options.quiet ? "off" : "lines",
       OWN_HOSTS: listOwnHosts(),
       ADMIN_TOKEN: readAdminToken(options.state),

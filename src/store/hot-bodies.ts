@@ -1,0 +1,106 @@
+import { elapsedMs } from "../clock/elapsed.ts";
+import type { Known } from "./disk-memory.ts";
+
+/** Longer bodies go from the disk to the client faster than from here. */
+const MAX_BODY_BYTES = 1024 * 1024;
+/** Bodies that are read into memory at once; further ones go out from the disk meanwhile. */
+const MAX_LOADING = 8;
+/** The file of a body that is used is looked at so often: one that an operator removed or changed by hand is served from memory no longer than this. */
+const LOOK_MS = 60_000;
+
+/** The bytes of one stored object, in memory. */
+export interface HotBody {
+  /** What memory knew of the object when its bytes were read: they are served only while that holds. */
+  readonly entry: Known;
+  readonly bytes: Blob;
+  /** Date of the file, in milliseconds since the epoch. */
+  readonly modifiedAt: number;
+  /** When its file was last looked at. */
+  lookedAt: number;
+}
+
+/** What `HotBodies` shows of itself. `bodies` and `bytes` are held now; `hits` were answered since the start. */
+export interface HotFigures {
+  readonly bodies: number;
+  readonly bytes: number;
+  readonly maxBytes: number;
+  readonly hits: number;
+}
+
+export type HotBodies = ReturnType<typeof createHotBodies>;
+
+/**
+ * Bodies of small objects that clients use often, at most `maxBytes` of them. A body comes in with its object's second use, so that a pass over the whole mirror
+ * leaves nothing here; where there is no room, only in place of bodies that were used less often than it. `now`: milliseconds since the epoch.
+ *
+ * Never serves a body whose object changed: a body belongs to one entry of the disk's memory, and each write and delete puts another entry there. What is left of
+ * such a body goes when its object comes in anew, or when the room is needed.
+ */
+export function createHotBodies(maxBytes: number, now: () => number) {
+  // In the order in which they came in, or were spared.
+  const held = new Map<string, HotBody>();
+  const loading = new Set<Known>();
+  // The memory of the disk forgets what was used longest ago, and with the entry its count is gone.
+  const uses = new WeakMap<Known, number>();
+  let bytes = 0;
+  let hits = 0;
+
+  function drop(name: string): void {
+    bytes -= held.get(name)?.bytes.size ?? 0;
+    held.delete(name);
+  }
+
+  const usesOf = (entry: Known): number => uses.get(entry) ?? 0;
+
+  /** Makes room for `size` bytes that were used `count` times. Whichever body was used as often stays, and has lost half of its count: it will not stay for ever. */
+  function makeRoom(size: number, count: number): boolean {
+    for (const [name, { entry }] of held) {
+      if (bytes + size <= maxBytes) break;
+      const body = held.get(name);
+      if (body !== undefined && usesOf(entry) >= count) {
+        uses.set(entry, Math.floor(usesOf(entry) / 2));
+        held.delete(name);
+        held.set(name, body);
+        return false;
+      }
+      drop(name);
+    }
+    return bytes + size <= maxBytes;
+  }
+
+  return {
+    /** The body that belongs to `entry`, the current one of the path `name`; counts a use of it. */
+    use(name: string, entry: Known): HotBody | null {
+      uses.set(entry, usesOf(entry) + 1);
+      const body = held.get(name);
+      if (body?.entry !== entry) return null;
+      hits++;
+      return body;
+    },
+    /** Whether the file of a body is to be looked at before it is served: then call `looked` or `drop`. */
+    isLookDue: ({ lookedAt }: HotBody) => elapsedMs(lookedAt, now()) >= LOOK_MS || lookedAt > now(),
+    looked(body: HotBody): void {
+      body.lookedAt = now();
+    },
+    drop,
+    /** Whether the `size` bytes of an object are to be read into memory now: then call `load`. */
+    isWanted: (entry: Known, size: number) =>
+      size <= Math.min(MAX_BODY_BYTES, maxBytes) && usesOf(entry) >= 2 && !loading.has(entry) && loading.size < MAX_LOADING,
+    /** Runs `read`, which gives all bytes of the object, and holds them if there is room. Rejects as `read` does. */
+    async load(name: string, entry: Known, modifiedAt: number, read: () => Promise<Uint8Array<ArrayBuffer>>): Promise<Blob> {
+      loading.add(entry);
+      try {
+        const body = { entry, bytes: new Blob([await read()]), modifiedAt, lookedAt: now() };
+        drop(name);
+        if (makeRoom(body.bytes.size, usesOf(entry))) {
+          held.set(name, body);
+          bytes += body.bytes.size;
+        }
+        return body.bytes;
+      } finally {
+        loading.delete(entry);
+      }
+    },
+    figures: (): HotFigures => ({ bodies: held.size, bytes, maxBytes, hits }),
+  };
+}
