@@ -13,6 +13,7 @@ import { rememberTables } from "./metadata/digests/remember-tables.ts";
 import type { RepositoryObjectBase } from "./metadata/repository-object.ts";
 import { BOOK_SHARD, quotasOf, shardOf } from "./retention/batch.ts";
 import type { LedgerObjectBase } from "./retention/ledger-object.ts";
+import { createReadyHeads } from "./serve/answer/ready-heads.ts";
 import { createConfirmations } from "./serve/shared/confirmations.ts";
 import type { OperatorLedger } from "./site/operator-api.ts";
 import { type Counters, tallyOf } from "./watch/counters.ts";
@@ -61,7 +62,8 @@ export function composeHandler(shared: Core, ports: HandlerPorts): HandlerDepend
   const confirmations = createConfirmations();
   const { taint } = shared.leases;
   const onUse = retention.use;
-  const serve = { config, store, fills, native, upstreams, repositories, confirmations, now, taint, onUse, room, condemn, log };
+  const heads = createReadyHeads({ isLocal, now });
+  const serve = { config, store, fills, native, upstreams, repositories, confirmations, heads, now, taint, onUse, room, condemn, log };
   // To write a line for each request costs half as much as a hit: on one machine it is done in batches.
   const writeRecord = createRecordWriter(ports.logMode, isLocal ? { now, sleep, waitUntil } : null, { now, random: Math.random });
   return {

@@ -3,6 +3,7 @@ import { judgeAccess, userOf } from "./route/access.ts";
 import { canonicalPath, encodePath } from "./route/canonical-path.ts";
 import type { FailedLogins } from "./watch/failed-logins.ts";
 import type { RequestRecord } from "./watch/counters.ts";
+import { rememberRoutes } from "./route/remember-routes.ts";
 import { routeRequest } from "./route/route-request.ts";
 import type { Target } from "./route/target.ts";
 import { contain } from "./serve/answer/contain.ts";
@@ -34,26 +35,40 @@ export interface HandlerDependencies {
 /** A client above its limit is asked to wait this long. */
 const LIMIT_WAIT_SECONDS = 10;
 
+/** What each handler routed lately. */
+const routes = new WeakMap<HandlerDependencies, ReturnType<typeof rememberRoutes>>();
+
+function routeOf(deps: HandlerDependencies): ReturnType<typeof rememberRoutes> {
+  const before = routes.get(deps);
+  if (before !== undefined) return before;
+  const {
+    ownHosts,
+    isLocal,
+    serve: { config },
+  } = deps;
+  const route = rememberRoutes((url, host) =>
+    routeRequest(config.mirrors, {
+      url,
+      host,
+      absoluteForm: isLocal && !url.startsWith("/"),
+      // Load balancers check by HTTP/1.0, without a Host; workerd does not say which version a client speaks.
+      isHostRequired: deps.isHostRequired === true && url !== "/-/health",
+      ownHosts,
+      isAtEdge: !isLocal,
+      operatorHosts: config.operatorHosts,
+    }),
+  );
+  routes.set(deps, route);
+  return route;
+}
+
 /** One request, from the wire to its answer. */
 export async function handle(request: Request, deps: HandlerDependencies, waitUntil: (work: Promise<unknown>) => void): Promise<Response> {
-  const { now, config } = deps.serve;
+  const { now } = deps.serve;
   const { method, url, headers } = request;
   const began = now();
   const host = headers.get("host") ?? undefined;
-  const absoluteForm = deps.isLocal && !url.startsWith("/");
-  // Load balancers check by HTTP/1.0, without a Host; workerd does not say which version a client speaks.
-  const isHostRequired = deps.isHostRequired === true && url !== "/-/health";
-  const { ownHosts } = deps;
-  const isAtEdge = !deps.isLocal;
-  const routed = routeRequest(config.mirrors, {
-    url,
-    host,
-    absoluteForm,
-    isHostRequired,
-    ownHosts,
-    isAtEdge,
-    operatorHosts: config.operatorHosts,
-  });
+  const routed = routeOf(deps)(url, host);
   const isOperatorCommand = routed.kind === "site" && routed.path.startsWith("/-/ledger/");
   if (method !== "GET" && method !== "HEAD" && !isOperatorCommand) {
     return refuse(405, `${method} is not for a mirror: use GET or HEAD`, { Allow: "GET, HEAD" });
@@ -92,12 +107,14 @@ export async function handle(request: Request, deps: HandlerDependencies, waitUn
 
     let body: { bytes: number; cut: string | null } | null = null;
     let response: Response | null = null;
+    /** Set where the answer has all its headers. */
+    let ready: string | null = null;
     // The body may end before or after the response is there. The record needs both.
     const logOnceBothAreKnown = (): void => {
       if (body === null || response === null) return;
       const { bytes, cut } = body;
       const { status } = response;
-      const cache = response.headers.get("cache-status")?.replace(/^lazy-mirror; /, "") ?? null;
+      const cache = (ready ?? response.headers.get("cache-status"))?.replace("lazy-mirror; ", "") ?? null;
       const ms = now() - began;
       deps.logRequest({ method, mirror: mirror.name, path, status, bytes, cache, ms, ...(cut === null ? {} : { cut }) });
     };
@@ -105,12 +122,13 @@ export async function handle(request: Request, deps: HandlerDependencies, waitUn
       body = { bytes, cut };
       logOnceBothAreKnown();
     };
+    const onHead = (cache: string): void => void (ready = cache);
 
-    const leave = deps.via.enter(viaKey(target.mirror, target.path, target.query), via);
+    const leave = deps.via.enter(viaKey(mirror, path, query, target), via);
     try {
       response = isBareTop
         ? refuse(301, `The mirror begins at /${mirror.name}/`, { Location: `./${mirror.name}/${query}` })
-        : await serve({ method, headers, waitUntil, onBody }, target, deps.serve);
+        : await serve({ method, headers, waitUntil, onBody, onHead }, target, deps.serve);
     } catch (error) {
       // A bug of ours. Clients retry after a 502; they take a bare 500 for final.
       const trace = error instanceof Error ? error.stack : undefined;
@@ -121,7 +139,7 @@ export async function handle(request: Request, deps: HandlerDependencies, waitUn
     }
     // A shared cache must not give to the next client what only this one may read.
     if (mirror.access !== undefined) response.headers.set("Cache-Control", "private, no-store, no-transform");
-    contain(response.headers, target);
+    if (ready === null) contain(response.headers, target);
     // Of refusals and redirects, whose few words are no file.
     if (response.status >= 300 && body === null) onBody(0, null);
     else logOnceBothAreKnown();

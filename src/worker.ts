@@ -103,7 +103,7 @@ export default {
     const dependencies = handler;
     const response = await asRequest(() => handle(request, dependencies, (work) => ctx.waitUntil(work)));
     // RFC 9110 §6.6.1: a server with a clock sends Date. At the edge Cloudflare adds it; on one machine workerd does not.
-    if (handler.isLocal) response.headers.set("Date", new Date().toUTCString());
+    if (handler.isLocal && !response.headers.has("Date")) response.headers.set("Date", new Date().toUTCString());
     return response;
   },
   /** Cron: one bounded run of the ledger's housekeeping; the next run goes on where it stopped. After a start: as many as find all that was left behind. */

@@ -1,5 +1,5 @@
 import type { Config, Mirror } from "../config/config.ts";
-import { placeOf } from "../route/place.ts";
+import { type Place, placeOf } from "../route/place.ts";
 
 export type Via = ReturnType<typeof createVia>;
 
@@ -48,8 +48,13 @@ export function createVia(config: Pick<Config, "mirrors">) {
  * What requests upstream are made for: a repository fetches its root, in each of its forms, for a client that asked for another of its files. Keyed by path
  * alone, a loop would go on unseen in those requests.
  */
-export function viaKey(mirror: Mirror, path: string, query: string): string {
-  const root = placeOf(mirror, path).repository?.root;
+export function viaKey(
+  mirror: Mirror,
+  path: string,
+  query: string,
+  { repository }: Pick<Place, "repository"> = placeOf(mirror, path),
+): string {
+  const root = repository?.root;
   return root === undefined ? `${mirror.name}/${path}${query}` : `${mirror.name}/${root}`;
 }
 

@@ -168,13 +168,20 @@ function addColumns(sql: Sql, table: string, columns: readonly string[]): void {
 
 /** The UTC day of a time in milliseconds since the epoch: `2026-11-22`. */
 export function dayOf(ms: number): string {
-  return new Date(ms).toISOString().slice(0, 10);
+  const number = Math.floor(ms / DAY_MS);
+  // It is asked for with each request, and changes once a day.
+  if (number !== latest.number) latest = { number, text: new Date(ms).toISOString().slice(0, 10) };
+  return latest.text;
 }
+
+let latest = { number: NaN, text: "" };
 
 /** The sum of two counts of the same mirror and day. */
 export function addDays(one: DayCount | undefined, more: DayCount): DayCount {
   if (one === undefined) return more;
-  return { ...more, ...Object.fromEntries(COUNTS.map((name) => [name, one[name] + more[name]])) };
+  const sum = { ...more };
+  for (const name of COUNTS) sum[name] += one[name];
+  return sum;
 }
 
 /** A day's counts, all 0. */

@@ -13,6 +13,7 @@ import { createTableReader } from "../../src/metadata/digests/read-table.ts";
 import { rememberTables } from "../../src/metadata/digests/remember-tables.ts";
 import type { StoredRows } from "../../src/metadata/ports/stored-rows.ts";
 import { RepositoryObjectBase, type RepositoryObjectDependencies } from "../../src/metadata/repository-object.ts";
+import { createReadyHeads } from "../../src/serve/answer/ready-heads.ts";
 import { createConfirmations } from "../../src/serve/shared/confirmations.ts";
 import { createCounters } from "../../src/watch/counters.ts";
 import { placeOf } from "../../src/route/place.ts";
@@ -120,6 +121,7 @@ export function createMirror({ vars, fetch, isolates = 1, isStoreFar = isolates 
         confirmations: createConfirmations(),
         taint: core.leases.taint,
         onUse: core.retention.use,
+        heads: createReadyHeads({ isLocal: true, now: core.now }),
       };
       return {
         serve,

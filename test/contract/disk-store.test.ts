@@ -3,6 +3,7 @@ import { beforeEach, describe, expect, it } from "vitest";
 import { createDiskMemory } from "../../src/store/disk-memory.ts";
 import { nameDamaged } from "../../src/store/disk-meta.ts";
 import { createDiskStore } from "../../src/store/disk-store.ts";
+import { createHotBodies, type HotBodies } from "../../src/store/hot-bodies.ts";
 import { newVersion, sliceKey } from "../../src/store/keys.ts";
 import type { ObjectStore } from "../../src/store/object-store.ts";
 import { suspectsOf } from "../../src/store/power-cut.ts";
@@ -94,6 +95,96 @@ describe("the disk store", () => {
       await put(TEXT);
       await store.delete([key]);
       expect([await statusOf("HEAD", body), await statusOf("HEAD", meta)]).toEqual([404, 404]);
+    });
+  });
+
+  describe("'s bodies in memory", () => {
+    const LOOK_MS = 60_000;
+    let calls: string[];
+    let time: number;
+    let hot: HotBodies;
+    let hotStore: ObjectStore;
+
+    beforeEach(() => {
+      calls = [];
+      time = 1_000_000;
+      hot = createHotBodies(1_000, () => time);
+      const counted = intercept((call, pass) => {
+        calls.push(call);
+        return pass();
+      });
+      hotStore = createDiskStore(counted, { memory: createDiskMemory(), hot });
+    });
+
+    /** Puts an object whose body is in memory. */
+    async function putHot(text: string): Promise<void> {
+      await hotStore.put(key, describedAs(bytesOf(text).length), bytesOf(text));
+      for (let reads = 0; reads < 2; reads++) expect(await textOf(await hotStore.get(key))).toBe(text);
+      calls.length = 0;
+    }
+
+    it("come in with the second read, and are given whole or in part without a disk call", async () => {
+      await putHot(TEXT);
+      expect(await textOf(await hotStore.get(key))).toBe(TEXT);
+      expect(await textOf(await hotStore.get(key, { first: 6, last: 8 }))).toBe("wor");
+      expect(await textOf(await hotStore.get(key, { suffix: 5 }))).toBe("world");
+      expect((await hotStore.get(key, { first: 99 }))?.body).toBeNull();
+      expect(calls).toEqual([]);
+      expect(hot.figures()).toEqual({ bodies: 1, bytes: TEXT.length, maxBytes: 1_000, hits: 3 });
+    });
+
+    it("are never those of an earlier object", async () => {
+      await putHot(TEXT);
+      await hotStore.put(key, describedAs(5), bytesOf("other"));
+      expect(await textOf(await hotStore.get(key))).toBe("other");
+      await putHot("third");
+      await hotStore.delete([key]);
+      await expectMiss(hotStore);
+    });
+
+    it("are not given to who compares them with their digest", async () => {
+      await putHot(TEXT);
+      await DISK.fetch(`http://disk/${body}`, { method: "PUT", body: "HELLO WORLD" });
+      expect(await textOf(await hotStore.get(key, undefined, { isCompared: true }))).toBe("HELLO WORLD");
+    });
+
+    it("hide for a minute at most that their file is gone", async () => {
+      await putHot(TEXT);
+      await DISK.fetch(`http://disk/${body}`, { method: "DELETE" });
+      time += LOOK_MS - 1;
+      expect(await textOf(await hotStore.get(key))).toBe(TEXT);
+      time += 1;
+      await expectMiss(hotStore);
+    });
+
+    it("are looked at on the disk once a minute, and stay while their file does", async () => {
+      await putHot(TEXT);
+      time += LOOK_MS;
+      for (let reads = 0; reads < 3; reads++) expect(await textOf(await hotStore.get(key))).toBe(TEXT);
+      expect(calls).toEqual([`HEAD /${body}`]);
+    });
+
+    it("are not held where the disk gives fewer bytes than it said", async () => {
+      await hotStore.put(key, describedAs(TEXT.length), bytesOf(TEXT));
+      const cut = intercept(async (call, pass) => {
+        const response = await pass();
+        if (call !== `GET /${body}`) return response;
+        await response.body?.cancel();
+        return new Response("hello", { headers: { "Content-Length": String(TEXT.length), "Last-Modified": new Date().toUTCString() } });
+      });
+      const cutStore = createDiskStore(cut, { memory: createDiskMemory(), hot });
+      await (await cutStore.get(key))?.body?.cancel();
+      await expect(cutStore.get(key)).rejects.toMatchObject({ name: "StoreError", kind: "unavailable" });
+      expect(hot.figures()).toMatchObject({ bodies: 0, bytes: 0 });
+    });
+
+    it("are not held where the object was written while they were read", async () => {
+      await hotStore.put(key, describedAs(TEXT.length), bytesOf(TEXT));
+      await (await hotStore.get(key))?.body?.cancel();
+      const read = hotStore.get(key);
+      await hotStore.put(key, describedAs(5), bytesOf("other"));
+      await (await read)?.body?.cancel();
+      expect(await textOf(await hotStore.get(key))).toBe("other");
     });
   });
 

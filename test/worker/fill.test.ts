@@ -12,6 +12,7 @@ import type { Sink } from "../../src/fill/delivery.ts";
 import type { Reading } from "../../src/fill/reading.ts";
 import { createStreamDigest } from "../../src/fill/pump/check.ts";
 import type { Target } from "../../src/route/target.ts";
+import { createReadyHeads } from "../../src/serve/answer/ready-heads.ts";
 import { serve } from "../../src/serve/serve.ts";
 import { createConfirmations } from "../../src/serve/shared/confirmations.ts";
 import { createRoom } from "../../src/serve/shared/room.ts";
@@ -834,6 +835,7 @@ describe("a package that a client doubts", () => {
       native: null,
       taint: async () => {},
       onUse: () => {},
+      heads: createReadyHeads({ isLocal: true, now: Date.now }),
       room: createRoom(1 << 20),
       condemn: async () => {},
       log: (message) => world.log.push(message),
@@ -842,7 +844,7 @@ describe("a package that a client doubts", () => {
       world,
       pass: (ms: number) => void (clock += ms),
       async get(headers: Record<string, string> = {}) {
-        const client = { method: "GET", headers: new Headers(headers), waitUntil: () => {}, onBody: () => {} };
+        const client = { method: "GET", headers: new Headers(headers), waitUntil: () => {}, onBody: () => {}, onHead: () => {} };
         const response = await serve(client, { ...world.target, class: pathClass }, deps);
         return { status: response.status, bytes: new Uint8Array(await response.arrayBuffer()) };
       },

@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { parseConfig } from "../../src/config/parse-config.ts";
 import type { Config } from "../../src/config/config.ts";
 import { routeRequest } from "../../src/route/route-request.ts";
+import { createReadyHeads } from "../../src/serve/answer/ready-heads.ts";
 import { serve } from "../../src/serve/serve.ts";
 import { createConfirmations } from "../../src/serve/shared/confirmations.ts";
 import type { ServeDependencies } from "../../src/serve/shared/dependencies.ts";
@@ -85,11 +86,12 @@ describe("an object of 90 days", () => {
       now: () => now,
       taint: unused,
       onUse: () => {},
+      heads: createReadyHeads({ isLocal: true, now: Date.now }),
       log: () => {},
     } as unknown as ServeDependencies;
     const routed = routeRequest(config.mirrors, { url: "/debian/pool/x.deb", host: "localhost" });
     if (routed.kind !== "mirror") throw new Error("no route");
-    const client = { method: "GET", headers: new Headers(), waitUntil: () => {}, onBody: () => {} };
+    const client = { method: "GET", headers: new Headers(), waitUntil: () => {}, onBody: () => {}, onHead: () => {} };
     const response = await serve(client, routed.target, deps);
     return { response, text: await response.text(), asked };
   }

@@ -7,6 +7,7 @@ import { createStreamDigest } from "../../src/fill/pump/check.ts";
 import { createMemory } from "../../src/fill/shared/memory.ts";
 import type { Repositories, Resolution } from "../../src/metadata/ports/repositories.ts";
 import { routeRequest } from "../../src/route/route-request.ts";
+import { createReadyHeads } from "../../src/serve/answer/ready-heads.ts";
 import { serve } from "../../src/serve/serve.ts";
 import { createConfirmations } from "../../src/serve/shared/confirmations.ts";
 import { createRoom } from "../../src/serve/shared/room.ts";
@@ -80,6 +81,7 @@ function createRig({ open, repositories, leases, admit = async () => true }: Rig
     now: () => Date.now(),
     taint: flight.taint,
     onUse: () => {},
+    heads: createReadyHeads({ isLocal: true, now: Date.now }),
     room: createRoom(1 << 20),
     condemn: async () => {},
     log: (message) => log.push(message),
@@ -91,7 +93,11 @@ function createRig({ open, repositories, leases, admit = async () => true }: Rig
       const routed = routeRequest(config.mirrors, { url: `/${name}/${path}` });
       if (routed.kind !== "mirror") throw new Error(JSON.stringify(routed));
       const waitUntil = (work: Promise<unknown>) => void works.push(work);
-      const response = await serve({ method, headers: new Headers(headers), waitUntil, onBody: () => {} }, routed.target, deps);
+      const response = await serve(
+        { method, headers: new Headers(headers), waitUntil, onBody: () => {}, onHead: () => {} },
+        routed.target,
+        deps,
+      );
       const text = new TextDecoder().decode(await response.arrayBuffer());
       await Promise.all(works);
       const location = response.headers.get("location");

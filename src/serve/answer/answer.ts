@@ -9,7 +9,7 @@ import { type Client, isLengthBlind } from "../shared/client.ts";
 import type { Outcome, ServeDependencies } from "../shared/dependencies.ts";
 import { deleteVersion } from "../../store/delete-version.ts";
 import { type Deliver, deliverAnswer, streamBody } from "./body.ts";
-import { answerHead, type AnswerWithBody, chooseAnswer, hasBody } from "./choose-answer.ts";
+import { type Answer, answerHead, type AnswerWithBody, chooseAnswer, hasBody } from "./choose-answer.ts";
 import { refuse, refuseFailure } from "./failure.ts";
 
 /** Where the bytes of an answer come from: they lie in the store, or are just coming. */
@@ -53,29 +53,31 @@ export async function answer(
 ): Promise<Outcome> {
   const { object } = source;
   const answered = chooseAnswer(object, client);
-  const head = answerHead(object, answered);
-  head.headers.set("Age", String(Math.floor(ageSeconds)));
-  head.headers.set("Cache-Status", formatCacheStatus(cacheStatus));
+  const cache = formatCacheStatus(cacheStatus);
+  const head = headOf(target, object, answered, cache, ageSeconds, deps);
+  const respond = (body: BodyInit | null, headers: Headers = head.headers): Response => {
+    if (answered.kind === "full") client.onHead(cache);
+    return new Response(body, { status: head.status, headers });
+  };
   if (client.method === "HEAD" || !hasBody(answered)) {
     await source.close();
     client.onBody(0, null);
-    return new Response(null, head);
+    return respond(null);
   }
-  const length = Number(head.headers.get("Content-Length"));
+  const length = answered.kind === "full" ? object.size : Number(head.headers.get("Content-Length"));
   const opened = await source.open(answered);
   const key = keyAtRest(target, object);
   switch (opened.kind) {
     case "body":
       deps.onUse(key, length);
       client.onBody(length, null);
-      return new Response(opened.body, head);
+      return respond(opened.body);
     case "deliver": {
       deps.onUse(key, length);
       // In chunks where the client would take a short body for whole.
       const isChunked = isLengthBlind(client) && (object.verified === "none" || opened.isInDoubt === true);
-      if (isChunked) head.headers.delete("Content-Length");
       const write = (sink: Sink): Promise<void> => deliverAnswer(answered, object.size, opened.deliver, sink).finally(opened.close);
-      return new Response(streamBody(client, length, isChunked, write), head);
+      return respond(streamBody(client, length, isChunked, write), isChunked ? withoutLength(head.headers) : head.headers);
     }
     case "gone":
       return { kind: "look-again" };
@@ -92,4 +94,26 @@ export async function answer(
       await deleteVersion(deps.store, key, object.version).catch((error: unknown) => deps.log(`Cannot delete ${key}: ${String(error)}`));
       return { kind: "look-again" };
   }
+}
+
+/** Status and headers of an answer; those of whole objects are ready. */
+function headOf(
+  target: Target,
+  object: StoredObject,
+  answered: Answer,
+  cache: string,
+  ageSeconds: number,
+  { heads }: ServeDependencies,
+): { readonly status: number; readonly headers: Headers } {
+  if (answered.kind === "full") return { status: 200, headers: heads.of(object, target, cache, ageSeconds) };
+  const head = answerHead(object, answered);
+  head.headers.set("Age", String(Math.floor(ageSeconds)));
+  head.headers.set("Cache-Status", cache);
+  return head;
+}
+
+function withoutLength(headers: Headers): Headers {
+  const rest = new Headers(headers);
+  rest.delete("Content-Length");
+  return rest;
 }

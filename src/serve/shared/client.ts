@@ -10,6 +10,8 @@ export interface Client {
   readonly waitUntil: (work: Promise<unknown>) => void;
   /** Called when the body has gone out, or was cut off by either side: `bytes` of it were sent, and why no more. */
   readonly onBody: (bytes: number, cut: string | null) => void;
+  /** Called where the answer has all its headers, so that none is to be added: `cache` is its Cache-Status. */
+  readonly onHead: (cache: string) => void;
 }
 
 /** The one range that the request asks for; undefined for all else. */

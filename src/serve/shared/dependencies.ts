@@ -19,6 +19,7 @@ export interface ServeDependencies {
   readonly confirmations: Confirmations;
   /** Where the Worker's CPU is short (the free plan): moves and stores long bodies natively. */
   readonly native: NativeStore | null;
+  readonly heads: Heads;
   readonly now: () => number;
   /** A version in the store, or what was sent of one, proved bad. */
   readonly taint: (key: string, version: string) => Promise<void>;
@@ -29,6 +30,12 @@ export interface ServeDependencies {
   /** The bytes of a stored object are not those that were stored: deletes it and says so. `reason`: the end of a sentence about the file. Never throws. */
   readonly condemn: (key: string, object: StoredObject, reason: string) => Promise<void>;
   readonly log: (message: string) => void;
+}
+
+/** The headers of answers with a whole object (answer/ready-heads.ts). */
+export interface Heads {
+  /** All headers of a 200 at this path, for a new Response, which copies them: do not change them. `cache`: the value of Cache-Status. */
+  of(object: StoredObject, target: { readonly path: string }, cache: string, ageSeconds: number): Headers;
 }
 
 /** What a step of serving comes to: the answer, or that the store is to be looked at again. */

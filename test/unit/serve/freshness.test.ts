@@ -213,7 +213,13 @@ test.each([
   [{ range: "bytes=1-", "if-range": '"x"' }, false],
 ])("a client with %j doubts: %s", (headers, doubts) => {
   expect(
-    isDoubtful({ method: "GET", headers: new Headers(headers as Record<string, string>), waitUntil: () => {}, onBody: () => {} }),
+    isDoubtful({
+      method: "GET",
+      headers: new Headers(headers as Record<string, string>),
+      waitUntil: () => {},
+      onBody: () => {},
+      onHead: () => {},
+    }),
   ).toBe(doubts);
 });
 

@@ -1,0 +1,80 @@
+import { describe, expect, it } from "vitest";
+import type { Known } from "../../../src/store/disk-memory.ts";
+import { createHotBodies } from "../../../src/store/hot-bodies.ts";
+
+const BODY_BYTES = 100;
+
+/** Room for ten bodies, and one use of an object as the disk's store makes it. Returns whether the body came from memory. */
+function createCache(maxBytes = 10 * BODY_BYTES) {
+  const hot = createHotBodies(maxBytes, () => 0);
+  const entries = new Map<string, Known>();
+  const use = async (name: string, size = BODY_BYTES): Promise<boolean> => {
+    const entry = entries.get(name) ?? { key: name, object: null };
+    entries.set(name, entry);
+    if (hot.use(name, entry) !== null) return true;
+    if (hot.isWanted(entry, size)) await hot.load(name, entry, 0, async () => new Uint8Array(size));
+    return false;
+  };
+  return { hot, use };
+}
+
+describe("bodies in memory", () => {
+  it("come in with the second use", async () => {
+    const { use } = createCache();
+    expect([await use("a"), await use("a"), await use("a")]).toEqual([false, false, true]);
+  });
+
+  it("take no more bytes than they may", async () => {
+    const { hot, use } = createCache();
+    for (let round = 0; round < 4; round++) for (let at = 0; at < 50; at++) await use(`${at}`, 30 + at);
+    expect(hot.figures().bytes).toBeGreaterThan(0);
+    expect(hot.figures().bytes).toBeLessThanOrEqual(10 * BODY_BYTES);
+  });
+
+  it("are none without room, and none of a body that is longer than the room", async () => {
+    const { hot, use } = createCache(0);
+    for (let times = 0; times < 3; times++) expect(await use("a")).toBe(false);
+    expect(hot.figures()).toEqual({ bodies: 0, bytes: 0, maxBytes: 0, hits: 0 });
+    const small = createCache(BODY_BYTES - 1);
+    for (let times = 0; times < 3; times++) expect(await small.use("a")).toBe(false);
+  });
+
+  it("stay where a client reads the whole mirror once, and where it reads all of it twice", async () => {
+    const { use } = createCache();
+    const hotNames = Array.from({ length: 10 }, (_, at) => `hot ${at}`);
+    for (let round = 0; round < 8; round++) for (const name of hotNames) await use(name);
+    for (let pass = 0; pass < 2; pass++) for (let at = 0; at < 15; at++) await use(`passed ${at}`);
+    const found = await Promise.all(hotNames.map((name) => use(name)));
+    expect(found.filter(Boolean).length).toBe(10);
+  });
+
+  it("give way in the end to what is used now", async () => {
+    const { use } = createCache();
+    for (let round = 0; round < 20; round++) for (let at = 0; at < 10; at++) await use(`old ${at}`);
+    for (let round = 0; round < 20; round++) for (let at = 0; at < 10; at++) await use(`new ${at}`);
+    const found = await Promise.all(Array.from({ length: 10 }, (_, at) => use(`new ${at}`)));
+    expect(found.filter(Boolean).length).toBe(10);
+  });
+
+  it("belong to the entry that memory held when they were read", async () => {
+    const hot = createHotBodies(1_000, () => 0);
+    const [before, after]: readonly Known[] = [
+      { key: "a", object: null },
+      { key: "a", object: null },
+    ];
+    if (before === undefined || after === undefined) throw new Error("no entries");
+    await hot.load("a", before, 0, async () => new Uint8Array(1));
+    expect(hot.use("a", before)).not.toBeNull();
+    expect(hot.use("a", after)).toBeNull();
+  });
+
+  it("that cannot be read are not held, and may be read again", async () => {
+    const { hot, use } = createCache();
+    const entry: Known = { key: "a", object: null };
+    hot.use("a", entry);
+    hot.use("a", entry);
+    await expect(hot.load("a", entry, 0, () => Promise.reject(new Error("the disk failed")))).rejects.toThrow("the disk failed");
+    expect(hot.isWanted(entry, BODY_BYTES)).toBe(true);
+    expect(await use("b")).toBe(false);
+  });
+});
