@@ -16,6 +16,7 @@ import type { LedgerObjectBase } from "./retention/ledger-object.ts";
 import { createReadyHeads } from "./serve/answer/ready-heads.ts";
 import { createConfirmations } from "./serve/shared/confirmations.ts";
 import type { OperatorLedger } from "./site/operator-api.ts";
+import type { HotFigures } from "./store/hot-bodies.ts";
 import { type Counters, tallyOf } from "./watch/counters.ts";
 import { createFailedLogins } from "./watch/failed-logins.ts";
 import type { SetAside } from "./watch/readings.ts";
@@ -49,6 +50,8 @@ export interface HandlerPorts {
   /** The repository `<mirror>/<base>`, or the directory of digest tables `<mirror>`. Calls nothing by itself. */
   readonly repository: (name: string) => RepositoryPort;
   readonly counters: Counters;
+  /** Bodies in memory; null: there are none. */
+  readonly hot: () => HotFigures | null;
   /** Keeps the isolate alive until `work` has settled. */
   readonly waitUntil: (work: Promise<unknown>) => void;
 }
@@ -168,6 +171,7 @@ function composePages(
       history: () => book().history(),
       repositories: () => book().repositories(),
       setAside: () => ports.setAside,
+      hot: ports.hot,
     },
     why: {
       config,

@@ -295,6 +295,7 @@ function buildHandler(shared: Core, env: Env): HandlerDependencies {
     ledger: (name) => ledgerStub(env, name),
     repository: (name) => repositoryStub(env, name),
     counters,
+    hot: () => hot?.figures() ?? null,
     waitUntil,
   });
 }

@@ -52,6 +52,7 @@ export async function formatMetrics(sources: StatusSources): Promise<string> {
     hold === null ? [] : [[{ mirror, root, kind: hold.kind }, hold.until / 1_000]],
   );
   const setAsideUntil = setAsideNow(sources).map(({ mirror, base, part, until }): Sample => [{ mirror, base, part }, until / 1_000]);
+  const hot = sources.hot?.();
   const confirmed = perRoot((one) => Number(one.trouble === null));
   const families: readonly Family[] = [
     ["start_time_seconds", "gauge", "When these counters began, in Unix seconds.", [[{}, (counters.since() || now()) / 1_000]]],
@@ -98,6 +99,10 @@ export async function formatMetrics(sources: StatusSources): Promise<string> {
       "Bytes that the mirror's own files may take, where it has a limit of its own.",
       [...(quotas ?? [])].map(([mirror, bytes]): Sample => [{ mirror }, bytes]),
     ],
+    ["memory_reads_total", "counter", "Bodies that were read from memory and not from the disk.", known(hot?.hits, {})],
+    ["memory_bodies", "gauge", "Bodies held in memory.", known(hot?.bodies, {})],
+    ["memory_bytes", "gauge", "Their bytes.", known(hot?.bytes, {})],
+    ["memory_limit_bytes", "gauge", "Bytes of bodies that memory may hold.", known(hot?.maxBytes, {})],
     ["scrub_objects", "gauge", "Stored files that this pass, or the last one, compared with their digests.", known(scrub?.objects, {})],
     ["scrub_bytes", "gauge", "Their bytes.", known(scrub?.bytes, {})],
     ["scrub_rotten_objects", "gauge", "Those of them that had changed at rest, and were deleted.", known(scrub?.rotten, {})],

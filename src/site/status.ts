@@ -3,6 +3,7 @@ import type { progressOf } from "../fill/shared/fill.ts";
 import { DAY_MS } from "../http/units.ts";
 import type { BookView } from "../retention/ledger-object.ts";
 import type { RepositoriesView, RepositoryLine } from "../retention/repository-list.ts";
+import type { HotFigures } from "../store/hot-bodies.ts";
 import type { UpstreamStatus } from "../upstream/upstream.ts";
 import { dayOf, HISTORY_DAYS, type DayCount, type RootLine, type RootProtection } from "../watch/history.ts";
 import { describeSetAside, type SetAside } from "../watch/readings.ts";
@@ -30,6 +31,8 @@ export interface StatusSources {
   readonly history: () => Promise<{ readonly days: readonly DayCount[]; readonly roots: readonly RootLine[] }>;
   /** What the runtime stood still over, and is not read for now; also what was such a thing lately. Default: nothing. */
   readonly setAside?: () => readonly SetAside[];
+  /** Bodies in memory; null, or absent: there are none. */
+  readonly hot?: () => HotFigures | null;
 }
 
 /** One mirror: its counts of this isolate (counters.ts), and what of it is stored. */
