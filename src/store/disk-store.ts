@@ -149,7 +149,11 @@ export function createDiskStore(
   }
 
   /** The wanted bytes from memory; null: they are not there, or the file is not what it was when they were read. */
-  async function getHot({ name, body }: DiskPaths, found: FoundObject, span: ByteSpan | undefined): Promise<ReadableStream<Uint8Array> | null> {
+  async function getHot(
+    { name, body }: DiskPaths,
+    found: FoundObject,
+    span: ByteSpan | undefined,
+  ): Promise<ReadableStream<Uint8Array> | null> {
     const held = hot?.use(name, found) ?? null;
     if (hot === undefined || held === null) return null;
     if (hot.isLookDue(held)) {
@@ -198,7 +202,8 @@ export function createDiskStore(
         const isCurrent = memory.isCurrent(paths.name, found);
         const isDoubted = found.isCompared !== true && (found.isSuspect === true || isSuspect?.(file?.modifiedAt ?? NaN) === true);
         if (isCurrent && file?.size === object.size && !isDoubted) {
-          if (hot === undefined || isCompared || span !== undefined || !hot.isWanted(found, object.size)) return { object, body: file.body };
+          if (hot === undefined || isCompared || span !== undefined || !hot.isWanted(found, object.size))
+            return { object, body: file.body };
           const bytes = await heat(paths, found, file, hot);
           if (!memory.isCurrent(paths.name, found)) continue;
           return { object, body: streamOf(bytes) };
