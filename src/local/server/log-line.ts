@@ -23,8 +23,8 @@ const NOISE = [
   /^workerd\/\S+: e = /,
   /^stack: .*workerd@/,
   /\bstack:(?: (?:0|[0-9a-f]{4,})){3}/,
-  // V8's cache of compiled modules, and where it has moved code: both mend themselves.
-  /\bNOSENTRY Cached data for an ESM module failed its compatibility check/,
+  // V8's caches of compiled modules are of other flags or another version, and V8 has moved code: both mend themselves.
+  /\bNOSENTRY .*\bfailed its compatibility check/,
   /\bCODE_MOVED for unknown code block/,
   // Advice to those who develop workerd.
   /\bNot symbolizing stack traces because \$LLVM_SYMBOLIZER is not set/,

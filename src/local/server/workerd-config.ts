@@ -6,6 +6,12 @@ import type { ProjectFile } from "../project-file.ts";
 /** The socket that runs the cron handler; those of clients are `0`, `1`, …, in the order of the endpoints. */
 export const CRON_SOCKET = "cron";
 
+/**
+ * V8's own sizes are a browser's. Requests and answers are objects that only a full collection frees; with a small heap these come often and are short, and the
+ * process is smaller by 80 to 100 MB under load (docs/decisions/0022-workerd-without-miniflare.md). In MB; both grow with what lives.
+ */
+const V8_FLAGS = ["--max-semi-space-size=1", "--initial-old-space-size=4"];
+
 /** What workerd's configuration says. */
 export interface WorkerdConfig {
   /** Each is embedded from a file of its name, beside the configuration. */
@@ -44,6 +50,7 @@ export function describeWorkerd(config: WorkerdConfig): string {
 
 const config :Workerd.Config = (
   logging = (structuredLogging = true),
+  v8Flags = ${list(V8_FLAGS.map(text))},
   services = [
     (name = "mirror", worker = (
       modules = ${list(modules.map(({ type, path }) => `(name = ${text(path)}, ${FIELDS[type]} = embed ${text(path)})`))},
