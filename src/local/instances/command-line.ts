@@ -15,6 +15,8 @@ export interface InstancesOptions {
   /** Threads of haproxy. */
   readonly threads: number;
   readonly quiet: boolean;
+  /** Whether to start haproxy; else the operator runs a balancer. */
+  readonly haproxy: boolean;
   /** What to print in place of a start. */
   readonly printed: "haproxy" | "nginx" | null;
 }
@@ -39,6 +41,7 @@ export function parseInstancesCommand(args: readonly string[], command = new Com
     .option("--threads <number>", "threads of haproxy", parseCount, 1)
     .option("--grace <seconds>", "how long requests under way may go on after SIGTERM", parseSeconds, 8)
     .option("--quiet", "print no line for each request", false)
+    .option("--no-haproxy", "start no haproxy: your own haproxy or nginx listens on --port, with what the next two options print")
     .addOption(new Option("--print-haproxy", "print haproxy's configuration, and start nothing").conflicts("printNginx"))
     .addOption(new Option("--print-nginx", "print a configuration of nginx in its place, and start nothing"))
     .allowExcessArguments(false)
@@ -54,6 +57,7 @@ export function parseInstancesCommand(args: readonly string[], command = new Com
       threads: number;
       grace: number;
       quiet: boolean;
+      haproxy: boolean;
       printHaproxy?: true;
       printNginx?: true;
     }>();

@@ -68,10 +68,12 @@ export async function runInstances(
   const { count, graceSeconds, quiet } = options;
   const { peers, instances } = addressesOf(options);
   const state = resolve(options.state);
-  const found = findHaproxy();
+  const found = options.haproxy ? findHaproxy() : done("of your own");
   if (!found.ok) return found;
-  const inner = await Promise.all([peers, ...instances.map(({ address }) => address)].map((one) => resolveEndpoint(parseAddress(one))));
-  const outer = await resolveEndpoint(options.listen);
+  const inner = await Promise.all(
+    [...(options.haproxy ? [peers] : []), ...instances.map(({ address }) => address)].map((one) => resolveEndpoint(parseAddress(one))),
+  );
+  const outer = options.haproxy ? await resolveEndpoint(options.listen) : done(options.listen);
   const taken = [
     ...inner.flatMap((step) => (step.ok ? [] : step.problems.map((problem) => problem.replace("--port", "--first-port")))),
     ...(outer.ok ? [] : outer.problems),
@@ -89,7 +91,7 @@ export async function runInstances(
   } catch (error) {
     return refused(`Cannot keep state in "${state}": ${(error as Error).message}; choose a folder that can be written with --state.`);
   }
-  const checked = checkHaproxyConfig(haproxyFile);
+  const checked = options.haproxy ? checkHaproxyConfig(haproxyFile) : done(undefined);
   if (!checked.ok) return checked;
 
   const { host, port } = parseAddress(peers);
@@ -120,17 +122,19 @@ export async function runInstances(
     }),
   );
   // util-linux: the kernel ends haproxy when we are killed.
-  const haproxy = keepRunning({
-    name: "haproxy",
-    command: ["setpriv", "--pdeathsig", "TERM", "haproxy", "-db", "-q", "-f", haproxyFile],
-    print,
-    onRefused: () => refuse("haproxy does not start: see above."),
-  });
+  const haproxy = !options.haproxy
+    ? null
+    : keepRunning({
+        name: "haproxy",
+        command: ["setpriv", "--pdeathsig", "TERM", "haproxy", "-db", "-q", "-f", haproxyFile],
+        print,
+        onRefused: () => refuse("haproxy does not start: see above."),
+      });
   return done({
     refused: refusal,
     ready: waitUntilReady(),
     description: [
-      `${count} instances behind haproxy ${found.value}: http://${formatEndpoint(options.listen)}/`,
+      `${count} instances behind ${options.haproxy ? `haproxy ${found.value}` : "a balancer of your own"}: http://${formatEndpoint(options.listen)}/`,
       `The operator's pages of an instance: /-/instances/1/-/status. Its commands: npm run mirror -- --server http://127.0.0.1:${parseAddress(peers).port + 1} --state "${options.state}" status`,
       `The operator's token: ${adminTokenPath(options.state)}`,
     ].join("\n"),
@@ -138,7 +142,7 @@ export async function runInstances(
       if (isStopping) return;
       isStopping = true;
       // SIGUSR1: haproxy takes no new connection and ends with the last download, or by hard-stop-after.
-      await haproxy.stop("SIGUSR1", (graceSeconds + 1) * 1000);
+      await haproxy?.stop("SIGUSR1", (graceSeconds + 1) * 1000);
       announcer.close();
       await Promise.all(servers.map((one: Kept) => one.stop("SIGTERM", graceSeconds * 1000 + END_MS)));
     },
