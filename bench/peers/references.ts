@@ -3,8 +3,9 @@ import { join } from "node:path";
 import { findFreePorts, startProcess, takesConnections, type Peer } from "./peer.ts";
 
 const WORKERD = join(import.meta.dirname, "../../node_modules/.bin/workerd");
-/** As the product starts its own workerd. */
-const V8_FLAGS = ["--max-semi-space-size=1", "--initial-old-space-size=4"];
+
+/** As the product starts its own workerd; a test compares the two. */
+export const V8_FLAGS = ["--max-semi-space-size=1", "--initial-old-space-size=4"];
 
 /**
  * On sockets of style `proxy`, as the product has them, `request.url` is the target as it was sent: a path.

@@ -1,6 +1,9 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { median, parseDuration } from "../../../bench/bench-measure.ts";
 import { atLeast, atMost, formatMarkdown, formatNumber, OURS, reach, type Row } from "../../../bench/bench-report.ts";
+import { V8_FLAGS } from "../../../bench/peers/references.ts";
 import { rotate } from "../../../bench/sections/section.ts";
 
 const field = { names: ["direct", "squid", "nginx", "constant", OURS], rivals: ["squid", "nginx"] };
@@ -67,6 +70,12 @@ describe("the report of the bench", () => {
 });
 
 describe("measuring", () => {
+  it("runs the constant on the V8 flags of the product", () => {
+    const source = readFileSync(join(import.meta.dirname, "../../../src/local/server/workerd-config.ts"), "utf8");
+    const flags = /V8_FLAGS = (\[.*?\]);/s.exec(source)?.[1] ?? "[]";
+    expect(V8_FLAGS).toEqual(JSON.parse(flags));
+  });
+
   it.each([
     ["850.00us", 0.85],
     ["1.23ms", 1.23],
