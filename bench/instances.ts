@@ -48,7 +48,7 @@ try {
   if (running !== null) await end(running);
   upstream.closeAllConnections();
   upstream.close();
-  for (const group of groups) rmdirSync(group);
+  for (const group of groups) await removeGroup(group);
   rmSync(folder, { recursive: true, force: true });
 }
 
@@ -162,6 +162,12 @@ function limit(instances: Instances): void {
     for (const member of withChildren(pid)) writeFileSync(join(group, "cgroup.procs"), String(member));
     if (pid === 0) throw new Error(`Cannot limit instance ${at + 1}: it does not run`);
   }
+}
+
+/** The kernel keeps a group until its last process is gone, which ends a moment after its parent. */
+async function removeGroup(group: string): Promise<void> {
+  for (let tries = 0; tries < 100 && readFileSync(join(group, "cgroup.procs"), "utf8") !== ""; tries++) await sleep(50);
+  rmdirSync(group);
 }
 
 async function end(instances: Instances): Promise<void> {

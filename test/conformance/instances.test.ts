@@ -209,6 +209,15 @@ describe.runIf(requireTools("haproxy", "setpriv"))("npm run instances, refused",
     expect([missing.status, old.status]).toEqual([1, 1]);
   });
 
+  test("prints a configuration that haproxy takes, and starts nothing", () => {
+    const { status, stdout } = run(["--count", "3", "--print-haproxy"]);
+    expect(status).toBe(0);
+    expect(stdout).toContain("server 3 127.0.0.1:8783");
+    const file = join(folder, "printed.cfg");
+    writeFileSync(file, stdout);
+    expect(spawnSync("haproxy", ["-c", "-q", "-f", file], { encoding: "utf8" })).toMatchObject({ status: 0, stderr: "" });
+  });
+
   test("ends everything where an instance does not start", () => {
     const state = join(folder, "state/2/store");
     mkdirSync(join(folder, "state/2"), { recursive: true });
