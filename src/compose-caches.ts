@@ -4,6 +4,7 @@ import { type SizedBody, UNCACHED } from "./store/body-cache.ts";
 import { createCacheApi, type EdgeCache } from "./store/cache-api.ts";
 import { createCachedHeads } from "./store/cached-heads.ts";
 import { createEdgeCacheStore, type EdgeCacheStore } from "./store/edge-cache-store.ts";
+import { createHotBodies, type HotBodies } from "./store/hot-bodies.ts";
 import type { ObjectStore } from "./store/object-store.ts";
 import { type CachedEntrypoint, createWorkersCache } from "./store/workers-cache.ts";
 
@@ -37,6 +38,14 @@ const MAX_HEAD_TTL_MS = 60_000;
 /** For how many milliseconds a data centre's cache may give out a head that has changed in the store. */
 export function headTtlMs({ metadataTtlSeconds }: Config): number {
   return Math.min(metadataTtlSeconds * 1_000, MAX_HEAD_TTL_MS);
+}
+
+/** The share of the machine's memory that bodies take, unless the configuration says another size. */
+const HOT_SHARE = 0.04;
+
+/** What holds bodies in memory on one machine, which has `ram` bytes of it; without that number it holds none by itself. */
+export function composeHot({ hotBytes }: Pick<Config, "hotBytes">, ram: number = 0): HotBodies {
+  return createHotBodies(hotBytes ?? Math.floor(ram * HOT_SHARE), Date.now);
 }
 
 /** Puts the edge's caches in front of the bucket's store: the data centre's own cache, which reads through the cache of all data centres. */

@@ -1,7 +1,7 @@
 import { exports, waitUntil, WorkerEntrypoint } from "cloudflare:workers";
 import { sleep } from "./clock/timer.ts";
 import { asRequest } from "./clock/signal.ts";
-import { composeCaches, headTtlMs } from "./compose-caches.ts";
+import { composeCaches, composeHot, headTtlMs } from "./compose-caches.ts";
 import { composeHandler } from "./compose-handler.ts";
 import { composeCore, type Core } from "./compose.ts";
 import type { Config, Jurisdiction, Location } from "./config/config.ts";
@@ -20,7 +20,6 @@ import { refuse } from "./serve/answer/failure.ts";
 import { nameDamaged } from "./store/disk-meta.ts";
 import { createDiskStore, type DiskStoreOptions } from "./store/disk-store.ts";
 import type { EdgeCacheStore } from "./store/edge-cache-store.ts";
-import { createHotBodies, type HotBodies } from "./store/hot-bodies.ts";
 import type { ObjectStore } from "./store/object-store.ts";
 import { suspectsOf } from "./store/power-cut.ts";
 import { createR2Store, createR2StreamPut, type R2Store } from "./store/r2-store.ts";
@@ -80,8 +79,7 @@ const writeOfRepositories = limitLines(writeLog, { now: Date.now, answers: null 
 let core: Core | undefined;
 let handler: HandlerDependencies | undefined;
 let readings: ReadingWatch | undefined;
-/** Bodies in memory, on one machine. */
-let hot: HotBodies | undefined;
+let hot: ReturnType<typeof composeHot> | undefined;
 /** Where this isolate runs, by its first request that says so; null: none has. */
 let region: Region = null;
 /** The bucket's store, which the inner entrypoint reads as well. */
@@ -257,14 +255,10 @@ function buildCore(env: Env): Core {
   });
 }
 
-/** The share of the machine's memory that bodies take, unless the configuration says another size. */
-const HOT_SHARE = 0.04;
-
 /** The state folder's store with bodies in memory. The ledger reads the store behind it: its scrub compares what lies on the disk. */
-function heatAtHome(store: ObjectStore, disk: DiskStoreOptions, env: Env, config: Config): ObjectStore {
-  const maxBytes = config.hotBytes ?? Math.floor((env.RAM ?? 0) * HOT_SHARE);
-  hot = createHotBodies(maxBytes, Date.now);
-  return maxBytes === 0 ? store : { ...store, get: createDiskStore(env.DISK as Fetcher, { ...disk, hot }).get };
+function heatAtHome(store: ObjectStore, options: DiskStoreOptions, { DISK, RAM }: Env, config: Config): ObjectStore {
+  hot = composeHot(config, RAM);
+  return { ...store, get: createDiskStore(DISK as Fetcher, { ...options, hot }).get };
 }
 
 /** The bucket's store behind the edge's caches. */

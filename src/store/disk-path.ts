@@ -48,6 +48,14 @@ function decode(component: string): string {
   }
 }
 
+export type DiskPaths = ReturnType<typeof pathsOf>;
+
+/** Where the parts of an object lie; `name`, for the memory, is equal for keys that would share a file on a file system that ignores case. */
+export function pathsOf(key: string) {
+  const body = bodyPath(key);
+  return { key, meta: metaPath(key), body, name: body.toLowerCase() };
+}
+
 /** Path of a slice. Throws RangeError where version or index is malformed, and would give the path of something else. */
 export function slicePath(version: string, index: number): string {
   return sliceKey(version, index).replace(`${SLICE_PREFIX}${version}`, versionPath(version));

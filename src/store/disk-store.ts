@@ -5,8 +5,8 @@ import { createDiskFiles, type OpenFile } from "./disk-files.ts";
 import { listDisk } from "./disk-list.ts";
 import { createDiskMemory, type DiskMemory, type Known } from "./disk-memory.ts";
 import { formatMetaFile, type OnDamaged, readMetaFile } from "./disk-meta.ts";
-import { bodyPath, metaPath, slicePath, versionPath } from "./disk-path.ts";
-import type { HotBodies } from "./hot-bodies.ts";
+import { bodyPath, type DiskPaths, pathsOf, slicePath, versionPath } from "./disk-path.ts";
+import { type HotBodies, streamOf } from "./hot-bodies.ts";
 import { isStorableKey, parseSliceKey, requireStorableKey, serialiseStoredObject } from "./keys.ts";
 import { type ListedObject, type ObjectStore, StoreError } from "./object-store.ts";
 import type { IsSuspect } from "./power-cut.ts";
@@ -29,7 +29,6 @@ export interface DiskStoreOptions {
   readonly hot?: HotBodies | undefined;
 }
 
-type DiskPaths = ReturnType<typeof pathsOf>;
 type FoundObject = Known & { readonly object: StoredObject };
 
 /**
@@ -296,17 +295,6 @@ export function createDiskStore(
       return null;
     },
   };
-}
-
-/** Where the parts of an object lie; `name`, for the memory, is equal for keys that would share a file on a file system that ignores case. */
-function pathsOf(key: string) {
-  const body = bodyPath(key);
-  return { key, meta: metaPath(key), body, name: body.toLowerCase() };
-}
-
-/** A stream of its own for each reader. As the body of a response the runtime sends it without a copy, which it does not do for the Blob itself. */
-function streamOf(bytes: Blob): ReadableStream<Uint8Array> {
-  return bytes.stream();
 }
 
 function tooManyWrites(key: string): StoreError {

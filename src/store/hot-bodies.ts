@@ -104,3 +104,8 @@ export function createHotBodies(maxBytes: number, now: () => number) {
     figures: (): HotFigures => ({ bodies: held.size, bytes, maxBytes, hits }),
   };
 }
+
+/** A stream of its own for each reader. As the body of a response the runtime sends it without a copy, which it does not do for the Blob itself. */
+export function streamOf(bytes: Blob): ReadableStream<Uint8Array> {
+  return bytes.stream();
+}
