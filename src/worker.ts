@@ -89,7 +89,7 @@ let firstHost: string | undefined;
 
 export default {
   async fetch(request, env, ctx): Promise<Response> {
-    region ??= regionOf(request.cf);
+    if (env.LOCAL !== true) region ??= regionOf(request.cf);
     try {
       handler ??= buildHandler((core ??= buildCore(env)), env);
     } catch (error) {

@@ -48,12 +48,26 @@ function decode(component: string): string {
   }
 }
 
-export type DiskPaths = ReturnType<typeof pathsOf>;
+export interface DiskPaths {
+  readonly key: string;
+  readonly meta: string;
+  readonly body: string;
+  readonly name: string;
+}
+
+/** Keys whose paths are remembered; with one more all are forgotten. */
+const MAX_KEYS = 4_000;
+const lately = new Map<string, DiskPaths>();
 
 /** Where the parts of an object lie; `name`, for the memory, is equal for keys that would share a file on a file system that ignores case. */
-export function pathsOf(key: string) {
+export function pathsOf(key: string): DiskPaths {
+  const before = lately.get(key);
+  if (before !== undefined) return before;
   const body = bodyPath(key);
-  return { key, meta: metaPath(key), body, name: body.toLowerCase() };
+  const paths = { key, meta: metaPath(key), body, name: body.toLowerCase() };
+  if (lately.size >= MAX_KEYS) lately.clear();
+  lately.set(key, paths);
+  return paths;
 }
 
 /** Path of a slice. Throws RangeError where version or index is malformed, and would give the path of something else. */

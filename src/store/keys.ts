@@ -84,9 +84,12 @@ export function isProvenFor(sharedKey: string, { verified, sha256 }: Partial<Pic
 
 /** Whether every store can hold this key. A lone surrogate has no UTF-8: it would become U+FFFD, and so another key. */
 export function isStorableKey(key: string): boolean {
-  return (
-    key !== "" && key.length <= MAX_STORED_KEY_BYTES && key.isWellFormed() && new TextEncoder().encode(key).length <= MAX_STORED_KEY_BYTES
-  );
+  return key !== "" && key.length <= MAX_STORED_KEY_BYTES && key.isWellFormed() && isShortInUtf8(key);
+}
+
+/** A UTF-16 unit takes three bytes of UTF-8 at most: short keys need not be encoded. */
+function isShortInUtf8(key: string): boolean {
+  return key.length * 3 <= MAX_STORED_KEY_BYTES || new TextEncoder().encode(key).length <= MAX_STORED_KEY_BYTES;
 }
 
 /** Throws StoreError `too-large` for a key that not every store can hold. */
