@@ -7,7 +7,7 @@ import { BOOK_SHARD } from "../src/retention/batch.ts";
 import { createLedger } from "../src/retention/ledger.ts";
 import { createShardTotals } from "../src/retention/shard-totals.ts";
 import { formatMetaFile } from "../src/store/disk-meta.ts";
-import { bodyPath, metaPath } from "../src/store/disk-path.ts";
+import { bodyPath, pathsOf } from "../src/store/disk-path.ts";
 import { formatStoredObject } from "../src/store/keys.ts";
 import type { StoredObject } from "../src/store/stored-object.ts";
 import { createMemorySql } from "../test/support/memory-sql.ts";
@@ -97,7 +97,7 @@ function describe(key: string, storedAt: number): StoredObject {
 const folders = new Set<string>();
 
 function writeObject(store: string, key: string, object: StoredObject): void {
-  const [body, meta] = [join(store, bodyPath(key)), join(store, metaPath(key))];
+  const [body, meta] = [join(store, bodyPath(key)), join(store, pathsOf(key).meta)];
   for (const folder of [dirname(body), dirname(meta)]) {
     if (!folders.has(folder)) mkdirSync(folder, { recursive: true, mode: 0o700 });
     folders.add(folder);

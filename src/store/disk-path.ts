@@ -12,7 +12,7 @@ export function bodyPath(key: string): string {
 }
 
 /** Path of the metadata of an object. The object exists while this file does. */
-export function metaPath(key: string): string {
+function metaPath(key: string): string {
   return `meta/${safePath(key)}.json`;
 }
 

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { bodyPath, keyOfMeta, metaPath, slicePath } from "../../../src/store/disk-path.ts";
+import { bodyPath, keyOfMeta, pathsOf, slicePath } from "../../../src/store/disk-path.ts";
 
 const LONGEST_NAME_BYTES = 200;
 
@@ -23,13 +23,13 @@ describe("the path of a key", () => {
     [`m/${"x".repeat(181)}`, `objects/m/${"x".repeat(180)}%/x`],
   ])("of %j is %j", (key, path) => {
     expect(bodyPath(key)).toBe(path);
-    expect(metaPath(key)).toBe(`${path.replace("objects", "meta")}.json`);
+    expect(pathsOf(key).meta).toBe(`${path.replace("objects", "meta")}.json`);
   });
 
   it("has only names that the disk service and any file system take", () => {
     fc.assert(
       fc.property(fc.string({ unit: "grapheme", minLength: 1, maxLength: 400 }), (key) => {
-        for (const name of metaPath(key).split("/")) {
+        for (const name of pathsOf(key).meta.split("/")) {
           expect(name).toMatch(/^[A-Za-z0-9+_~=@,:%-][A-Za-z0-9+_~=@,:.%-]*$/);
           expect(name.length).toBeLessThanOrEqual(LONGEST_NAME_BYTES);
         }
@@ -41,11 +41,11 @@ describe("the path of a key", () => {
     fc.assert(
       fc.property(fc.string({ unit: "grapheme", minLength: 1, maxLength: 600 }), (key) => {
         fc.pre(key.isWellFormed());
-        expect(keyOfMeta(metaPath(key))).toBe(key);
+        expect(keyOfMeta(pathsOf(key).meta)).toBe(key);
       }),
     );
     for (const key of [`m/${"é".repeat(200)}`, `m/${"x".repeat(179)}é`, `m/${"x".repeat(180)}.y.json/z`, "m/a/", "m//"]) {
-      expect(keyOfMeta(metaPath(key))).toBe(key);
+      expect(keyOfMeta(pathsOf(key).meta)).toBe(key);
     }
   });
 
@@ -62,7 +62,7 @@ describe("the path of a key", () => {
       fc.property(near, near, (one, other) => {
         const [key, otherKey] = [one.join(""), other.join("")];
         expect(bodyPath(key) === bodyPath(otherKey)).toBe(key === otherKey);
-        expect(isBelow(metaPath(key), metaPath(otherKey))).toBe(false);
+        expect(isBelow(pathsOf(key).meta, pathsOf(otherKey).meta)).toBe(false);
       }),
       { numRuns: 2000 },
     );
