@@ -22,13 +22,6 @@ const NOISE = [
   /^e = rust\//,
   /^workerd\/\S+: e = /,
   /^stack: .*workerd@/,
-  /\bstack:(?: (?:0|[0-9a-f]{4,})){3}/,
-  // V8's caches of compiled modules are of other flags or another version, and V8 has moved code: both mend themselves.
-  /\bNOSENTRY .*\bfailed its compatibility check/,
-  /\bCODE_MOVED for unknown code block/,
-  // Advice to those who develop workerd.
-  /\bNot symbolizing stack traces because \$LLVM_SYMBOLIZER is not set/,
-  /\btook recursive isolate lock/,
   // The Worker aborted a body so that the client sees the failure.
   /\bUncaught exception: .*\b(?:DeliveryError|BadBytes)\b/,
 ];

@@ -13,7 +13,7 @@ import { sendRequest } from "../send-request.ts";
 import type { StateFolder } from "./state-folder.ts";
 import { done, refused, type Step } from "../step.ts";
 import { CRON_SOCKET, describeWorkerd } from "./workerd-config.ts";
-import { messageOf, parseListening, readLines } from "./workerd-output.ts";
+import { isNoise, messageOf, parseListening, readLines } from "./workerd-output.ts";
 
 /** What workerd runs, with which bindings, on which state and addresses. */
 export interface RuntimeOptions {
@@ -61,7 +61,12 @@ export async function startRuntime(options: RuntimeOptions): Promise<Step<Runtim
     });
     // It starts with workerd, as we may be killed before workerd is ready.
     workerd.once("spawn", () => guardAgainstOrphan(workerd));
-    for (const stream of [workerd.stdout, workerd.stderr]) if (stream !== null) readLines(stream, (line) => options.onLog(messageOf(line)));
+    const report = (line: string): void => {
+      const message = messageOf(line);
+      // Lines of requests are the Worker's own, and there may be thousands a second.
+      if (message.startsWith("{") || !isNoise(message)) options.onLog(message);
+    };
+    for (const stream of [workerd.stdout, workerd.stderr]) if (stream !== null) readLines(stream, report);
     ports = await waitForPorts(workerd, options.endpoints.length + 1);
   } catch (error) {
     return refused(`Cannot start workerd: ${(error as Error).message}`);

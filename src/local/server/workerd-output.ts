@@ -27,6 +27,21 @@ export function messageOf(line: string): string {
   }
 }
 
+/** What workerd says for those who develop it. */
+const NOISE = [
+  // V8's caches of compiled modules are of other flags or another version, and V8 has moved code: both mend themselves.
+  /\bNOSENTRY .*\bfailed its compatibility check/,
+  /\bCODE_MOVED for unknown code block/,
+  /\bNot symbolizing stack traces because \$LLVM_SYMBOLIZER is not set/,
+  /\btook recursive isolate lock/,
+  /\bstack:(?: (?:0|[0-9a-f]{4,})){3}/,
+];
+
+/** Whether a message means nothing to the operator, and says nothing of the Worker. */
+export function isNoise(message: string): boolean {
+  return NOISE.some((noise) => noise.test(message));
+}
+
 /** The socket and port of a line of workerd's control pipe (`--control-fd`); null where it reports something else. */
 export function parseListening(line: string): { readonly socket: string; readonly port: number } | null {
   try {

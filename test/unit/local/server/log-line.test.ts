@@ -39,9 +39,6 @@ describe("a line of the Worker's log", () => {
     "Uncaught exception: workerd/api/global-scope.c++:308: failed: remote.jsg.Error: Handler does not export a connect() function.",
     "e = rust/worker/ffi.rs:110: failed: failed to lookup address information: Name or service not known",
     "workerd/io/worker.c++:2: e = kj/async.c++:3: failed: disconnected",
-    "NOSENTRY Cached data for an ESM module failed its compatibility check; name = worker.js",
-    "NOSENTRY per-isolate bootstrap compile cache failed its compatibility check; scripts will be compiled from source; normalized = primordials",
-    "stack: 7f3a12 5500aa 0 1234abcd",
     "stack: /x/bin/workerd@28a3c60 /x/bin/workerd@3ac7580; sentryErrorContext = jsgInternalError; wdErrId = abc",
     "Uncaught exception: workerd/io/io-context.c++:9: failed: remote.jsg.Error: DeliveryError: the upstream broke off",
   ])("that is workerd's noise is left out: %s", (noise) => {

@@ -1,6 +1,6 @@
 import { PassThrough } from "node:stream";
 import { expect, test } from "vitest";
-import { messageOf, parseListening, readLines } from "../../../../src/local/server/workerd-output.ts";
+import { isNoise, messageOf, parseListening, readLines } from "../../../../src/local/server/workerd-output.ts";
 
 test("lines come whole, however the stream cuts them, and the last one without its end", async () => {
   const stream = new PassThrough();
@@ -25,5 +25,19 @@ test("a line of the control pipe names a socket and its port", () => {
   expect(parseListening('{"event":"listen","socket":"0","port":8787}')).toEqual({ socket: "0", port: 8787 });
   for (const line of ['{"event":"listen-inspector","port":1}', '{"event":"listen","socket":"0"}', "x", "null"]) {
     expect(parseListening(line)).toBeNull();
+  }
+});
+
+test.each([
+  "NOSENTRY Cached data for an ESM module failed its compatibility check; name = worker.js",
+  "NOSENTRY per-isolate bootstrap compile cache failed its compatibility check; scripts will be compiled from source; normalized = primordials",
+  "stack: 7f3a12 5500aa 0 1234abcd",
+])("what workerd says for those who develop it is noise: %s", (message) => {
+  expect(isNoise(message)).toBe(true);
+});
+
+test("errors of workerd are none", () => {
+  for (const message of ["*** Received signal #11: Segmentation fault", "Uncaught exception: boom", "NOSENTRY V8 message callback"]) {
+    expect(isNoise(message)).toBe(false);
   }
 });
