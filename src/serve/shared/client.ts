@@ -1,11 +1,12 @@
 import { type ByteRange, parseRange } from "../../http/byte-ranges.ts";
 import { asksAnew } from "../../http/cache-control.ts";
+import { type Fields, withoutField } from "../../http/fields.ts";
 
 /** One request as serve/ sees it. */
 export interface Client {
   /** GET or HEAD. */
   readonly method: string;
-  readonly headers: Headers;
+  readonly headers: Fields;
   /** Keeps work alive after the response. */
   readonly waitUntil: (work: Promise<unknown>) => void;
   /** Called when the body has gone out, or was cut off by either side: `bytes` of it were sent, and why no more. */
@@ -28,9 +29,7 @@ export function withoutStepsBack(client: Client): Client {
   const ranges = parseRange(client.headers.get("range")) ?? [];
   const isBack = ranges.slice(1).some((range, at) => startOf(range) < startOf(ranges[at]));
   if (!isBack) return client;
-  const headers = new Headers(client.headers);
-  headers.delete("range");
-  return { ...client, headers };
+  return { ...client, headers: withoutField(client.headers, "range") };
 }
 
 /** Of a suffix it is not known before the length is: only as the last one of several is it sure to lead on. */
