@@ -73,7 +73,7 @@ export async function handle(request: Request, deps: HandlerDependencies, waitUn
   const routed = routeOf(deps)(url, host);
   const isOperatorCommand = routed.kind === "site" && routed.path.startsWith("/-/ledger/");
   if (method !== "GET" && method !== "HEAD" && !isOperatorCommand) {
-    return refuse(405, `${method} is not for a mirror: use GET or HEAD`, { Allow: "GET, HEAD" });
+    return dated(refuse(405, `${method} is not for a mirror: use GET or HEAD`, { Allow: "GET, HEAD" }));
   }
   switch (routed.kind) {
     case "refused":
@@ -96,7 +96,7 @@ export async function handle(request: Request, deps: HandlerDependencies, waitUn
     // At the edge the front end sets these headers. On one machine there is no front end: only the client can have sent them.
     if (deps.isLocal) for (const name of ["cf-ray", "cf-connecting-ip"]) ours.delete(name);
     const page = new Request(`${scheme}://localhost/${encodePath(canonical.path)}${search}`, request);
-    return deps.app.fetch(new Request(page, { headers: ours }));
+    return dated(await deps.app.fetch(new Request(page, { headers: ours })));
   }
 
   async function serveFile(target: Target, isBareTop: boolean): Promise<Response> {
@@ -141,7 +141,10 @@ export async function handle(request: Request, deps: HandlerDependencies, waitUn
     }
     // A shared cache must not give to the next client what only this one may read.
     if (mirror.access !== undefined) response.headers.set("Cache-Control", "private, no-store, no-transform");
-    if (ready === null) contain(response.headers, target);
+    if (ready === null) {
+      contain(response.headers, target);
+      dated(response);
+    }
     // Of refusals and redirects, whose few words are no file.
     if (response.status >= 300 && body === null) onBody(0, null);
     else logOnceBothAreKnown();
@@ -151,6 +154,12 @@ export async function handle(request: Request, deps: HandlerDependencies, waitUn
   /** Logs and counts a refusal as well, so that an operator sees which requests are turned away. */
   function turnAway(mirror: string | null, path: string, answer: Response): Response {
     deps.logRequest({ method, mirror, path, status: answer.status, bytes: 0, cache: null, ms: now() - began, turnedAway: true });
+    return dated(answer);
+  }
+
+  /** RFC 9110 §6.6.1: a server with a clock sends Date. At the edge Cloudflare adds it; on one machine workerd does not. */
+  function dated(answer: Response): Response {
+    if (deps.isLocal && !answer.headers.has("Date")) answer.headers.set("Date", new Date(now()).toUTCString());
     return answer;
   }
 }

@@ -99,10 +99,7 @@ export default {
     // On one machine a URL may be no more than the raw request target.
     if (!handler.isLocal) firstHost ??= new URL(request.url).host;
     const dependencies = handler;
-    const response = await asRequest(() => handle(request, dependencies, (work) => ctx.waitUntil(work)));
-    // RFC 9110 §6.6.1: a server with a clock sends Date. At the edge Cloudflare adds it; on one machine workerd does not.
-    if (handler.isLocal && !response.headers.has("Date")) response.headers.set("Date", new Date().toUTCString());
-    return response;
+    return asRequest(() => handle(request, dependencies, (work) => ctx.waitUntil(work)));
   },
   /** Cron: one bounded run of the ledger's housekeeping; the next run goes on where it stopped. After a start: as many as find all that was left behind. */
   async scheduled(_controller, env): Promise<void> {
