@@ -4,7 +4,6 @@ export type Fields = Pick<Headers, "get" | "has">;
 /** Reads all fields at once. To answer one request some twenty are asked for, most of them absent, and each question to the runtime's Headers costs as much as this. */
 export function readFields(headers: Headers): Fields {
   const fields = new Map<string, string>();
-  // eslint-disable-next-line unicorn/no-array-for-each
   headers.forEach((value, name) => fields.set(name, value));
   return {
     get: (name) => fields.get(name.toLowerCase()) ?? null,
