@@ -1,5 +1,4 @@
 import type { Mirror } from "./config/config.ts";
-import { type Fields, readFields } from "./http/fields.ts";
 import { judgeAccess, userOf } from "./route/access.ts";
 import { canonicalPath, encodePath } from "./route/canonical-path.ts";
 import type { FailedLogins } from "./watch/failed-logins.ts";
@@ -66,8 +65,7 @@ function routeOf(deps: HandlerDependencies): ReturnType<typeof rememberRoutes> {
 /** One request, from the wire to its answer. */
 export async function handle(request: Request, deps: HandlerDependencies, waitUntil: (work: Promise<unknown>) => void): Promise<Response> {
   const { now } = deps.serve;
-  const { method, url } = request;
-  const headers = readFields(request.headers);
+  const { method, url, headers } = request;
   const began = now();
   const host = headers.get("host") ?? undefined;
   const routed = routeOf(deps)(url, host);
@@ -91,7 +89,7 @@ export async function handle(request: Request, deps: HandlerDependencies, waitUn
     if (!canonical.ok) return turnAway(null, url, refuse(404, `There is no such page. ${canonical.detail}`));
     const search = query.length > 0 ? `?${query.join("?")}` : "";
     const scheme = url.startsWith("https:") ? "https" : "http";
-    const ours = new Headers(request.headers);
+    const ours = new Headers(headers);
     ours.set("host", authority);
     // At the edge the front end sets these headers. On one machine there is no front end: only the client can have sent them.
     if (deps.isLocal) for (const name of ["cf-ray", "cf-connecting-ip"]) ours.delete(name);
@@ -101,7 +99,7 @@ export async function handle(request: Request, deps: HandlerDependencies, waitUn
 
   async function serveFile(target: Target, isBareTop: boolean): Promise<Response> {
     const { mirror, path, query, key } = target;
-    const refused = await refuseClient({ headers }, mirror, deps);
+    const refused = await refuseClient(request, mirror, deps);
     if (refused !== null) return turnAway(mirror.name, path, refused);
     const via = headers.get("via");
     const loop = deps.via.refuse(via);
@@ -169,7 +167,7 @@ export async function handle(request: Request, deps: HandlerDependencies, waitUn
  * never by the path: a mirror's name in it may have another spelling.
  */
 export async function refuseClient(
-  { headers }: { readonly headers: Fields },
+  { headers }: Request,
   { access, name }: Mirror,
   deps: Pick<HandlerDependencies, "isLocal" | "limit" | "logins">,
 ): Promise<Response | null> {

@@ -1,5 +1,4 @@
 import { type EntityTag, isStrongMatch, isWeakMatch, parseEntityTag, parseEntityTags } from "./entity-tag.ts";
-import type { Fields } from "./fields.ts";
 import { isSameDate, parseHttpDate } from "./http-date.ts";
 
 /** The validators of the current representation, with which a request's conditions are compared. */
@@ -15,7 +14,7 @@ export interface Validators {
  * Evaluates the preconditions of a GET or HEAD in the order of RFC 9110 §13.2.2, except If-Range (see `isRangeWanted`).
  * @returns `proceed`: answer as if there were no conditions; `not-modified`: answer 304; `failed`: answer 412.
  */
-export function evaluateConditions(headers: Fields, current: Validators): "proceed" | "not-modified" | "failed" {
+export function evaluateConditions(headers: Headers, current: Validators): "proceed" | "not-modified" | "failed" {
   const ifMatch = headers.get("if-match");
   const ifNoneMatch = headers.get("if-none-match");
   if (ifMatch !== null) {
@@ -38,7 +37,7 @@ export function evaluateConditions(headers: Fields, current: Validators): "proce
  * RFC 9110 §13.2.2 step 5: whether If-Range allows the Range to be applied. Only the exact strong entity tag or the exact date allows it (§13.1.5);
  * otherwise the client must get the whole representation, or it would join parts of two versions.
  */
-export function isRangeWanted(headers: Fields, current: Validators): boolean {
+export function isRangeWanted(headers: Headers, current: Validators): boolean {
   const ifRange = headers.get("if-range");
   if (ifRange === null) return true;
   const tag = parseEntityTag(ifRange);

@@ -2,7 +2,6 @@ import { type ByteSpan, type ByteRange, parseRange, resolveRanges } from "../../
 import { evaluateConditions, isRangeWanted, type Validators } from "../../http/conditions.ts";
 import { safeContentType } from "../../http/content-type.ts";
 import { formatContentRange, formatUnsatisfiedRange } from "../../http/content-range.ts";
-import type { Fields } from "../../http/fields.ts";
 import { type EntityTag, formatEntityTag } from "../../http/entity-tag.ts";
 import type { StoredObject } from "../../store/stored-object.ts";
 import { layoutMultipart, type MultipartLayout } from "./multipart.ts";
@@ -20,7 +19,7 @@ export type Answer =
   | { readonly kind: "unsatisfiable" };
 
 /** Chooses the answer to a GET or HEAD by its conditions and ranges (RFC 9110 §13.2.2, §14.2). Never throws, whatever the headers. */
-export function chooseAnswer(object: Answerable, request: { readonly method: string; readonly headers: Fields }): Answer {
+export function chooseAnswer(object: Answerable, request: { readonly method: string; readonly headers: Headers }): Answer {
   const validators = validatorsOf(object);
   switch (evaluateConditions(request.headers, validators)) {
     case "failed":

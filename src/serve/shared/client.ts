@@ -1,12 +1,11 @@
 import { type ByteRange, parseRange } from "../../http/byte-ranges.ts";
 import { asksAnew } from "../../http/cache-control.ts";
-import { type Fields, withoutField } from "../../http/fields.ts";
 
 /** One request as serve/ sees it. */
 export interface Client {
   /** GET or HEAD. */
   readonly method: string;
-  readonly headers: Fields;
+  readonly headers: Headers;
   /** Keeps work alive after the response. */
   readonly waitUntil: (work: Promise<unknown>) => void;
   /** Called when the body has gone out, or was cut off by either side: `bytes` of it were sent, and why no more. */
@@ -29,7 +28,9 @@ export function withoutStepsBack(client: Client): Client {
   const ranges = parseRange(client.headers.get("range")) ?? [];
   const isBack = ranges.slice(1).some((range, at) => startOf(range) < startOf(ranges[at]));
   if (!isBack) return client;
-  return { ...client, headers: withoutField(client.headers, "range") };
+  const headers = new Headers(client.headers);
+  headers.delete("range");
+  return { ...client, headers };
 }
 
 /** Of a suffix it is not known before the length is: only as the last one of several is it sure to lead on. */
