@@ -61,10 +61,15 @@ function readKept(root: string): string | null {
   }
 }
 
-/** Replaces the kept bundle, a line of JSON and the script, unless an input was changed since the bundling began. */
+/**
+ * Replaces the kept bundle, a line of JSON and the script, unless an input was changed since the bundling began. All users may read it, as they may read the
+ * packages beside it: the service may run as another user than the one who installed it. Never throws: an installation that cannot be written, a folder of
+ * another user or a full disk means that the next start bundles again.
+ */
 function keep(root: string, bundle: Bundle, began: number): void {
   const path = join(root, CACHE);
   const draft = `${path}.${process.pid}`;
+  const mask = process.umask(0o022);
   try {
     if (bundle.inputs.some((name) => statSync(join(root, name)).mtimeMs >= began)) return;
     mkdirSync(dirname(path), { recursive: true });
@@ -72,8 +77,17 @@ function keep(root: string, bundle: Bundle, began: number): void {
     writeFileSync(draft, `${header}\n${bundle.script}`);
     renameSync(draft, path);
   } catch {
-    // An installation that cannot be written, or a full disk: the next start bundles again.
-    rmSync(draft, { force: true });
+    removeIfPossible(draft);
+  } finally {
+    process.umask(mask);
+  }
+}
+
+function removeIfPossible(path: string): void {
+  try {
+    rmSync(path, { force: true });
+  } catch {
+    // What could not be written there needs no removal.
   }
 }
 

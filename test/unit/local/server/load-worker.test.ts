@@ -90,12 +90,30 @@ test("where it cannot be kept, each start bundles, and no draft is left", async 
   expect(readdirSync(dirname(cache))).toEqual(["worker"]);
 });
 
-test.runIf(process.getuid?.() !== 0)("so does one whose folder is read-only", async () => {
-  mkdirSync(join(root, "node_modules"));
-  chmodSync(join(root, "node_modules"), 0o500);
+test("so does one that finds a file in place of the folder", async () => {
+  write("node_modules/.cache", "");
   expect(await load()).toContain("bundle 1");
   expect(await load()).toContain("bundle 2");
-  chmodSync(join(root, "node_modules"), 0o700);
+});
+
+test.runIf(process.getuid?.() !== 0).each([0o500, 0o000])("so does one whose folder has mode %o", async (mode) => {
+  mkdirSync(dirname(cache), { recursive: true });
+  chmodSync(dirname(cache), mode);
+  expect(await load()).toContain("bundle 1");
+  expect(await load()).toContain("bundle 2");
+  chmodSync(dirname(cache), 0o700);
+});
+
+test("other users can read what a server keeps, which hides its own files", async () => {
+  const before = process.umask(0o077);
+  try {
+    await load();
+    expect(process.umask()).toBe(0o077);
+  } finally {
+    process.umask(before);
+  }
+  expect(statSync(dirname(cache)).mode & 0o777).toBe(0o755);
+  expect(statSync(cache).mode & 0o777).toBe(0o644);
 });
 
 test("two starts at once both have a whole bundle, and keep one", async () => {
