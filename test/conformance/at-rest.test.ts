@@ -76,11 +76,18 @@ describe.runIf(canMount)("on a full disk", () => {
     expect(mirror.output()).not.toMatch(/Cannot answer/);
   });
 
-  test.each(["stop", "kill"] as const)("a server starts after a %s, and serves what is published", async (end) => {
+  test.each([
+    ["stop", 3, ""],
+    ["kill", 4, ""],
+    // As after a start on the full disk: there is room for databases, and for no copy of the Worker.
+    ["stop with the reserve used up", 7, 'rm "$STATE/reserve"; head -c 640k /dev/zero >"$STATE/room"'],
+  ])("a server starts after a %s, and serves what is published", async (how, n, useUp) => {
+    const end = how === "kill" ? "kill" : "stop";
     const fill = `cp -a "$STATE" "$STATE.kept" && mount -t tmpfs -o size=24m none "$STATE" && cp -a "$STATE.kept/." "$STATE/"
-      dd if=/dev/zero of="$STATE/a" bs=64k 2>/dev/null; dd if=/dev/zero of="$STATE/b" bs=512 2>/dev/null`;
+      ${useUp}
+      dd if=/dev/zero of="$STATE/a" bs=64k 2>/dev/null; dd if=/dev/zero of="$STATE/b" bs=512 2>/dev/null; rm -f "$STATE/room"`;
     mirror = await start(["unshare", "-rm", "sh", "-c", `if [ -e "$STATE/lock" ]; then ${fill}; fi; exec "$@"`, "sh"]);
-    const files = publish(end === "stop" ? 3 : 4);
+    const files = publish(n);
     await expectAll(files, "before");
     await mirror[end]();
     await mirror.start();

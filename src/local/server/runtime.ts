@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
@@ -8,6 +8,7 @@ import { text } from "node:stream/consumers";
 import { getCACertificates } from "node:tls";
 import type { Endpoint } from "./command-line.ts";
 import type { WorkerModules } from "./load-worker.ts";
+import { placeFiles, removeFolder, START_FOLDER } from "./place-files.ts";
 import type { ProjectFile } from "../project-file.ts";
 import { sendRequest } from "../send-request.ts";
 import type { StateFolder } from "./state-folder.ts";
@@ -45,17 +46,21 @@ export const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 /** workerd listens some 50 ms after it was started; on a busy machine later. */
 const LISTEN_MS = 40_000;
 
+/** The file of workerd's configuration. */
+const CONFIG = "config.capnp";
+
 /** The file descriptor on which workerd reports where it listens. */
 const CONTROL_FD = 3;
 
 /** Runs the Worker in workerd, which clients reach directly. Refuses if workerd does not start; what it said then went to `onLog`. */
 export async function startRuntime(options: RuntimeOptions): Promise<Step<Runtime>> {
   const cronPath = `/${randomBytes(32).toString("hex")}`;
-  const folder = join(options.state.folder, "workerd");
+  let folder: string | null = null;
   let workerd: ChildProcess;
   let ports: ReadonlyMap<string, number> | null;
   try {
-    workerd = spawn(binaryOf(), argumentsOf(writeConfig(folder, options, cronPath)), {
+    folder = writeConfig(options, cronPath);
+    workerd = spawn(binaryOf(), argumentsOf(join(folder, CONFIG)), {
       stdio: ["ignore", "pipe", "pipe", "pipe"],
       env: { ...process.env, TZ: "UTC" },
     });
@@ -71,7 +76,7 @@ export async function startRuntime(options: RuntimeOptions): Promise<Step<Runtim
   } catch (error) {
     return refused(`Cannot start workerd: ${(error as Error).message}`);
   } finally {
-    rmSync(folder, { recursive: true, force: true });
+    if (folder !== null) removeFolder(folder);
   }
   const { pid } = workerd;
   if (ports === null || pid === undefined) {
@@ -117,20 +122,19 @@ function argumentsOf(config: string): readonly string[] {
 }
 
 /**
- * Writes workerd's configuration, which holds the secrets of ours, with what it embeds into `folder`, which only this user can read. workerd reads all of it
- * before it listens. Returns its path. Throws what the disk throws.
+ * Writes workerd's configuration, which holds the secrets of ours, with what it embeds. workerd reads all of it before it listens, and where the disk of the
+ * state is full it lies in memory. Returns the folder, which only this user can read. Throws what the disk throws.
  */
-function writeConfig(folder: string, { state, ...options }: RuntimeOptions, cronPath: string): string {
-  const path = join(folder, "config.capnp");
+function writeConfig({ state, ...options }: RuntimeOptions, cronPath: string): string {
   // Where earlier versions have it.
   const objects = join(state.objects, "do");
-  rmSync(folder, { recursive: true, force: true });
-  for (const made of [folder, objects]) mkdirSync(made, { recursive: true, mode: 0o700 });
-  for (const module of options.modules) writeFileSync(join(folder, module.path), module.contents, { mode: 0o600 });
+  mkdirSync(objects, { recursive: true, mode: 0o700 });
   // Those of NODE_EXTRA_CA_CERTS: an organisation's upstreams may have certificates of its own authority.
   const certificates = getCACertificates("extra");
-  writeFileSync(path, describeWorkerd({ ...options, store: state.store, objects, certificates, cronPath }), { mode: 0o600 });
-  return path;
+  return placeFiles(join(state.folder, START_FOLDER), {
+    ...Object.fromEntries(options.modules.map(({ path, contents }) => [path, contents])),
+    [CONFIG]: describeWorkerd({ ...options, store: state.store, objects, certificates, cronPath }),
+  });
 }
 
 /** The port of each socket, once workerd listens on all `count`; null where it ends before that. Throws where it takes longer than LISTEN_MS. */

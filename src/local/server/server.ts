@@ -103,6 +103,7 @@ export async function startServer(options: StartOptions, project: Project, print
     endpoints: endpoints.value,
     stateFolder: options.state,
     rebind: () => {
+      keepReserve(state.value.folder);
       sweep();
       return { START: measureStart(state.value) };
     },

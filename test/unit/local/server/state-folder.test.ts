@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync, statfsSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statfsSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -39,6 +39,14 @@ describe("the state folder", () => {
     expect(spawnSync(process.execPath, ["--input-type=module", "-e", script]).signal).toBe("SIGKILL");
     const state = openStateFolder(folder);
     expect(state.ok).toBe(true);
+    if (state.ok) state.value.release();
+  });
+
+  test("keeps no secrets of a server that was killed while it started workerd", () => {
+    mkdirSync(join(folder, "workerd"));
+    writeFileSync(join(folder, "workerd/config.capnp"), "the operator's token");
+    const state = openStateFolder(folder);
+    expect(existsSync(join(folder, "workerd"))).toBe(false);
     if (state.ok) state.value.release();
   });
 
