@@ -5,7 +5,7 @@ import type { createNotes } from "../store/sql.ts";
 export interface Leftovers {
   /** No request from before this time (milliseconds since the epoch) runs any more; 0: it is not known, as at the edge. */
   readonly startedAt: number;
-  /** Bytes that lay in the store then; 0 where that is not known. */
+  /** Bytes that lay in the store then, or that its ledgers knew where the last server was not killed; 0 where that is not known. */
   readonly bytes: number;
 }
 

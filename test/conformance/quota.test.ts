@@ -4,6 +4,7 @@ import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, describe, expect, it, vi } from "vitest";
+import { measureStore } from "../../src/local/server/measure-store.ts";
 import { makeNoise } from "../support/fixture.ts";
 import { startMirror, type MirrorProcess, type MirrorSetup, type MirrorTable } from "../support/mirror.ts";
 import { startOrigin, type Origin } from "../support/origin.ts";
@@ -90,6 +91,29 @@ describe("a server that was killed again and again, at a budget of 40 MB", () =>
     });
     for (const name of names.slice(0, 6)) expect((await get(name)).isWhole).toBe(true);
     expect(bytesAtRest(mirror)).toBeLessThanOrEqual(40 * MB);
+  });
+});
+
+describe("how full the store is", () => {
+  it("a start learns from the ledgers after a stop, and from the files after a kill, which some ledger may not know", async () => {
+    const { mirror, get } = await startPair("count", { a: 3 * MB, b: 0.9 * MB, c: 2 * MB }, {});
+    const measure = (): number => measureStore(join(mirror.stateFolder, "store"), join(mirror.stateFolder, "objects"));
+    await get("a");
+    await vi.waitFor(async () => expect(await verb(mirror, "/")).toMatchObject({ used: 3 * MB, sweptAt: expect.any(Number) as number }), {
+      timeout: LONG_MS,
+      interval: 100,
+    });
+    await mirror.stop();
+    // After the stop each ledger has been through its mirror's files in the first run of its server.
+    await mirror.start();
+    await mirror.stop();
+    expect(measure()).toBe(3 * MB);
+    await mirror.start();
+    for (const name of ["b", "c"]) await get(name);
+    await mirror.kill();
+    expect(measure()).toBeGreaterThan(5.9 * MB);
+    await mirror.start();
+    await vi.waitFor(async () => expect((await verb(mirror, "/"))["used"]).toBe(5.9 * MB), { timeout: LONG_MS, interval: 100 });
   });
 });
 

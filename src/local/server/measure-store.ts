@@ -13,13 +13,18 @@ const LEDGER_FOLDER = join("do", LEDGERS);
 /** The ledger of what lies under no mirror's name (retention/batch.ts). */
 const BOOK = "-";
 
+/** workerd's own database beside those of the ledgers. SQLite removes its WAL when workerd closes it in peace. */
+const RUNNING = join(LEDGER_FOLDER, "metadata.sqlite-wal");
+
 /**
- * The size in bytes of what the store holds: what its ledgers have counted, and where one of them is missing, is damaged or has not been through all of its
- * mirror's files yet (retention/reconcile.ts), the sizes of all files. To add up the sizes of a million files takes half a minute; to ask 200 ledgers, a tenth of a second. No
- * server may be running on the folders.
+ * The size in bytes of what the store holds: what its ledgers have counted, and the sizes of all files where workerd was killed, which may have stored what it
+ * reported to no ledger, or where one of them is missing, is damaged or has not been through all of its mirror's files yet (retention/reconcile.ts). To add up
+ * the sizes of a million files takes half a minute; to ask 200 ledgers, a tenth of a second. No server may be running on the folders, and none of these
+ * databases may have been opened since workerd ended: that removes the WAL.
  */
 export function measureStore(store: string, objects: string): number {
-  return countByLedgers(store, objects) ?? addSizes(store);
+  const counted = existsSync(join(objects, RUNNING)) ? null : countByLedgers(store, objects);
+  return counted ?? addSizes(store);
 }
 
 /** The size in bytes that the store in `folder`, now of `usedBytes`, may reach before the disk is full. */

@@ -54,6 +54,14 @@ test.for([
     },
   ],
   [
+    "workerd was killed, which may have stored what it reported to none",
+    () => {
+      writeLedger("-", 0);
+      writeLedger("m", 4_000);
+      writeFileSync(join(dirname(pathOf("m")), "metadata.sqlite-wal"), "");
+    },
+  ],
+  [
     "one is damaged",
     () => {
       writeLedger("-", 0);
