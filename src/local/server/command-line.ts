@@ -42,6 +42,9 @@ function parseIp(text: string): string {
   const host = text.startsWith("[") && text.endsWith("]") ? text.slice(1, -1) : text;
   if (host === "localhost") return "127.0.0.1";
   if (isIP(host) === 0) throw new InvalidArgumentError("It must be an IPv4 or IPv6 address.");
+  // Health checks and links are URLs, which have no zone.
+  if (host.includes("%"))
+    throw new InvalidArgumentError("It must have no zone (%eth0): use an address that is valid on all interfaces, or ::.");
   return host;
 }
 

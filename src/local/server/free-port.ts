@@ -27,13 +27,16 @@ export async function resolveEndpoint(endpoint: Endpoint): Promise<Step<Endpoint
 }
 
 /**
- * Drops the endpoints that another one already includes: `::` listens on every address of its port, IPv4's too, and `0.0.0.0` on every IPv4 address.
+ * Drops the endpoints that another one already includes, or that are named twice: `::` listens on every address of its port, IPv4's too, and `0.0.0.0` on every IPv4 address.
  * To listen on both would fail with EADDRINUSE.
  */
 export function dropCovered(endpoints: readonly Endpoint[]): readonly Endpoint[] {
   const covers = (wide: Endpoint, { host, port }: Endpoint): boolean =>
     wide.port === port && port !== 0 && wide.host !== host && (wide.host === "::" || (wide.host === "0.0.0.0" && isIPv4(host)));
-  return endpoints.filter((endpoint) => !endpoints.some((wide) => covers(wide, endpoint)));
+  const isSame = (one: Endpoint, { host, port }: Endpoint): boolean => one.port === port && port !== 0 && one.host === host;
+  return endpoints.filter(
+    (endpoint, at) => !endpoints.some((other, index) => covers(other, endpoint) || (index < at && isSame(other, endpoint))),
+  );
 }
 
 /** The authority of a URL: `127.0.0.1:8787`, `[::1]:8787`. */

@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
-import { mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Bundle } from "./bundle-worker.ts";
+import { removeIfPossible } from "./remove-if-possible.ts";
 import { done, type Step } from "../step.ts";
 import { readXzModule, XZ_MODULE_NAME } from "../xz-module.ts";
 
@@ -80,14 +81,6 @@ function keep(root: string, bundle: Bundle, began: number): void {
     removeIfPossible(draft);
   } finally {
     process.umask(mask);
-  }
-}
-
-function removeIfPossible(path: string): void {
-  try {
-    rmSync(path, { force: true });
-  } catch {
-    // What could not be written there needs no removal.
   }
 }
 

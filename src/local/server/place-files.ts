@@ -1,6 +1,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { removeIfPossible } from "./remove-if-possible.ts";
 
 /** What workerd reads while it starts, in the state folder where that has room. */
 export const START_FOLDER = "workerd";
@@ -23,19 +24,10 @@ export function placeFiles(folder: string, files: Readonly<Record<string, string
       return made;
     } catch (error) {
       failures.push(error);
-      if (made !== null) removeFolder(made);
+      if (made !== null) removeIfPossible(made);
     }
   }
   throw failures[0];
-}
-
-/** Removes the folder and what is in it; one that the disk does not let go stays. */
-export function removeFolder(folder: string): void {
-  try {
-    rmSync(folder, { recursive: true, force: true });
-  } catch {
-    // A disk that became read-only: the next start that can removes it.
-  }
 }
 
 function makeAnew(folder: string): string {

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { rmSync, statfsSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { removeIfPossible } from "./remove-if-possible.ts";
 
 /** SQLite takes 32 KiB beside each database that it opens, and more for its first writes: so much opens those of some 60 repositories. */
 const RESERVE_BYTES = 4 * 1024 * 1024;
@@ -21,6 +22,6 @@ export function keepReserve(folder: string): void {
     // Bytes that no file system can store in less room.
     if (!isThere && free >= ROOM_FACTOR * RESERVE_BYTES) writeFileSync(path, randomBytes(RESERVE_BYTES));
   } catch {
-    rmSync(path, { force: true });
+    removeIfPossible(path);
   }
 }

@@ -8,8 +8,9 @@ import { text } from "node:stream/consumers";
 import { getCACertificates } from "node:tls";
 import type { Endpoint } from "./command-line.ts";
 import type { WorkerModules } from "./load-worker.ts";
-import { placeFiles, removeFolder, START_FOLDER } from "./place-files.ts";
+import { placeFiles, START_FOLDER } from "./place-files.ts";
 import type { ProjectFile } from "../project-file.ts";
+import { removeIfPossible } from "./remove-if-possible.ts";
 import { sendRequest } from "../send-request.ts";
 import type { StateFolder } from "./state-folder.ts";
 import { done, refused, type Step } from "../step.ts";
@@ -76,7 +77,7 @@ export async function startRuntime(options: RuntimeOptions): Promise<Step<Runtim
   } catch (error) {
     return refused(`Cannot start workerd: ${(error as Error).message}`);
   } finally {
-    if (folder !== null) removeFolder(folder);
+    if (folder !== null) removeIfPossible(folder);
   }
   const { pid } = workerd;
   if (ports === null || pid === undefined) {

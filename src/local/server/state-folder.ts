@@ -4,7 +4,8 @@ import { DatabaseSync } from "node:sqlite";
 import { done, refused, type Step } from "../step.ts";
 import { makePrivate } from "./make-private.ts";
 import { measureStore, roomFor } from "./measure-store.ts";
-import { removeFolder, START_FOLDER } from "./place-files.ts";
+import { START_FOLDER } from "./place-files.ts";
+import { removeIfPossible } from "./remove-if-possible.ts";
 import { keepReserve } from "./reserve.ts";
 import { sweepObjects } from "./sweep-objects.ts";
 
@@ -63,7 +64,7 @@ export function openStateFolder(path: string): Step<StateFolder> {
   try {
     keepReserve(folder);
     // Of a server that was killed while it started: secrets lie in it.
-    removeFolder(join(folder, START_FOLDER));
+    removeIfPossible(join(folder, START_FOLDER));
     const isPrivate = makePrivate(realpathSync(folder));
     sweepObjects(objects);
     const bytes = measureStore(store, objects);

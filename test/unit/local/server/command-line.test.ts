@@ -62,6 +62,8 @@ describe("the command line", () => {
     [["--port", "8o"], "8o", "0 to 65535"],
     [["--port", "-1"], "-1", "0 to 65535"],
     [["--ip", "example.com"], "example.com", "IPv4 or IPv6 address"],
+    [["--ip", "fe80::1%eth0"], "fe80::1%eth0", "no zone"],
+    [["--listen", "[fe80::1%eth0]:80"], "[fe80::1%eth0]:80", "no zone"],
     [["--listen", "127.0.0.1"], "127.0.0.1", "address:port"],
     [["--listen", "::1:80"], "::1:80", "[::]:80"],
     [["--listen", "[127.0.0.1:80"], "[127.0.0.1:80", "address:port"],

@@ -38,7 +38,9 @@ test("an address that a wider one answers for is not listened on twice", () => {
   expect(dropCovered(at("0.0.0.0", "::", "::1", "192.0.2.1"))).toEqual(at("::"));
   expect(dropCovered(at("0.0.0.0", "127.0.0.1", "::1"))).toEqual(at("0.0.0.0", "::1"));
   expect(dropCovered(at("127.0.0.1", "192.0.2.1", "::1"))).toHaveLength(3);
+  expect(dropCovered(at("::1", "127.0.0.1", "::1"))).toEqual(at("::1", "127.0.0.1"));
   expect(dropCovered([...at("::"), { host: "127.0.0.1", port: 8080 }])).toHaveLength(2);
   const any = { host: "127.0.0.1", port: 0 };
   expect(dropCovered([{ host: "::", port: 0 }, any])).toContain(any);
+  expect(dropCovered([any, any])).toEqual([any, any]);
 });

@@ -24,6 +24,13 @@ test("the reserve is made once, and again where it was cut", () => {
   expect(statSync(join(folder, "reserve")).size).toBe(made.size);
 });
 
+test.runIf(canMount)("a disk that became read-only, and is full, ends nothing", () => {
+  const script = `mount -t tmpfs -o size=6m none ${folder} && cd ${folder} && echo >reserve && head -c 4m /dev/zero >filler && mount -o remount,ro ${folder}
+    "${process.execPath}" -e 'import(${JSON.stringify(MODULE)}).then(({ keepReserve }) => keepReserve(${JSON.stringify(folder)}))' && ls`;
+  const { stdout, stderr, status } = spawnSync("unshare", ["-rm", "sh", "-c", script], { encoding: "utf8" });
+  expect([stderr, stdout, status]).toEqual([expect.not.stringContaining("Error"), "filler\nreserve\n", 0]);
+});
+
 test.runIf(canMount)("the reserve gives its room back where the disk is full, and is not made where there is little", () => {
   const keep = `"${process.execPath}" -e 'import(${JSON.stringify(MODULE)}).then(({ keepReserve }) => keepReserve(${JSON.stringify(folder)}))'`;
   const left = `ls reserve 2>/dev/null; df -k --output=avail . | tail -n 1`;
