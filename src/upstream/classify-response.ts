@@ -38,9 +38,9 @@ export type ClassifiedResponse =
   | { readonly kind: "busy" | "limited"; readonly detail: string; readonly retryAfterSeconds: number | undefined }
   /**
    * The upstream works, but does not serve this path: the other 4xx, and 508. `isRing`: it refused the mirrors that the waiting requests had passed, which says
-   * nothing to requests that have not.
+   * nothing to requests that have not. `isMisdirected`: 421, it does not speak for this file at all (RFC 9110 §15.5.20), so that the other upstreams' word counts.
    */
-  | { readonly kind: "refused"; readonly detail: string; readonly isRing?: true }
+  | { readonly kind: "refused"; readonly detail: string; readonly isRing?: true; readonly isMisdirected?: true }
   /** The response breaks HTTP, or is an error of the server (5xx): it counts as a failure of the upstream. */
   | { readonly kind: "wrong"; readonly detail: string };
 
@@ -69,6 +69,8 @@ export function classifyResponse({ status, headers }: Response, sent: SentReques
       const retryAfterSeconds = parseRetryAfter(headers.get("retry-after"), now);
       return { kind: status === 429 ? "limited" : "busy", detail: `answered ${status}`, retryAfterSeconds };
     }
+    case 421:
+      return { kind: "refused", detail: "answered 421", isMisdirected: true };
     default: {
       const detail = `answered ${status}`;
       // RFC 5842 §7.2: with 508 a mirror that has us as its upstream says that it would ask us in turn. It still serves requests of others, so

@@ -129,6 +129,8 @@ export function createUpstreams(deps: UpstreamsDependencies) {
       waitedMs += ms;
     }
     const faults: Fault[] = [];
+    /** Of upstreams that do not speak for this file: they count where no other one answers. */
+    const misdirected: Fault[] = [];
     const absent: Upstream[] = [];
     const forbidden: Upstream[] = [];
     let status: 404 | 410 | undefined;
@@ -171,8 +173,14 @@ export function createUpstreams(deps: UpstreamsDependencies) {
           troubles.note(upstream.url, fileOf(request), Math.min(result.retryAfterSeconds ?? 0, HELD_MAX_SECONDS) * 1000);
           faults.push({ ...result, upstream: upstream.url });
           break;
-        case "limited":
         case "refused":
+          if (result.isMisdirected === true) {
+            misdirected.push({ ...result, upstream: upstream.url });
+            continue;
+          }
+          faults.push({ ...result, upstream: upstream.url });
+          break;
+        case "limited":
         case "wrong":
         case "timeout":
         case "connection":
@@ -182,8 +190,11 @@ export function createUpstreams(deps: UpstreamsDependencies) {
     }
     if (change !== undefined) return { kind: "changed", ...(change.isUnproven ? { isUnproven: true } : {}) };
     const answered = [...absent, ...forbidden];
-    const silent = asked.filter((upstream) => !answered.includes(upstream));
-    if (answered.length === 0 || silent.some(mayHave)) return conclude(request, faults, answered.length > 0);
+    const silent = asked.filter(
+      (upstream) => !answered.includes(upstream) && misdirected.every((fault) => fault.upstream !== upstream.url),
+    );
+    if (answered.length === 0 || silent.some(mayHave))
+      return conclude(request, faults.length > 0 ? faults : misdirected, answered.length > 0);
     if (status === undefined) return { kind: "absent", status: 403 };
     const unsure = [...forbidden, ...silent].map(({ url }) => url);
     return { kind: "absent", status, ...(unsure.length === 0 ? {} : { unsure }) };

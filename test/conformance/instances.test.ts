@@ -88,6 +88,18 @@ describe.runIf(requireTools(...DNF_TOOLS, ...APT_TOOLS, "haproxy", "setpriv"))("
     expect(sentTwice(origins.deb)).toEqual([]);
   });
 
+  test("a second start on the same state is refused, and changes nothing of what runs", async () => {
+    const [node, args] = instances.command;
+    const state = args[args.indexOf("--state") + 1] ?? "";
+    const files = ["1/wrangler.toml", "haproxy.cfg"].map((name) => join(state, name));
+    const before = files.map(sha256);
+    const ports = ["--port", String(await findFreePort()), "--first-port", String(await findFreePort())];
+    const second = spawnSync(node, [...args, ...ports], { encoding: "utf8", timeout: 60_000 });
+    expect(second.status).toBe(1);
+    expect(second.stderr).toContain("another server runs on it");
+    expect(files.map(sha256)).toEqual(before);
+  });
+
   test("one file has one home, however its path is written, also in host mode", async () => {
     const { pathname } = new URL(`${origins.rpm.url}/${rpm.paths().find((path) => path.includes("small"))}`);
     const seen = origins.rpm.requests(/small/).length;
@@ -135,6 +147,11 @@ describe.runIf(requireTools(...DNF_TOOLS, ...APT_TOOLS, "haproxy", "setpriv"))("
     expect(new Set(origins.plain.log.slice(urls.length).map(({ path }) => path)).size).toBeLessThan(40);
   });
 
+  test("a package that no upstream has is missing, and an upstream is asked once", async () => {
+    expect(await download(`${instances.url}/plain/packages/none-1.0-1.noarch.rpm`)).toMatchObject({ status: 404 });
+    expect(origins.plain.requests(/none/)).toHaveLength(1);
+  });
+
   test("the operator reaches each instance, and not one by chance", async () => {
     const headers = { authorization: `Bearer ${instances.token}` };
     const status = await fetch(`${instances.url}/-/instances/2/-/ledger/`, { headers });
@@ -158,7 +175,7 @@ describe.runIf(requireTools(...DNF_TOOLS, ...APT_TOOLS, "haproxy", "setpriv"))("
     expect(mirror.stdout).toContain("of 1.00 GB");
   });
 
-  test("SIGTERM lets a download under way end, and leaves nothing behind", async () => {
+  test("Ctrl-C lets a download under way end, and leaves nothing behind", async () => {
     let begun = (): void => {};
     const started = new Promise<void>((resolve) => (begun = resolve));
     const whole = download(`${instances.url}/plain/packages/image-1.0.img`, {
@@ -166,6 +183,8 @@ describe.runIf(requireTools(...DNF_TOOLS, ...APT_TOOLS, "haproxy", "setpriv"))("
       onBytes: () => new Promise((resolve) => setTimeout(resolve, 2)),
     });
     await started;
+    // What a terminal does: the whole group of the command.
+    process.kill(-instances.pid, "SIGINT");
     expect(await instances.stop()).toBe(0);
     expect(await whole).toMatchObject({ isWhole: true, sha256: sha256(join(plain, "packages/image-1.0.img")) });
     for (const url of [instances.url, ...instances.urls]) expect(await download(url)).toMatchObject({ status: 0 });

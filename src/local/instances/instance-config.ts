@@ -1,3 +1,4 @@
+import { totalmem } from "node:os";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { stringify } from "smol-toml";
@@ -22,7 +23,15 @@ const USER = "instances";
 
 /** config's own default. */
 const DEFAULT_BUDGET_GB = 9;
+/** The default of one server (compose-caches.ts): the part of the memory that bodies of small files may take, all instances together. */
+const HOT_SHARE = 0.04;
+const MIB = 1_048_576;
 const MIRROR_TABLES = /^MIRRORS(?:_|$)/;
+
+/** In a container its limit, where it has one. Bytes. */
+function availableRam(): number {
+  return Math.min(totalmem(), process.constrainedMemory() || Infinity);
+}
 
 /** HTTP Basic, as the instances use it among themselves. */
 export function basicAuthorization(secret: string): string {
@@ -30,15 +39,16 @@ export function basicAuthorization(secret: string): string {
 }
 
 /**
- * The configuration of one instance: its part of every budget; and before the upstreams of each mirror its fellow instances, which have the metadata. The name
+ * The configuration of one instance: its part of every budget and of the memory for small files; and before the upstreams of each mirror its fellow instances, which have the metadata. The name
  * in that URL makes each instance's configuration its own, so that no instance takes another one for itself in a ring of mirrors.
  */
-export function instanceVars(vars: Vars, share: InstanceShare): Vars {
+export function instanceVars(vars: Vars, share: InstanceShare, ramBytes = availableRam()): Vars {
   const budget = Number(vars["BUDGET_GB"] ?? DEFAULT_BUDGET_GB);
   const rest = Object.entries(vars).map(([key, value]) =>
     MIRROR_TABLES.test(key) ? [key, shareMirrors(typeof value === "string" ? JSON.parse(value) : value, share)] : [key, value],
   );
-  return { ...Object.fromEntries(rest), BUDGET_GB: budget / share.count };
+  const hotMib = Number(vars["HOT_MIB"] ?? (ramBytes * HOT_SHARE) / MIB);
+  return { ...Object.fromEntries(rest), BUDGET_GB: budget / share.count, HOT_MIB: hotMib / share.count };
 }
 
 function shareMirrors(mirrors: unknown, share: InstanceShare): Record<string, unknown> {

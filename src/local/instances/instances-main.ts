@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { parseConfig } from "../../config/parse-config.ts";
 import { printError, printLines } from "../print.ts";
 import { readVars } from "../project-file.ts";
+import { watchParent } from "../watch-parent.ts";
 import { parseInstancesCommand } from "./command-line.ts";
 import { haproxyConfig } from "./haproxy-config.ts";
 import { nginxConfig } from "./nginx-config.ts";
@@ -29,6 +30,7 @@ async function main(): Promise<number> {
   }
   const ending = Promise.withResolvers<number>();
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => ending.resolve(0));
+  watchParent(() => ending.resolve(0));
   const running = await runInstances(options, vars.value, parsed.config, { server: SERVER }, printLines);
   if (!running.ok) return fail(running.problems);
   const { refused, ready, stop, description } = running.value;

@@ -4,6 +4,8 @@ import { createInterface } from "node:readline";
 
 /** A program that is started anew whenever it ends. */
 export interface Kept {
+  /** It has served: from now on it is started again however it ends. */
+  noteReady(): void;
   /** The process that runs now; undefined while none does. */
   readonly pid: number | undefined;
   /** Asks it to end by `signal` and starts it no more; after `limitMs` it is killed. Settles when it has ended. */
@@ -17,7 +19,7 @@ export interface Program {
   readonly env?: NodeJS.ProcessEnv;
   /** Takes its lines, and ours about it. */
   readonly print: (line: string) => void;
-  /** Called once where it ends before it has run for `SETTLED_MS`, at its first start: what is wrong then is wrong with its options. */
+  /** Called once where it ends by itself before it was ever ready: what is wrong then is wrong with its options. */
   readonly onRefused: () => void;
 }
 
@@ -32,9 +34,12 @@ export function keepRunning({ name, command: [file, ...args], env = process.env,
   let waitMs = 0;
   let retry: NodeJS.Timeout | undefined;
   let isStopping = false;
-  let isFirst = true;
+  let wasReady = false;
   start();
   return {
+    noteReady() {
+      wasReady = true;
+    },
     get pid() {
       return child?.pid;
     },
@@ -53,7 +58,8 @@ export function keepRunning({ name, command: [file, ...args], env = process.env,
 
   function start(): void {
     const startedAt = performance.now();
-    const started = spawn(file, args, { env, stdio: ["ignore", "pipe", "pipe"] });
+    // A group of its own: Ctrl-C, which the terminal sends to a whole group, is ours to pass on.
+    const started = spawn(file, args, { env, stdio: ["ignore", "pipe", "pipe"], detached: true });
     child = started;
     for (const stream of [started.stdout, started.stderr])
       createInterface({ input: stream }).on("line", (line) => print(`${name} | ${line}`));
@@ -64,13 +70,12 @@ export function keepRunning({ name, command: [file, ...args], env = process.env,
       if (isStopping) return;
       const hasSettled = performance.now() - startedAt > SETTLED_MS;
       const why = problem ?? (signal === null ? `exit code ${code}` : signal);
-      if (isFirst && !hasSettled && signal === null) {
+      if (!wasReady && !hasSettled && signal === null) {
         print(`${name} | ended at its start (${why}).`);
         isStopping = true;
         return onRefused();
       }
       waitMs = hasSettled ? 0 : Math.min(Math.max(waitMs * 2, FIRST_WAIT_MS), MAX_WAIT_MS);
-      isFirst = false;
       print(`${name} | ended by itself (${why}): it is started again.`);
       retry = setTimeout(start, waitMs);
     });

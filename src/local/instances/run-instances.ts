@@ -4,7 +4,9 @@ import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { adminTokenPath, readAdminToken } from "../admin-token.ts";
 import type { Config } from "../../config/config.ts";
+import { resolveOwnHost } from "../server/announcement.ts";
 import { formatEndpoint, resolveEndpoint } from "../server/free-port.ts";
+import { lockFolder } from "../server/state-folder.ts";
 import { done, refused, type Step } from "../step.ts";
 import { startAnnouncer } from "./announcer.ts";
 import type { InstancesOptions } from "./command-line.ts";
@@ -65,7 +67,13 @@ export async function runInstances(
   { server: [node, server] }: Project,
   print: (line: string) => void,
 ): Promise<Step<RunningInstances>> {
-  const { count, graceSeconds, quiet } = options;
+  const { count, graceSeconds, quiet, firstPort, listen } = options;
+  if (firstPort + count > 65_535)
+    return refused(`Cannot use --first-port ${firstPort}: it and the ${count} ports after it must be below 65536.`);
+  if (listen.port >= firstPort && listen.port <= firstPort + count)
+    return refused(
+      `Cannot listen on port ${listen.port}: it is one of the instances' own, ${firstPort} to ${firstPort + count}; choose another with --port or --first-port.`,
+    );
   const { peers, instances } = addressesOf(options);
   const state = resolve(options.state);
   const found = options.haproxy ? findHaproxy() : done("of your own");
@@ -79,20 +87,26 @@ export async function runInstances(
     ...(outer.ok ? [] : outer.problems),
   ];
   if (taken.length > 0) return refused(...taken);
+  const locked = lockState(state);
+  if (!locked.ok) return locked;
+  const lock = locked.value;
+  const refuseLocked = <T>(step: Step<T>): Step<T> => {
+    lock.close();
+    return step;
+  };
   let token: string;
   const haproxyFile = join(state, "haproxy.cfg");
   const secret = randomBytes(24).toString("base64url");
   let configs: readonly string[];
   try {
-    mkdirSync(state, { recursive: true, mode: 0o700 });
     token = readAdminToken(state);
     configs = instances.map(({ name }) => writeInstance(join(state, name), instanceVars(vars, { name, count, peers, secret }), token));
     writeFileSync(haproxyFile, haproxyConfig(balancerOptions(options, config)), { mode: 0o600 });
   } catch (error) {
-    return refused(`Cannot keep state in "${state}": ${(error as Error).message}; choose a folder that can be written with --state.`);
+    return refuseLocked(describeUnwritable(state, error));
   }
   const checked = options.haproxy ? checkHaproxyConfig(haproxyFile) : done(undefined);
-  if (!checked.ok) return checked;
+  if (!checked.ok) return refuseLocked(checked);
 
   const { host, port } = parseAddress(peers);
   const urls = instances.map(({ address }) => `http://${address}`);
@@ -117,7 +131,7 @@ export async function runInstances(
       ],
       // Started by npm, a server looks whether its parent still runs: ours ends when we are killed.
       env: { ...process.env, npm_lifecycle_event: "start" },
-      print: (line) => (isLoopLine(line, peers) ? undefined : print(line)),
+      print,
       onRefused: () => refuse(`Instance ${name} does not start: see above.`),
     }),
   );
@@ -145,23 +159,42 @@ export async function runInstances(
       await haproxy?.stop("SIGUSR1", (graceSeconds + 1) * 1000);
       announcer.close();
       await Promise.all(servers.map((one: Kept) => one.stop("SIGTERM", graceSeconds * 1000 + END_MS)));
+      lock.close();
     },
   });
 
   async function waitUntilReady(): Promise<boolean> {
-    for (const url of urls) {
-      while (!(await isHealthy(url))) {
-        if (isStopping) return false;
-        await sleep(HEALTH_RETRY_MS);
-      }
-    }
-    return !isStopping;
+    const own = `http://${formatEndpoint({ ...listen, host: resolveOwnHost(listen.host) })}`;
+    const kept = [
+      ...servers.map((server, at) => [server, urls[at] ?? ""] as const),
+      ...(haproxy === null ? [] : [[haproxy, own] as const]),
+    ];
+    const all = await Promise.all(
+      kept.map(async ([program, url]) => {
+        while (!(await isHealthy(url))) {
+          if (isStopping) return false;
+          await sleep(HEALTH_RETRY_MS);
+        }
+        program.noteReady();
+        return true;
+      }),
+    );
+    return !isStopping && all.every(Boolean);
   }
 }
 
-/** A server's line about the 508 by which its fellows send it on to the next upstream, as they do for each file that is not metadata. */
-function isLoopLine(line: string, peers: string): boolean {
-  return line.includes(`"upstream":"http://${peers}/`) && line.includes('"answered 508"');
+/** Locks the state folder: a second command on it would overwrite the configurations by which what runs is started again. */
+function lockState(state: string): ReturnType<typeof lockFolder> {
+  try {
+    mkdirSync(state, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    return describeUnwritable(state, error);
+  }
+  return lockFolder(state);
+}
+
+function describeUnwritable(state: string, error: unknown): Step<never> {
+  return refused(`Cannot keep state in "${state}": ${(error as Error).message}; choose a folder that can be written with --state.`);
 }
 
 async function isHealthy(url: string): Promise<boolean> {

@@ -4,15 +4,12 @@ import { parseCommandLine } from "./command-line.ts";
 import { hideNewFiles } from "./make-private.ts";
 import { type Runtime, SIGNALS } from "./runtime.ts";
 import { startServer } from "./server.ts";
+import { watchParent } from "../watch-parent.ts";
 
-const PARENT = process.ppid;
 const ROOT = join(import.meta.dirname, "../../..");
 
 /** On Ctrl-C the terminal signals us, and npm signals us again at once. Only a second signal later than this ends the server without the grace period. */
 const IMPATIENT_MS = 1000;
-
-/** How often we check that the npm that started us still runs: an npm that was killed passes no signal on to us. */
-const PARENT_CHECK_MS = 1000;
 
 // The reader of our output may end before us (`npm start | head`): that must not end the mirror.
 process.stdout.on("error", () => {});
@@ -52,14 +49,4 @@ async function main(): Promise<number> {
   if (crash === null) return 0;
   printError(`workerd ended by itself (${crash}): the mirror is down; start it again.`);
   return 1;
-}
-
-function watchParent(gone: () => void): void {
-  if (process.env["npm_lifecycle_event"] === undefined) return;
-  const check = setInterval(() => {
-    if (process.ppid === PARENT) return;
-    clearInterval(check);
-    gone();
-  }, PARENT_CHECK_MS);
-  check.unref();
 }

@@ -43,24 +43,9 @@ export function openStateFolder(path: string): Step<StateFolder> {
   } catch (error) {
     return refused(`Cannot keep state in "${folder}": ${reasonOf(error)}; choose a folder that can be written with --state.`);
   }
-  let lock: DatabaseSync;
-  try {
-    lock = new DatabaseSync(join(folder, "lock"), { timeout: LOCK_WAIT_MS });
-  } catch (error) {
-    return refused(`Cannot open the lock of the state folder "${folder}": ${reasonOf(error)}.`);
-  }
-  try {
-    // A journal on the disk would take room, which a full one does not have.
-    lock.exec("PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE");
-  } catch (error) {
-    lock.close();
-    if ((error as { errcode?: number }).errcode !== SQLITE_BUSY) {
-      return refused(
-        `Cannot lock the state folder "${folder}": ${reasonOf(error)}; remove the file "lock" in it or choose another folder.`,
-      );
-    }
-    return refused(`Cannot use the state folder "${folder}": another server runs on it; stop it or choose another folder with --state.`);
-  }
+  const locked = lockFolder(folder);
+  if (!locked.ok) return locked;
+  const lock = locked.value;
   try {
     keepReserve(folder);
     // Of a server that was killed while it started: secrets lie in it.
@@ -72,6 +57,29 @@ export function openStateFolder(path: string): Step<StateFolder> {
   } catch (error) {
     lock.close();
     return refused(`Cannot read all of "${folder}": ${reasonOf(error)}; it must belong to the user who runs the server.`);
+  }
+}
+
+/** Locks the folder, which must exist, until the value is closed or the process ends. Refuses with the reason. */
+export function lockFolder(folder: string): Step<DatabaseSync> {
+  let lock: DatabaseSync;
+  try {
+    lock = new DatabaseSync(join(folder, "lock"), { timeout: LOCK_WAIT_MS });
+  } catch (error) {
+    return refused(`Cannot open the lock of the state folder "${folder}": ${reasonOf(error)}.`);
+  }
+  try {
+    // A journal on the disk would take room, which a full one does not have.
+    lock.exec("PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE");
+    return done(lock);
+  } catch (error) {
+    lock.close();
+    if ((error as { errcode?: number }).errcode !== SQLITE_BUSY) {
+      return refused(
+        `Cannot lock the state folder "${folder}": ${reasonOf(error)}; remove the file "lock" in it or choose another folder.`,
+      );
+    }
+    return refused(`Cannot use the state folder "${folder}": another server runs on it; stop it or choose another folder with --state.`);
   }
 }
 

@@ -776,3 +776,22 @@ describe("on loopback", () => {
     expect(two.requests).toHaveLength(0);
   });
 });
+
+describe("an upstream that does not speak for the file (421)", () => {
+  const misdirected = reply(421, {});
+
+  test("leaves the word to the others: what they do not have is absent, a package as well", async () => {
+    const { open, events } = bench({ [A]: misdirected, [B]: reply(404, {}) });
+    expect(await open([A, B])).toEqual({ kind: "absent", status: 404 });
+    expect(events).toEqual([]);
+  });
+
+  test("takes none of the tries from them", async () => {
+    const { open } = bench({ [A]: misdirected, [B]: lost, [C]: lost, [D]: whole });
+    expect(await open([A, B, C, D])).toMatchObject({ kind: "body" });
+  });
+
+  test("is a failure where no other one answers", async () => {
+    expect(await bench({ [A]: misdirected }).open([A])).toMatchObject({ kind: "failure", status: 502 });
+  });
+});
