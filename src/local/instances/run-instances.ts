@@ -166,7 +166,7 @@ export async function runInstances(
   async function waitUntilReady(): Promise<boolean> {
     const own = `http://${formatEndpoint({ ...listen, host: resolveOwnHost(listen.host) })}`;
     const kept = [
-      ...servers.map((server, at) => [server, urls[at] ?? ""] as const),
+      ...servers.map((program, at) => [program, urls[at] ?? ""] as const),
       ...(haproxy === null ? [] : [[haproxy, own] as const]),
     ];
     const all = await Promise.all(
