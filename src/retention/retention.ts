@@ -65,6 +65,8 @@ export function createRetention(deps: RetentionDependencies) {
   let news = new Map<string, News>();
   let uses = new Map<string, UseRecord>();
   let days = new Map<string, DayCount>();
+  /** Of these, what could not be delivered: it waits for more, or for the next look, and is not sent again for each use. */
+  let kept = { news: 0, uses: 0 };
   let known: { readonly used: number; readonly at: number } | null = null;
   /** Fills that were admitted here and that the ledger does not count yet. Each version of a key takes its own room. */
   const pending = new Set<{ readonly key: string; readonly size: number; readonly at: number }>();
@@ -72,8 +74,8 @@ export function createRetention(deps: RetentionDependencies) {
   const wait = createBatchWait({ now, sleep, waitUntil, maxWaitMs: () => (sampler.isInformed() ? maxWaitMs : 0), flush, flushNews });
 
   function collect(): void {
-    if (uses.size >= flushUses) return waitUntil(flush());
-    if (news.size >= FLUSH_NEWS) return waitUntil(flushNews());
+    if (uses.size - kept.uses >= flushUses) return waitUntil(flush());
+    if (news.size - kept.news >= FLUSH_NEWS) return waitUntil(flushNews());
     wait.arm();
   }
 
@@ -83,6 +85,7 @@ export function createRetention(deps: RetentionDependencies) {
     news = new Map();
     uses = new Map();
     days = new Map();
+    kept = { news: 0, uses: 0 };
     wait.sent();
     await deliverAll(all);
   }
@@ -91,6 +94,7 @@ export function createRetention(deps: RetentionDependencies) {
   async function flushNews(): Promise<void> {
     const all = { news: [...news.values()], uses: [], days: [] };
     news = new Map();
+    kept = { ...kept, news: 0 };
     await deliverAll(all);
   }
 
@@ -130,6 +134,7 @@ export function createRetention(deps: RetentionDependencies) {
     news = new Map();
     for (const one of [...batch.news, ...since.values()]) addNews(one);
     for (const record of batch.uses) addUse(record);
+    kept = { news: news.size, uses: uses.size };
   }
 
   function addDay(one: DayCount): void {

@@ -28,7 +28,7 @@ export function storedSource(client: Client, target: Target, found: StoredBody, 
         // The look read all of it, unless the client asks for a part.
         if (wantedOf(client) === undefined) return body;
         await body?.cancel();
-        return openPart(deps.store, keyAtRest(target, object), object, 0, object.size);
+        return openPart(deps.store, keyAtRest(target, object), object, 0, object.size, { isCompared: true });
       };
       const opened = one === null ? null : await openDoubted(one, answered, read, deps);
       return opened ?? openInline(client, target, found, answered, deps);
@@ -89,7 +89,7 @@ async function openInline(
     kind: "deliver",
     close() {},
     async deliver(offset, length, sink) {
-      const part = await openPart(store, key, object, offset, length, object);
+      const part = await openPart(store, key, object, offset, length, { known: object });
       if (part === null) throw new Error("the object was replaced while it was being sent");
       return sink.pipe(part, length);
     },

@@ -2,7 +2,7 @@ import { createSignal, type Signal } from "../clock/signal.ts";
 import { systemTimer } from "../clock/timer.ts";
 import type { StoredObject } from "./stored-object.ts";
 
-/** Entries held; each takes about 1 KiB of memory. */
+/** Entries held; each takes about 1 KiB of memory, and 3 more once clients got the object (serve/answer/ready-heads.ts). */
 const KNOWN_OBJECTS = 20_000;
 /** The disk calls of a write that takes longer are aborted. */
 const WRITE_LIMIT_MS = 30_000;

@@ -170,7 +170,7 @@ export function createDiskStore(
 
   /** Reads all of a body into memory: what is used again will be used often. Throws StoreError where the disk gives fewer bytes, or none. */
   async function heat({ name, key }: DiskPaths, found: FoundObject, { body, modifiedAt }: OpenFile, into: HotBodies): Promise<Blob> {
-    return into.load(name, found, modifiedAt, async () => {
+    return into.load(name, found, { size: found.object.size, modifiedAt }, async () => {
       const bytes = await readStream(body).catch((cause: unknown) => {
         throw new StoreError("unavailable", `Cannot read "${key}": ${String(cause)}`, { cause });
       });
@@ -202,7 +202,7 @@ export function createDiskStore(
         const isCurrent = memory.isCurrent(paths.name, found);
         const isDoubted = found.isCompared !== true && (found.isSuspect === true || isSuspect?.(file?.modifiedAt ?? NaN) === true);
         if (isCurrent && file?.size === object.size && !isDoubted) {
-          if (hot === undefined || isCompared || span !== undefined || !hot.isWanted(found, object.size))
+          if (hot === undefined || isCompared || span !== undefined || !hot.isWanted(found, object.size, memory.isCurrent))
             return { object, body: file.body };
           const bytes = await heat(paths, found, file, hot);
           if (!memory.isCurrent(paths.name, found)) continue;

@@ -1,5 +1,5 @@
 import type { ByteRange } from "../http/byte-ranges.ts";
-import type { ObjectStore } from "./object-store.ts";
+import type { GetOptions, ObjectStore } from "./object-store.ts";
 import type { StoredObject } from "./stored-object.ts";
 
 /** Bytes of an object that the store should have, and has not or not whole: what is made of them is fetched anew. */
@@ -14,7 +14,7 @@ export type Placed = Pick<StoredObject, "version" | "sliceBytes">;
 
 /**
  * Opens bytes [offset, offset + length) of one version, which must not cross from one slice into the next, as the store's own stream.
- * `known`: the whole object, where the caller knows it: a cache then need not look for its head. Null: the store does not have these bytes, or has another
+ * `options` hold for an object that lies in one piece. Null: the store does not have these bytes, or has another
  * version under the key by now. Throws StoreError.
  */
 export function openPart(
@@ -23,9 +23,9 @@ export function openPart(
   { version, sliceBytes }: Placed,
   offset: number,
   length: number,
-  known?: StoredObject,
+  options: GetOptions = {},
 ): Promise<ReadableStream<Uint8Array> | null> {
-  if (sliceBytes === undefined) return openUnsliced(store, key, version, { first: offset, last: offset + length - 1 }, known);
+  if (sliceBytes === undefined) return openUnsliced(store, key, version, { first: offset, last: offset + length - 1 }, options);
   return store.getSlice(version, Math.floor(offset / sliceBytes), offset % sliceBytes, length);
 }
 
@@ -34,9 +34,9 @@ async function openUnsliced(
   key: string,
   version: string,
   wanted: ByteRange,
-  known: StoredObject | undefined,
+  options: GetOptions,
 ): Promise<ReadableStream<Uint8Array> | null> {
-  const found = await store.get(key, wanted, { known });
+  const found = await store.get(key, wanted, options);
   if (found?.object.version === version) return found.body;
   await found?.body?.cancel();
   return null;

@@ -9,7 +9,7 @@ import { type Client, isLengthBlind } from "../shared/client.ts";
 import type { Outcome, ServeDependencies } from "../shared/dependencies.ts";
 import { deleteVersion } from "../../store/delete-version.ts";
 import { type Deliver, deliverAnswer, streamBody } from "./body.ts";
-import { type Answer, answerHead, type AnswerWithBody, chooseAnswer, hasBody } from "./choose-answer.ts";
+import { type Answer, answerHead, type AnswerWithBody, chooseAnswer, hasBody, lengthOf } from "./choose-answer.ts";
 import { refuse, refuseFailure } from "./failure.ts";
 
 /** Where the bytes of an answer come from: they lie in the store, or are just coming. */
@@ -54,17 +54,18 @@ export async function answer(
   const { object } = source;
   const answered = chooseAnswer(object, client);
   const cache = formatCacheStatus(cacheStatus);
-  const head = headOf(target, object, answered, cache, ageSeconds, deps);
-  const respond = (body: BodyInit | null, headers: Headers = head.headers): Response => {
+  // The headers of a whole object are ready, and shared by its answers: they are taken when nothing is waited for any more.
+  const respond = (body: BodyInit | null, isChunked = false): Response => {
+    const { status, headers } = headOf(target, object, answered, cache, ageSeconds, deps);
     if (answered.kind === "full") client.onHead(cache);
-    return new Response(body, { status: head.status, headers });
+    return new Response(body, { status, headers: isChunked ? withoutLength(headers) : headers });
   };
   if (client.method === "HEAD" || !hasBody(answered)) {
     await source.close();
     client.onBody(0, null);
     return respond(null);
   }
-  const length = answered.kind === "full" ? object.size : Number(head.headers.get("Content-Length"));
+  const length = lengthOf(answered, object.size);
   const opened = await source.open(answered);
   const key = keyAtRest(target, object);
   switch (opened.kind) {
@@ -77,7 +78,7 @@ export async function answer(
       // In chunks where the client would take a short body for whole.
       const isChunked = isLengthBlind(client) && (object.verified === "none" || opened.isInDoubt === true);
       const write = (sink: Sink): Promise<void> => deliverAnswer(answered, object.size, opened.deliver, sink).finally(opened.close);
-      return respond(streamBody(client, length, isChunked, write), isChunked ? withoutLength(head.headers) : head.headers);
+      return respond(streamBody(client, length, isChunked, write), isChunked);
     }
     case "gone":
       return { kind: "look-again" };

@@ -41,6 +41,18 @@ export function hasBody(answered: Answer): answered is AnswerWithBody {
   return answered.kind === "full" || answered.kind === "partial" || answered.kind === "multipart";
 }
 
+/** Bytes of the body of an answer, of an object of `size` bytes. */
+export function lengthOf(answered: AnswerWithBody, size: number): number {
+  switch (answered.kind) {
+    case "full":
+      return size;
+    case "partial":
+      return answered.span.length;
+    case "multipart":
+      return answered.layout.contentLength;
+  }
+}
+
 function answerRanges(object: Answerable, ranges: readonly ByteRange[]): Answer {
   const spans = resolveRanges(ranges, object.size);
   const [first, second] = spans;

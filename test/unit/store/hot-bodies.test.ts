@@ -8,14 +8,18 @@ const BODY_BYTES = 100;
 function createCache(maxBytes = 10 * BODY_BYTES) {
   const hot = createHotBodies(maxBytes, () => 0);
   const entries = new Map<string, Known>();
+  const isCurrent = (name: string, entry: Known): boolean => entries.get(name) === entry;
+  let loads = 0;
   const use = async (name: string, size = BODY_BYTES): Promise<boolean> => {
     const entry = entries.get(name) ?? { key: name, object: null };
     entries.set(name, entry);
     if (hot.use(name, entry) !== null) return true;
-    if (hot.isWanted(entry, size)) await hot.load(name, entry, 0, async () => new Uint8Array(size));
+    if (!hot.isWanted(entry, size, isCurrent)) return false;
+    loads++;
+    await hot.load(name, entry, { size, modifiedAt: 0 }, async () => new Uint8Array(size));
     return false;
   };
-  return { hot, use };
+  return { hot, use, loads: () => loads, forget: (name: string) => entries.delete(name) };
 }
 
 describe("bodies in memory", () => {
@@ -51,9 +55,40 @@ describe("bodies in memory", () => {
   it("give way in the end to what is used now", async () => {
     const { use } = createCache();
     for (let round = 0; round < 20; round++) for (let at = 0; at < 10; at++) await use(`old ${at}`);
-    for (let round = 0; round < 20; round++) for (let at = 0; at < 10; at++) await use(`new ${at}`);
+    for (let round = 0; round < 40; round++) for (let at = 0; at < 10; at++) await use(`new ${at}`);
     const found = await Promise.all(Array.from({ length: 10 }, (_, at) => use(`new ${at}`)));
     expect(found.filter(Boolean).length).toBe(10);
+  });
+
+  it("cost no reads in vain where clients use more files than there is room for, all alike", async () => {
+    const { hot, use, loads } = createCache();
+    for (let round = 0; round < 100; round++) for (let at = 0; at < 100; at++) await use(`${at}`);
+    expect(hot.figures().bodies).toBe(10);
+    expect(loads()).toBeLessThan(20);
+  });
+
+  it("change places seldom where clients use twice as many files as there is room for, at random", async () => {
+    const { use, loads } = createCache(50 * BODY_BYTES);
+    // Numbers of a linear congruential generator: the same ones each time.
+    let random = 1;
+    const next = (): number => (random = (random * 1_103_515_245 + 12_345) % 2 ** 31) / 2 ** 31;
+    for (let times = 0; times < 20_000; times++) await use(`${Math.floor(next() * 100)}`);
+    expect(loads()).toBeLessThan(500);
+  });
+
+  it("are those that clients use most, of more than there is room for", async () => {
+    const { use } = createCache();
+    for (let round = 1; round <= 200; round++) for (let at = 1; at <= 50; at++) if (round % at === 0) await use(`${at}`);
+    const found = await Promise.all(["1", "2", "3"].map((name) => use(name)));
+    expect(found).toEqual([true, true, true]);
+  });
+
+  it("go for others at once where their objects are gone", async () => {
+    const { hot, use, forget } = createCache();
+    for (let round = 0; round < 20; round++) for (let at = 0; at < 10; at++) await use(`old ${at}`);
+    for (let at = 0; at < 10; at++) forget(`old ${at}`);
+    for (let round = 0; round < 3; round++) for (let at = 0; at < 10; at++) expect(await use(`new ${at}`)).toBe(round === 2);
+    expect(hot.figures()).toMatchObject({ bodies: 10, bytes: 10 * BODY_BYTES });
   });
 
   it("belong to the entry that memory held when they were read", async () => {
@@ -63,7 +98,7 @@ describe("bodies in memory", () => {
       { key: "a", object: null },
     ];
     if (before === undefined || after === undefined) throw new Error("no entries");
-    await hot.load("a", before, 0, async () => new Uint8Array(1));
+    await hot.load("a", before, { size: 1, modifiedAt: 0 }, async () => new Uint8Array(1));
     expect(hot.use("a", before)).not.toBeNull();
     expect(hot.use("a", after)).toBeNull();
   });
@@ -73,8 +108,10 @@ describe("bodies in memory", () => {
     const entry: Known = { key: "a", object: null };
     hot.use("a", entry);
     hot.use("a", entry);
-    await expect(hot.load("a", entry, 0, () => Promise.reject(new Error("the disk failed")))).rejects.toThrow("the disk failed");
-    expect(hot.isWanted(entry, BODY_BYTES)).toBe(true);
+    await expect(
+      hot.load("a", entry, { size: BODY_BYTES, modifiedAt: 0 }, () => Promise.reject(new Error("the disk failed"))),
+    ).rejects.toThrow("the disk failed");
+    expect(hot.isWanted(entry, BODY_BYTES, () => true)).toBe(true);
     expect(await use("b")).toBe(false);
   });
 });
