@@ -1,5 +1,4 @@
 import { waitUntil } from "cloudflare:workers";
-import { breathe } from "../clock/timer.ts";
 import { type ByteSpan, resolveRange } from "../http/byte-ranges.ts";
 import { createDiskFiles, type OpenFile } from "./disk-files.ts";
 import { listDisk } from "./disk-list.ts";
@@ -226,8 +225,6 @@ export function createDiskStore(
       const text = formatMetaFile(key, serialiseStoredObject(object, bytes));
       const paths = pathsOf(key);
       return change(paths, async (signal, isAbsent) => {
-        // The disk service works in the event loop's thread: an answer that is ready goes out before it. Who asks for the object meanwhile waits.
-        await breathe();
         if (options.ifVersion !== undefined) {
           const there = isAbsent ? null : await readMetaFile(files, paths.meta);
           if (there?.key !== key || there.object.version !== options.ifVersion) return "changed";

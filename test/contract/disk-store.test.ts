@@ -67,17 +67,6 @@ describe("the disk store", () => {
     expect(await reader.head(at)).toBeNull();
   }
 
-  it("lets what is ready to run, such as an answer, run before it writes, and has a read of the object wait for the write", async () => {
-    const calls: string[] = [];
-    const watched = newStore(intercept((call, pass) => (calls.push(call), pass())));
-    const written = watched.put(key, describedAs(TEXT.length), bytesOf(TEXT));
-    const read = watched.get(key);
-    for (let turns = 0; turns < 100; turns++) await Promise.resolve();
-    expect(calls).toEqual([]);
-    expect(await textOf(await read)).toBe(TEXT);
-    expect(await written).toBe("stored");
-  });
-
   describe("in its folder", () => {
     it("keeps a body alone under its natural path, and what is known of it beside", async () => {
       const object = await put(TEXT);
