@@ -1,7 +1,7 @@
 import { accessSync, chmodSync, constants, mkdirSync, mkdtempSync, readFileSync, rmSync, statfsSync, writeFileSync } from "node:fs";
 import { freemem, tmpdir } from "node:os";
 import { join } from "node:path";
-import { Command } from "commander";
+import { Command, InvalidArgumentError } from "commander";
 import { mustRun } from "../test/support/run-tool.ts";
 import { describeMachine } from "./bench-machine.ts";
 import { formatSvg } from "./bench-plot.ts";
@@ -37,17 +37,21 @@ const RIVALS: readonly Contender[] = [
 ];
 const SECTIONS: Readonly<Record<string, Section>> = { hits, many, life, limited, crowd, clients };
 
+const CHOICES = [...RIVALS.map(({ name }) => name), OURS, "references"];
+
 const command = new Command("npm run bench --")
   .description("Measure other caches, the origin itself, the runtime's limits and Lazy Mirror side by side, on loopback.")
-  .option("--quick", "about three minutes: shorter, smaller, not repeated")
-  .option("--only <sections>", `of ${Object.keys(SECTIONS).join(", ")}, with commas`)
-  .option("--peers <names>", `of ${[...RIVALS.map(({ name }) => name), OURS, "references"].join(", ")}, with commas`)
-  .option("--repeats <number>", "turns of each peer; the report shows their median", "3")
+  .option("--quick", "about four minutes: shorter, smaller, not repeated")
+  .option("--only <sections>", `of ${Object.keys(SECTIONS).join(", ")}, with commas`, parseList(Object.keys(SECTIONS)))
+  .option("--peers <names>", `of ${CHOICES.join(", ")}, with commas`, parseList(CHOICES))
+  .option("--repeats <number>", "turns of each peer; the report shows their median", parseRepeats, 3)
   .option("--folder <path>", `for all files (default: ${MEMORY_FOLDER} if it has room, else TMPDIR)`)
   .option("--write", "put the tables and the plot into docs/performance.md and docs/performance.svg")
   .parse();
-const flags = command.opts<{ quick?: boolean; only?: string; peers?: string; repeats: string; folder?: string; write?: boolean }>();
-const isWanted = (list: string | undefined, name: string): boolean => list === undefined || list.split(",").includes(name);
+const flags = command.opts<{ quick?: boolean; only?: string[]; peers?: string[]; repeats: number; folder?: string; write?: boolean }>();
+if (flags.write === true && (flags.only ?? flags.peers) !== undefined)
+  command.error("error: --write replaces all tables of the page, so that neither --only nor --peers goes with it.");
+const isWanted = (list: readonly string[] | undefined, name: string): boolean => list === undefined || list.includes(name);
 
 await mustRun("sh", ["-c", "command -v curl wrk nginx"]);
 const folder = mkdtempSync(join(flags.folder ?? chooseFolder(), "lazy-mirror-bench-"));
@@ -73,7 +77,7 @@ try {
     fastLog: origin.log(0),
     slowLog: origin.log(1),
     isQuick: flags.quick === true,
-    repeats: flags.quick === true ? 1 : Number(flags.repeats),
+    repeats: flags.quick === true ? 1 : flags.repeats,
     say,
   };
   const chosen = Object.entries(SECTIONS).filter(([name]) => isWanted(flags.only, name));
@@ -94,6 +98,21 @@ try {
   if (flags.write === true) writeReport(tables, formatSvg(plotted, names));
 } finally {
   await cleanUp();
+}
+
+/** Parses names with commas between them, each one of `choices`. */
+function parseList(choices: readonly string[]): (text: string) => readonly string[] {
+  return (text) => {
+    const names = text.split(",");
+    const unknown = names.find((name) => !choices.includes(name));
+    if (unknown !== undefined) throw new InvalidArgumentError(`"${unknown}" is none of ${choices.join(", ")}.`);
+    return names;
+  };
+}
+
+function parseRepeats(text: string): number {
+  if (!/^[1-9]\d?$/.test(text)) throw new InvalidArgumentError("It must be a whole number, from 1 to 99.");
+  return Number(text);
 }
 
 async function cleanUp(): Promise<void> {

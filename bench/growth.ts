@@ -8,6 +8,7 @@ import { request, Agent } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { Command, InvalidArgumentError } from "commander";
 import { usageOf } from "./bench-measure.ts";
 import { makeState, mirrorName, objectPath } from "./growth-state.ts";
 import { startRepositories } from "./growth-repositories.ts";
@@ -19,12 +20,16 @@ const CLIENTS = 1_000;
 const READY_MS = 120_000;
 /** How long the housekeeping after the start is watched. */
 const HOUSE_MS = Number(process.env["HOUSE_SECONDS"] ?? 60) * 1_000;
-/** Longer than workerd keeps an idle Durable Object. */
-const IDLE_MS = 15_000;
+/** Longer than workerd keeps an idle Durable Object: 70 to 140 s. */
+const IDLE_MS = 150_000;
 const ROOT = join(import.meta.dirname, "..");
 const BASE = process.env["GROWTH_FOLDER"] ?? join(tmpdir(), "lazy-mirror-growth");
 
-const sizes = process.argv.slice(2).map(Number);
+const { args } = new Command("node bench/growth.ts")
+  .description("Measure how the one-machine server grows with what it stores. It makes the state once below TMPDIR, and keeps it.")
+  .argument("[objects...]", "how many objects are stored", parseObjects)
+  .parse();
+const sizes = args.map(Number);
 const table: (readonly string[])[] = [];
 for (const objects of sizes.length > 0 ? sizes : [1_000, 30_000, 1_000_000]) table.push(await measure(objects));
 const heads = [
@@ -213,6 +218,11 @@ function sizeOf(folder: string): number {
     (sum, entry) => (entry.isFile() ? sum + statSync(join(entry.parentPath, entry.name)).size : sum),
     0,
   );
+}
+
+function parseObjects(text: string): string {
+  if (!/^[1-9]\d{0,7}$/.test(text)) throw new InvalidArgumentError("It must be a whole number, from 1 to 99999999.");
+  return text;
 }
 
 function say(line: string): void {

@@ -9,13 +9,17 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { Argument, Command, InvalidArgumentError } from "commander";
 import { download } from "../test/support/download.ts";
 import { type Instances, startInstances } from "../test/support/instances.ts";
 import { readFigures } from "../test/support/process-figures.ts";
 import { mustRun } from "../test/support/run-tool.ts";
 
-const WHAT = process.argv[2] ?? "hits";
-const SHARE = Number(process.argv[3] ?? 0.25);
+const [what = "hits", share = 0.25] = new Command("node bench/instances.ts")
+  .description("Measure how several instances behind haproxy grow beside one.")
+  .addArgument(new Argument("[what]", "hits by default").choices(["hits", "misses", "killed"]))
+  .argument("[share]", "of a core for each instance, 0.25 by default", parseShare)
+  .parse().processedArgs as readonly [what?: "hits" | "misses" | "killed", share?: number];
 const FILES = 64;
 const CONNECTIONS = 16;
 const SECONDS = 3;
@@ -40,22 +44,27 @@ const upstreams = [`http://127.0.0.1:${(upstream.address() as AddressInfo).port}
 const vars = { BUDGET_GB: 4, VERIFY: "structure", MIRRORS: { m: { distro: "fedora", upstreams } } };
 const pathsOf = (length: number, count = FILES) => Array.from({ length: count }, (_, at) => `/m/${length}/${at}-1.0.tar.gz`);
 
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => void cleanUp().finally(() => process.exit(1)));
 try {
-  if (WHAT === "hits") await measureHits();
-  else if (WHAT === "misses") await measureMisses();
+  if (what === "hits") await measureHits();
+  else if (what === "misses") await measureMisses();
   else await measureKilled();
 } finally {
+  await cleanUp();
+}
+
+async function cleanUp(): Promise<void> {
   if (running !== null) await end(running);
   upstream.closeAllConnections();
   upstream.close();
-  for (const group of groups) await removeGroup(group);
+  for (const group of groups.splice(0)) await removeGroup(group);
   rmSync(folder, { recursive: true, force: true });
 }
 
 /** Hits by the number of instances: the first without haproxy. */
 async function measureHits(): Promise<void> {
   const ones = new Map<number, number>();
-  console.log(`hits, ${CONNECTIONS} connections, ${FILES} files, ${SHARE} of a core for each instance`);
+  console.log(`hits, ${CONNECTIONS} connections, ${FILES} files, ${share} of a core for each instance`);
   for (const count of [1, 2, 3]) {
     const instances = await startInstances(vars, count, "--quiet");
     limit(instances);
@@ -79,7 +88,7 @@ async function measureHits(): Promise<void> {
   }
 }
 
-/** 600 files of 100 KB that nothing has, by the number of instances, and what the upstream sent for them. */
+/** 600 files of 100 KB that no instance has, by the number of instances, and what the upstream sent for them. */
 async function measureMisses(): Promise<void> {
   let one = 0;
   for (const count of [1, 2, 3]) {
@@ -153,14 +162,13 @@ async function hammer(url: string, length: number): Promise<{ readonly rate: num
 /** Gives each instance its share of a core. */
 function limit(instances: Instances): void {
   running = instances;
-  for (const [at, pid] of instances.pids().entries()) {
+  for (const pid of instances.pids()) {
     const group = join(CGROUPS, `lazy-mirror-bench-${process.pid}-${groups.length}`);
     mkdirSync(group);
     groups.push(group);
     writeFileSync(join(group, "cpu.cfs_period_us"), String(PERIOD_US));
-    writeFileSync(join(group, "cpu.cfs_quota_us"), String(PERIOD_US * SHARE));
+    writeFileSync(join(group, "cpu.cfs_quota_us"), String(PERIOD_US * share));
     for (const member of withChildren(pid)) writeFileSync(join(group, "cgroup.procs"), String(member));
-    if (pid === 0) throw new Error(`Cannot limit instance ${at + 1}: it does not run`);
   }
 }
 
@@ -183,6 +191,12 @@ function childrenOf(pid: number): readonly number[] {
 
 function withChildren(pid: number): readonly number[] {
   return [pid, ...childrenOf(pid).flatMap(withChildren)];
+}
+
+function parseShare(text: string): number {
+  const part = Number(text);
+  if (!(part >= 0.01 && part <= 64)) throw new InvalidArgumentError("It must be a number of cores, from 0.01 to 64.");
+  return part;
 }
 
 function findProgram(parent: number, name: string): number {
