@@ -15,11 +15,12 @@ import { type Instances, startInstances } from "../test/support/instances.ts";
 import { readFigures } from "../test/support/process-figures.ts";
 import { mustRun } from "../test/support/run-tool.ts";
 
-const [what = "hits", share = 0.25] = new Command("node bench/instances.ts")
+const command = new Command("node bench/instances.ts")
   .description("Measure how several instances behind haproxy grow beside one.")
-  .addArgument(new Argument("[what]", "hits by default").choices(["hits", "misses", "killed"]))
-  .argument("[share]", "of a core for each instance, 0.25 by default", parseShare)
-  .parse().processedArgs as readonly [what?: "hits" | "misses" | "killed", share?: number];
+  .addArgument(new Argument("[what]", "what to measure").choices(["hits", "misses", "killed"]).default("hits"))
+  .addArgument(new Argument("[share]", "of a core for each instance").argParser(parseShare).default(0.25))
+  .parse();
+const [what, share] = command.processedArgs as [string, number];
 const FILES = 64;
 const CONNECTIONS = 16;
 const SECONDS = 3;
@@ -29,7 +30,8 @@ const CGROUPS = "/sys/fs/cgroup/cpu";
 
 const folder = mkdtempSync(join(tmpdir(), "lazy-mirror-instances-bench-"));
 const groups: string[] = [];
-let running: Instances | null = null;
+/** Settled or not: a signal may come while they start. */
+let running: Promise<Instances> | null = null;
 
 /** An upstream whose files are as long as their names say, `/4096/7-1.0.tar.gz`; what it sent. */
 const sent = new Map<string, number>();
@@ -54,7 +56,7 @@ try {
 }
 
 async function cleanUp(): Promise<void> {
-  if (running !== null) await end(running);
+  if (running !== null) await running.then(end, () => {});
   upstream.closeAllConnections();
   upstream.close();
   for (const group of groups.splice(0)) await removeGroup(group);
@@ -66,7 +68,7 @@ async function measureHits(): Promise<void> {
   const ones = new Map<number, number>();
   console.log(`hits, ${CONNECTIONS} connections, ${FILES} files, ${share} of a core for each instance`);
   for (const count of [1, 2, 3]) {
-    const instances = await startInstances(vars, count, "--quiet");
+    const instances = await start(count);
     limit(instances);
     for (const length of [4096, 102_400, 1_048_576]) {
       await readAll(instances.url, pathsOf(length));
@@ -92,7 +94,7 @@ async function measureHits(): Promise<void> {
 async function measureMisses(): Promise<void> {
   let one = 0;
   for (const count of [1, 2, 3]) {
-    const instances = await startInstances(vars, count, "--quiet");
+    const instances = await start(count);
     limit(instances);
     sent.clear();
     const paths = pathsOf(100_000, 600);
@@ -110,7 +112,7 @@ async function measureMisses(): Promise<void> {
 
 /** Clients that read for 12 s while one of three instances is killed after 3 s. */
 async function measureKilled(): Promise<void> {
-  const instances = await startInstances(vars, 3, "--quiet");
+  const instances = await start(3);
   const paths = pathsOf(100_000, 300);
   await readAll(instances.url, paths);
   sent.clear();
@@ -161,7 +163,6 @@ async function hammer(url: string, length: number): Promise<{ readonly rate: num
 
 /** Gives each instance its share of a core. */
 function limit(instances: Instances): void {
-  running = instances;
   for (const pid of instances.pids()) {
     const group = join(CGROUPS, `lazy-mirror-bench-${process.pid}-${groups.length}`);
     mkdirSync(group);
@@ -176,6 +177,11 @@ function limit(instances: Instances): void {
 async function removeGroup(group: string): Promise<void> {
   for (let tries = 0; tries < 100 && readFileSync(join(group, "cgroup.procs"), "utf8") !== ""; tries++) await sleep(50);
   rmdirSync(group);
+}
+
+function start(count: number): Promise<Instances> {
+  running = startInstances(vars, count, "--quiet");
+  return running;
 }
 
 async function end(instances: Instances): Promise<void> {
