@@ -27,7 +27,9 @@ export function createOperatorPages(
 
   pages.get("/status", async (context) => {
     const gathered = await gatherStatus(status);
-    return isBrowser(context) ? sendPage(context, StatusPage({ status: gathered, isLocal })) : sendJson(context, gathered);
+    return isBrowser(context)
+      ? sendPage(context, StatusPage({ status: gathered, isLocal, base: baseFrom(context) }))
+      : sendJson(context, gathered);
   });
   pages.get("/status.json", async (context) => sendJson(context, await gatherStatus(status)));
   pages.get("/status.js", (context) => send(context, "text/javascript; charset=utf-8", STATUS_SCRIPT));
@@ -40,6 +42,11 @@ export function createOperatorPages(
     const { pathname, search } = new URL(context.req.url);
     const found = await gatherWhy(why, pathname.slice(prefix.length) + search);
     if ("refused" in found) return sendText(context, `${found.refused}\n`, 404);
-    return isHtml ? sendPage(context, WhyPage({ why: found, now: why.now() })) : sendJson(context, found);
+    return isHtml ? sendPage(context, WhyPage({ why: found, now: why.now(), base: baseFrom(context) })) : sendJson(context, found);
   }
+}
+
+/** The way from the page that is asked for to `/-/`, where a balancer may have another path for it: "" from `/-/status`, "../../" from `/-/why/debian/x`. */
+function baseFrom(context: Context): string {
+  return "../".repeat(new URL(context.req.url).pathname.split("/").length - 3);
 }

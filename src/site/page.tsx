@@ -4,13 +4,15 @@ interface PageProps {
   readonly title: string;
   /** Whether the operator's pages exist: they need a token. */
   readonly hasStatus: boolean;
+  /** Where the operator's pages are, with a slash at the end; of such a page itself, relative to it: behind a balancer each instance has its own. */
+  readonly operatorBase?: string;
   /** URL of the page's script. */
   readonly script?: string;
   readonly children?: Child;
 }
 
 /** A whole page: heading, navigation, content. */
-export function Page({ title, hasStatus, script, children }: PageProps) {
+export function Page({ title, hasStatus, operatorBase = "/-/", script, children }: PageProps) {
   return (
     <html lang="en">
       <head>
@@ -26,7 +28,7 @@ export function Page({ title, hasStatus, script, children }: PageProps) {
           <nav aria-label="Pages">
             <a href="/-/">Mirrors</a>
             <a href="/-/setup/">Client setup</a>
-            {hasStatus && <a href="/-/status">Status</a>}
+            {hasStatus && <a href={`${operatorBase}status`}>Status</a>}
           </nav>
         </header>
         <main>

@@ -6,18 +6,26 @@ import type { RootProtection } from "../watch/history.ts";
 import type { HoldKind } from "../watch/hold.ts";
 import { describeProtection, type MirrorLine, type Status } from "./status.ts";
 
-/** The status page. `isLocal`: on one machine one isolate has all the counts; at the edge each isolate has its own. */
-export function StatusPage({ status, isLocal }: { readonly status: Status; readonly isLocal: boolean }) {
+interface StatusPageProps {
+  readonly status: Status;
+  /** On one machine one isolate has all the counts; at the edge each isolate has its own. */
+  readonly isLocal: boolean;
+  /** As in `Page`. */
+  readonly base: string;
+}
+
+/** The status page. */
+export function StatusPage({ status, isLocal, base }: StatusPageProps) {
   const { storage } = status;
   return (
-    <Page title="Status" hasStatus script="/-/status.js">
+    <Page title="Status" hasStatus operatorBase={base} script={`${base}status.js`}>
       <p class="soft">
         {isLocal ? "Counts of this server" : "Counts of the one isolate at Cloudflare that made this page"} since {formatTime(status.since)}
         .{" "}
         <span id="live-state" role="status">
           As of when this page was loaded
         </span>
-        . <a href="/-/status.json">As JSON</a>, <a href="/-/metrics">as metrics</a>.
+        . <a href={`${base}status.json`}>As JSON</a>, <a href={`${base}metrics`}>as metrics</a>.
       </p>
       <div id="live">
         <Section id="mirrors" title="Mirrors">
@@ -86,7 +94,7 @@ export function StatusPage({ status, isLocal }: { readonly status: Status; reado
             label="Most wanted"
             head={["File", "Requests", "Bytes"]}
             rows={status.top.map(({ mirror, path, requests, bytes }) => [
-              <a href={`/-/why/${mirror}/${encodeURIComponent(path).replaceAll("%2F", "/")}`}>{`${mirror}/${path}`}</a>,
+              <a href={`${base}why/${mirror}/${encodeURIComponent(path).replaceAll("%2F", "/")}`}>{`${mirror}/${path}`}</a>,
               requests,
               formatBytes(bytes),
             ])}

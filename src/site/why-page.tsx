@@ -10,12 +10,12 @@ const PROOFS = {
   digest: "a published digest",
 } as const;
 
-/** The page that explains how a path is answered. */
-export function WhyPage({ why, now }: { readonly why: Why; readonly now: number }) {
+/** The page that explains how a path is answered. `base`: as in `Page`. */
+export function WhyPage({ why, now, base }: { readonly why: Why; readonly now: number; readonly base: string }) {
   const { stored, expected, generation } = why;
   const since = (ms: number) => `${formatTime(ms)} (${formatSeconds((now - ms) / 1_000)} ago)`;
   return (
-    <Page title={`Why ${why.path === "" ? why.mirror : why.path}`} hasStatus>
+    <Page title={`Why ${why.path === "" ? why.mirror : why.path}`} hasStatus operatorBase={base}>
       <p>{why.next}</p>
       <dl>
         <Fact name="Mirror">{why.mirror}</Fact>

@@ -6,11 +6,13 @@ const PATHS = ["/-/status", "/-/status.json", "/-/status.js", "/-/metrics", "/-/
 const TOKEN = "a token of the operator";
 const basic = (text: string) => `Basic ${Buffer.from(text).toString("base64")}`;
 
-async function ask(path: string, token: string | undefined, authorization?: string): Promise<Response> {
+async function ask(path: string, token: string | undefined, authorization?: string, accept = "*/*"): Promise<Response> {
   const deps = siteDependencies();
   const app = createApp({ ...deps, operator: { ...deps.operator, token } });
   return app.fetch(
-    new Request(`http://127.0.0.1${path}`, { headers: { host: "127.0.0.1", ...(authorization === undefined ? {} : { authorization }) } }),
+    new Request(`http://127.0.0.1${path}`, {
+      headers: { host: "127.0.0.1", accept, ...(authorization === undefined ? {} : { authorization }) },
+    }),
   );
 }
 
@@ -37,6 +39,18 @@ describe("the operator's pages", () => {
   it("lets a browser in with the token as the password of any name", async () => {
     expect((await ask("/-/status.json", TOKEN, basic(`me:${TOKEN}`))).status).toBe(200);
   });
+
+  it.each(["/-/status", "/-/status/"])(
+    "of %s the links lead to pages of the same instance, whatever a balancer has in front of its path",
+    async (path) => {
+      const page = await (await ask(path, TOKEN, basic(`me:${TOKEN}`), "text/html")).text();
+      const behind = new URL(`http://mirror.lan/-/instances/2${path}`);
+      const links = [...page.matchAll(/(?:href|src)="([^"]*(?:status|metrics)[^"]*)"/g)].map(([, to = ""]) => new URL(to, behind).pathname);
+      expect(links).toContain("/-/instances/2/-/status");
+      for (const name of ["status.js", "status.json", "metrics"]) expect(links).toContain(`/-/instances/2/-/${name}`);
+      expect(links.filter((link) => !link.startsWith("/-/instances/2/-/"))).toEqual([]);
+    },
+  );
 
   it("says for which plan the configuration is, and when cron last kept house", async () => {
     const deps = siteDependencies();
