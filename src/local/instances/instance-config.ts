@@ -25,6 +25,8 @@ const USER = "instances";
 const DEFAULT_BUDGET_GB = 9;
 /** The default of one server (compose-caches.ts): the part of the memory that bodies of small files may take, all instances together. */
 const HOT_SHARE = 0.04;
+/** The default of one server: all instances read one disk. */
+const DEFAULT_SCRUB_KIB = 1_024;
 const MIB = 1_048_576;
 const MIRROR_TABLES = /^MIRRORS(?:_|$)/;
 
@@ -39,8 +41,8 @@ export function basicAuthorization(secret: string): string {
 }
 
 /**
- * The configuration of one instance: its part of every budget and of the memory for small files; and before the upstreams of each mirror its fellow instances, which have the metadata. The name
- * in that URL makes each instance's configuration its own, so that no instance takes another one for itself in a ring of mirrors.
+ * The configuration of one instance: its part of every budget, of the memory for small files and of what the scrub reads; and before the upstreams
+ * of each mirror its fellow instances, which have the metadata. The name in that URL makes each instance's configuration its own, so that no instance takes another one for itself in a ring of mirrors.
  */
 export function instanceVars(vars: Vars, share: InstanceShare, ramBytes = availableRam()): Vars {
   const budget = Number(vars["BUDGET_GB"] ?? DEFAULT_BUDGET_GB);
@@ -48,7 +50,13 @@ export function instanceVars(vars: Vars, share: InstanceShare, ramBytes = availa
     MIRROR_TABLES.test(key) ? [key, shareMirrors(typeof value === "string" ? JSON.parse(value) : value, share)] : [key, value],
   );
   const hotMib = Number(vars["HOT_MIB"] ?? (ramBytes * HOT_SHARE) / MIB);
-  return { ...Object.fromEntries(rest), BUDGET_GB: budget / share.count, HOT_MIB: hotMib / share.count };
+  const scrubKib = Number(vars["SCRUB_KIB_PER_SECOND"] ?? DEFAULT_SCRUB_KIB);
+  return {
+    ...Object.fromEntries(rest),
+    BUDGET_GB: budget / share.count,
+    HOT_MIB: hotMib / share.count,
+    SCRUB_KIB_PER_SECOND: scrubKib / share.count,
+  };
 }
 
 function shareMirrors(mirrors: unknown, share: InstanceShare): Record<string, unknown> {

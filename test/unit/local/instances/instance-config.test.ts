@@ -24,8 +24,8 @@ describe("the configuration of one instance", () => {
     expect(budgetBytes).toBe(2.5e9);
     expect(metadataTtlSeconds).toBe(30);
     expect(instanceVars(VARS, share("2"))).toMatchObject({ MIRRORS: { fedora: { budget_gb: 1 } } });
-    expect(instanceVars({}, share("2"), 1000 * 1_048_576)).toEqual({ BUDGET_GB: 2.25, HOT_MIB: 10 });
-    expect(instanceVars({ HOT_MIB: 100 }, share("2"))).toMatchObject({ HOT_MIB: 25 });
+    expect(instanceVars({}, share("2"), 1000 * 1_048_576)).toEqual({ BUDGET_GB: 2.25, HOT_MIB: 10, SCRUB_KIB_PER_SECOND: 256 });
+    expect(instanceVars({ HOT_MIB: 100, SCRUB_KIB_PER_SECOND: 0 }, share("2"))).toMatchObject({ HOT_MIB: 25, SCRUB_KIB_PER_SECOND: 0 });
   });
 
   it("asks the other instances before the upstreams", () => {
