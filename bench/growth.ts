@@ -35,10 +35,10 @@ for (const objects of sizes.length > 0 ? sizes : [1_000, 30_000, 1_000_000]) tab
 const heads = [
   "objects",
   "ready, s",
-  "memory idle, MB",
-  "status page, s",
-  "status.json, s",
-  "metrics, s",
+  "memory idle, MiB",
+  "status page",
+  "status.json",
+  "metrics",
   "hits a second",
   "hits, 99 %, ms",
   "clients at once",
@@ -47,9 +47,9 @@ const heads = [
 heads.push(
   "longest wait during housekeeping, ms",
   "housekeeping, CPU s",
-  "ledger, list of 200, ms",
+  "ledger, list of 200",
   "ls of all, s",
-  "memory after, MB",
+  "memory after, MiB",
   "ledgers, MB",
   "disk a file, kB",
 );
@@ -89,10 +89,10 @@ async function measure(objects: number): Promise<readonly string[]> {
     const waits = await watchWaits(url, HOUSE_MS);
     const houseCpu = usageOf(pid).cpuSeconds - before;
     say(
-      `${objects}: housekeeping ${houseCpu.toFixed(1)} s of CPU in ${HOUSE_MS / 1000} s, longest wait ${waits.longest.toFixed(0)} ms, ${usageOf(pid).memoryMiB.toFixed(0)} MB`,
+      `${objects}: housekeeping ${houseCpu.toFixed(1)} s of CPU in ${HOUSE_MS / 1000} s, longest wait ${waits.longest.toFixed(0)} ms, ${usageOf(pid).memoryMiB.toFixed(0)} MiB`,
     );
     const published = await publish(url);
-    say(`${objects}: ${published} repositories published, ${usageOf(pid).memoryMiB.toFixed(0)} MB`);
+    say(`${objects}: ${published} repositories published, ${usageOf(pid).memoryMiB.toFixed(0)} MiB`);
     const basic = { headers: { authorization: `Basic ${Buffer.from(`operator:${token}`).toString("base64")}` } };
     const page = await timed(`${url}/-/status`, basic);
     const json = await timed(`${url}/-/status.json`, basic);
@@ -110,7 +110,7 @@ async function measure(objects: number): Promise<readonly string[]> {
     say(`${objects}: ls printed ${ls.stdout.toString().split("\n").length - 1} lines in ${lsSeconds.toFixed(1)} s ${ls.stderr.toString()}`);
     const after = usageOf(pid).memoryMiB;
     await sleep(IDLE_MS);
-    say(`${objects}: ${after.toFixed(0)} MB after all, ${usageOf(pid).memoryMiB.toFixed(0)} MB when idle again`);
+    say(`${objects}: ${after.toFixed(0)} MiB after all, ${usageOf(pid).memoryMiB.toFixed(0)} MiB when idle again`);
     const databases = sizeOf(join(state, "objects"));
     const blocks = Number(spawnSync("du", ["-sk", state]).stdout.toString().split("\t")[0]) * 1_024;
     const figures = [

@@ -22,8 +22,9 @@ export interface AnnouncerOptions {
 
 /** A version that every instance knows is announced again after this long: an instance may have lost it, or have started since. */
 const REPEAT_MS = 60_000;
-/** Files remembered, and lines that wait for one instance; the oldest are forgotten: the next client brings them again. */
+/** Files whose announcement is remembered; beyond, the oldest is forgotten, and announced again with its next client. */
 const REMEMBERED = 10_000;
+/** Lines that wait for one instance. Further ones are dropped: a client that reads the file after `REPEAT_MS` brings its line again. */
 const MAX_WAITING = 1_000;
 /** A root may take as long as METADATA_WAIT_SECONDS, and a member comes as slowly as the upstream sends it. */
 const SILENCE_MS = 60_000;
@@ -38,8 +39,8 @@ function parseReading(line: string): Reading | null {
 }
 
 /**
- * Makes every instance know each repository of which one instance serves the metadata: it asks the others for what a client read, so that each publishes the
- * same generation, and compares the packages that it stores with its indexes. Nothing rests on any one line: a line that is lost comes again with the next client.
+ * Makes every instance know each repository of which one instance serves the metadata: it asks all of them for what a client read (its home has it already), so that each
+ * publishes the same generation, and compares the packages that it stores with its indexes. Nothing rests on any one line: a line that is lost comes again with the next client.
  */
 export async function startAnnouncer({ host, port, instances, authorization, log }: AnnouncerOptions) {
   const socket = createSocket(host.includes(":") ? "udp6" : "udp4");

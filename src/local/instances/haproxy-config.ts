@@ -4,7 +4,7 @@ import { REPOSITORY_RULES, type Rule, SIGNATURE_RULE, SPELLING_RULES } from "./h
 export interface InstanceAddress {
   /** `1`, `2`, …: its place below the state folder, in paths of the operator's pages, and in the ring of the hash. */
   readonly name: string;
-  /** `127.0.0.1:8081` or `mirror-1:8787`. */
+  /** `127.0.0.1:8081`. */
   readonly address: string;
 }
 
@@ -18,12 +18,10 @@ export interface HaproxyOptions {
   readonly instances: readonly InstanceAddress[];
   /** Of each mirror, the hosts that lead to it: whole names, and first labels as `fedora.*`. */
   readonly hosts: readonly (readonly [mirror: string, hosts: readonly string[]])[];
-  /** Threads of haproxy; null: as many as there are cores. */
-  readonly threads: number | null;
+  /** Threads of haproxy. */
+  readonly threads: number;
   /** How long downloads under way may go on when haproxy is asked to end. */
   readonly graceSeconds: number;
-  /** Names of hosts that Docker's or Podman's DNS resolves, which change their address when they start anew. */
-  readonly resolver?: string;
 }
 
 /**
@@ -31,17 +29,15 @@ export interface HaproxyOptions {
  * has one home together. Where an instance is away, others serve its share and only that.
  */
 export function haproxyConfig(options: HaproxyOptions): string {
-  const { bind, peerBind, announcer, instances, hosts, threads, graceSeconds, resolver } = options;
-  const server = ({ name, address }: InstanceAddress) =>
-    `  server ${name} ${address}${resolver === undefined ? "" : " resolvers names init-addr none"}`;
+  const { bind, peerBind, announcer, instances, hosts, threads, graceSeconds } = options;
+  const server = ({ name, address }: InstanceAddress) => `  server ${name} ${address}`;
   const lines = [
     "# Several instances of one mirror, each file at home in one of them: docs/operations.md, Several instances.",
     "global",
-    ...(threads === null ? [] : [`  nbthread ${threads}`]),
+    `  nbthread ${threads}`,
     `  log ${announcer} len 4096 format raw local0 info`,
     `  hard-stop-after ${graceSeconds}s`,
     "",
-    ...(resolver === undefined ? [] : ["resolvers names", `  nameserver dns ${resolver}`, "  hold valid 2s", ""]),
     "defaults",
     "  mode http",
     "  timeout connect 2s",

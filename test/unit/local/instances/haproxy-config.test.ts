@@ -28,10 +28,4 @@ describe("haproxy's configuration", () => {
     expect(whole).toBeGreaterThan(label);
     expect(lines).toContain("{ var(txn.host) -m reg ^fedora[.]lan(:[0-9]+)?$ }");
   });
-
-  it("names no threads where haproxy shall use all cores, and a resolver where containers change their addresses", () => {
-    const lines = haproxyConfig({ ...OPTIONS, threads: null, resolver: "127.0.0.11:53" });
-    expect(lines).not.toContain("nbthread");
-    expect(lines).toContain("server 2 127.0.0.1:8782 resolvers names init-addr none");
-  });
 });
