@@ -9,7 +9,7 @@ import { type HotBodies, streamOf } from "./hot-bodies.ts";
 import { isStorableKey, parseSliceKey, requireStorableKey, serialiseStoredObject } from "./keys.ts";
 import { type ListedObject, type ObjectStore, StoreError } from "./object-store.ts";
 import type { IsSuspect } from "./power-cut.ts";
-import { readStream } from "./read-object.ts";
+import { readStream, readWhole } from "./read-object.ts";
 import type { StoredObject } from "./stored-object.ts";
 
 /** How often a read starts anew because of a write to its key before it fails with `busy`. */
@@ -169,13 +169,11 @@ export function createDiskStore(
 
   /** Reads all of a body into memory: what is used again will be used often. Throws StoreError where the disk gives fewer bytes, or none. */
   async function heat({ name, key }: DiskPaths, found: FoundObject, { body, modifiedAt }: OpenFile, into: HotBodies): Promise<Blob> {
-    return into.load(name, found, { size: found.object.size, modifiedAt }, async () => {
-      const bytes = await readStream(body).catch((cause: unknown) => {
-        throw new StoreError("unavailable", `Cannot read "${key}": ${String(cause)}`, { cause });
-      });
-      if (bytes.length === found.object.size) return bytes;
-      throw new StoreError("unavailable", `Cannot read "${key}": the disk gave ${bytes.length} bytes of ${found.object.size}`);
-    });
+    const { size } = found.object;
+    const loaded = into.load(name, found, { size, modifiedAt }, () => readWhole(body, key, size));
+    // When the client leaves, the runtime may end the read without its `finally`: its place among those being read would never be free again.
+    waitUntil(loaded.catch(() => {}));
+    return loaded;
   }
 
   async function head(key: string): Promise<StoredObject | null> {

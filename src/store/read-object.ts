@@ -1,5 +1,5 @@
 import type { ByteRange } from "../http/byte-ranges.ts";
-import type { GetOptions, ObjectStore } from "./object-store.ts";
+import { type GetOptions, type ObjectStore, StoreError } from "./object-store.ts";
 import type { StoredObject } from "./stored-object.ts";
 
 /** Bytes of an object that the store should have, and has not or not whole: what is made of them is fetched anew. */
@@ -46,6 +46,15 @@ async function openUnsliced(
 export async function readPart(store: Reads, key: string, placed: Placed, offset: number, length: number): Promise<Uint8Array | null> {
   const part = await openPart(store, key, placed, offset, length);
   return part === null ? null : readStream(part);
+}
+
+/** All `size` bytes of a body that the store opened. Throws StoreError where it gives another number of them, or fails. */
+export async function readWhole(body: ReadableStream<Uint8Array>, key: string, size: number): Promise<Uint8Array<ArrayBuffer>> {
+  const bytes = await readStream(body).catch((cause: unknown) => {
+    throw new StoreError("unavailable", `Cannot read "${key}": ${String(cause)}`, { cause });
+  });
+  if (bytes.length === size) return bytes;
+  throw new StoreError("unavailable", `Cannot read "${key}": the disk gave ${bytes.length} bytes of ${size}`);
 }
 
 /**
