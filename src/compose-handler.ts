@@ -37,6 +37,8 @@ export interface HandlerPorts {
   readonly isLocal: boolean;
   /** The operator's; without it there are no pages for the operator. */
   readonly token: string | undefined;
+  /** Opens the pages that change nothing. */
+  readonly readToken: string | undefined;
   /** Hosts and addresses that the server has beside the configured hosts. */
   readonly ownHosts: readonly string[];
   /** Whether one more request may come under this key just now; undefined: all may. */
@@ -76,6 +78,7 @@ export function composeHandler(shared: Core, ports: HandlerPorts): HandlerDepend
       ownHosts,
       operator: {
         token: ports.token,
+        readToken: ports.readToken,
         logins: client.logins,
         budget: config.budgetBytes,
         retentionDays: config.retentionDays,

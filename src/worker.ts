@@ -43,8 +43,9 @@ interface Env {
   readonly FLIGHTS: DurableObjectNamespace<FillCoordinator>;
   readonly REPOSITORIES: DurableObjectNamespace<RepositoryObject>;
   readonly LEDGER: DurableObjectNamespace<LedgerObject>;
-  /** The operator's commands and status pages need it; without it there are none. */
+  /** The operator's commands and status pages need it; without it there are none. READ_TOKEN opens only the pages, for monitoring. */
   readonly ADMIN_TOKEN?: string;
+  readonly READ_TOKEN?: string;
   /** Limits the requests of one client address, at the edge. */
   readonly RATE_LIMIT?: RateLimit;
   /** Where Durable Objects are to lie; parseConfig has checked both. */
@@ -218,6 +219,7 @@ function buildCore(env: Env): Core {
     CF_VERSION_METADATA: _version,
     OWN_HOSTS: _own,
     ADMIN_TOKEN: _token,
+    READ_TOKEN: _readToken,
     START,
     SET_ASIDE: _aside,
     SUSPECTS: suspects,
@@ -279,6 +281,7 @@ function buildHandler(shared: Core, env: Env): HandlerDependencies {
   return composeHandler(shared, {
     isLocal: env.LOCAL === true,
     token: env.ADMIN_TOKEN,
+    readToken: env.READ_TOKEN,
     ownHosts: env.OWN_HOSTS ?? [],
     limit: RATE_LIMIT && (async (key) => (await RATE_LIMIT.limit({ key })).success),
     logMode: shared.config.log ?? (env.LOCAL === true ? "lines" : "sampled"),

@@ -9,12 +9,25 @@ export function adminTokenPath(stateFolder: string): string {
   return join(stateFolder, "admin-token");
 }
 
+/** Path of the token that opens only what changes nothing: status, metrics and why. Monitoring reads this file. */
+export function readTokenPath(stateFolder: string): string {
+  return join(stateFolder, "read-token");
+}
+
 /** What a header can carry. After a power cut the file may hold zeros, and with those no operator could log in any more. */
 const USABLE = /^[\x21-\x7e]+$/;
 
 /** The admin token of the state folder; a call that finds none that can be used makes one. Throws if the file can be neither read nor written. */
 export function readAdminToken(stateFolder: string): string {
-  const path = adminTokenPath(stateFolder);
+  return readOrMake(adminTokenPath(stateFolder));
+}
+
+/** The same for the read token. */
+export function readReadToken(stateFolder: string): string {
+  return readOrMake(readTokenPath(stateFolder));
+}
+
+function readOrMake(path: string): string {
   try {
     const kept = readFileSync(path, "utf8").trim();
     if (USABLE.test(kept)) return kept;

@@ -9,3 +9,11 @@ export function printLines(lines: string): void {
 export function printError(lines: string): void {
   process.stderr.write(`${printableLines(lines)}\n`);
 }
+
+/** Has this command end quietly once the reader of its output has gone, as `head` does after the lines that it wants. */
+export function endWithReader(): void {
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code !== "EPIPE") throw error;
+    process.exit();
+  });
+}

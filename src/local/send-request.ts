@@ -9,7 +9,15 @@ export function sendRequest(url: URL, options: RequestOptions): Promise<Incoming
   return new Promise((resolve, reject) => {
     const sent = (url.protocol === "https:" ? requestSecure : request)(url.href, options, resolve);
     sent.on("timeout", () => sent.destroy(new Error(`no answer for ${(options.timeout ?? 0) / 1000} s`)));
-    sent.on("error", reject);
+    sent.on("error", (error) => reject(error.message === "" ? new Error(reasonOf(error), { cause: error }) : error));
     sent.end();
   });
+}
+
+/** Why there was no answer, in words. An error that Node raises for a host of several addresses has no message of its own, and that of fetch says nothing. */
+export function reasonOf(error: unknown): string {
+  if (error instanceof AggregateError && error.errors.length > 0) return [...new Set(error.errors.map(reasonOf))].join("; ");
+  if (!(error instanceof Error)) return String(error);
+  if (error.message === "fetch failed" && error.cause !== undefined) return reasonOf(error.cause);
+  return error.message === "" ? ((error as NodeJS.ErrnoException).code ?? error.name) : error.message;
 }

@@ -17,6 +17,8 @@ export type OperatorLedger = Remote<LedgerObjectBase<unknown>, "view" | "next" |
 export interface OperatorDependencies {
   /** Absent or empty: every verb answers 404. */
   readonly token: string | undefined;
+  /** Opens only the pages that the operator reads: status, metrics and why. Absent or empty: there is no such token. */
+  readonly readToken?: string | undefined;
   /** Logs and limits logins that fail; absent: they are neither logged nor limited. */
   readonly logins?: FailedLogins;
   /** Bytes. */
@@ -54,7 +56,7 @@ export function createOperatorApi({ token, logins, budget, retentionDays, ledger
   api.use("*", async (context, next) => {
     if (token === undefined || token === "") return sendError(context, 404, "There is no such page");
     const given = /^Bearer +(\S+)$/i.exec(context.req.header("authorization") ?? "")?.[1] ?? "";
-    const judged = await judgeToken(context, given === "" ? null : given, token, logins);
+    const judged = await judgeToken(context, given === "" ? null : given, [token], logins);
     if (!judged.isRight && judged.waitSeconds > 0) {
       context.header("Retry-After", String(judged.waitSeconds));
       return sendError(context, 429, TOO_MANY.trimEnd());

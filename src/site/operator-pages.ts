@@ -16,14 +16,14 @@ export interface OperatorPagesDependencies {
   readonly why: WhySources;
 }
 
-/** Status, metrics and why: the pages behind the operator's token (guard.ts). */
+/** Status, metrics and why: the pages behind the operator's token, or the one that only reads (guard.ts). */
 export function createOperatorPages(
-  { token, logins }: Pick<OperatorDependencies, "token" | "logins">,
+  { token, readToken, logins }: Pick<OperatorDependencies, "token" | "readToken" | "logins">,
   { isLocal, status, why }: OperatorPagesDependencies,
 ): Hono {
   const pages = new Hono({ strict: false });
   for (const path of ["/status", "/status.json", "/status.js", "/metrics", "/why", "/why/*", "/why.json/*"])
-    pages.use(path, createGuard(token, logins));
+    pages.use(path, createGuard([token, readToken], logins));
 
   pages.get("/status", async (context) => {
     const gathered = await gatherStatus(status);

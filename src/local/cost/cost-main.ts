@@ -1,4 +1,5 @@
 import { Command, InvalidArgumentError, Option } from "commander";
+import { endWithReader, printLines } from "../print.ts";
 import type { Traffic } from "./amounts.ts";
 import { estimateCost, formatCost } from "./cost.ts";
 
@@ -21,8 +22,9 @@ const command = new Command("npm run cost --")
   .allowExcessArguments(false)
   .parse();
 
+endWithReader();
 const cost = estimateCost(command.opts<Traffic>());
-process.stdout.write(`${formatCost(cost)}\n`);
+printLines(formatCost(cost));
 process.exitCode = cost.problems.length > 0 ? 1 : 0;
 
 function parseAmount(text: string): number {

@@ -1,7 +1,8 @@
 import { lookup } from "node:dns/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Command, InvalidArgumentError, Option } from "commander";
-import { printLines } from "../print.ts";
+import { endWithReader, printLines } from "../print.ts";
+import { parseServerUrl } from "../server-url.ts";
 import { type Ask, askNetwork, limitAsk } from "./ask.ts";
 import { compareLarge } from "./compare-large.ts";
 import { diagnose, type GroupedFinding } from "./doctor.ts";
@@ -30,6 +31,7 @@ const command = new Command("npm run doctor --")
   .showHelpAfterError(`Usage: npm run doctor -- <url>, such as\n  npm run doctor -- ${SITE}\n  npm run doctor -- ${FILE}`)
   .parse();
 
+endWithReader();
 process.exitCode = await main(command.processedArgs[0] as URL, command.opts<Options>());
 
 async function main(url: URL, { user, token, large, json }: Options): Promise<number> {
@@ -72,6 +74,7 @@ function printFinding({ group, verdict, check, detail, remedy }: GroupedFinding,
 }
 
 function parseUrl(text: string): URL {
-  if (!URL.canParse(text) || !/^https?:/.test(text)) throw new InvalidArgumentError("It must be an http or https URL.");
-  return new URL(text);
+  const url = parseServerUrl(text);
+  if (url === null) throw new InvalidArgumentError("It must be an http or https URL.");
+  return url;
 }

@@ -2,6 +2,7 @@ import { totalmem } from "node:os";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { stringify } from "smol-toml";
+import { adminTokenPath, readTokenPath } from "../admin-token.ts";
 
 /** The `[vars]` table of a wrangler.toml, as it stands there. */
 export type Vars = Readonly<Record<string, unknown>>;
@@ -77,11 +78,12 @@ function shareMirror(mirror: string, table: Vars, { name, count, peers, secret }
   };
 }
 
-/** Writes the configuration of an instance and its admin token into its state folder, which only its user can read. Returns the path of the configuration. Throws if that fails. */
-export function writeInstance(folder: string, vars: Vars, adminToken: string): string {
+/** Writes the configuration of an instance and the operator's tokens into its state folder, which only its user can read. Returns the path of the configuration. Throws if that fails. */
+export function writeInstance(folder: string, vars: Vars, tokens: { readonly admin: string; readonly read: string }): string {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const config = join(folder, "wrangler.toml");
   writeFileSync(config, `# Made of the operator's configuration at each start: change that one.\n${stringify({ vars })}`, { mode: 0o600 });
-  writeFileSync(join(folder, "admin-token"), `${adminToken}\n`, { mode: 0o600 });
+  writeFileSync(adminTokenPath(folder), `${tokens.admin}\n`, { mode: 0o600 });
+  writeFileSync(readTokenPath(folder), `${tokens.read}\n`, { mode: 0o600 });
   return config;
 }

@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { adminTokenPath, readAdminToken } from "../admin-token.ts";
+import { adminTokenPath, readAdminToken, readReadToken } from "../admin-token.ts";
 import type { Config } from "../../config/config.ts";
 import { resolveOwnHost } from "../server/announcement.ts";
 import { formatEndpoint, resolveEndpoint } from "../server/free-port.ts";
@@ -94,13 +94,13 @@ export async function runInstances(
     lock.close();
     return step;
   };
-  let token: string;
+  let tokens: Parameters<typeof writeInstance>[2];
   const haproxyFile = join(state, "haproxy.cfg");
   const secret = randomBytes(24).toString("base64url");
   let configs: readonly string[];
   try {
-    token = readAdminToken(state);
-    configs = instances.map(({ name }) => writeInstance(join(state, name), instanceVars(vars, { name, count, peers, secret }), token));
+    tokens = { admin: readAdminToken(state), read: readReadToken(state) };
+    configs = instances.map(({ name }) => writeInstance(join(state, name), instanceVars(vars, { name, count, peers, secret }), tokens));
     writeFileSync(haproxyFile, haproxyConfig(balancerOptions(options, config)), { mode: 0o600 });
   } catch (error) {
     return refuseLocked(describeUnwritable(state, error));

@@ -1,11 +1,12 @@
 import { readFileSync } from "node:fs";
 import { Command, InvalidArgumentError } from "commander";
 import { adminTokenPath } from "../admin-token.ts";
+import { parseServerUrl } from "../server-url.ts";
 import { createMirrorClient, type MirrorClient } from "./mirror-client.ts";
 import { findPackages } from "./package-paths.ts";
 import { createProgress } from "./progress.ts";
 import { parseWarmList, type WarmTarget } from "./warm-list.ts";
-import { printLines, printError } from "../print.ts";
+import { endWithReader, printLines, printError } from "../print.ts";
 
 /** How many files `warm` downloads at the same time by default. */
 const PARALLEL = 4;
@@ -16,7 +17,7 @@ const program = new Command("npm run mirror --")
   .description(
     "The operator's verbs of a running mirror. A pattern matches stored keys: * stands for any characters, also /, and ? for one.",
   )
-  .option("--server <url>", "the mirror", "http://127.0.0.1:8787")
+  .option("--server <url>", "the mirror, such as mirror.lan:8787", parseServer, new URL("http://127.0.0.1:8787"))
   .option("--state <folder>", "the server's state folder, which holds its admin token", ".lazy-mirror")
   .option("--token <token>", "the admin token; default: $ADMIN_TOKEN, else the state folder's")
   .option("--json", "print JSON, one value a line")
@@ -116,6 +117,7 @@ program
     }),
   );
 
+endWithReader();
 await program.parseAsync();
 
 function readList(file: string): readonly WarmTarget[] {
@@ -128,7 +130,7 @@ async function warm(client: MirrorClient, targets: readonly WarmTarget[], parall
   let failed = 0;
   const worker = async () => {
     for (let target = left.shift(); target !== undefined; target = left.shift()) {
-      const { status, bytes, detail } = await client.warm(target);
+      const { status, bytes, detail } = await client.warm(target, () => {});
       progress.step(bytes);
       const isWarm = status === 200;
       if (!isWarm) failed++;
@@ -169,7 +171,7 @@ function createPrinter(isJson: boolean) {
 }
 
 async function run(verb: (client: MirrorClient, print: Printer) => Promise<unknown>): Promise<void> {
-  const { server, state, token, json = false } = program.opts<{ server: string; state: string; token?: string; json?: true }>();
+  const { server, state, token, json = false } = program.opts<{ server: URL; state: string; token?: string; json?: true }>();
   try {
     await verb(
       createMirrorClient(server, () => token ?? readToken(state)),
@@ -190,6 +192,12 @@ function readToken(state: string): string {
   } catch {
     throw new Error(`Cannot read the admin token "${path}": name the server's folder with --state, or the token with --token`);
   }
+}
+
+function parseServer(text: string): URL {
+  const url = parseServerUrl(text);
+  if (url === null) throw new InvalidArgumentError("It must be an http or https URL, or a host and port such as mirror.lan:8787.");
+  return url;
 }
 
 function parseParallel(text: string): number {

@@ -2,7 +2,7 @@ import { chmodSync, lstatSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 
 /** All that a server puts into its state folder (docs/storage-layout.md); `lock-journal` and the like are SQLite's, `.new` is a file that is being written. */
-const OURS = /^(?:store|objects|admin-token|lock(?:-[a-z]+)?|reserve|set-aside|workerd|(?:set-aside|flushed)\.json(?:\.new)?)$/;
+const OURS = /^(?:store|objects|(?:admin|read)-token|lock(?:-[a-z]+)?|reserve|set-aside|workerd|(?:set-aside|flushed)\.json(?:\.new)?)$/;
 const OTHERS = 0o077;
 
 /** From here on this process, and workerd after it, makes folders with mode 0700 and files with 0600. */

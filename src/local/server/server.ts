@@ -5,7 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { parseConfig } from "../../config/parse-config.ts";
 import { DAY_MS } from "../../http/units.ts";
 import { describeOperator, describeServer, resolveOwnHost } from "./announcement.ts";
-import { adminTokenPath, readAdminToken } from "../admin-token.ts";
+import { adminTokenPath, readAdminToken, readReadToken } from "../admin-token.ts";
 import type { Endpoint, StartOptions } from "./command-line.ts";
 import { setAsideDamaged } from "./damaged-databases.ts";
 import { dropCovered, formatEndpoint, resolveEndpoint } from "./free-port.ts";
@@ -97,6 +97,7 @@ export async function startServer(options: StartOptions, project: Project, print
       LOG: options.quiet ? "off" : "lines",
       OWN_HOSTS: listOwnHosts(),
       ADMIN_TOKEN: readAdminToken(options.state),
+      READ_TOKEN: readReadToken(options.state),
       SUSPECTS: flusher.suspects,
     },
     state: state.value,

@@ -1,8 +1,8 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { adminTokenPath, readAdminToken } from "../../../src/local/admin-token.ts";
+import { adminTokenPath, readAdminToken, readReadToken, readTokenPath } from "../../../src/local/admin-token.ts";
 
 let folder: string;
 beforeEach(() => {
@@ -16,6 +16,14 @@ test("a token is made once, and one that the operator wrote is kept", () => {
   expect(readAdminToken(folder)).toBe(made);
   writeFileSync(adminTokenPath(folder), " my-own+token=\n");
   expect(readAdminToken(folder)).toBe("my-own+token=");
+});
+
+test("the read token is another one, and only its owner reads it", () => {
+  const read = readReadToken(folder);
+  expect(read).toMatch(/^[\w-]{43}$/);
+  expect(read).not.toBe(readAdminToken(folder));
+  expect(readReadToken(folder)).toBe(read);
+  expect(statSync(readTokenPath(folder)).mode & 0o777).toBe(0o600);
 });
 
 test.each([

@@ -64,6 +64,27 @@ describe("the operator's pages", () => {
     expect(await (await ask("/-/status.json", TOKEN, basic(`me:${TOKEN}`))).json()).toMatchObject({ plan: null, sweptAt: null });
   });
 
+  describe("with a token that only reads", () => {
+    const READ = "a-token-of-the-monitoring";
+    const asReader = (path: string, tokens: { token?: string; readToken?: string }) => {
+      const deps = siteDependencies();
+      const app = createApp({ ...deps, operator: { ...deps.operator, ...tokens } });
+      return app.fetch(new Request(`http://127.0.0.1${path}`, { headers: { host: "127.0.0.1", authorization: `Bearer ${READ}` } }));
+    };
+
+    it.each(["/-/status", "/-/status.json", "/-/status.js", "/-/metrics"])("%s is open to it", async (path) => {
+      expect((await asReader(path, { token: TOKEN, readToken: READ })).status).toBe(200);
+      expect((await asReader(path, { readToken: READ })).status).toBe(200);
+      expect((await asReader(path, { token: TOKEN, readToken: "another" })).status).toBe(401);
+      expect((await asReader(path, { token: TOKEN, readToken: "" })).status).toBe(401);
+    });
+
+    it.each(["/-/ledger", "/-/ledger/objects", "/-/ledger/next"])("%s is not", async (path) => {
+      expect((await asReader(path, { token: TOKEN, readToken: READ })).status).toBe(401);
+      expect((await asReader(path, { readToken: READ })).status).toBe(404);
+    });
+  });
+
   it("takes no password for what changes something: a browser sends it along for other sites too", async () => {
     expect((await ask("/-/ledger/", TOKEN, basic(`me:${TOKEN}`))).status).toBe(401);
   });

@@ -15,6 +15,7 @@ beforeEach(() => {
     ["store/objects/any/a.deb", 0o644],
     ["objects/do/x.sqlite", 0o664],
     ["admin-token", 0o600],
+    ["read-token", 0o600],
     ["lock", 0o644],
   ] as const) {
     writeFileSync(join(folder, path), path);
