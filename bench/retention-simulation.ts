@@ -4,7 +4,7 @@
  */
 import { writeFileSync } from "node:fs";
 import { createUseSampler } from "../src/retention/sample-uses.ts";
-import { HIGH_SHARE, isStorableSize, LOW_SHARE, priorityOf, raiseAge } from "../src/retention/policy.ts";
+import { HIGH_SHARE, isLarge, isStorableSize, LOW_SHARE, priorityOf, raiseAge } from "../src/retention/policy.ts";
 
 interface Item {
   readonly size: number;
@@ -124,6 +124,7 @@ function sampledRule(oneIn: number): Rule {
 function simulate({ items, requests, next }: Trace, budget: number, rule: Rule): number {
   const heap = createHeap();
   const stored = new Map<number, { key: number; uses: number; firstAt: number }>();
+  const askedOnce = new Set<number>();
   let used = 0;
   let hitBytes = 0;
   let allBytes = 0;
@@ -134,6 +135,10 @@ function simulate({ items, requests, next }: Trace, budget: number, rule: Rule):
     const known = stored.get(item);
     if (known !== undefined) hitBytes += size;
     else if (!isStorableSize(size, budget)) continue;
+    else if (isLarge(size, budget) && used + size > budget * HIGH_SHARE && !askedOnce.has(item)) {
+      askedOnce.add(item);
+      continue;
+    }
     const weight = rule.weigh?.() ?? 1;
     // The ledger knows nothing of it.
     if (known !== undefined && weight === 0) continue;

@@ -181,6 +181,7 @@ function composePages(
       store,
       repositories,
       checkedAt: confirmations.at,
+      unstored: ports.counters.unstored,
       now,
       row: (key) => ports.ledger(shardOf(key)).row(key),
       nextOut: (limit) => book().next(limit),

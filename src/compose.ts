@@ -7,6 +7,7 @@ import type { Leases } from "./fill/flight/leases.ts";
 import { createStreamDigest } from "./fill/pump/check.ts";
 import type { PumpDependencies } from "./fill/pump/dependencies.ts";
 import { classifyKeys, quotasOf, shardOf } from "./retention/batch.ts";
+import { describePassed } from "./retention/describe-passed.ts";
 import { createRetention, type LedgerPort } from "./retention/retention.ts";
 import { condemn } from "./store/condemn.ts";
 import type { EdgeCacheStore } from "./store/edge-cache-store.ts";
@@ -60,6 +61,10 @@ export function composeCore(
 ) {
   const now = () => Date.now();
   const budget = config.budgetBytes;
+  const onUnstored = (key: string, reason: string): void => {
+    counters.passed(key, reason, now());
+    log(`Passed ${key} on unstored: ${reason}`);
+  };
   const retention = createRetention({
     ledger,
     budget,
@@ -73,6 +78,7 @@ export function composeCore(
     sleep,
     waitUntil,
     log,
+    onPassed: (key, size, why, limit) => onUnstored(key, describePassed(size, why, limit)),
   });
   const store = cached(retention.watch(bareStore));
   const via = createVia(config);
@@ -93,7 +99,6 @@ export function composeCore(
     counters.stored(target.mirror.name, object.size);
     retention.count(target.mirror.name, { fetched: object.size });
   };
-  const onUnstored = (key: string, reason: string) => log(`Passed ${key} on unstored: ${reason}`);
   const fills = createFills({
     config,
     store,

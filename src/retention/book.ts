@@ -12,18 +12,20 @@ import {
   chooseVictims,
   compareCandidates,
   hasRoom,
+  isLarge,
   isStorableSize,
   raiseAge,
   type Holdings,
 } from "./policy.ts";
 import { orphansBefore, reapOrphans } from "./reconcile.ts";
 import { createReservations } from "./reservations.ts";
+import { createSecondRequests } from "./second-request.ts";
 import { createShardTotals } from "./shard-totals.ts";
 import type { Shard, SweepReport } from "./shard.ts";
 
 /** How many candidates each shard names in one round of eviction. */
 const PER_SHARD = 50;
-/** How many objects one fill, or one run of cron, evicts at most. The next one goes on. */
+/** How many objects one fill, or one run of cron, evicts at most, where `maxEvicted` says no other number. The next one goes on. */
 const MAX_EVICTED = 400;
 /**
  * Where room is short, freed slices are deleted in two rounds, by age in milliseconds: a request that still reads younger ones fetches them again, which
@@ -43,10 +45,15 @@ export interface BudgetView {
   readonly oneIn?: number;
 }
 
+/** Why a fill may not store its bytes: the file can never fit; it would push out most of what is stored for its first request; or nothing more may go for it. */
+export type Refusal = "too-large" | "first-request" | "no-room";
+
 /** The answer to a request for room. */
 export interface Reservation extends BudgetView {
   /** Whether the fill may store its bytes. */
   readonly admitted: boolean;
+  /** Why it may not; absent where it may. */
+  readonly refusal?: Refusal;
 }
 
 /** Some methods of `T`, called on one in the same Durable Object or, as a stub, in another one. */
@@ -68,6 +75,8 @@ export interface BookDependencies {
   /** Bytes that a mirror's own files may take, by the mirror's name; a mirror without one shares the budget with the others. */
   readonly quotas: ReadonlyMap<string, number>;
   readonly leftovers: Leftovers;
+  /** How many objects one fill evicts at most; absent: as many as a Worker's calls allow. */
+  readonly maxEvicted?: number;
   /** About as many uses a day are reported at most; absent: all are. */
   readonly usesADay?: number;
   /** Whether few rows are to be written for the rest of the day; absent: they need not be few. */
@@ -93,12 +102,13 @@ export type Book = ReturnType<typeof createBook>;
 
 /** Opens the book in `sql`, and makes its tables at the first start. */
 export function createBook(deps: BookDependencies) {
-  const { sql, ledger, now, budget, quotas, leftovers, usesADay = Infinity, isSparing = () => false, log } = deps;
+  const { sql, ledger, now, budget, quotas, leftovers, usesADay = Infinity, isSparing = () => false, log, maxEvicted = MAX_EVICTED } = deps;
   const shards = createShardTotals(sql, deps.shardNames, now, isSparing);
   const reservations = createReservations(sql, now, credibleStart(leftovers.startedAt, now()), isSparing);
   const atFirst = shards.of(null);
   const catchUp = createCatchUp(ledger.notes, leftovers, atFirst.live + atFirst.dead);
   const history = createHistory(sql, now, isSparing);
+  const largeRequests = createSecondRequests(ledger.notes, now);
   let ageFactor = Number(ledger.notes.get("ageFactor") ?? 0);
   /** Only one fill evicts at a time: two at once would evict twice as much as they need. */
   let making: Promise<void> | null = null;
@@ -152,12 +162,12 @@ export function createBook(deps: BookDependencies) {
     return horizon === undefined ? all : all.filter((row) => compareCandidates(row, horizon) <= 0);
   }
 
-  /** Evicts until `size` more bytes fit below the marks, at most `MAX_EVICTED` objects, and deletes freed slices until they fit below the limit. */
+  /** Evicts until `size` more bytes fit below the marks, at most `maxEvicted` objects, and deletes freed slices until they fit below the limit. */
   async function makeRoom({ counted, losers, limit }: Scope, key: string, size: number): Promise<void> {
-    for (let evicted = 0; evicted < MAX_EVICTED;) {
+    for (let evicted = 0; evicted < maxEvicted;) {
       const wanted = bytesToEvict(holdings(counted, key), size, limit);
       if (wanted <= 0) break;
-      const victims = chooseVictims(await lowest(PER_SHARD, [...losers]), wanted).slice(0, MAX_EVICTED - evicted);
+      const victims = chooseVictims(await lowest(PER_SHARD, [...losers]), wanted).slice(0, maxEvicted - evicted);
       if (victims.length === 0) break;
       for (const [shard, rows] of Map.groupBy(victims, (victim) => victim.shard)) {
         shards.note(shard, await deps.shard(shard).evict(rows.map((row) => row.key)));
@@ -203,11 +213,14 @@ export function createBook(deps: BookDependencies) {
      */
     async reserve(key: string, size: number, unreported: number, aheadFor?: string): Promise<Reservation> {
       const scopes = scopesOf(key, aheadFor);
-      const isRefused =
-        scopes.some(({ limit }) => !isStorableSize(size, limit)) ||
-        (aheadFor !== undefined && reservations.aheadBytes(aheadFor) + size > budget * AHEAD_SHARE);
-      if (isRefused) return { admitted: false, ...view() };
+      const refuse = (refusal: Refusal): Reservation => ({ admitted: false, refusal, ...view() });
       const wantedIn = ({ counted }: Scope): number => size + (counted === null ? unreported : 0);
+      if (scopes.some(({ limit }) => !isStorableSize(size, limit))) return refuse("too-large");
+      if (aheadFor !== undefined && reservations.aheadBytes(aheadFor) + size > budget * AHEAD_SHARE) return refuse("no-room");
+      const isCostly = scopes.some(
+        (scope) => isLarge(size, scope.limit) && bytesToEvict(holdings(scope.counted, key), wantedIn(scope), scope.limit) > 0,
+      );
+      if (isCostly && (aheadFor !== undefined || !largeRequests.isSecond(key))) return refuse("first-request");
       try {
         for (const scope of scopes) await makeRoomAlone(scope, key, wantedIn(scope));
       } catch (error) {
@@ -219,7 +232,9 @@ export function createBook(deps: BookDependencies) {
         const isBelowMark = aheadFor === undefined || bytesToEvict(held, wantedIn(scope), scope.limit) <= 0;
         return isBelowMark && hasRoom(held, wantedIn(scope), scope.limit);
       });
-      if (admitted) reservations.take(key, size, aheadFor);
+      if (!admitted) return refuse("no-room");
+      reservations.take(key, size, aheadFor);
+      largeRequests.forget(key);
       return { admitted, ...view() };
     },
     /** The objects that would be evicted next, in order. */

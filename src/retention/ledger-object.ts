@@ -40,6 +40,8 @@ export interface LedgerObjectDependencies {
   readonly allowance: LedgerAllowance | null;
 }
 
+/** How many objects one fill evicts at most on one machine: more would keep its client waiting for many seconds. */
+const LOCAL_MAX_EVICTED = 10_000;
 /** A scrub's turn that failed is tried again after this long. */
 const SCRUB_RETRY_MS = 60_000;
 
@@ -257,6 +259,8 @@ export abstract class LedgerObjectBase<Env> extends DurableObject<Env> {
       quotas: quotasOf(config),
       leftovers,
       usesADay: allowance?.usesADay ?? Infinity,
+      // One machine counts no calls: a DVD image may take the place of thousands of packages.
+      ...(allowance === null ? { maxEvicted: LOCAL_MAX_EVICTED } : {}),
       isSparing: () => this.#isSparing(),
       shardNames: [BOOK_SHARD, ...config.mirrors.keys()],
       shard: (name) => (name === this.#name ? this.#shard() : ledger(name)),

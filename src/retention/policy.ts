@@ -9,8 +9,8 @@
 export const HIGH_SHARE = 0.95;
 /** … down to this share, so that the next fills need not evict. @internal */
 export const LOW_SHARE = 0.9;
-/** An object may take at most this share of the budget: a larger one would evict everything else for one use. */
-const OBJECT_SHARE = 0.5;
+/** An object above this share of the limit is large: others do not go for it until clients have asked for it twice. */
+const LARGE_SHARE = 0.5;
 
 /** Values of `held`, in the order of eviction. FREE: nothing protects the object. */
 export const FREE = 0;
@@ -73,9 +73,22 @@ export interface Holdings {
   readonly dead: number;
 }
 
+/** Bytes of the largest object that can be stored at all: it fits once everything else was evicted. */
+export function largestStorable(budget: number): number {
+  return Math.floor(budget * LOW_SHARE);
+}
+
 /** Whether an object of `size` bytes may be stored at all. */
 export function isStorableSize(size: number, budget: number): boolean {
-  return size <= budget * OBJECT_SHARE;
+  return size <= largestStorable(budget);
+}
+
+/**
+ * Whether an object is so large that it could push out most of what is stored for one single use: where others would have to go for it, it is stored with its
+ * second request (second-request.ts).
+ */
+export function isLarge(size: number, budget: number): boolean {
+  return size > budget * LARGE_SHARE;
 }
 
 /** Whether `size` more bytes fit in the budget. */

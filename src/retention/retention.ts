@@ -3,7 +3,7 @@ import type { ObjectStore } from "../store/object-store.ts";
 import type { StoredObject } from "../store/stored-object.ts";
 import { BOOK_SHARD, shardOf, type Batch, type News, type UseRecord } from "./batch.ts";
 import { createBatchWait } from "./batch-wait.ts";
-import type { BudgetView, Reservation } from "./book.ts";
+import type { BudgetView, Refusal, Reservation } from "./book.ts";
 import { addDays, dayOf, emptyDay, type DayCount } from "../watch/history.ts";
 import { inParallel } from "./evict.ts";
 import { sumUses } from "./held-uses.ts";
@@ -55,11 +55,26 @@ export interface RetentionDependencies {
   /** Keeps the isolate alive until `work` has settled, also after the current request has ended. */
   readonly waitUntil: (work: Promise<unknown>) => void;
   readonly log: (message: string) => void;
+  /** A file that a client asked for is passed on without being stored. Default: nothing happens. `limit`: the budget or quota in bytes that counts for it. */
+  readonly onPassed?: (key: string, size: number, why: Refusal | "no-ledger", limit: number) => void;
 }
 
 /** An isolate's side of the retention. It collects uses and news, and calls the ledger as rarely as it can. */
 export function createRetention(deps: RetentionDependencies) {
-  const { ledger, budget, quotas, classOf, now, random = Math.random, maxWaitMs = 0, flushUses = FLUSH_USES, sleep, waitUntil, log } = deps;
+  const {
+    ledger,
+    budget,
+    quotas,
+    classOf,
+    now,
+    random = Math.random,
+    maxWaitMs = 0,
+    flushUses = FLUSH_USES,
+    sleep,
+    waitUntil,
+    log,
+    onPassed,
+  } = deps;
   const sampler = createUseSampler({ random, now });
   /** Oldest first; of each version only the latest. */
   let news = new Map<string, News>();
@@ -189,7 +204,12 @@ export function createRetention(deps: RetentionDependencies) {
      */
     async admit(key: string, size: number, aheadFor?: string): Promise<boolean> {
       const quota = quotas?.get(shardOf(key));
-      if (!isStorableSize(size, Math.min(budget, quota ?? budget))) return false;
+      const limit = Math.min(budget, quota ?? budget);
+      const pass = (why: Refusal | "no-ledger"): false => {
+        if (aheadFor === undefined) onPassed?.(key, size, why, limit);
+        return false;
+      };
+      if (!isStorableSize(size, limit)) return pass("too-large");
       const isOnlyBudget = quota === undefined && aheadFor === undefined;
       const isFar =
         isOnlyBudget && known !== null && elapsedMs(known.at, now()) < KNOWN_MS && known.used + unreported() + size <= budget * ASK_SHARE;
@@ -200,15 +220,15 @@ export function createRetention(deps: RetentionDependencies) {
       // First report what was stored: the ledger evicts only objects that it knows. Where uses are many, it chooses well without the last ones.
       await (sampler.isSampling() || uses.size > FLUSH_USES ? flushNews() : flush());
       try {
-        const { admitted, used } = await ledger(BOOK_SHARD).reserve(key, size, unreported(own), aheadFor);
+        const { admitted, refusal = "no-room", used } = await ledger(BOOK_SHARD).reserve(key, size, unreported(own), aheadFor);
         known = { used, at: now() };
         // If admitted, the ledger counts it from now on.
         pending.delete(own);
-        return admitted;
+        return admitted || pass(refusal);
       } catch (error) {
         log(`Cannot reserve ${size} bytes for ${key}: ${String(error)}`);
         pending.delete(own);
-        return false;
+        return pass("no-ledger");
       }
     },
     /** The same store, but everything that is stored in it or deleted from it is reported to the ledger. */

@@ -1,5 +1,5 @@
 import type { DayCount } from "../watch/history.ts";
-import { formatBytes } from "./format.ts";
+import { formatBytes } from "../http/format-bytes.ts";
 
 const WIDTH = 280;
 const HEIGHT = 72;

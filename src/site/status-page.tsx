@@ -1,6 +1,7 @@
 import type { Child } from "hono/jsx";
 import { DayChart } from "./day-chart.tsx";
-import { formatBytes, formatPercent, formatSeconds, formatTime } from "./format.ts";
+import { formatBytes } from "../http/format-bytes.ts";
+import { formatCount, formatPercent, formatSeconds, formatTime } from "./format.ts";
 import { Page, Table } from "./page.tsx";
 import type { RootProtection } from "../watch/history.ts";
 import type { HoldKind } from "../watch/hold.ts";
@@ -53,9 +54,17 @@ export function StatusPage({ status, isLocal, base }: StatusPageProps) {
             <>
               <p id="storage-text">
                 {formatBytes(storage.used)} of {formatBytes(storage.budget)} ({formatPercent(storage.used / storage.budget)}),{" "}
-                {formatBytes(storage.reserved)} reserved.
+                {formatBytes(storage.reserved)} reserved. The largest file that is stored is of {formatBytes(storage.largest)}; one over
+                half of the budget takes the place of others only when it is asked for again.
               </p>
               <meter aria-labelledby="storage-text" min="0" max={storage.budget} high={storage.budget * 0.95} value={storage.used}></meter>
+              {status.memory !== null && (
+                <p>
+                  In memory: {formatBytes(status.memory.bytes)} of {formatBytes(status.memory.maxBytes)},{" "}
+                  {formatCount(status.memory.bodies)} small files that are used often; {formatCount(status.memory.hits)} answers came from
+                  there.
+                </p>
+              )}
               <Scrub status={status} />
             </>
           )}
@@ -80,7 +89,7 @@ export function StatusPage({ status, isLocal, base }: StatusPageProps) {
             head={["Upstream", "State", "Failures in a row", "First byte", "Rate", "Bodies under way"]}
             rows={status.upstreams.map((one) => [
               one.upstream,
-              <span class={one.state === "ready" ? "good" : "bad"}>{STATES[one.state]}</span>,
+              <UpstreamState upstream={one} />,
               one.failures,
               one.firstByteMs === undefined ? "–" : `${Math.round(one.firstByteMs)} ms`,
               one.bytesPerSecond === undefined ? "–" : `${formatBytes(one.bytesPerSecond)}/s`,
@@ -104,12 +113,13 @@ export function StatusPage({ status, isLocal, base }: StatusPageProps) {
         <Section id="troubles" title="What went wrong lately">
           <Table
             label="What went wrong lately"
-            head={["Ago", "What", "Where", "Cause"]}
-            rows={status.troubles.map(({ at, kind, where, cause }) => [
-              formatSeconds((status.now - at) / 1_000),
+            head={["Last", "What", "Where", "Cause", "Times"]}
+            rows={status.troubles.map(({ at, kind, where, cause, count, since }) => [
+              `${formatSeconds((status.now - at) / 1_000)} ago`,
               TROUBLES[kind],
               where,
               cause,
+              count === 1 ? "1" : `${formatCount(count)} in ${formatSeconds((status.now - since) / 1_000)}`,
             ])}
             empty="Nothing."
           />
@@ -244,8 +254,19 @@ function failedCells({ refused, cut, turnedAway }: Counts): readonly Child[] {
   return [refused, cut, turnedAway];
 }
 
-const STATES: Readonly<Record<Status["upstreams"][number]["state"], string>> = {
-  ready: "ready",
+type Upstream = Status["upstreams"][number];
+
+function UpstreamState({ upstream: { state, outcome, failures } }: { readonly upstream: Upstream }) {
+  if (state !== "ready") return <span class="bad">{STATES[state]}</span>;
+  if (outcome === "unknown") return <span class="soft">not known yet</span>;
+  return outcome === "good" ? (
+    <span class="good">good</span>
+  ) : (
+    <span class="bad">{failures === 0 ? "asked us to wait lately" : failures === 1 ? "failed last" : "failed the last times"}</span>
+  );
+}
+
+const STATES: Readonly<Record<Exclude<Upstream["state"], "ready">, string>> = {
   "probe-due": "failed: due to be tried again",
   open: "failed: not used for now",
   held: "asked us to wait",
@@ -260,6 +281,7 @@ const TROUBLES: Readonly<Record<Status["troubles"][number]["kind"], string>> = {
   answer: "failed answer",
   "set-aside": "set aside",
   rotten: "stored file had changed",
+  unstored: "passed on, not stored",
 };
 
 function Section({ id, title, children }: { readonly id: string; readonly title: string; readonly children?: Child }) {

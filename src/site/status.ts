@@ -1,13 +1,15 @@
 import type { Config } from "../config/config.ts";
 import type { progressOf } from "../fill/shared/fill.ts";
 import { DAY_MS } from "../http/units.ts";
+import { largestStorable } from "../retention/policy.ts";
 import type { BookView } from "../retention/ledger-object.ts";
 import type { RepositoriesView, RepositoryLine } from "../retention/repository-list.ts";
 import type { HotFigures } from "../store/hot-bodies.ts";
 import type { UpstreamStatus } from "../upstream/upstream.ts";
 import { dayOf, HISTORY_DAYS, type DayCount, type RootLine, type RootProtection } from "../watch/history.ts";
 import { describeSetAside, type SetAside } from "../watch/readings.ts";
-import { type Counters, type MirrorCounts, type PathCount, type TroubleLine, zeroCounts } from "../watch/counters.ts";
+import { type Counters, type MirrorCounts, type PathCount, zeroCounts } from "../watch/counters.ts";
+import type { TroubleGroup } from "../watch/troubles.ts";
 
 type FillLine = ReturnType<typeof progressOf>;
 type StorageView = Pick<BookView, "used" | "reserved" | "shards"> & Partial<Pick<BookView, "scrub" | "sweptAt">>;
@@ -68,7 +70,8 @@ export interface Status {
   readonly now: number;
   readonly since: number;
   readonly mirrors: readonly MirrorLine[];
-  readonly storage: { readonly used: number; readonly reserved: number; readonly budget: number } | null;
+  /** Bytes; `largest`: of the largest file that is stored at all. */
+  readonly storage: { readonly used: number; readonly reserved: number; readonly budget: number; readonly largest: number } | null;
   /** How far what is stored was compared with its digests; null: the scrub is off, or has not begun. */
   readonly scrub: BookView["scrub"];
   /** When cron, or an operator's sweep, last kept house over all ledgers; null: it has not yet, or the ledger fails. */
@@ -84,7 +87,10 @@ export interface Status {
   readonly fills: readonly FillLine[];
   readonly upstreams: readonly UpstreamStatus[];
   readonly top: readonly PathCount[];
-  readonly troubles: readonly TroubleLine[];
+  /** The newest first, those of one kind, place and reason as one. */
+  readonly troubles: readonly TroubleGroup[];
+  /** Bodies in memory; null: there are none. */
+  readonly memory: HotFigures | null;
 }
 
 const TOP = 15;
@@ -110,7 +116,7 @@ export async function gatherStatus(sources: StatusSources): Promise<Status> {
       ...lineOf(name, counters.mirrors().get(name) ?? zeroCounts(), storage, repositories),
       quota: sources.quotas?.get(name) ?? null,
     })),
-    storage: storage && { used: storage.used, reserved: storage.reserved, budget },
+    storage: storage && { used: storage.used, reserved: storage.reserved, budget, largest: largestStorable(budget) },
     scrub: storage?.scrub ?? null,
     sweptAt: storage?.sweptAt ?? null,
     plan: sources.plan ?? null,
@@ -121,6 +127,7 @@ export async function gatherStatus(sources: StatusSources): Promise<Status> {
     fills: sources.fills(),
     upstreams: sources.upstreams(),
     top: counters.top(TOP),
+    memory: sources.hot?.() ?? null,
     troubles: [...setAsideNow(sources).map(troubleOf), ...counters.troubles()],
   };
 }
@@ -130,9 +137,9 @@ export function setAsideNow({ now, setAside = () => [] }: Pick<StatusSources, "n
   return setAside().filter(({ until }) => now() < until);
 }
 
-function troubleOf(one: SetAside): TroubleLine {
+function troubleOf(one: SetAside): TroubleGroup {
   const { mirror, file, since, until } = one;
-  return { at: since, where: `${mirror}/${file}`, kind: "set-aside", cause: describeSetAside(one), until };
+  return { at: since, where: `${mirror}/${file}`, kind: "set-aside", cause: describeSetAside(one), until, count: 1, since };
 }
 
 function lineOf(

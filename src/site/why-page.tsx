@@ -1,5 +1,6 @@
 import type { Child } from "hono/jsx";
-import { formatBytes, formatSeconds, formatTime } from "./format.ts";
+import { formatBytes } from "../http/format-bytes.ts";
+import { formatSeconds, formatTime } from "./format.ts";
 import { Page } from "./page.tsx";
 import type { Why } from "./why.ts";
 
@@ -26,6 +27,7 @@ export function WhyPage({ why, now, base }: { readonly why: Why; readonly now: n
           <code>{why.key}</code>
         </Fact>
         <Fact name="Stored">{stored === null ? "no" : `since ${since(stored.storedAt)}`}</Fact>
+        {why.unstored !== null && <Fact name="Why not">{`${why.unstored.reason} (${since(why.unstored.at)})`}</Fact>}
         {stored !== null && (
           <>
             <Fact name="Size">

@@ -18,6 +18,8 @@ export interface WhySources {
   readonly repositories: Repositories;
   /** When an upstream last confirmed the stored copy to this isolate, in milliseconds since the epoch; 0 for never. */
   readonly checkedAt: (key: string) => number;
+  /** When this isolate last passed the file on without storing it, in milliseconds since the epoch, and why; null: not that it knows. */
+  readonly unstored: (key: string) => { readonly at: number; readonly reason: string } | null;
   readonly now: () => number;
   readonly row: (key: string) => Promise<LedgerRow | null>;
   /** The rows that would be evicted next, in order. */
@@ -34,6 +36,8 @@ export interface Why {
   readonly upstreams: readonly string[];
   readonly stored: StoredObject | null;
   readonly checkedAt: number | null;
+  /** When and why it was last not stored, though a client asked for it; null: it is stored, or this isolate knows of no such time. */
+  readonly unstored: { readonly at: number; readonly reason: string } | null;
   /** How its repository answers for it; null for a path that is no repository's metadata. */
   readonly generation: {
     readonly state: string;
@@ -86,6 +90,7 @@ export async function gatherWhy(sources: WhySources, path: string): Promise<Why 
     upstreams: target.mirror.upstreams.map(({ url }) => url),
     stored,
     checkedAt: checkedAt(key) || null,
+    unstored: stored === null ? (sources.unstored(key) ?? sources.unstored(target.key)) : null,
     generation: resolution && describeGeneration(resolution),
     expected,
     naming,

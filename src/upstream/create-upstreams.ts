@@ -257,6 +257,7 @@ export function createUpstreams(deps: UpstreamsDependencies) {
     return [...health].map(([upstream, { failures, firstByteMs, bytesPerSecond }]) => ({
       upstream,
       state: availability(healthOf(upstream), now()),
+      outcome: outcomeOf(healthOf(upstream)),
       failures,
       firstByteMs,
       bytesPerSecond,
@@ -270,6 +271,11 @@ export function createUpstreams(deps: UpstreamsDependencies) {
   function noteRefused(upstream: string, file: Pick<UpstreamRequest, "path" | "query">): void {
     doubts.note(upstream, fileOf(file), DOUBTED_MS);
   }
+}
+
+function outcomeOf({ failures, failingSince, succeededAt }: Health): UpstreamStatus["outcome"] {
+  if (failures > 0 || failingSince > 0) return "failing";
+  return succeededAt > 0 ? "good" : "unknown";
 }
 
 type Fault = Extract<ExchangeResult, { readonly detail: string }> & { readonly upstream: string };

@@ -161,6 +161,8 @@ export interface UpstreamStatus {
   /** Configured URL. */
   readonly upstream: string;
   readonly state: Availability;
+  /** `good`: its last answer ended whole; `failing`: it has failed, or limited this mirror, since; `unknown`: none has ended yet. */
+  readonly outcome: "good" | "failing" | "unknown";
   /** Failures in a row. */
   readonly failures: number;
   /** Moving averages; undefined until measured. */

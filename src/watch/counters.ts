@@ -1,5 +1,6 @@
 import type { UpstreamEvent } from "../upstream/upstream.ts";
 import type { DayCount } from "./history.ts";
+import { createTroubles, type TroubleGroup, type TroubleLine } from "./troubles.ts";
 
 /** One line of the request log. */
 export interface RequestRecord {
@@ -29,16 +30,6 @@ export interface RequestRecord {
  */
 export type CacheResult = "hit" | "stale" | "collapsed" | "miss" | "error" | "turned-away";
 
-/** Something that went wrong, at `at` in milliseconds since the epoch. `where`: the upstream's URL, or `<mirror>/<path>`. */
-export interface TroubleLine {
-  readonly at: number;
-  readonly where: string;
-  readonly kind: "refused" | "cut" | "fault" | "broken" | "breaker" | "answer" | "set-aside" | "rotten";
-  readonly cause: string;
-  /** When it ends, in milliseconds since the epoch, where that is known. */
-  readonly until?: number;
-}
-
 /** Counts of one mirror. */
 export interface MirrorCounts {
   readonly requests: Record<CacheResult, number>;
@@ -64,7 +55,8 @@ export interface PathCount {
 /** Upper bounds of the histogram's buckets. */
 export const DURATION_BOUNDS_SECONDS = [0.005, 0.02, 0.1, 0.5, 2, 10, 60] as const;
 
-const MAX_TROUBLES = 30;
+/** How many files that were not stored are remembered, with the reason. */
+const MAX_UNSTORED = 1_000;
 /** How many paths are counted: without a limit a crawler could fill the memory. */
 const MAX_PATHS = 2_000;
 
@@ -80,7 +72,8 @@ export function createCounters() {
   const paths = new Map<string, { mirror: string; path: string; requests: number; bytes: number }>();
   const events = new Map<string, number>();
   const rotten = new Map<string, number>();
-  const troubles: TroubleLine[] = [];
+  const troubles = createTroubles();
+  const unstored = new Map<string, { readonly at: number; readonly reason: string }>();
 
   function of(mirror: string): MirrorCounts {
     let counts = mirrors.get(mirror);
@@ -103,8 +96,7 @@ export function createCounters() {
 
   /** Keeps a trouble for the status page. `mirror`: whose body was refused. */
   function trouble(one: TroubleLine, mirror?: string): void {
-    troubles.unshift(one);
-    troubles.length = Math.min(troubles.length, MAX_TROUBLES);
+    troubles.add(one);
     if (one.kind === "refused" && mirror !== undefined) of(mirror).refused++;
     if (one.kind === "fault" || one.kind === "broken" || one.kind === "breaker") {
       const name = `${one.where} ${one.kind}`;
@@ -161,8 +153,17 @@ export function createCounters() {
     /** The paths with the most requests, most first. */
     top: (limit: number): readonly PathCount[] =>
       [...paths.values()].toSorted((a, b) => b.requests - a.requests || b.bytes - a.bytes).slice(0, limit),
-    /** The newest first. */
-    troubles: (): readonly TroubleLine[] => troubles,
+    /** Grouped, the newest first. */
+    troubles: (): readonly TroubleGroup[] => troubles.list(),
+    /** A file was passed on without being stored. */
+    passed(key: string, reason: string, now: number): void {
+      unstored.delete(key);
+      unstored.set(key, { at: now, reason });
+      for (const [oldest] of unstored) if (unstored.size > MAX_UNSTORED) unstored.delete(oldest);
+      trouble({ at: now, where: key, kind: "unstored", cause: reason });
+    },
+    /** When a file was last passed on without being stored, and why; null: this isolate knows of none. */
+    unstored: (key: string): { readonly at: number; readonly reason: string } | null => unstored.get(key) ?? null,
   };
 }
 

@@ -41,8 +41,8 @@ export function* judgeStatus(status: Status): Generator<Finding> {
         );
   }
   const counts = status.mirrors.map(({ name, refused, cut }) => `${name} refused ${refused}, cut ${cut}`);
-  // Clients that leave are usual: the doctor itself does.
-  const troubles = status.troubles.filter(({ kind }) => kind !== "cut");
+  // Clients that leave are usual: the doctor itself does. So are files that the budget has no place for.
+  const troubles = status.troubles.filter(({ kind }) => kind !== "cut" && kind !== "unstored");
   yield troubles.length > 0
     ? unsure(
         "troubles",

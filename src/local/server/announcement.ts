@@ -1,4 +1,6 @@
 import type { Config, Distro, HostPattern, Mirror } from "../../config/config.ts";
+import { formatBytes } from "../../http/format-bytes.ts";
+import { largestStorable } from "../../retention/policy.ts";
 import type { Endpoint } from "./command-line.ts";
 import { formatEndpoint } from "./free-port.ts";
 
@@ -23,6 +25,11 @@ export function describeServer(config: Config, endpoints: readonly Endpoint[], h
     ...describeClients(mirrors, base),
     `Setup for each client: ${base}/-/setup/   Health: ${base}/-/health`,
   ].join("\n");
+}
+
+/** How much is kept, and up to which size files are stored at all. */
+export function describeBudget(budget: number): string {
+  return `Keeps ${formatBytes(budget)} (BUDGET_GB) and stores files of up to ${formatBytes(largestStorable(budget))}; larger ones are passed on unstored.`;
 }
 
 /**

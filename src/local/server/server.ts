@@ -4,7 +4,7 @@ import { text } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseConfig } from "../../config/parse-config.ts";
 import { DAY_MS } from "../../http/units.ts";
-import { describeOperator, describeServer, resolveOwnHost } from "./announcement.ts";
+import { describeBudget, describeOperator, describeServer, resolveOwnHost } from "./announcement.ts";
 import { adminTokenPath, readAdminToken, readReadToken } from "../admin-token.ts";
 import type { Endpoint, StartOptions } from "./command-line.ts";
 import { setAsideDamaged } from "./damaged-databases.ts";
@@ -143,7 +143,7 @@ export async function startServer(options: StartOptions, project: Project, print
   const command = describeOperator(options.state, endpoints.value, parsed.config.operatorHosts?.[0]);
   return done({
     endpoints: endpoints.value,
-    description: `${describeServer(parsed.config, endpoints.value, hostname())}\nThe operator's token (${command}): ${adminTokenPath(options.state)}`,
+    description: `${describeServer(parsed.config, endpoints.value, hostname())}\n${describeBudget(Math.min(budgetBytes, room))}\nThe operator's token (${command}): ${adminTokenPath(options.state)}`,
     runtime: {
       ended,
       get pid() {

@@ -17,6 +17,8 @@ interface World {
   readonly retention: ReturnType<typeof createRetention>;
   /** Calls of the ledger by this isolate. */
   readonly calls: string[];
+  /** Files that were passed on unstored, with the reason. */
+  readonly passed: string[];
   pass(ms: number): void;
   now(): number;
 }
@@ -26,6 +28,7 @@ function createWorld(): World {
   const store = createMemoryStore(() => now);
   const ledgers = createLedgers({ store, now: () => now, budget: BUDGET });
   const calls: string[] = [];
+  const passed: string[] = [];
   const retention = createRetention({
     ledger: (name) => ({
       record: (batch) => (calls.push("record"), ledgers.port(name).record(batch)),
@@ -37,8 +40,9 @@ function createWorld(): World {
     sleep: () => new Promise(() => {}),
     waitUntil: () => {},
     log: () => {},
+    onPassed: (key, _size, why) => passed.push(`${key}: ${why}`),
   });
-  return { store, watched: retention.watch(store), ledgers, retention, calls, pass: (ms) => void (now += ms), now: () => now };
+  return { passed, store, watched: retention.watch(store), ledgers, retention, calls, pass: (ms) => void (now += ms), now: () => now };
 }
 
 /** What a fill does with the store. Whether it was stored. */
@@ -94,10 +98,44 @@ describe("the budget", () => {
     }
   });
 
-  it("passes an object over half of it on unstored, without asking", async () => {
+  it("passes an object that can never fit on unstored, without asking", async () => {
     const world = createWorld();
-    expect(await fill(world, "large", BUDGET / 2 + 1)).toBe(false);
+    expect(await fill(world, "giant", BUDGET * 0.9 + 1)).toBe(false);
     expect(world.calls).toEqual([]);
+    expect(world.passed).toEqual(["fedora/giant: too-large"]);
+  });
+
+  it("stores an object over half of it at once where nothing has to go for it", async () => {
+    const world = createWorld();
+    expect(await fill(world, "giant", BUDGET * 0.9)).toBe(true);
+    expect(world.passed).toEqual([]);
+  });
+
+  it("takes a large object in place of others only when it is asked for again, after its first download, also over a restart", async () => {
+    const world = createWorld();
+    for (let index = 0; index < 12; index++) await fill(world, `p${index}`, 8);
+    const large = () => fill(world, "large", BUDGET / 2 + 4);
+    expect(await large()).toBe(false);
+    // Another part of the same download.
+    world.pass(5_000);
+    expect(await large()).toBe(false);
+    expect(world.passed).toEqual(["fedora/large: first-request", "fedora/large: first-request"]);
+    expect(world.store.heads.size).toBe(12);
+    world.pass(HOUR_MS);
+    await world.retention.flush();
+    world.ledgers.restart();
+    expect(await large()).toBe(true);
+    // Only as many went as it needed: what came first.
+    expect(world.store.heads.has("fedora/p0")).toBe(false);
+    expect(world.store.heads.has("fedora/p11")).toBe(true);
+  });
+
+  it("forgets a first request after a month", async () => {
+    const world = createWorld();
+    for (let index = 0; index < 12; index++) await fill(world, `p${index}`, 8);
+    expect(await fill(world, "large", BUDGET / 2 + 4)).toBe(false);
+    world.pass(31 * DAY_MS);
+    expect(await fill(world, "large", BUDGET / 2 + 4)).toBe(false);
   });
 
   it("makes room by what was used least, and keeps what was used", async () => {

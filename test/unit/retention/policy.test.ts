@@ -5,6 +5,7 @@ import {
   chooseVictims,
   FREE,
   hasRoom,
+  isLarge,
   isStorableSize,
   LIVE,
   PINNED,
@@ -76,8 +77,15 @@ describe("admission", () => {
     expect(hasRoom({ live: 50, dead: 40 }, 11, 100)).toBe(false);
   });
 
-  it("stores no object over half the budget", () => {
-    expect(isStorableSize(50, 100)).toBe(true);
-    expect(isStorableSize(51, 100)).toBe(false);
+  it("stores whatever fits once everything else has gone", () => {
+    expect(isStorableSize(90, 100)).toBe(true);
+    expect(isStorableSize(91, 100)).toBe(false);
+    expect(bytesToEvict({ live: 0, dead: 0 }, 90, 100)).toBe(0);
+  });
+
+  it("stores a DVD image of 4.7 GB under the default budget of 9 GB", () => {
+    expect(isStorableSize(4.7e9, 9e9)).toBe(true);
+    expect(isLarge(4.7e9, 9e9)).toBe(true);
+    expect(isLarge(4.5e9, 9e9)).toBe(false);
   });
 });

@@ -652,11 +652,11 @@ describe("an upstream's health", () => {
     const { open, upstreams } = bench({ [A]: lost, [B]: whole });
     const answer = await open([A, B]);
     expect(upstreams.snapshot()).toMatchObject([
-      { upstream: A, state: "ready", failures: 1, bodies: 0 },
-      { upstream: B, state: "ready", failures: 0, bodies: 1 },
+      { upstream: A, state: "ready", outcome: "failing", failures: 1, bodies: 0 },
+      { upstream: B, state: "ready", outcome: "unknown", failures: 0, bodies: 1 },
     ]);
     await readAll(sourceOf(answer));
-    expect(structuredClone(upstreams.snapshot())[1]).toMatchObject({ bodies: 0 });
+    expect(structuredClone(upstreams.snapshot())[1]).toMatchObject({ bodies: 0, outcome: "good" });
   });
 });
 
