@@ -1,6 +1,7 @@
 import type { Mirror } from "./config/config.ts";
 import { judgeAccess, userOf } from "./route/access.ts";
 import { canonicalPath, encodePath } from "./route/canonical-path.ts";
+import { SCHEME_HEADER } from "./http/gateway.ts";
 import type { FailedLogins } from "./watch/failed-logins.ts";
 import type { RequestRecord } from "./watch/counters.ts";
 import { rememberRoutes } from "./route/remember-routes.ts";
@@ -88,7 +89,8 @@ export async function handle(request: Request, deps: HandlerDependencies, waitUn
     const canonical = canonicalPath(rawPath);
     if (!canonical.ok) return turnAway(null, url, refuse(404, `There is no such page. ${canonical.detail}`));
     const search = query.length > 0 ? `?${query.join("?")}` : "";
-    const scheme = url.startsWith("https:") ? "https" : "http";
+    const isSecure = url.startsWith("https:") || (deps.isLocal && headers.get(SCHEME_HEADER) === "https");
+    const scheme = isSecure ? "https" : "http";
     const ours = new Headers(headers);
     ours.set("host", authority);
     // At the edge the front end sets these headers. On one machine there is no front end: only the client can have sent them.

@@ -4,7 +4,7 @@ import { asRequest } from "./clock/signal.ts";
 import { composeCaches, composeHot, headTtlMs } from "./compose-caches.ts";
 import { composeHandler } from "./compose-handler.ts";
 import { composeCore, type Core } from "./compose.ts";
-import type { Config, Jurisdiction, Location } from "./config/config.ts";
+import { type Config, type Jurisdiction, type Location, problemsAtEdge } from "./config/config.ts";
 import { parseConfig } from "./config/parse-config.ts";
 import { createEnsureStored } from "./fill/ensure-stored.ts";
 import { createLeases, type FillCoordinator } from "./fill/flight/fill-coordinator.ts";
@@ -25,6 +25,7 @@ import { suspectsOf } from "./store/power-cut.ts";
 import { createR2Store, createR2StreamPut, type R2Store } from "./store/r2-store.ts";
 import { answerStoredBytes } from "./store/stored-bytes.ts";
 import type { CachedEntrypoint } from "./store/workers-cache.ts";
+import { createLocalFetch } from "./upstream/gateway-fetch.ts";
 import { createCounters } from "./watch/counters.ts";
 import { limitLines } from "./watch/limit-lines.ts";
 import { type ReadingWatch, type SetAside, watchReadings } from "./watch/readings.ts";
@@ -38,6 +39,10 @@ interface Env {
   readonly DISK?: Fetcher;
   /** Fetches from upstreams, on one machine. */
   readonly NETWORK?: Fetcher;
+  /** The gateway in the parent process (local/gateway), on one machine, where it is needed. */
+  readonly GATEWAY?: Fetcher;
+  /** Whether upstreams are reached by a proxy, through the gateway, on one machine. */
+  readonly PROXIED?: boolean;
   /** Identifies this deployment of the Worker, at the edge. */
   readonly CF_VERSION_METADATA?: WorkerVersionMetadata;
   readonly FLIGHTS: DurableObjectNamespace<FillCoordinator>;
@@ -224,10 +229,13 @@ function buildCore(env: Env): Core {
     SET_ASIDE: _aside,
     SUSPECTS: suspects,
     RAM: _ram,
+    PROXIED = false,
     ...vars
   } = env;
   const parsed = parseConfig(vars);
   if (!parsed.ok) throw new ConfigError(`Cannot start: [vars] of wrangler.toml has these problems:\n${parsed.problems.join("\n")}`);
+  const misplaced = LOCAL === true ? [] : problemsAtEdge(parsed.config);
+  if (misplaced.length > 0) throw new ConfigError(misplaced.join("\n"));
   const log = (message: string) => logOf(env)("warn", message);
   const remote = env.DISK === undefined ? (r2 ??= createR2Store(env.BUCKET as R2Bucket)) : null;
   const disk = { onDamaged: nameDamaged(log), isSuspect: suspectsOf(suspects, Date.now) };
@@ -244,7 +252,7 @@ function buildCore(env: Env): Core {
   return composeCore(config, store, leases, {
     isLocal: LOCAL === true,
     isStoreFar: remote !== null,
-    fetch: (url, init) => (env.NETWORK ?? globalThis).fetch(url, init),
+    fetch: env.NETWORK === undefined ? (url, init) => fetch(url, init) : createLocalFetch(env.NETWORK, env.GATEWAY, PROXIED),
     ledger: (name) => ledgerStub(env, name),
     cached: (bare) => (remote === null ? heatAtHome(bare, disk, env, config) : cacheAtEdge(bare, remote, env, config)),
     streamPut: env.DISK === undefined && config.plan === "free" ? createR2StreamPut(env.BUCKET as R2Bucket) : null,

@@ -10,7 +10,9 @@ export interface Config {
   readonly metadataWaitSeconds: number;
   /** How long a sync that seems to be under way upstream holds a new generation back; then it is taken as the upstream has it. */
   readonly doubtSeconds: number;
-  /** How long an object is kept after an upstream gave or confirmed it. */
+  /** No upstream is ever asked: what is stored is served, also past its life. */
+  readonly offline: boolean;
+  /** How long an object is kept after an upstream gave or confirmed it. While `offline`, as good as for ever: what goes cannot come back. */
   readonly retentionDays: number;
   /** How much is stored at most. */
   readonly budgetBytes: number;
@@ -109,7 +111,7 @@ export type HostPattern = { readonly kind: "exact"; readonly host: string } | { 
 
 /** A server to fetch from. */
 export interface Upstream {
-  /** Absolute http(s) URL without query, fragment, credentials or trailing slash. */
+  /** Absolute URL, of http, https or (on one machine) file, without query, fragment, credentials or trailing slash. */
   readonly url: string;
   /** The Authorization header for this upstream and no other server, such as one of your own mirrors with `access`. */
   readonly authorization?: string | undefined;
@@ -125,4 +127,21 @@ export type PathClass = (typeof PATH_CLASSES)[number];
  */
 export function isImmutable(pathClass: PathClass): boolean {
   return pathClass === "package" || pathClass === "unstable-package" || pathClass === "hashed";
+}
+
+/** Whether an upstream is a folder of the machine that the server runs on. */
+export function isLocalFolder({ url }: Pick<Upstream, "url">): boolean {
+  return url.startsWith("file:");
+}
+
+/** The problems of a configuration that is to run at the edge, where there is no local folder. */
+export function problemsAtEdge({ mirrors }: Pick<Config, "mirrors">): readonly string[] {
+  return [...mirrors.values()].flatMap(({ name, upstreams }) =>
+    upstreams
+      .filter(isLocalFolder)
+      .map(
+        ({ url }) =>
+          `Cannot use MIRRORS.${name}.upstreams ${url}: Cloudflare reaches no folder of yours; use http or https, or one machine (npm start)`,
+      ),
+  );
 }

@@ -113,9 +113,12 @@ function parseWholeHost(written: string): Parsed<string> {
 function parseUpstreamUrl(written: string): Parsed<string> {
   if (!URL.canParse(written)) return { wanted: "use an absolute URL such as https://mirror.example.com/fedora" };
   const url = new URL(written);
-  if (url.protocol !== "http:" && url.protocol !== "https:") return { wanted: "the scheme must be http or https" };
+  if (!["http:", "https:", "file:"].includes(url.protocol)) return { wanted: "the scheme must be http, https or file" };
   if (url.username !== "" || url.password !== "") return { wanted: "leave the credentials out, and give them as { url, authorization }" };
   if (/[?#]/.test(written)) return { wanted: "leave query and fragment out" };
+  if (url.protocol === "file:" && (url.host !== "" || url.pathname === "/")) {
+    return { wanted: "name a folder of this machine by its whole path, such as file:///srv/mirror/debian" };
+  }
   return { value: url.href.replace(/\/+$/, "") };
 }
 

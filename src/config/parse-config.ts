@@ -1,11 +1,13 @@
 import * as v from "valibot";
 import { type Config, JURISDICTIONS, LOCATIONS, type Mirror } from "./config.ts";
 import { formatHostPattern, hostPattern, mirrorTable, operatorHosts } from "./mirror-table.ts";
-import { GB, isTable, number, oneOf, problem, problemsOf, quotedText, table } from "./table-schema.ts";
+import { flag, GB, isTable, number, oneOf, problem, problemsOf, quotedText, table } from "./table-schema.ts";
 
 const MIB = 1_048_576;
 const DAY_SECONDS = 86_400;
 const DEFAULT_FIRST_BYTE_SECONDS = 5;
+/** A hundred years. */
+const MAX_RETENTION_DAYS = 36_500;
 
 /** Names are the first folder of URLs and stored keys. None begins with `-`: `/-/health` and `-/v/<version>` are not mirrors. */
 const MIRROR_NAME = /^[a-z0-9][a-z0-9._-]{0,63}$/;
@@ -24,7 +26,8 @@ const scalars = v.pipe(
     METADATA_TTL_SECONDS: v.optional(number("seconds", 0, 7 * DAY_SECONDS), 60),
     METADATA_WAIT_SECONDS: v.optional(number("seconds", 0, 600), 10),
     DOUBT_SECONDS: v.optional(number("seconds", 0, 7 * DAY_SECONDS), 600),
-    RETENTION_DAYS: v.optional(number("days", 0.001, 36_500), 90),
+    RETENTION_DAYS: v.optional(number("days", 0.001, MAX_RETENTION_DAYS), 90),
+    OFFLINE: v.optional(flag, false),
     BUDGET_GB: v.optional(number("GB", 0.001, 1_000_000), 9),
     SLICE_MIB: v.optional(number("MiB", 0.0625, 32), 8),
     UPSTREAM_STALL_SECONDS: v.optional(number("seconds", 0.1, 600), 20),
@@ -57,7 +60,8 @@ const scalars = v.pipe(
     metadataTtlSeconds: given.METADATA_TTL_SECONDS,
     metadataWaitSeconds: given.METADATA_WAIT_SECONDS,
     doubtSeconds: given.DOUBT_SECONDS,
-    retentionDays: given.RETENTION_DAYS,
+    offline: given.OFFLINE,
+    retentionDays: given.OFFLINE ? MAX_RETENTION_DAYS : given.RETENTION_DAYS,
     budgetBytes: Math.round(given.BUDGET_GB * GB),
     sliceBytes: Math.round(given.SLICE_MIB * MIB),
     upstreamStallSeconds: given.UPSTREAM_STALL_SECONDS,

@@ -59,6 +59,12 @@ export function number(unit: string, min: number, max: number) {
   return v.pipe(v.union([v.number(), digits], wanted), v.minValue(min, wanted), v.maxValue(max, wanted));
 }
 
+/** `true` or `false`, or a text of it: the dashboard and `--var` give only texts. */
+export const flag = v.pipe(
+  v.custom<boolean | "true" | "false">((given) => ["true", "false"].includes(String(given)), "use true or false"),
+  v.transform((given) => String(given) === "true"),
+);
+
 export function oneOf<const T extends readonly string[]>(options: T) {
   return v.picklist(options, `use one of ${options.join(", ")}`);
 }

@@ -120,6 +120,7 @@ export function createUpstreams(deps: UpstreamsDependencies) {
   }
 
   async function open(request: UpstreamRequest): Promise<UpstreamAnswer> {
+    if (deps.config.offline === true) return refuseOffline(request);
     const asked = candidates(request);
     let tries = order(request);
     for (let waitedMs = 0; tries.length === 0; tries = order(request)) {
@@ -276,6 +277,14 @@ export function createUpstreams(deps: UpstreamsDependencies) {
 function outcomeOf({ failures, failingSince, succeededAt }: Health): UpstreamStatus["outcome"] {
   if (failures > 0 || failingSince > 0) return "failing";
   return succeededAt > 0 ? "good" : "unknown";
+}
+
+function refuseOffline({ path, query }: UpstreamRequest): UpstreamFailure {
+  return {
+    kind: "failure",
+    status: 504,
+    detail: `Cannot fetch /${path}${query}: OFFLINE is true, so that no upstream is asked, and it is not stored`,
+  };
 }
 
 type Fault = Extract<ExchangeResult, { readonly detail: string }> & { readonly upstream: string };

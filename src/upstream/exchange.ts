@@ -34,7 +34,7 @@ export type Exchange = (request: ExchangeRequest) => Promise<ExchangeResult>;
 
 /** The network, the clock and the state that exchanges share. */
 export interface ExchangeDependencies {
-  readonly config: Pick<Config, "upstreamFirstByteSeconds" | "upstreamStallSeconds" | "contactUrl">;
+  readonly config: Pick<Config, "upstreamFirstByteSeconds" | "upstreamStallSeconds" | "contactUrl"> & Partial<Pick<Config, "offline">>;
   /** The program's version, for the User-Agent. */
   readonly version: string;
   readonly fetch: (url: string, init: RequestInit) => Promise<Response>;

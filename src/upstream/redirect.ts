@@ -39,7 +39,7 @@ export function addsSlash(
 ): boolean {
   if (path === "" || path.endsWith("/") || location === null || !URL.canParse(location, from)) return false;
   const to = new URL(location, from);
-  if (!/^https?:$/.test(to.protocol) || (to.search !== "" && to.search !== from.search)) return false;
+  if (!/^(?:https?|file):$/.test(to.protocol) || (to.search !== "" && to.search !== from.search)) return false;
   const wanted = decoded(to.pathname);
   const places = [from.href, ...mirror.upstreams.map(({ url }) => `${url}/${encodePath(path)}`)];
   return places.some((place) => wanted === `${decoded(new URL(place).pathname)}/`);

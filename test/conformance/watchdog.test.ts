@@ -59,6 +59,8 @@ async function startSpinner(): Promise<Spinner> {
     rebind: () => ({ START: "again" }),
     state: state.value,
     endpoints: [endpoint],
+    keyPair: () => null,
+    gateway: null,
     onLog: (message) => void logged.push(message),
     stateFolder: folder,
     probe: endpoint,

@@ -2,7 +2,7 @@ import type { Config, Distro, HostPattern, Mirror } from "../../config/config.ts
 import { formatBytes } from "../../http/format-bytes.ts";
 import { largestStorable } from "../../retention/policy.ts";
 import type { Endpoint } from "./command-line.ts";
-import { formatEndpoint } from "./free-port.ts";
+import { formatEndpoint, urlOf } from "./free-port.ts";
 
 const APT: ReadonlySet<Distro | undefined> = new Set<Distro>(["debian", "debian-security", "ubuntu"]);
 const DNF: ReadonlySet<Distro | undefined> = new Set<Distro>(["fedora", "epel", "centos-stream", "rocky", "almalinux"]);
@@ -12,14 +12,17 @@ export function describeServer(config: Config, endpoints: readonly Endpoint[], h
   const mirrors = [...config.mirrors.values()];
   const [first] = endpoints;
   if (first === undefined) return "";
-  const base = `http://${formatEndpoint({ host: resolvePublicHost(first.host, hostname), port: first.port })}`;
+  const base = urlOf({ ...first, host: resolvePublicHost(first.host, hostname) });
   const width = Math.max(...mirrors.map(({ name }) => name.length), 0);
   return [
-    `Lazy Mirror listens on ${endpoints.map(formatEndpoint).join(", ")}. Ctrl-C ends it.`,
+    `Lazy Mirror listens on ${endpoints.map((one) => (one.isSecure === true ? urlOf(one) : formatEndpoint(one))).join(", ")}. Ctrl-C ends it.`,
     "",
     ...mirrors.flatMap(({ name, upstreams, hosts }) => [
       `  ${name.padEnd(width)}  ${base}/${name}/  ← ${upstreams[0]?.url ?? ""}`,
-      ...hosts.map((host) => `  ${"".padEnd(width)}  http://${formatHost(host)}:${first.port}/  where that name leads here`),
+      ...hosts.map(
+        (host) =>
+          `  ${"".padEnd(width)}  ${base.slice(0, base.indexOf(":"))}://${formatHost(host)}:${first.port}/  where that name leads here`,
+      ),
     ]),
     "",
     ...describeClients(mirrors, base),
@@ -39,11 +42,10 @@ export function describeBudget(budget: number): string {
 export function describeOperator(state: string, endpoints: readonly Endpoint[], operatorHost?: string): string {
   const [first] = endpoints;
   const isDefault =
-    operatorHost === undefined && endpoints.some(({ host, port }) => port === 8787 && ["127.0.0.1", "0.0.0.0", "::"].includes(host));
+    operatorHost === undefined &&
+    endpoints.some(({ host, port, isSecure }) => port === 8787 && ["127.0.0.1", "0.0.0.0", "::"].includes(host) && isSecure !== true);
   const options = [
-    ...(first === undefined || isDefault
-      ? []
-      : ["--server", `http://${formatEndpoint({ ...first, host: operatorHost ?? resolveOwnHost(first.host) })}`]),
+    ...(first === undefined || isDefault ? [] : ["--server", urlOf({ ...first, host: operatorHost ?? resolveOwnHost(first.host) })]),
     ...(state === ".lazy-mirror" ? [] : ["--state", quote(state)]),
   ];
   return ["npm run mirror --", ...options, "status"].join(" ");

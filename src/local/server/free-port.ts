@@ -17,7 +17,7 @@ const REASONS: Readonly<Record<string, string>> = {
 export async function resolveEndpoint(endpoint: Endpoint): Promise<Step<Endpoint>> {
   for (let tries = 1; ; tries++) {
     try {
-      return done({ host: endpoint.host, port: await tryToListen(endpoint) });
+      return done({ ...endpoint, port: await tryToListen(endpoint) });
     } catch (error) {
       const { code, message } = error as NodeJS.ErrnoException;
       if (code === "EADDRINUSE" && tries < TRIES) await wait(RETRY_MS);
@@ -37,6 +37,11 @@ export function dropCovered(endpoints: readonly Endpoint[]): readonly Endpoint[]
   return endpoints.filter(
     (endpoint, at) => !endpoints.some((other, index) => covers(other, endpoint) || (index < at && isSame(other, endpoint))),
   );
+}
+
+/** The URL of an endpoint, without a path: `http://127.0.0.1:8787`, `https://[::1]:8443`. */
+export function urlOf(endpoint: Endpoint): string {
+  return `${endpoint.isSecure === true ? "https" : "http"}://${formatEndpoint(endpoint)}`;
 }
 
 /** The authority of a URL: `127.0.0.1:8787`, `[::1]:8787`. */

@@ -8,6 +8,7 @@ import { text } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
 import { getCACertificates } from "node:tls";
 import type { Endpoint } from "./command-line.ts";
+import type { KeyPair } from "./key-pair.ts";
 import type { WorkerModules } from "./load-worker.ts";
 import { placeFiles, START_FOLDER } from "./place-files.ts";
 import type { ProjectFile } from "../project-file.ts";
@@ -26,6 +27,10 @@ export interface RuntimeOptions {
   readonly bindings: Readonly<Record<string, unknown>>;
   readonly state: StateFolder;
   readonly endpoints: readonly Endpoint[];
+  /** The certificate and key of https endpoints, as they are now; null: there are none. */
+  readonly keyPair: () => KeyPair | null;
+  /** The path of the gateway's socket; null: there is no gateway. */
+  readonly gateway: string | null;
   /** Takes each message of the Worker and of workerd; it may hold several lines. */
   readonly onLog: (message: string) => void;
 }
@@ -144,7 +149,7 @@ function writeConfig({ state, ...options }: RuntimeOptions, cronPath: string): s
   const certificates = getCACertificates("extra");
   return placeFiles(join(state.folder, START_FOLDER), {
     ...Object.fromEntries(options.modules.map(({ path, contents }) => [path, contents])),
-    [CONFIG]: describeWorkerd({ ...options, store: state.store, objects, certificates, cronPath }),
+    [CONFIG]: describeWorkerd({ ...options, keyPair: options.keyPair(), store: state.store, objects, certificates, cronPath }),
   });
 }
 

@@ -8,7 +8,7 @@ import { describeBudget, describeOperator, describeServer, resolveOwnHost } from
 import { adminTokenPath, readAdminToken, readReadToken } from "../admin-token.ts";
 import type { Endpoint, StartOptions } from "./command-line.ts";
 import { setAsideDamaged } from "./damaged-databases.ts";
-import { dropCovered, formatEndpoint, resolveEndpoint } from "./free-port.ts";
+import { dropCovered, resolveEndpoint, urlOf } from "./free-port.ts";
 import { startFlusher } from "./flush.ts";
 import { loadWorker } from "./load-worker.ts";
 import { formatLogLine } from "./log-line.ts";
@@ -19,6 +19,7 @@ import type { Runtime } from "./runtime.ts";
 import { describeFewFiles, openStateFolder, type StateFolder } from "./state-folder.ts";
 import { sweepStore } from "./sweep-store.ts";
 import { sendRequest } from "../send-request.ts";
+import { openWays } from "./ways.ts";
 import { startWatchedRuntime } from "./watched-runtime.ts";
 import { done, refused, type Step } from "../step.ts";
 
@@ -60,6 +61,8 @@ export async function startServer(options: StartOptions, project: Project, print
   if (!modules.ok) return modules;
   const state = openStateFolder(options.state);
   if (!state.ok) return state;
+  const outward = await openWays(options, parsed.config, state.value.folder, print);
+  if (!outward.ok) return outward;
   const endpoints = await resolveEndpoints(dropCovered(options.endpoints));
   if (!endpoints.ok) return endpoints;
   const fewFiles = describeFewFiles();
@@ -96,12 +99,15 @@ export async function startServer(options: StartOptions, project: Project, print
       RAM: Math.min(totalmem(), process.constrainedMemory() || Infinity),
       LOG: options.quiet ? "off" : "lines",
       OWN_HOSTS: listOwnHosts(),
+      PROXIED: outward.value.isProxied,
       ADMIN_TOKEN: readAdminToken(options.state),
       READ_TOKEN: readReadToken(options.state),
       SUSPECTS: flusher.suspects,
     },
     state: state.value,
     endpoints: endpoints.value,
+    keyPair: outward.value.keyPair,
+    gateway: outward.value.gateway,
     stateFolder: options.state,
     rebind: () => {
       keepReserve(state.value.folder);
@@ -137,6 +143,7 @@ export async function startServer(options: StartOptions, project: Project, print
     clearInterval(cron);
     sweeping.abort();
     await flusher.end();
+    outward.value.close();
     state.value.release();
     return crash;
   });
@@ -169,14 +176,14 @@ function measureStart({ store, objects }: StateFolder) {
  * may bring workerd to a stand: then the answer comes after the watchdog has started workerd anew.
  */
 async function askHealth(first: Endpoint, ended: Promise<unknown>): Promise<Step<void>> {
-  const url = new URL(`http://${formatEndpoint({ ...first, host: resolveOwnHost(first.host) })}/-/health`);
+  const url = new URL(`${urlOf({ ...first, host: resolveOwnHost(first.host) })}/-/health`);
   let isOver = false;
   void ended.then(() => (isOver = true));
   const limit = AbortSignal.timeout(HEALTH_MS);
   for (;;) {
     try {
       // Not `fetch`, which would take 10 MB of this process's memory.
-      const response = await sendRequest(url, { agent: false, signal: limit });
+      const response = await sendRequest(url, { agent: false, signal: limit, rejectUnauthorized: false });
       const said = (await text(response)).trimEnd();
       if (response.statusCode === 200) return done(undefined);
       return refused(`The Worker answers ${response.statusCode} to ${url.href}, should be 200: ${said}`);

@@ -1,6 +1,7 @@
 import { execFile } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import { request } from "node:http";
+import { request as requestSecure } from "node:https";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import type { Endpoint } from "./command-line.ts";
@@ -73,9 +74,11 @@ export async function waitUntilStill({ endpoint, pid, signs, signal }: WatchOpti
 }
 
 /** Asks for `/-/health` on a connection of its own. Whatever the answer is, it shows that the event loop lives. */
-function ask({ host, port }: Endpoint, signal: AbortSignal): Promise<Probe["outcome"]> {
+function ask({ host, port, isSecure }: Endpoint, signal: AbortSignal): Promise<Probe["outcome"]> {
   return new Promise((resolve) => {
-    const probe = request({ host, port, path: "/-/health", agent: false, signal }, (response) => {
+    // It is our own socket, whatever name its certificate has.
+    const options = { host, port, path: "/-/health", agent: false, signal, rejectUnauthorized: false };
+    const probe = (isSecure === true ? requestSecure : request)(options, (response) => {
       response.resume();
       end("answered");
     });

@@ -2,6 +2,8 @@ import type { Endpoint } from "./command-line.ts";
 import { formatEndpoint } from "./free-port.ts";
 import type { WorkerModules } from "./load-worker.ts";
 import type { ProjectFile } from "../project-file.ts";
+import type { KeyPair } from "./key-pair.ts";
+import { SCHEME_HEADER } from "../../http/gateway.ts";
 
 /** The socket that runs the cron handler; those of clients are `0`, `1`, …, in the order of the endpoints. */
 export const CRON_SOCKET = "cron";
@@ -24,6 +26,10 @@ export interface WorkerdConfig {
   /** The folder in which workerd keeps a folder for each class of Durable Objects. */
   readonly objects: string;
   readonly endpoints: readonly Endpoint[];
+  /** Of https endpoints; null: there are none. */
+  readonly keyPair: KeyPair | null;
+  /** The path of the gateway's socket; null: workerd fetches everything itself. */
+  readonly gateway: string | null;
   /** Authorities that upstreams may have certificates of, besides those that browsers trust; in PEM. */
   readonly certificates: readonly string[];
   /** The path of the request that runs the cron handler. Any program of this machine reaches that socket, so the path is the parent's secret. */
@@ -44,7 +50,7 @@ const CRON_WORKER = `export default {
  * State folders of earlier versions depend on each `uniqueKey`.
  */
 export function describeWorkerd(config: WorkerdConfig): string {
-  const { modules, project, bindings, store, objects, endpoints, certificates, cronPath } = config;
+  const { modules, project, bindings, store, objects, endpoints, certificates, cronPath, keyPair, gateway } = config;
   const date = text(project.compatibilityDate);
   return `using Workerd = import "/workerd/workerd.capnp";
 
@@ -61,6 +67,7 @@ const config :Workerd.Config = (
         ...project.durableObjects.map(({ name, className }) => `(name = ${text(name)}, durableObjectNamespace = ${text(className)})`),
         `(name = "DISK", service = "disk")`,
         `(name = "NETWORK", service = "network")`,
+        ...(gateway === null ? [] : [`(name = "GATEWAY", service = "gateway")`]),
       ])},
       durableObjectNamespaces = ${list(
         project.durableObjects.map(
@@ -81,16 +88,28 @@ const config :Workerd.Config = (
       allow = ["public", "private"],
       tlsOptions = (trustBrowserCas = true, trustedCertificates = ${list(certificates.map(text))}),
     )),
+    ${gateway === null ? "" : `(name = "gateway", external = (address = ${text(`unix:${gateway}`)}, http = (style = proxy))),`}
   ],
   sockets = ${list([
-    // `proxy` passes the request target as the client sent it, so that the Worker can distinguish an absolute URL from a path.
     ...endpoints.map(
-      (endpoint, index) => `(name = "${index}", address = ${text(formatEndpoint(endpoint))}, http = (style = proxy), service = "mirror")`,
+      (endpoint, index) =>
+        `(name = "${index}", address = ${text(formatEndpoint(endpoint))}, ${describeProtocol(endpoint, keyPair)}, service = "mirror")`,
     ),
     `(name = "${CRON_SOCKET}", address = "127.0.0.1:0", http = (), service = "cron")`,
   ])},
 );
 `;
+}
+
+/**
+ * `proxy` passes the request target as the client sent it, so that the Worker can distinguish an absolute URL from a path; the scheme comes by a header, which
+ * clients cannot set.
+ */
+function describeProtocol({ isSecure }: Endpoint, keyPair: KeyPair | null): string {
+  const header = (value: string): string => `(style = proxy, injectRequestHeaders = [(name = ${text(SCHEME_HEADER)}${value})])`;
+  if (isSecure !== true || keyPair === null) return `http = ${header("")}`;
+  const { key, certificate } = keyPair;
+  return `https = (options = ${header(`, value = "https"`)}, tlsOptions = (keypair = (privateKey = ${text(key)}, certificateChain = ${text(certificate)})))`;
 }
 
 const FIELDS = { ESModule: "esModule", CompiledWasm: "wasm" } as const;

@@ -30,6 +30,7 @@ describe("scalars", () => {
       metadataTtlSeconds: 60,
       metadataWaitSeconds: 10,
       doubtSeconds: 600,
+      offline: false,
       retentionDays: 90,
       budgetBytes: 9_000_000_000,
       sliceBytes: 8 * 1024 * 1024,
@@ -177,7 +178,7 @@ describe("mirrors", () => {
 
   it.each([
     [{ upstreams: [] }, "MIRRORS.fedora.upstreams []: name at least one upstream URL"],
-    [{ upstreams: ["ftp://x"] }, 'MIRRORS.fedora.upstreams[0] "ftp://x": the scheme must be http or https'],
+    [{ upstreams: ["ftp://x"] }, 'MIRRORS.fedora.upstreams[0] "ftp://x": the scheme must be http, https or file'],
     [{ upstreams: ["mirror.example.com/x"] }, "upstreams[0]"],
     [{ upstreams: ["https://x/?a=1"] }, "leave query and fragment out"],
     [{ upstreams: ["https://x/#a"] }, "leave query and fragment out"],

@@ -24,6 +24,7 @@ describe("the command line", () => {
       config: "wrangler.toml",
       state: ".lazy-mirror",
       endpoints: [{ host: "127.0.0.1", port: 8787 }],
+      keyPair: null,
       quiet: false,
       graceMs: 8000,
     });
@@ -35,6 +36,7 @@ describe("the command line", () => {
       config: "lan.toml",
       state: "/srv/mirror",
       endpoints: [{ host: "0.0.0.0", port: 80 }],
+      keyPair: null,
       quiet: true,
       graceMs: 0,
     });

@@ -14,6 +14,8 @@ const OPTIONS: WorkerdConfig = {
     { host: "127.0.0.1", port: 80 },
     { host: "::1", port: 81 },
   ],
+  keyPair: null,
+  gateway: null,
   certificates: ["-----BEGIN\nabc"],
   cronPath: "/word",
 };
@@ -39,8 +41,9 @@ test("keeps Durable Objects under the keys that earlier versions gave them", () 
 
 test("listens on all endpoints in proxy style, and for the cron handler on loopback alone", () => {
   const config = describeWorkerd(OPTIONS);
-  expect(config).toContain('(name = "0", address = "127.0.0.1:80", http = (style = proxy), service = "mirror")');
-  expect(config).toContain('(name = "1", address = "[::1]:81", http = (style = proxy), service = "mirror")');
+  const plain = '(style = proxy, injectRequestHeaders = [(name = "lazy-mirror-scheme")])';
+  expect(config).toContain(`(name = "0", address = "127.0.0.1:80", http = ${plain}, service = "mirror")`);
+  expect(config).toContain(`(name = "1", address = "[::1]:81", http = ${plain}, service = "mirror")`);
   expect(config).toContain('(name = "cron", address = "127.0.0.1:0", http = (), service = "cron")');
 });
 
@@ -49,4 +52,21 @@ test("lets no value end its own text", () => {
   const config = describeWorkerd({ ...OPTIONS, store });
   expect(config).toContain(String.raw`(path = "/a\x22\x5cb\x0a/ä", writable = true)`);
   expect(config).toContain(String.raw`"-----BEGIN\x0aabc"`);
+});
+
+test("listens with TLS where an endpoint is secure, and says so to the Worker", () => {
+  const endpoints = [{ host: "::", port: 443, isSecure: true }] as const;
+  const config = describeWorkerd({ ...OPTIONS, endpoints, keyPair: { certificate: "C", key: "K", endsAt: 0, warnings: [] } });
+  const options = '(style = proxy, injectRequestHeaders = [(name = "lazy-mirror-scheme", value = "https")])';
+  const pair = '(privateKey = "K", certificateChain = "C")';
+  expect(config).toContain(
+    `(name = "0", address = "[::]:443", https = (options = ${options}, tlsOptions = (keypair = ${pair})), service = "mirror")`,
+  );
+});
+
+test("reaches the gateway where there is one, by its socket alone", () => {
+  expect(describeWorkerd(OPTIONS)).not.toContain("GATEWAY");
+  const config = describeWorkerd({ ...OPTIONS, gateway: "/state/gateway/socket" });
+  expect(config).toContain('(name = "gateway", external = (address = "unix:/state/gateway/socket", http = (style = proxy)))');
+  expect(config).toContain('(name = "GATEWAY", service = "gateway")');
 });
