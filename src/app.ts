@@ -4,7 +4,8 @@ import { siteAddress } from "./site/address.ts";
 import { LandingPage, SetupOverview, SetupPage } from "./site/setup-pages.tsx";
 import { setupOf } from "./site/setup-of.ts";
 import { formatRefusal, formatSetupScript } from "./site/setup-script.ts";
-import { clientOfAgent, snippetsOf } from "./site/snippet.ts";
+import { clientOfAgent, findSnippet } from "./site/snippet.ts";
+import { snippetsOf } from "./site/snippets-of.ts";
 import { createOperatorApi, type OperatorDependencies } from "./site/operator-api.ts";
 import { createOperatorPages, type OperatorPagesDependencies } from "./site/operator-pages.ts";
 import { createRepositoryLinks, type RepositoryLinksDependencies } from "./site/repository-links.ts";
@@ -72,12 +73,19 @@ export function createApp(deps: SiteDependencies): Hono {
     if (release !== undefined && !/^[\w.-]{1,40}$/.test(release))
       return sendText(context, "Cannot use release: name one such as trixie or 15.6\n", 400);
     if (asked === undefined && isBrowser(context)) return sendPage(context, SetupPage({ setup, site, isKnownHost, hasStatus }));
-    const snippets = snippetsOf(setup, release);
+    const fallback = context.req.query("fallback");
+    if (fallback !== undefined && fallback !== "direct" && fallback !== "none")
+      return sendText(
+        context,
+        "Cannot use fallback: it is direct (the distribution's own servers, while the mirror is away) or none\n",
+        400,
+      );
+    const snippets = snippetsOf(setup, site, { release, fallback });
     const wanted = asked ?? clientOfAgent(context.req.header("user-agent") ?? "");
-    const snippet = wanted === undefined ? snippets[0] : snippets.find(({ client }) => client === wanted);
+    const snippet = wanted === undefined ? snippets[0] : findSnippet(snippets, wanted);
     if (snippet !== undefined) return sendText(context, snippet.text);
     const clients = snippets.map(({ client }) => client).join(", ");
-    return sendText(context, `Cannot set ${mirror.name} up for that client: it is for ${clients}\n`, 404);
+    return sendText(context, `Cannot set ${mirror.name} up for ${wanted}: for is one of ${clients}\n`, 404);
   });
 
   app.route("/-", createOperatorPages(deps.operator, deps.pages));

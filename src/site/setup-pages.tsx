@@ -1,6 +1,6 @@
 import { Code, Page, Table } from "./page.tsx";
 import type { DistroMirror, MirrorSetup } from "./setup-of.ts";
-import { snippetsOf } from "./snippet.ts";
+import { snippetsOf } from "./snippets-of.ts";
 
 /** One mirror with its set-up. `site`: this site's address, with a placeholder for an unknown host. */
 interface Entry {
@@ -78,6 +78,7 @@ export function SetupOverview({ entries, isKnownHost, hasStatus }: View & { read
 }
 
 function Instructions({ setup, site }: Entry) {
+  const snippets = snippetsOf(setup, site);
   return (
     <>
       {(setup.mirror.access?.users.size ?? 0) > 0 && (
@@ -98,12 +99,28 @@ function Instructions({ setup, site }: Entry) {
           <h3>By hand</h3>
         </>
       )}
-      {snippetsOf(setup).map(({ title, text }) => (
-        <>
-          <p>{title}:</p>
-          <Code label={title} text={text} />
-        </>
-      ))}
+      {snippets
+        .filter(({ group }) => group === "client" || setup.kind !== "distro")
+        .map(({ title, text }) => (
+          <>
+            <p>{title}:</p>
+            <Code label={title} text={text} />
+          </>
+        ))}
+      {setup.kind === "distro" && (
+        <p>
+          Lines to paste for other tools:{" "}
+          {snippets
+            .filter(({ group }) => group !== "client")
+            .map(({ client, title }) => (
+              <>
+                <a href={`/-/setup/${setup.mirror.name}?for=${client}`} title={title}>
+                  {client}
+                </a>{" "}
+              </>
+            ))}
+        </p>
+      )}
       {setup.kind === "distro" && hintOf(setup) !== "" && <p class="soft">{hintOf(setup)}</p>}
     </>
   );

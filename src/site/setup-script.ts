@@ -231,7 +231,7 @@ function formatCases(setup: DistroSetup, places: Places): string {
   return `  case $release in\n${cases.map(({ match, here }) => `    ${match}) ${here}\n    ;;`).join("\n")}\n  esac`;
 }
 
-/** Quotes a text as one word of a POSIX shell, in which the shell expands nothing. @internal */
+/** Quotes a text as one word of a POSIX shell, in which the shell expands nothing. */
 export function quoteShell(text: string): string {
   return `'${text.replaceAll("'", String.raw`'\''`)}'`;
 }

@@ -1,59 +1,25 @@
-import { formatSources, sourcesFile } from "./distro-setup.ts";
-import type { MirrorSetup } from "./setup-of.ts";
-
 /** Lines to paste. */
 export interface Snippet {
   /** The value of `?for=` that selects them. */
   readonly client: string;
+  /** What they set up: a package manager's own files, a machine, its installer, an image, a job of CI, a build system. */
+  readonly group: "client" | "machine" | "installer" | "image" | "job" | "build";
   /** Where to paste them. */
   readonly title: string;
   readonly text: string;
 }
 
-/** The lines to paste for a mirror, those for a file first. Without `release` they have the distribution's example. */
-export function snippetsOf(setup: MirrorSetup, release?: string): readonly Snippet[] {
-  switch (setup.kind) {
-    case "distro": {
-      const { manager } = setup.setup;
-      const text = formatSources(setup.setup, setup.places, release ?? setup.setup.release.example);
-      const file = sourcesFile(setup.setup, setup.places.name);
-      const title = manager === "pacman" ? `First line of ${file}` : manager === "apk" ? `In ${file}` : file;
-      return [{ client: manager, title, text }, ...(manager === "zypper" ? [zypperCommands(setup.places.name, text)] : [])];
-    }
-    case "koji":
-      return [
-        { client: "kojid", title: "/etc/kojid/kojid.conf (a builder)", text: `[kojid]\ntopurl=${setup.base}\n` },
-        { client: "koji", title: "/etc/koji.conf.d/lazy-mirror.conf (the koji command)", text: `[koji]\ntopurl=${setup.base}\n` },
-        { client: "mock", title: "A mock configuration, in config_opts['dnf.conf']", text: mockRepository(setup.base) },
-      ];
-    case "plain":
-      return [
-        {
-          client: "url",
-          title: "Use this in place of the repository's own address, where its publisher's instructions have that",
-          text: `${setup.base}/\n`,
-        },
-      ];
-  }
-}
+/** The same lines under another tool's name. */
+const ALIASES: Readonly<Record<string, string>> = {
+  podman: "docker",
+  buildah: "docker",
+  "podman-add": "docker-add",
+  "gitlab-ci": "gitlab",
+};
 
-/** Commands of zypper that add the same repositories. */
-function zypperCommands(name: string, text: string): Snippet {
-  const pairs = [...text.matchAll(/^\[(.*)\]\n(?:.*\n)*?baseurl=(.*)$/gm)];
-  const commands = pairs.map(([, id, url]) => `sudo zypper addrepo --refresh --check '${url}' '${id}'\n`);
-  return { client: "addrepo", title: `Or by command, one for each repository of ${name}`, text: commands.join("") };
-}
-
-function mockRepository(base: string): string {
-  return [
-    "[koji-build]",
-    "name=koji-build",
-    `baseurl=${base}/repos/f43-build/latest/$basearch/`,
-    "enabled=1",
-    "gpgcheck=0",
-    "skip_if_unavailable=False",
-    "",
-  ].join("\n");
+/** The lines for one value of `?for=`. */
+export function findSnippet(snippets: readonly Snippet[], wanted: string): Snippet | undefined {
+  return snippets.find(({ client }) => client === (ALIASES[wanted] ?? wanted));
 }
 
 const AGENTS: readonly (readonly [RegExp, string])[] = [
