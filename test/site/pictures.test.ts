@@ -54,8 +54,24 @@ function exampleSources(mirrors: readonly string[]): StatusSources {
     now: () => NOW,
     fills: () => [{ key: "debian/pool/main/f/firefox-esr/firefox-esr_140.5.0esr-1_amd64.deb", size: 68e6, done: 41e6, readers: 7 }],
     upstreams: () => [
-      { upstream: "https://one.example/debian", state: "ready", outcome: "good", failures: 0, firstByteMs: 24, bytesPerSecond: 61e6, bodies: 1 },
-      { upstream: "https://two.example/fedora", state: "open", outcome: "failing", failures: 5, firstByteMs: 310, bytesPerSecond: 2e6, bodies: 0 },
+      {
+        upstream: "https://one.example/debian",
+        state: "ready",
+        outcome: "good",
+        failures: 0,
+        firstByteMs: 24,
+        bytesPerSecond: 61e6,
+        bodies: 1,
+      },
+      {
+        upstream: "https://two.example/fedora",
+        state: "open",
+        outcome: "failing",
+        failures: 5,
+        firstByteMs: 310,
+        bytesPerSecond: 2e6,
+        bodies: 0,
+      },
     ],
     storage: async () => ({
       used: 212 * GB,

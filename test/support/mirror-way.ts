@@ -9,6 +9,8 @@ export interface MirrorSetup {
   readonly vars?: Readonly<Record<string, number | string>>;
   /** A program that the server is started by, with its arguments: it must become the server (`exec`). `STATE` is the state folder. */
   readonly launcher?: readonly string[];
+  /** Further arguments of the server. */
+  readonly args?: readonly string[];
   /** Of the server's environment, beside our own. */
   readonly env?: Readonly<Record<string, string>>;
 }
@@ -61,7 +63,16 @@ const ONE_MACHINE: MirrorWay = {
     const config = join(folder, "wrangler.toml");
     writeFileSync(config, stringify({ vars: varsOf(setup, hosts) }));
     const listen = ["127.0.0.1", ...hosts.values()].flatMap((host) => ["--listen", `${host}:${port}`]);
-    const server = [NODE, join(ROOT, "src/local/server/main.ts"), "--config", config, "--state", stateFolder, ...listen];
+    const server = [
+      NODE,
+      join(ROOT, "src/local/server/main.ts"),
+      "--config",
+      config,
+      "--state",
+      stateFolder,
+      ...listen,
+      ...(setup.args ?? []),
+    ];
     return { command: [...(setup.launcher ?? []), ...server], env: { ...setup.env, STATE: stateFolder } };
   },
   readToken: ({ stateFolder }) => readFileSync(join(stateFolder, "admin-token"), "utf8").trim(),
@@ -85,8 +96,10 @@ const WRANGLER_DEV: MirrorWay = {
   // It ends as a shell reports a program that SIGTERM ended.
   endCodes: [0, 143],
   prepare(place, setup) {
-    if (setup.launcher !== undefined || setup.env !== undefined) {
-      throw new Error("Cannot start the mirror through wrangler dev with a launcher or an environment: only npm start takes them");
+    if (setup.launcher !== undefined || setup.env !== undefined || setup.args !== undefined) {
+      throw new Error(
+        "Cannot start the mirror through wrangler dev with a launcher, arguments or an environment: only npm start takes them",
+      );
     }
     const { folder, stateFolder, port, hosts } = place;
     const config = join(folder, "wrangler.toml");

@@ -26,6 +26,8 @@ export interface MirrorProcess {
   output(): string;
   /** What the operator's pages and commands ask for. */
   readToken(): string;
+  /** Sends a signal to the server. */
+  signal(name: NodeJS.Signals): void;
   /** Its text after it was asked to end; throws when it does not end by itself. */
   stop(): Promise<void>;
   /** Ends it at once, as a power cut does. */
@@ -108,6 +110,7 @@ export async function startMirror(setup: MirrorSetup): Promise<MirrorProcess> {
     hostUrl: (name) => `http://${hosts.get(name)}:${port}`,
     output: () => output,
     readToken: () => MIRROR_WAY.readToken(place),
+    signal: (name) => void child?.kill(name),
     stop: () => end("SIGTERM"),
     kill: () => end("SIGKILL"),
     start,

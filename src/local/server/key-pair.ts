@@ -1,5 +1,6 @@
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { readFileSync, statSync } from "node:fs";
+import { DAY_MS } from "../../http/units.ts";
 import { done, refused, type Step } from "../step.ts";
 
 /** The files of `--certificate` and `--key`, in PEM. */
@@ -12,13 +13,13 @@ export interface KeyPairFiles {
 export interface KeyPair {
   readonly certificate: string;
   readonly key: string;
-  /** When the first certificate of the chain that ends so ends, in milliseconds since the epoch. */
-  readonly endsAt: number;
   /** What the operator should mend, although it works. */
   readonly warnings: readonly string[];
 }
 
 const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
+/** Renewal programs are early by a month, or by a third of a short life. */
+const SOON_MS = 7 * DAY_MS;
 /** Others of the machine: the group may be that of a renewal program. */
 const READABLE_BY_ALL = 0o004;
 
@@ -52,9 +53,12 @@ export function readKeyPair(files: KeyPairFiles, now = Date.now()): Step<KeyPair
   const problems = chain.value.flatMap((one) => describeTime(files.certificate, one, now));
   if (problems.length > 0) return refused(...problems);
   const isOpen = (statSync(files.key, { throwIfNoEntry: false })?.mode ?? 0) & READABLE_BY_ALL;
-  const warnings = isOpen === 0 ? [] : [`Every user of this machine can read the private key: chmod o= "${files.key}".`];
   const endsAt = Math.min(...chain.value.map((one) => one.validToDate.getTime()));
-  return done({ certificate: certificate.value, key: key.value, endsAt, warnings });
+  const warnings = [
+    ...(isOpen === 0 ? [] : [`Every user of this machine can read the private key: chmod o= "${files.key}".`]),
+    ...(endsAt - now > SOON_MS ? [] : [`The certificate in "${files.certificate}" expires on ${new Date(endsAt).toISOString()}.`]),
+  ];
+  return done({ certificate: certificate.value, key: key.value, warnings });
 }
 
 function readText(option: string, path: string): Step<string> {

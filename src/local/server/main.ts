@@ -23,6 +23,8 @@ async function main(): Promise<number> {
   const project = { root: ROOT, file: join(ROOT, "wrangler.toml") };
   let runtime: Runtime | null = null;
   let stoppedAt: number | null = null;
+  /** Programs that renew a certificate send SIGHUP, as they do to web servers. */
+  let renew = (): void => {};
   const stop = (): void => {
     const now = Date.now();
     if (stoppedAt === null) {
@@ -35,14 +37,14 @@ async function main(): Promise<number> {
     }
   };
   // Before the start: workerd answers clients before `startServer` returns, and we may be asked to end just then.
-  for (const signal of SIGNALS) process.on(signal, stop);
+  for (const signal of SIGNALS) process.on(signal, () => (signal === "SIGHUP" && options.keyPair !== null ? renew() : stop()));
   watchParent(stop);
   const server = await startServer(options, project, printLines);
   if (!server.ok) {
     for (const problem of server.problems) printError(problem);
     return stoppedAt === null ? 1 : 0;
   }
-  ({ runtime } = server.value);
+  ({ runtime, renew } = server.value);
   if (stoppedAt === null) printLines(server.value.description);
   else void runtime.stop(options.graceMs);
   const crash = await runtime.ended;

@@ -35,6 +35,8 @@ export interface Server {
   /** The text to print: where the server listens and how clients use it. */
   readonly description: string;
   readonly runtime: Runtime;
+  /** Has the certificate read again; does nothing where there is none. */
+  readonly renew: () => void;
 }
 
 /** How often the Worker's cron handler runs (at the edge: hourly, wrangler.toml). */
@@ -139,8 +141,10 @@ export async function startServer(options: StartOptions, project: Project, print
   keepHouse();
   sweep();
   const cron = setInterval(keepHouse, CRON_MS);
+  const renewal = outward.value.watchRenewal(async () => runtime.value.restart(options.graceMs));
   const ended = runtime.value.ended.then(async (crash) => {
     clearInterval(cron);
+    renewal.end();
     sweeping.abort();
     await flusher.end();
     outward.value.close();
@@ -150,6 +154,7 @@ export async function startServer(options: StartOptions, project: Project, print
   const command = describeOperator(options.state, endpoints.value, parsed.config.operatorHosts?.[0]);
   return done({
     endpoints: endpoints.value,
+    renew: renewal.check,
     description: `${describeServer(parsed.config, endpoints.value, hostname())}\n${describeBudget(Math.min(budgetBytes, room))}\nThe operator's token (${command}): ${adminTokenPath(options.state)}`,
     runtime: {
       ended,

@@ -5,6 +5,12 @@ import { openSetAside, parseReading, type FileBeingRead } from "./set-aside.ts";
 import { waitUntilStill } from "./watchdog.ts";
 import { done, refused, type Step } from "../step.ts";
 
+/** A runtime that can be started anew. */
+export interface WatchedRuntime extends Runtime {
+  /** Ends workerd as `stop` does, and starts it anew on the same addresses and state. */
+  restart(graceMs: number): Promise<void>;
+}
+
 /** What is watched beside the runtime's own options. */
 export interface WatchedOptions extends RuntimeOptions {
   /** Where the list of what is set aside is kept. */
@@ -21,12 +27,13 @@ export interface WatchedOptions extends RuntimeOptions {
  * Runs the Worker in workerd, as `startRuntime` does, and starts workerd anew where it stands still while it computes (watchdog.ts): on the same addresses
  * and state. What it was reading then is set aside. `ended` settles when workerd ended otherwise, or could not be started again.
  */
-export async function startWatchedRuntime(options: WatchedOptions): Promise<Step<Runtime>> {
+export async function startWatchedRuntime(options: WatchedOptions): Promise<Step<WatchedRuntime>> {
   const { stateFolder, probe, print, onLog } = options;
   const aside = openSetAside(stateFolder);
   let reading: FileBeingRead | null = null;
   let signs = 0;
   let isStopping = false;
+  let isRestarting = false;
 
   const start = (changed: Readonly<Record<string, unknown>> = {}): Promise<Step<Runtime>> => {
     reading = null;
@@ -51,6 +58,11 @@ export async function startWatchedRuntime(options: WatchedOptions): Promise<Step
       return current.pid;
     },
     runScheduled: () => current.runScheduled(),
+    async restart(graceMs) {
+      if (isStopping || isRestarting) return;
+      isRestarting = true;
+      await current.stop(graceMs);
+    },
     async stop(graceMs) {
       isStopping = true;
       await current.stop(graceMs);
@@ -66,10 +78,13 @@ export async function startWatchedRuntime(options: WatchedOptions): Promise<Step
       still.catch(() => {});
       const ended = await Promise.race([current.ended.then((crash) => ({ crash })), still]);
       watching.abort();
-      if (ended !== "still") return ended.crash;
+      if (ended !== "still" && (ended.crash !== null || !isRestarting)) return ended.crash;
       if (isStopping) return current.ended;
-      print(setAsideReading());
-      await current.stop(0);
+      isRestarting = false;
+      if (ended === "still") {
+        print(setAsideReading());
+        await current.stop(0);
+      }
       // The kernel may free the ports only a moment later. Where another program took one, the start says so.
       await Promise.all(options.endpoints.map(resolveEndpoint));
       if (isStopping) return null;

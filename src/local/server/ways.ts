@@ -5,12 +5,14 @@ import { done, type Step } from "../step.ts";
 import type { StartOptions } from "./command-line.ts";
 import { type KeyPair, readKeyPair } from "./key-pair.ts";
 
+const RENEWAL_CHECK_MS = 60_000;
+
 /** The ways into the server and out of it that plain HTTP is not. */
 export interface Ways {
   /** The certificate and key of https endpoints as they were last read; null: there are none. */
   readonly keyPair: () => KeyPair | null;
-  /** Reads both files again. Returns whether they changed; refuses where they cannot be used, and the pair before them stays. */
-  readonly renew: () => Step<boolean>;
+  /** Looks at both files every minute, and at each `check`; where they are another pair that can be used, has `restart` put it into use. */
+  readonly watchRenewal: (restart: () => Promise<void>) => { readonly check: () => void; end(): void };
   /** The path of the gateway's socket; null: workerd fetches everything itself. */
   readonly gateway: string | null;
   readonly isProxied: boolean;
@@ -45,13 +47,22 @@ export async function openWays(
   if (!gateway.ok) return gateway;
   return done({
     keyPair: () => pair,
-    renew() {
-      if (files === null) return done(false);
-      const next = readKeyPair(files);
-      if (!next.ok) return next;
-      const isChanged = next.value.certificate !== pair?.certificate || next.value.key !== pair.key;
-      pair = next.value;
-      return done(isChanged);
+    watchRenewal(restart) {
+      let said = "";
+      const check = (): void => {
+        if (files === null) return;
+        const next = readKeyPair(files);
+        // A renewal writes one file after the other: what is no pair now may be one a minute later.
+        const problem = next.ok ? "" : `The certificate in use stays. ${next.problems.join(" ")}`;
+        if (problem !== "" && problem !== said) print(problem);
+        said = problem;
+        if (!next.ok || (next.value.certificate === pair?.certificate && next.value.key === pair.key)) return;
+        pair = next.value;
+        print("The certificate changed: workerd starts anew with it, once requests under way have ended.");
+        void restart();
+      };
+      const timer = files === null ? undefined : setInterval(check, RENEWAL_CHECK_MS);
+      return { check, end: () => clearInterval(timer) };
     },
     gateway: gateway.value?.socket ?? null,
     isProxied: !offline && proxies.value !== null,
