@@ -1,6 +1,7 @@
 import { type Context, Hono } from "hono";
 import type { Config } from "./config/config.ts";
 import { siteAddress } from "./site/address.ts";
+import { PAGE_SCRIPT } from "./site/page-script.ts";
 import { LandingPage, SetupOverview, SetupPage } from "./site/setup-pages.tsx";
 import { setupOf } from "./site/setup-of.ts";
 import { formatRefusal, formatSetupScript } from "./site/setup-script.ts";
@@ -44,6 +45,10 @@ export function createApp(deps: SiteDependencies): Hono {
   const app = new Hono({ strict: false });
   app.get("/-/health", (context) => sendText(context, "ok\n"));
   app.get("/-/style.css", (context) => send(context, "text/css; charset=utf-8", STYLE, 200, { "Cache-Control": "max-age=3600" }));
+
+  app.get("/-/page.js", (context) =>
+    send(context, "text/javascript; charset=utf-8", PAGE_SCRIPT, 200, { "Cache-Control": "max-age=3600" }),
+  );
 
   app.on("GET", ["/", "/-"], (context) => sendPage(context, LandingPage(view(context))));
   app.get("/-/setup", (context) => {

@@ -15,7 +15,7 @@ const COMMON = {
   "Content-Security-Policy": "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 };
 const POLICY =
-  "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+  "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
 /** Whether the client asks for HTML, as browsers do; `curl` and package managers accept anything. */
 export function isBrowser(context: Context): boolean {
@@ -47,9 +47,9 @@ export function send(
 }
 
 /** A whole HTML page. Its policy lets it load and send only to this server. */
-export async function sendPage(context: Context, content: JSX.Element): Promise<Response> {
+export async function sendPage(context: Context, content: JSX.Element, status?: ContentfulStatusCode): Promise<Response> {
   const html = `<!doctype html>${(await content).toString()}`;
-  return send(context, "text/html; charset=UTF-8", html, 200, { "Content-Security-Policy": POLICY });
+  return send(context, "text/html; charset=UTF-8", html, status, { "Content-Security-Policy": POLICY });
 }
 
 /** A plain text, such as the reason of a refusal. */

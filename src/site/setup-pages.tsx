@@ -1,5 +1,6 @@
-import { Code, Page, Table } from "./page.tsx";
+import { Code, NAME, Page, PAGE_SCRIPT_URL, Search, Table } from "./page.tsx";
 import type { DistroMirror, MirrorSetup } from "./setup-of.ts";
+import type { Snippet } from "./snippet.ts";
 import { snippetsOf } from "./snippets-of.ts";
 
 /** One mirror with its set-up. `site`: this site's address, with a placeholder for an unknown host. */
@@ -18,21 +19,22 @@ interface View {
 /** The landing page: every mirror with its set-up. */
 export function LandingPage({ entries, isKnownHost, hasStatus }: View & { readonly entries: readonly Entry[] }) {
   return (
-    <Page title="Lazy Mirror" hasStatus={hasStatus}>
+    <Page title={NAME} hasStatus={hasStatus} scripts={[PAGE_SCRIPT_URL]}>
       <p>
         Mirrors of {entries.length === 1 ? "one Linux tree" : `${entries.length} Linux trees`}. To their clients they are complete: the
         mirror fetches a file when a client first asks for it, checks it, and keeps it.
       </p>
       {!isKnownHost && <UnknownHost />}
       <h2>Mirrors</h2>
+      {entries.length > 1 && <Search label="Search mirrors" />}
       {entries.map((entry) => (
-        <details open={entries.length === 1}>
+        <details open={entries.length === 1} data-search={searchedOf(entry.setup)}>
           <summary>
             <strong>{entry.setup.mirror.name}</strong>
             <code class="soft">{entry.setup.base}/</code>
           </summary>
           <div>
-            <Instructions {...entry} />
+            <Instructions {...entry} isShort />
           </div>
         </details>
       ))}
@@ -43,7 +45,7 @@ export function LandingPage({ entries, isKnownHost, hasStatus }: View & { readon
 /** The page for one mirror. */
 export function SetupPage({ setup, site, isKnownHost, hasStatus }: View & Entry) {
   return (
-    <Page title={`Setting up ${setup.mirror.name}`} hasStatus={hasStatus}>
+    <Page title={`Setting up ${setup.mirror.name}`} hasStatus={hasStatus} scripts={[PAGE_SCRIPT_URL]}>
       <p>
         The mirror is at <a href={`${setup.base}/`}>{setup.base}/</a>.
       </p>
@@ -57,15 +59,17 @@ export function SetupPage({ setup, site, isKnownHost, hasStatus }: View & Entry)
 /** The table of mirrors, with the command that sets each up. */
 export function SetupOverview({ entries, isKnownHost, hasStatus }: View & { readonly entries: readonly Entry[] }) {
   return (
-    <Page title="Client setup" hasStatus={hasStatus}>
+    <Page title="Client setup" hasStatus={hasStatus} scripts={[PAGE_SCRIPT_URL]}>
       {!isKnownHost && <UnknownHost />}
+      {entries.length > 1 && <Search label="Search mirrors" />}
       <Table
         label="Mirrors"
+        searched={entries.map(({ setup }) => searchedOf(setup))}
         head={["Mirror", "Client", "Set up by"]}
         rows={entries.map(({ setup, site }) => [
           <a href={`/-/setup/${setup.mirror.name}`}>{setup.mirror.name}</a>,
           clientOf(setup),
-          setup.kind === "distro" ? <code>{command(setup, site)}</code> : "hand",
+          setup.kind === "distro" ? <code data-copy={`Command that sets up ${setup.mirror.name}`}>{command(setup, site)}</code> : "hand",
         ])}
       />
       <h2>For programs</h2>
@@ -77,8 +81,11 @@ export function SetupOverview({ entries, isKnownHost, hasStatus }: View & { read
   );
 }
 
-function Instructions({ setup, site }: Entry) {
+/** What to do on a client. `isShort`: of lines for other tools than the client's package manager only their names, which lead to the mirror's page. */
+function Instructions({ setup, site, isShort = false }: Entry & { readonly isShort?: boolean }) {
   const snippets = snippetsOf(setup, site);
+  const own = snippets.filter(({ group }) => group === "client" || setup.kind !== "distro");
+  const others = snippets.filter((one) => !own.includes(one));
   return (
     <>
       {(setup.mirror.access?.users.size ?? 0) > 0 && (
@@ -93,37 +100,79 @@ function Instructions({ setup, site }: Entry) {
           <h3>By script</h3>
           <Code label={`Command that sets up ${setup.mirror.name}`} text={command(setup, site)} />
           <p class="soft">
-            It finds out the release, keeps copies of the files that it changes, and updates once. If that fails, or with{" "}
-            <code>sh -s -- --undo</code>, it restores everything. <a href={`/-/setup/${setup.places.name}.sh`}>Read it first</a>.
+            It finds out the release, keeps copies of the files that it changes, and updates once. If that fails, or by the line below, it
+            restores everything. <a href={`/-/setup/${setup.places.name}.sh`}>Read it first</a>.
           </p>
+          <Code label={`Command that undoes the set-up of ${setup.mirror.name}`} text={`${command(setup, site)} -s -- --undo`} />
           <h3>By hand</h3>
         </>
       )}
-      {snippets
-        .filter(({ group }) => group === "client" || setup.kind !== "distro")
-        .map(({ title, text }) => (
-          <>
-            <p>{title}:</p>
-            <Code label={title} text={text} />
-          </>
-        ))}
-      {setup.kind === "distro" && (
-        <p>
-          Lines to paste for other tools:{" "}
-          {snippets
-            .filter(({ group }) => group !== "client")
-            .map(({ client, title }) => (
-              <>
-                <a href={`/-/setup/${setup.mirror.name}?for=${client}`} title={title}>
-                  {client}
-                </a>{" "}
-              </>
-            ))}
-        </p>
-      )}
+      {own.map(({ title, text }) => (
+        <>
+          <p>{title}:</p>
+          <Code label={title} text={text} />
+        </>
+      ))}
       {setup.kind === "distro" && hintOf(setup) !== "" && <p class="soft">{hintOf(setup)}</p>}
+      {others.length > 0 && <Others page={`/-/setup/${setup.mirror.name}`} snippets={others} isShort={isShort} />}
     </>
   );
+}
+
+/** Lines for other tools: as links, or by group with their text. */
+function Others({ page, snippets, isShort }: { readonly page: string; readonly snippets: readonly Snippet[]; readonly isShort: boolean }) {
+  if (isShort)
+    return (
+      <p>
+        Lines to paste for other tools:{" "}
+        {snippets.map(({ client, title }, at) => (
+          <>
+            {at > 0 && ", "}
+            <a href={`${page}#${client}`} title={title}>
+              {client}
+            </a>
+          </>
+        ))}
+        .
+      </p>
+    );
+  return (
+    <>
+      <h2>Lines to paste for other tools</h2>
+      {[...Map.groupBy(snippets, ({ group }) => group)].map(([group, some]) => (
+        <>
+          <h3>{GROUPS[group]}</h3>
+          {some.map(({ client, title, text }) => (
+            <details>
+              <summary>
+                <strong>{client}</strong> {title}
+              </summary>
+              <div id={client}>
+                <Code label={title} text={text} />
+                <p>
+                  <a href={`${page}?for=${client}`}>As plain text</a>
+                </p>
+              </div>
+            </details>
+          ))}
+        </>
+      ))}
+    </>
+  );
+}
+
+const GROUPS: Readonly<Record<Snippet["group"], string>> = {
+  client: "Package managers",
+  machine: "Machines",
+  installer: "Installers",
+  image: "Images",
+  job: "Jobs of CI",
+  build: "Build systems",
+};
+
+/** What the search over the mirrors looks in. */
+function searchedOf(setup: MirrorSetup): string {
+  return [setup.mirror.name, setup.mirror.distro ?? "", clientOf(setup), setup.base].join(" ");
 }
 
 function UnknownHost() {

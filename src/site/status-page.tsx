@@ -5,6 +5,8 @@ import { formatCount, formatPercent, formatSeconds, formatTime } from "./format.
 import { Page, Table } from "./page.tsx";
 import type { RootProtection } from "../watch/history.ts";
 import type { HoldKind } from "../watch/hold.ts";
+import { pathOf } from "./read-question.ts";
+import { WhyForm } from "./why-page.tsx";
 import { describeProtection, type MirrorLine, type Status } from "./status.ts";
 
 interface StatusPageProps {
@@ -19,7 +21,7 @@ interface StatusPageProps {
 export function StatusPage({ status, isLocal, base }: StatusPageProps) {
   const { storage } = status;
   return (
-    <Page title="Status" hasStatus operatorBase={base} script={`${base}status.js`}>
+    <Page title="Status" hasStatus operatorBase={base} scripts={[`${base}status.js`]}>
       <p class="soft">
         {isLocal ? "Counts of this server" : "Counts of the one isolate at Cloudflare that made this page"} since {formatTime(status.since)}
         .{" "}
@@ -28,6 +30,7 @@ export function StatusPage({ status, isLocal, base }: StatusPageProps) {
         </span>
         . <a href={`${base}status.json`}>As JSON</a>, <a href={`${base}metrics`}>as metrics</a>.
       </p>
+      <WhyForm base={base} />
       <div id="live">
         <Section id="mirrors" title="Mirrors">
           <Table
@@ -36,7 +39,7 @@ export function StatusPage({ status, isLocal, base }: StatusPageProps) {
             rows={status.mirrors.map((one) => [
               one.name,
               ...servedCells(one, one.stored),
-              `${formatBytes(one.held)}${one.quota === null ? "" : ` of ${formatBytes(one.quota)}`} in ${one.objects}`,
+              `${formatBytes(one.held)}${one.quota === null ? "" : ` of ${formatBytes(one.quota)}`} in ${formatCount(one.objects)} files`,
               ...failedCells(one),
             ])}
           />
@@ -84,6 +87,7 @@ export function StatusPage({ status, isLocal, base }: StatusPageProps) {
           />
         </Section>
         <Section id="upstreams" title="Upstreams">
+          <p class="soft">Those that are not listed have not been asked since then.</p>
           <Table
             label="Upstreams"
             head={["Upstream", "State", "Failures in a row", "First byte", "Rate", "Bodies under way"]}
@@ -103,8 +107,8 @@ export function StatusPage({ status, isLocal, base }: StatusPageProps) {
             label="Most wanted"
             head={["File", "Requests", "Bytes"]}
             rows={status.top.map(({ mirror, path, requests, bytes }) => [
-              <a href={`${base}why/${mirror}/${encodeURIComponent(path).replaceAll("%2F", "/")}`}>{`${mirror}/${path}`}</a>,
-              requests,
+              <a href={`${base}why/${pathOf({ mirror: { name: mirror }, path, query: "" })}`}>{`${mirror}/${path}`}</a>,
+              formatCount(requests),
               formatBytes(bytes),
             ])}
             empty="Nothing has been asked for yet."
@@ -137,8 +141,8 @@ function Scrub({ status: { scrub, now } }: { readonly status: Status }) {
   return (
     <>
       <p>
-        Scrub ({when}): {objects} files of {formatBytes(bytes)} were compared with their digests, {unknown} could not be;{" "}
-        <span class={rotten === 0 ? "good" : "bad"}>{rotten} had changed</span> and were deleted.
+        Scrub ({when}): {formatCount(objects)} files of {formatBytes(bytes)} were compared with their digests, {formatCount(unknown)} could
+        not be; <span class={rotten === 0 ? "good" : "bad"}>{formatCount(rotten)} had changed</span> and were deleted.
       </p>
       {last.length > 0 && (
         <Table
@@ -247,11 +251,11 @@ const FAILED_HEAD = ["Bad bodies caught", "Cut off", "Turned away"];
 
 function servedCells({ requests, served, saved, byteHitRatio }: Counts, fetched: number): readonly Child[] {
   const hits = byteHitRatio === null ? "–" : formatPercent(byteHitRatio);
-  return [requests, formatBytes(served), formatBytes(saved), hits, formatBytes(fetched)];
+  return [formatCount(requests), formatBytes(served), formatBytes(saved), hits, formatBytes(fetched)];
 }
 
 function failedCells({ refused, cut, turnedAway }: Counts): readonly Child[] {
-  return [refused, cut, turnedAway];
+  return [refused, cut, turnedAway].map(formatCount);
 }
 
 type Upstream = Status["upstreams"][number];

@@ -1,5 +1,6 @@
 import type { Config } from "../config/config.ts";
 import type { progressOf } from "../fill/shared/fill.ts";
+import { formatCount } from "./format.ts";
 import { DAY_MS } from "../http/units.ts";
 import { largestStorable } from "../retention/policy.ts";
 import type { BookView } from "../retention/ledger-object.ts";
@@ -98,8 +99,9 @@ const UNREAD: RootProtection = { state: "not", packages: 0, skipped: 0, detail: 
 
 /** Whether packages of a repository are bound to digests, as a phrase. */
 export function describeProtection({ state, packages, skipped, detail }: RootProtection): string {
-  if (state === "bound") return `${packages} bound to digests`;
-  if (state === "partly") return `${packages} bound to digests, ${skipped} entries could not be used: ${detail ?? "?"}`;
+  if (state === "bound") return `${formatCount(packages)} bound to digests`;
+  if (state === "partly")
+    return `${formatCount(packages)} bound to digests, ${formatCount(skipped)} entries could not be used: ${detail ?? "?"}`;
   return `not bound to digests: ${detail ?? "?"}`;
 }
 

@@ -11,12 +11,60 @@ const PROOFS = {
   digest: "a published digest",
 } as const;
 
+/** The page on which an operator asks for a file. `question`: what was asked and what may be meant, if it was unclear; `problem`: why it names no file. */
+export function WhySearchPage({
+  text = "",
+  meant,
+  problem,
+  base,
+}: {
+  readonly text?: string;
+  readonly meant: readonly string[];
+  readonly problem?: string;
+  readonly base: string;
+}) {
+  return (
+    <Page title="Why is a file served as it is?" hasStatus operatorBase={base}>
+      {problem !== undefined && <p class="notice">{problem}</p>}
+      <WhyForm base={base} text={text} />
+      <p class="soft">
+        A path of this server, or a URL of it or of an upstream: the page says whether the file is stored, by what it was checked, when it
+        goes, and why it was not stored.
+      </p>
+      {meant.length > 0 && (
+        <>
+          <h2>{text === "" ? "Mirrors" : "Did you mean"}</h2>
+          <ul>
+            {meant.map((path) => (
+              <li>
+                <a href={`${base}why/${path}`}>{path}</a>
+              </li>
+            ))}
+          </ul>
+        </>
+      )}
+    </Page>
+  );
+}
+
+/** The field for a path or URL; `base` as in `Page`. */
+export function WhyForm({ base, text = "" }: { readonly base: string; readonly text?: string }) {
+  return (
+    <form class="search" method="get" action={`${base}why`}>
+      <label for="why">Path or URL of a file</label>{" "}
+      <input type="search" id="why" name="q" value={text} required spellcheck={false} autocomplete="off" />{" "}
+      <button type="submit">Why?</button>
+    </form>
+  );
+}
+
 /** The page that explains how a path is answered. `base`: as in `Page`. */
 export function WhyPage({ why, now, base }: { readonly why: Why; readonly now: number; readonly base: string }) {
   const { stored, expected, generation } = why;
   const since = (ms: number) => `${formatTime(ms)} (${formatSeconds((now - ms) / 1_000)} ago)`;
   return (
     <Page title={`Why ${why.path === "" ? why.mirror : why.path}`} hasStatus operatorBase={base}>
+      <WhyForm base={base} text={`${why.mirror}/${why.path}`} />
       <p>{why.next}</p>
       <dl>
         <Fact name="Mirror">{why.mirror}</Fact>
