@@ -29,7 +29,7 @@ type Called<T, Method extends keyof T> = {
 type Ledger = OperatorLedger & Called<LedgerObjectBase<unknown>, "view" | "next" | "row" | "history" | "repositories" | "isRepository">;
 type RepositoryPort = Called<
   RepositoryObjectBase<unknown>,
-  "listings" | "lookUp" | "rebuildTables" | "resolve" | "expectation" | "rootDigest"
+  "forget" | "listings" | "lookUp" | "rebuildTables" | "resolve" | "expectation" | "rootDigest"
 >;
 
 /** What the handler needs of the platform beside the core. */
@@ -84,6 +84,11 @@ export function composeHandler(shared: Core, ports: HandlerPorts): HandlerDepend
         retentionDays: config.retentionDays,
         ledger: ports.ledger,
         flush: retention.flush,
+        forget: async (name, pattern) => {
+          const mirror = name.slice(0, name.indexOf("/"));
+          // What is left of a mirror that is configured no more goes with its last use.
+          if (config.mirrors.has(mirror)) await ports.repository(name).forget(mirror, pattern);
+        },
         // A look for a head corrects the data centre's cache; what fails is over with the head's time in it.
         onPurged: async (keys) => void (await Promise.allSettled(isLocal ? [] : keys.map((key) => store.head(key)))),
       },

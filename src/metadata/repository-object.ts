@@ -2,8 +2,10 @@ import { DurableObject } from "cloudflare:workers";
 import { breathe, systemTimer } from "../clock/timer.ts";
 import type { Config } from "../config/config.ts";
 import { distributionOf } from "../config/distributions.ts";
+import { parseKeyPattern } from "../store/key-pattern.ts";
 import type { ObjectStore } from "../store/object-store.ts";
 import type { RootProtection, RootStanding } from "../watch/history.ts";
+import type { NamedKey } from "../watch/named-key.ts";
 import type { ReadingWatch } from "../watch/readings.ts";
 import type { Upstreams } from "../upstream/upstream.ts";
 import type { RepositoryPlace } from "../route/place.ts";
@@ -30,8 +32,8 @@ export interface RepositoryObjectDependencies {
   readonly createDigest: CreateDigest;
   readonly ensureStored: EnsureStored;
   readonly log: Log;
-  /** Receives, after each swap, all keys that this object's published generations name. Never throws. */
-  readonly onPublished: (keys: readonly string[]) => void;
+  /** Receives, after each swap, all keys that this object's published generations name, with their paths. Never throws. */
+  readonly onPublished: (named: readonly NamedKey[]) => void;
   /** Receives how a published root stands to its upstreams, whenever that changes; null: none is published any more. Never throws. */
   readonly onStanding: (mirror: string, root: string, standing: RootStanding | null) => void;
   /**
@@ -127,6 +129,12 @@ export abstract class RepositoryObjectBase<Env> extends DurableObject<Env> {
     return roots;
   }
 
+  /** An operator purges the paths (`<mirror>/<path>`) that match `pattern`. Returns the roots that go with them (generations/repository.ts). */
+  forget(mirror: string, pattern: string): readonly string[] {
+    const parsed = parseKeyPattern(pattern);
+    return parsed === null ? [] : this.#openRepository(mirror).forget((path) => parsed.matches(`${mirror}/${path}`));
+  }
+
   // A directory's calls (digests/table-directory.ts).
   building(base: string, root: string): void {
     this.#openDirectory().building(base, root);
@@ -197,10 +205,10 @@ export abstract class RepositoryObjectBase<Env> extends DurableObject<Env> {
         this.#early.delete(root);
         return answer;
       },
-      onPublished: (keys) => {
-        onPublished(keys);
+      onPublished: (named) => {
+        onPublished(named);
         // Its last root is gone: there is nothing to come back to.
-        if (keys.length === 0 && this.#publishedRoots().length === 0) this.#kept.clear();
+        if (named.length === 0 && this.#publishedRoots().length === 0) this.#kept.clear();
       },
       onStanding: (root, standing) => onStanding(mirror.name, root, standing),
       limits: config,

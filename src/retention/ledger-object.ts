@@ -10,9 +10,11 @@ import { BOOK_SHARD, classifyKeys, quotasOf, type Batch } from "./batch.ts";
 import type { Leftovers } from "./catch-up.ts";
 import { createBookReports } from "./book-reports.ts";
 import { createBook, type Book, type BudgetView, type Remote, type Reservation } from "./book.ts";
+import type { NamedKey } from "../watch/named-key.ts";
 import type { DayCount, RootLine, RootProtection, RootStanding } from "../watch/history.ts";
 import { createLedger, type Ledger, type LedgerRow } from "./ledger.ts";
 import type { Totals } from "./ledger-totals.ts";
+import { describeRepositories, type RepositoryPage } from "./describe-repositories.ts";
 import { createRepositoryList, retireUnused, type RepositoriesView, type RepositoryList } from "./repository-list.ts";
 import { createScrub, type Scrub, type ScrubView } from "./scrub.ts";
 import { createShard, type LedgerPage, type Shard, type SweepReport } from "./shard.ts";
@@ -117,6 +119,7 @@ export abstract class LedgerObjectBase<Env> extends DurableObject<Env> {
       this.#ledger.name(name, []);
       list.remove(name);
     };
+    for (const name of list.unused(Date.now() - config.retentionDays * DAY_MS)) if (this.#ledger.isPinned(`${name}/`)) list.note(name);
     await retireUnused(list, { before: Date.now() - config.retentionDays * DAY_MS, retire, forget, log });
     return this.#book().sweep();
   }
@@ -202,9 +205,9 @@ export abstract class LedgerObjectBase<Env> extends DurableObject<Env> {
    * Keeps which keys a repository's published generation names: they are evicted last. Call it on the book's object, which has the content-addressed
    * keys. The method is not called `name`, as every stub already has a property of that name.
    */
-  nameKeys(owner: string, keys: readonly string[]): void {
-    this.#ledger.name(owner, keys);
-    if (keys.length === 0) this.#repositories().remove(owner);
+  nameKeys(owner: string, named: readonly NamedKey[]): void {
+    this.#ledger.name(owner, named);
+    if (named.length === 0) this.#repositories().remove(owner);
     else this.#repositories().note(owner);
   }
 
@@ -216,6 +219,12 @@ export abstract class LedgerObjectBase<Env> extends DurableObject<Env> {
   /** The repositories that have published something. Call it on the book's object. */
   repositories(): RepositoriesView {
     return this.#repositories().view();
+  }
+
+  /** A page of the repositories whose roots `written` (`parseKeyPattern`) reaches, in the order of names. Call it on the book's object. */
+  repositoryPage(written: string, after: string, limit: number): RepositoryPage {
+    const { history } = this.#book();
+    return describeRepositories({ list: this.#repositories(), ledger: this.#ledger, history }, written, after, limit);
   }
 
   #isSparing(): boolean {

@@ -1,8 +1,9 @@
 import { latestTime } from "../clock/elapsed.ts";
-import { createNotes, rowsOf, type Sql } from "../store/sql.ts";
+import { addColumns, createNotes, rowsOf, type Sql } from "../store/sql.ts";
+import type { NamedKey } from "../watch/named-key.ts";
 import { DAY_MS } from "../http/units.ts";
 import type { Batch, StoredRecord } from "./batch.ts";
-import { parseKeyPattern, type KeyPattern } from "./glob.ts";
+import { parseKeyPattern, type KeyPattern } from "../store/key-pattern.ts";
 import { createHeldUses, type HeldUse, sumUses } from "./held-uses.ts";
 import { createLedgerTotals } from "./ledger-totals.ts";
 import { FREE, LIVE, PINNED, priorityOf } from "./policy.ts";
@@ -27,6 +28,8 @@ export interface LedgerRow {
   readonly priority: number;
   /** FREE, LIVE or PINNED (policy.ts). */
   readonly held: number;
+  /** The paths (`<mirror>/<path>`) by which published generations name it. Absent: none does, or it lies by its own path. */
+  readonly paths?: readonly string[];
 }
 
 /** A version whose head was deleted or replaced, and whose slices are still stored. */
@@ -58,7 +61,8 @@ const SCHEMA = [
   "CREATE TABLE IF NOT EXISTS pins (pattern TEXT PRIMARY KEY) WITHOUT ROWID",
   // An older version kept a pin with the leading slash that the operator wrote, and did not find it by the name that it listed.
   "UPDATE OR REPLACE pins SET pattern = ltrim(pattern, '/') WHERE pattern LIKE '/%'",
-  "CREATE TABLE IF NOT EXISTS named (key TEXT, owner TEXT, PRIMARY KEY (key, owner)) WITHOUT ROWID",
+  // `paths` is a list as JSON.
+  "CREATE TABLE IF NOT EXISTS named (key TEXT, owner TEXT, paths TEXT, PRIMARY KEY (key, owner)) WITHOUT ROWID",
   "CREATE INDEX IF NOT EXISTS namedByOwner ON named (owner)",
 ];
 
@@ -78,6 +82,7 @@ const FREE_OR_LIVE = "UPDATE objects SET held = EXISTS (SELECT 1 FROM named WHER
  */
 export function createLedger(sql: Sql, isSparing: () => boolean = () => false) {
   for (const statement of SCHEMA) sql.exec(statement);
+  addColumns(sql, "named", ["paths"]);
   const totals = createLedgerTotals(sql, isSparing);
   const waiting = createHeldUses();
   let pins = readPins();
@@ -97,6 +102,22 @@ export function createLedger(sql: Sql, isSparing: () => boolean = () => false) {
     if (use === undefined) return row;
     const { uses, served, lastUsedAt } = sumUses(row, use);
     return { ...row, uses, served, lastUsedAt, priority: priorityOf(uses, use.ageFactor) };
+  }
+
+  function withPaths(row: LedgerRow): LedgerRow {
+    const paths = pathsOf(row.key);
+    return paths.length === 0 ? row : { ...row, paths };
+  }
+
+  /** What lies by its content is all in one ledger, and only there is anything named. */
+  function pathsOf(key: string): readonly string[] {
+    if (!key.startsWith("-/")) return [];
+    const rows = rowsOf<{ paths: string | null }>(sql, "SELECT paths FROM named WHERE key = ? ORDER BY owner", key);
+    return rows.flatMap(({ paths }) => (paths === null ? [] : (JSON.parse(paths) as readonly string[])));
+  }
+
+  function isPinned(key: string): boolean {
+    return pins.length > 0 && [key, ...pathsOf(key)].some((name) => pins.some((pin) => pin.matches(name)));
   }
 
   function noteUse(use: HeldUse, now: number): void {
@@ -155,7 +176,7 @@ export function createLedger(sql: Sql, isSparing: () => boolean = () => false) {
       writeUses(due, now);
       if (due.length > 0) continue;
       const rows = found.filter(({ key }) => {
-        if (!pins.some((pin) => pin.matches(key))) return true;
+        if (!isPinned(key)) return true;
         sql.exec("UPDATE objects SET held = ? WHERE key = ?", PINNED, key);
         return false;
       });
@@ -211,10 +232,10 @@ export function createLedger(sql: Sql, isSparing: () => boolean = () => false) {
       return withoutPinned(read, now).rows.slice(0, limit);
     },
 
-    /** Rows whose key begins with `prefix` and comes after `after`, in the order of keys. */
+    /** Rows whose key begins with `prefix` and comes after `after`, in the order of keys, with the paths that name them. */
     page(prefix: string, after: string, limit: number): readonly LedgerRow[] {
       const query = `SELECT ${COLUMNS} FROM objects WHERE key > ? AND key >= ? AND key < ? ORDER BY key LIMIT ?`;
-      return rowsOf<LedgerRow>(sql, query, after, prefix, `${prefix}\u{10FFFF}`, limit).map(withHeld);
+      return rowsOf<LedgerRow>(sql, query, after, prefix, `${prefix}\u{10FFFF}`, limit).map((row) => withPaths(withHeld(row)));
     },
 
     dead: (before: number, limit: number): readonly DeadVersion[] =>
@@ -252,14 +273,24 @@ export function createLedger(sql: Sql, isSparing: () => boolean = () => false) {
       return isThere;
     },
 
-    /** Replaces the keys that `owner`'s published generation names: these rows are LIVE. */
-    name(owner: string, keys: readonly string[]): void {
+    /** Replaces the keys that `owner`'s published generations name: these rows are LIVE. */
+    name(owner: string, named: readonly NamedKey[]): void {
       const before = rowsOf<{ key: string }>(sql, "SELECT key FROM named WHERE owner = ?", owner);
+      const paths = Map.groupBy(named, ([key]) => key);
       sql.exec("DELETE FROM named WHERE owner = ?", owner);
-      for (const key of keys) sql.exec("INSERT OR IGNORE INTO named VALUES (?, ?)", key, owner);
-      for (const key of new Set([...before.map((row) => row.key), ...keys])) {
-        sql.exec(`${FREE_OR_LIVE} WHERE key = ? AND held < ${PINNED}`, key);
+      for (const [key, names] of paths) {
+        const list = [...new Set(names.flatMap(([, path]) => path ?? []))];
+        sql.exec("INSERT INTO named (key, owner, paths) VALUES (?, ?, ?)", key, owner, list.length === 0 ? null : JSON.stringify(list));
       }
+      for (const key of paths.keys()) sql.exec(`${FREE_OR_LIVE} WHERE key = ? AND held < ${PINNED}`, key);
+      // A pin of its path holds it no longer.
+      for (const { key } of before) if (!paths.has(key)) sql.exec(`${FREE_OR_LIVE} WHERE key = ?`, key);
     },
+    /** How many stored files `owner`'s published generations name, and their bytes. */
+    namedBy(owner: string): { readonly files: number; readonly bytes: number } {
+      const query = "SELECT count(*) AS files, coalesce(sum(size), 0) AS bytes FROM named JOIN objects USING (key) WHERE owner = ?";
+      return rowsOf<{ files: number; bytes: number }>(sql, query, owner)[0] ?? { files: 0, bytes: 0 };
+    },
+    isPinned: (path: string): boolean => pins.some((pin) => pin.reaches(path)),
   };
 }

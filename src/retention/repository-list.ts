@@ -54,6 +54,9 @@ export function createRepositoryList(sql: Sql, notes: ReturnType<typeof createNo
       if (elapsedMs(row.usedAt, now()) >= USE_AGAIN_MS) note(name);
       return true;
     },
+    /** The first `limit` names that come after `after`, in their order. */
+    page: (after: string, limit: number): readonly RepositoryLine[] =>
+      rowsOf<RepositoryLine>(sql, "SELECT name, usedAt FROM repositories WHERE name > ? ORDER BY name LIMIT ?", after, limit),
     remove: (name: string): void => void sql.exec("DELETE FROM repositories WHERE name = ?", name),
     /** Those that no client has used since `before`, at most 50, the longest unused first. */
     unused(before: number): readonly string[] {

@@ -1,8 +1,8 @@
 import type { ObjectStore } from "../store/object-store.ts";
-import type { Batch } from "./batch.ts";
+import { BOOK_SHARD, type Batch } from "./batch.ts";
 import { credibleStart } from "./catch-up.ts";
 import { evict, reap } from "./evict.ts";
-import { parseKeyPattern } from "./glob.ts";
+import { parseKeyPattern } from "../store/key-pattern.ts";
 import type { Ledger, LedgerRow } from "./ledger.ts";
 import type { Totals } from "./ledger-totals.ts";
 import { lastPassBegan, reconcilePage, SLICE_GRACE_MS } from "./reconcile.ts";
@@ -62,20 +62,23 @@ export type Shard = ReturnType<typeof createShard>;
 
 /** The shard over a ledger and the store. */
 export function createShard({ ledger, store, now, retentionMs, startedAt, prefix, classOf }: ShardDependencies) {
+  const isByContent = prefix === `${BOOK_SHARD}/`;
   const started = (): number => credibleStart(startedAt, now());
 
-  /** The next page of rows whose keys match `written` (`parseKeyPattern`). */
+  /** The next page of rows whose keys, or paths that name them, match `written` (`parseKeyPattern`). */
   function list(written: string, after: string, limit: number): LedgerPage {
     const pattern = parseKeyPattern(written);
     if (pattern === null) return { rows: [], after: null };
     const rows: LedgerRow[] = [];
     // Where all match, no more rows are read than are wanted, and one that shows whether others follow.
     const step = limit + 1;
+    // What lies by its content has the paths of files of all mirrors.
+    const start = isByContent && !pattern.reaches(prefix) ? prefix : pattern.prefix;
     let from = after;
     for (let scanned = 0; scanned < MAX_SCANNED; scanned += step) {
-      const page = ledger.page(pattern.prefix, from, step);
+      const page = ledger.page(start, from, step);
       for (const row of page) {
-        if (!pattern.matches(row.key)) continue;
+        if (!pattern.matches(row.key) && row.paths?.some(pattern.matches) !== true) continue;
         if (rows.length >= limit) return { rows, after: rows.at(-1)?.key ?? from };
         rows.push(row);
       }
@@ -130,11 +133,13 @@ export function createShard({ ledger, store, now, retentionMs, startedAt, prefix
     /** Those of `versions` that have a head, or are dead but not yet deleted. */
     known: (versions: readonly string[]): readonly string[] => versions.filter(ledger.hasSlicesOf),
     list,
-    /** Deletes the objects of such a page, unless `dryRun`. Returns their rows. */
+    /** Deletes the objects of such a page, unless `dryRun`. Returns their rows. What is also named by a path that does not match stays. */
     async purge(written: string, after: string, limit: number, dryRun: boolean): Promise<LedgerPage> {
       const page = list(written, after, Math.min(limit, MAX_EVICTED_PER_RUN));
-      if (!dryRun) await evict(ledger, store, page.rows, now());
-      return page;
+      const pattern = parseKeyPattern(written);
+      const rows = page.rows.filter(({ key, paths }) => pattern?.matches(key) === true || paths?.every(pattern?.matches ?? (() => false)));
+      if (!dryRun) await evict(ledger, store, rows, now());
+      return { ...page, rows };
     },
   };
 }

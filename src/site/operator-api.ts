@@ -2,7 +2,7 @@ import { type Context, Hono } from "hono";
 import * as v from "valibot";
 import { BOOK_SHARD, shardOf } from "../retention/batch.ts";
 import type { Remote } from "../retention/book.ts";
-import { type KeyPattern, parseKeyPattern } from "../retention/glob.ts";
+import { type KeyPattern, parseKeyPattern } from "../store/key-pattern.ts";
 import type { LedgerRow } from "../retention/ledger.ts";
 import type { LedgerObjectBase } from "../retention/ledger-object.ts";
 import type { LedgerPage } from "../retention/shard.ts";
@@ -10,8 +10,11 @@ import type { FailedLogins } from "../watch/failed-logins.ts";
 import { judgeToken, TOO_MANY } from "./guard.ts";
 import { send } from "./respond.ts";
 
-/** One ledger, as the operator's verbs call it; `view`, `next` and `sweepAll` only on the book's. All methods reject if its Durable Object fails. */
-export type OperatorLedger = Remote<LedgerObjectBase<unknown>, "view" | "next" | "sweepAll" | "list" | "purge" | "pin" | "unpin" | "pins">;
+/** One ledger, as the operator's verbs call it; `view`, `next`, `sweepAll` and `repositoryPage` only on the book's. All methods reject if its Durable Object fails. */
+export type OperatorLedger = Remote<
+  LedgerObjectBase<unknown>,
+  "view" | "next" | "sweepAll" | "repositoryPage" | "list" | "purge" | "pin" | "unpin" | "pins"
+>;
 
 /** What the operator's verbs work with. */
 export interface OperatorDependencies {
@@ -27,6 +30,8 @@ export interface OperatorDependencies {
   readonly ledger: (name: string) => OperatorLedger;
   /** Reports what this isolate has collected to the ledger, so that a verb also sees what was stored a moment ago. */
   readonly flush: () => Promise<void>;
+  /** Has the repository `<mirror>/<base>` forget the roots of what a purge of `pattern` deletes. Rejects if it cannot be reached. */
+  readonly forget: (repository: string, pattern: string) => Promise<unknown>;
   /** Called with the keys that a purge deleted, so that no cache in front of the store goes on answering for them. Never rejects. */
   readonly onPurged: (keys: readonly string[]) => Promise<void>;
 }
@@ -49,7 +54,7 @@ const PIN = v.strictObject({ pattern: PATTERN });
  * The operator's verbs as JSON below `/-/ledger` (docs/ledger.md), for requests with the token (RFC 6750: `Authorization: Bearer …`). Without a
  * configured token every path answers 404, like a page that does not exist.
  */
-export function createOperatorApi({ token, logins, budget, retentionDays, ledger, flush, onPurged }: OperatorDependencies): Hono {
+export function createOperatorApi({ token, logins, budget, retentionDays, ledger, flush, forget, onPurged }: OperatorDependencies): Hono {
   const api = new Hono();
   const book = () => ledger(BOOK_SHARD);
 
@@ -86,8 +91,13 @@ export function createOperatorApi({ token, logins, budget, retentionDays, ledger
 
   api.get("/objects", async (context) => {
     const { pattern, after, limit } = v.parse(LIST, context.req.query());
-    const page = await overLedgers(pattern, after, (one, from) => one.list(pattern.text, from, limit));
-    return sendObject(context, page);
+    const { rows, after: next } = await overLedgers({ pattern, after, limit }, (one, from, count) => one.list(pattern.text, from, count));
+    return sendObject(context, { rows, after: next });
+  });
+
+  api.get("/repositories", async (context) => {
+    const { pattern, after, limit } = v.parse(LIST, context.req.query());
+    return sendObject(context, await book().repositoryPage(pattern.text, after, limit));
   });
 
   api.get("/next", async (context) => {
@@ -98,8 +108,12 @@ export function createOperatorApi({ token, logins, budget, retentionDays, ledger
 
   api.post("/purge", async (context) => {
     const { pattern, after, dryRun } = v.parse(PURGE, await context.req.json().catch(() => null));
-    const page = await overLedgers(pattern, after, (one, from) => one.purge(pattern.text, from, MAX_ROWS, dryRun));
+    const { isContentDone, ...page } = await overLedgers({ pattern, after, limit: MAX_ROWS }, (one, from, count) =>
+      one.purge(pattern.text, from, count, dryRun),
+    );
     if (!dryRun) await onPurged(page.rows.map(({ key }) => key));
+    // What names the files that have gone is to be fetched anew, with files that belong together.
+    if (!dryRun && isContentDone && !isOfContent(pattern)) await forgetRepositories(pattern.text);
     return sendObject(context, page);
   });
 
@@ -127,27 +141,53 @@ export function createOperatorApi({ token, logins, budget, retentionDays, ledger
 
   return api;
 
+  async function forgetRepositories(pattern: string): Promise<void> {
+    for (let after: string | null = ""; after !== null;) {
+      const page = await book().repositoryPage(pattern, after, MAX_ROWS);
+      await Promise.all(page.rows.map(({ name }) => forget(name, pattern)));
+      ({ after } = page);
+    }
+  }
+
   async function ledgerNames(): Promise<readonly string[]> {
     return (await book().view()).shards.map(({ shard }) => shard);
   }
 
-  /** One page of one ledger. Its `after` leads to the next page, or to the next ledger. */
+  /**
+   * One page of one ledger, whose `after` leads to the next page, or to the next ledger. The last ledger of a pattern of paths, that of what lies by its
+   * content, comes on the page of the one before, where there is room. `isContentDone`: it has no more of them.
+   */
   async function overLedgers(
-    pattern: KeyPattern,
-    after: string,
-    read: (one: OperatorLedger, after: string) => LedgerPage | Promise<LedgerPage>,
-  ): Promise<LedgerPage> {
+    { pattern, after, limit }: { readonly pattern: KeyPattern; readonly after: string; readonly limit: number },
+    read: (one: OperatorLedger, after: string, limit: number) => LedgerPage | Promise<LedgerPage>,
+  ): Promise<LedgerPage & { readonly isContentDone: boolean }> {
     const names = reachedBy(pattern, await ledgerNames());
-    const [name, following] = after === "" ? names : names.filter((one) => one >= shardOf(after));
-    if (name === undefined) return { rows: [], after: null };
-    const page = await read(ledger(name), shardOf(after) === name ? after : "");
-    return page.after === null && following !== undefined ? { ...page, after: `${following}/` } : page;
+    const at = after === "" ? 0 : names.findIndex((one) => one === shardOf(after));
+    const [name, following] = at < 0 ? [] : names.slice(at);
+    if (name === undefined) return { rows: [], after: null, isContentDone: false };
+    const page = await read(ledger(name), shardOf(after) === name ? after : "", limit);
+    if (page.after !== null) return { ...page, isContentDone: false };
+    const left = limit - page.rows.length;
+    if (following === BOOK_SHARD && left > 0) {
+      const content = await read(ledger(following), "", left);
+      return { rows: [...page.rows, ...content.rows], after: content.after, isContentDone: content.after === null };
+    }
+    return { ...page, after: following === undefined ? null : `${following}/`, isContentDone: name === BOOK_SHARD };
   }
 }
 
-/** Those ledgers of `names` that may have keys that match. */
+/**
+ * Those ledgers of `names` that may have keys that match. Where these are paths of mirrors, the one of what lies by its content comes last: the paths may
+ * name that too.
+ */
 function reachedBy(pattern: KeyPattern, names: readonly string[]): readonly string[] {
-  return names.filter((name) => pattern.reaches(`${name}/`));
+  const reached = names.filter((name) => pattern.reaches(`${name}/`));
+  return reached.length === 0 || reached.includes(BOOK_SHARD) ? reached : [...reached, BOOK_SHARD];
+}
+
+/** Whether the pattern is one of keys by content alone. */
+function isOfContent({ text }: KeyPattern): boolean {
+  return text.startsWith(`${BOOK_SHARD}/`);
 }
 
 function explain({ uses, priority, held, lastUsedAt }: LedgerRow): string {

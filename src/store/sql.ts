@@ -27,3 +27,9 @@ export function createNotes(sql: Sql) {
     set: (name: string, value: string) => void sql.exec("INSERT OR REPLACE INTO notes VALUES (?, ?)", name, value),
   };
 }
+
+/** Adds the columns (texts) that a table made by an earlier version lacks. */
+export function addColumns(sql: Sql, table: string, columns: readonly string[]): void {
+  const known = rowsOf<{ name: string }>(sql, `PRAGMA table_info(${table})`).map(({ name }) => name);
+  for (const column of columns) if (!known.includes(column)) sql.exec(`ALTER TABLE ${table} ADD COLUMN ${column} TEXT`);
+}

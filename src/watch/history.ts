@@ -1,7 +1,7 @@
 import { elapsedMs } from "../clock/elapsed.ts";
 import { DAY_MS } from "../http/units.ts";
 import { SPARING_WAIT_MS } from "../store/row-count.ts";
-import { rowsOf, type Sql } from "../store/sql.ts";
+import { addColumns, rowsOf, type Sql } from "../store/sql.ts";
 import type { Hold, Hole } from "./hold.ts";
 
 /** Counts of one mirror on one day (UTC). Bytes are those of bodies. */
@@ -137,18 +137,24 @@ export function createHistory(sql: Sql, now: () => number, isSparing: () => bool
       return rowsOf<DayCount>(sql, `SELECT day, mirror, ${COUNTS.join(", ")} FROM days ORDER BY day, mirror`);
     },
     /** By mirror and root, at most 200. */
-    roots: (): readonly RootLine[] => {
-      const columns = ROOT_COLUMNS.map((name) => `roots.${name}`).join(", ");
-      const rows = rowsOf<RootRow & { readonly protection: string | null }>(
-        sql,
-        `SELECT ${columns}, protection FROM roots LEFT JOIN protections USING (mirror, root) ORDER BY mirror, root LIMIT 200`,
-      );
-      return rows.map(({ protection, ...row }) => ({
-        ...readRoot(row),
-        ...(protection === null ? {} : { protection: JSON.parse(protection) as RootProtection }),
-      }));
-    },
+    roots: (): readonly RootLine[] => readRoots("", []),
+    /** Those of one mirror whose path begins with `prefix`. */
+    rootsBelow: (mirror: string, prefix: string): readonly RootLine[] =>
+      readRoots("WHERE mirror = ? AND root >= ? AND root < ?", [mirror, prefix, `${prefix}\u{10FFFF}`]),
   };
+
+  function readRoots(where: string, values: readonly string[]): readonly RootLine[] {
+    const columns = ROOT_COLUMNS.map((name) => `roots.${name}`).join(", ");
+    const rows = rowsOf<RootRow & { readonly protection: string | null }>(
+      sql,
+      `SELECT ${columns}, protection FROM roots LEFT JOIN protections USING (mirror, root) ${where} ORDER BY mirror, root LIMIT 200`,
+      ...values,
+    );
+    return rows.map(({ protection, ...row }) => ({
+      ...readRoot(row),
+      ...(protection === null ? {} : { protection: JSON.parse(protection) as RootProtection }),
+    }));
+  }
 }
 
 const ROOT_COLUMNS = ["mirror", "root", "adoptedAt", "confirmedAt", "behindSince", "trouble", "hold", "holes"] as const;
@@ -158,12 +164,6 @@ type RootRow = Omit<RootLine, "hold" | "holes"> & { readonly hold: string | null
 
 function readRoot({ hold, holes, ...row }: RootRow): RootLine {
   return { ...row, hold: JSON.parse(hold ?? "null") as Hold | null, holes: JSON.parse(holes ?? "[]") as readonly Hole[] };
-}
-
-/** Adds the columns (texts) that a table made by an earlier version lacks. */
-function addColumns(sql: Sql, table: string, columns: readonly string[]): void {
-  const known = rowsOf<{ name: string }>(sql, `PRAGMA table_info(${table})`).map(({ name }) => name);
-  for (const column of columns) if (!known.includes(column)) sql.exec(`ALTER TABLE ${table} ADD COLUMN ${column} TEXT`);
 }
 
 /** The UTC day of a time in milliseconds since the epoch: `2026-11-22`. */

@@ -2,11 +2,12 @@ import { readFileSync } from "node:fs";
 import { Command, InvalidArgumentError } from "commander";
 import { adminTokenPath } from "../admin-token.ts";
 import { parseServerUrl } from "../server-url.ts";
+import { formatDay, formatRepository, formatTotals, type RepositoryRow, type Totals } from "./format.ts";
 import { createMirrorClient, type MirrorClient } from "./mirror-client.ts";
-import { findPackages } from "./package-paths.ts";
-import { createProgress } from "./progress.ts";
-import { parseWarmList, type WarmTarget } from "./warm-list.ts";
-import { endWithReader, printLines, printError } from "../print.ts";
+import { createPrinter, type Printer } from "./printer.ts";
+import { warm } from "./warm.ts";
+import { findTargets } from "./warm-targets.ts";
+import { endWithReader, printError } from "../print.ts";
 
 /** How many files `warm` downloads at the same time by default. */
 const PARALLEL = 4;
@@ -15,7 +16,7 @@ const LIST_PAGE = "999";
 
 const program = new Command("npm run mirror --")
   .description(
-    "The operator's verbs of a running mirror. A pattern matches stored keys: * stands for any characters, also /, and ? for one.",
+    "The operator's verbs of a running mirror. A pattern matches paths of stored files, such as debian/dists/trixie/*: * stands for any characters, also /, and ? for one.",
   )
   .option("--server <url>", "the mirror, such as mirror.lan:8787", parseServer, new URL("http://127.0.0.1:8787"))
   .option("--state <folder>", "the server's state folder, which holds its admin token", ".lazy-mirror")
@@ -25,22 +26,14 @@ const program = new Command("npm run mirror --")
 
 program
   .command("status")
-  .description("what is stored, by mirror, and the budget")
+  .description("what is stored, by mirror, the budget, and how repositories stand")
   .action(() =>
     run(async (client, print) => {
       const status = await client.verb("GET", "/");
       if (print.isJson) return print.value(status);
-      const { used, budget, reserved, retentionDays, pins, shards } = status as unknown as Status;
-      print.text(
-        `${size(used)} of ${size(budget)} (${((used / budget) * 100).toFixed(1)} %), ${size(reserved)} of it reserved; kept ${retentionDays} days`,
-      );
-      for (const { shard, objects, live, dead } of shards) {
-        const name = shard === "-" ? "(by content)" : shard;
-        print.text(
-          `  ${name.padEnd(20)} ${String(objects).padStart(8)} objects ${size(live).padStart(10)}, evicted but not yet deleted ${size(dead)}`,
-        );
-      }
-      if (pins.length > 0) print.text(`pinned: ${pins.join("  ")}`);
+      for (const line of formatTotals(status as unknown as Totals)) print.text(line);
+      const rows = client.rows((after) => client.verb("GET", `/repositories?${query({ after, limit: LIST_PAGE })}`));
+      for await (const row of rows) for (const line of formatRepository(row as unknown as RepositoryRow)) print.text(line);
     }),
   );
 
@@ -52,7 +45,7 @@ program
     run(async (client, print) => {
       const rows = client.rows((after) => client.verb("GET", `/objects?${query({ pattern, after, limit: LIST_PAGE })}`));
       for await (const row of rows)
-        print.row(row, `${Number(row["uses"])} uses, stored ${date(row["storedAt"])}, used ${date(row["lastUsedAt"])}`);
+        print.row(row, `${Number(row["uses"])} uses, stored ${formatDay(row["storedAt"])}, used ${formatDay(row["lastUsedAt"])}`);
     }),
   );
 
@@ -100,75 +93,26 @@ program
 program
   .command("warm")
   .description("fetch files before clients ask for them")
-  .argument("<what...>", "a file with one path, URL or log line per line (- reads the input); with --repository: names of packages")
+  .argument(
+    "<what...>",
+    "lists (a path, URL or log line per line; - reads the input), paths, patterns such as 'debian/pool/main/h/hello/*.deb', or a mirror and names of packages: debian hello bash",
+  )
   .option(
     "--repository <path>",
-    "the repository of these packages, such as fedora/updates/43/Everything/x86_64 or debian/dists/trixie/main/binary-amd64",
+    "where to look for names and patterns, such as fedora/updates/43/Everything/x86_64 or debian/dists/trixie/main/binary-amd64; default: in the indexes that the mirror holds",
   )
   .option("--parallel <count>", "how many files to download at the same time", parseParallel, PARALLEL)
   .action((what: readonly string[], { repository, parallel }: { repository?: string; parallel: number }) =>
     run(async (client, print) => {
-      const found = repository === undefined ? null : await findPackages(repository, what, client.read);
-      const targets = found?.paths.map((path) => ({ path: `/${path}` })) ?? what.flatMap(readList);
-      const missing = found?.missing ?? [];
-      for (const name of missing) printError(`Cannot find the package ${name} in ${repository}`);
-      const failed = await warm(client, targets, parallel, print);
-      if (failed + missing.length > 0) throw new Error(`Cannot warm ${failed + missing.length} of these files: see above`);
+      const { targets, problems, skipped } = await findTargets(what, repository, client);
+      for (const line of [...skipped, ...problems]) printError(line);
+      const failed = targets.length === 0 ? 0 : await warm(client, targets, parallel, print);
+      if (failed + problems.length > 0) throw new Error(`Cannot warm ${failed + problems.length} of these: see above`);
     }),
   );
 
 endWithReader();
 await program.parseAsync();
-
-function readList(file: string): readonly WarmTarget[] {
-  return parseWarmList(readFileSync(file === "-" ? 0 : file, "utf8"));
-}
-
-async function warm(client: MirrorClient, targets: readonly WarmTarget[], parallel: number, print: Printer): Promise<number> {
-  const left = [...targets];
-  const progress = createProgress(targets.length, process.stderr);
-  let failed = 0;
-  const worker = async () => {
-    for (let target = left.shift(); target !== undefined; target = left.shift()) {
-      const { status, bytes, detail } = await client.warm(target, () => {});
-      progress.step(bytes);
-      const isWarm = status === 200;
-      if (!isWarm) failed++;
-      if (print.isJson) print.value({ ...target, status, bytes, detail });
-      else if (!isWarm) progress.say(`${target.path}: ${status} ${detail}`);
-    }
-  };
-  await Promise.all(Array.from({ length: parallel }, worker));
-  progress.end();
-  return failed;
-}
-
-interface Status {
-  readonly used: number;
-  readonly budget: number;
-  readonly reserved: number;
-  readonly retentionDays: number;
-  readonly pins: readonly string[];
-  readonly shards: readonly { readonly shard: string; readonly objects: number; readonly live: number; readonly dead: number }[];
-}
-
-type Printer = ReturnType<typeof createPrinter>;
-
-function createPrinter(isJson: boolean) {
-  const text = printLines;
-  const value = (one: object): void => text(JSON.stringify(one));
-  return {
-    isJson,
-    text,
-    value,
-    /** Prints a row of the ledger; `note` only as text. */
-    row(row: Readonly<Record<string, unknown>>, note: string): void {
-      if (isJson) value(row);
-      else text(`${size(Number(row["size"])).padStart(10)}  ${String(row["key"])}  (${note})`);
-    },
-    done: (answer: object, line: string): void => (isJson ? value(answer) : text(line)),
-  };
-}
 
 async function run(verb: (client: MirrorClient, print: Printer) => Promise<unknown>): Promise<void> {
   const { server, state, token, json = false } = program.opts<{ server: URL; state: string; token?: string; json?: true }>();
@@ -208,14 +152,4 @@ function parseParallel(text: string): number {
 
 function query(fields: Readonly<Record<string, string>>): string {
   return String(new URLSearchParams(fields));
-}
-
-/** Decimal units, as BUDGET_GB has. */
-function size(bytes: number): string {
-  if (bytes >= 1e9) return `${(bytes / 1e9).toFixed(2)} GB`;
-  return bytes >= 1e6 ? `${(bytes / 1e6).toFixed(1)} MB` : `${Math.ceil(bytes / 1e3)} kB`;
-}
-
-function date(value: unknown): string {
-  return new Date(Number(value)).toISOString().slice(0, 10);
 }

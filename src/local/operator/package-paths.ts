@@ -17,20 +17,33 @@ export interface PackagePaths {
 /** XML entities that paths of packages may hold. */
 const ENTITIES: Readonly<Record<string, string>> = { "&amp;": "&", "&lt;": "<", "&gt;": ">", "&quot;": '"', "&apos;": "'" };
 
+/** One package as an index names it. */
+export interface NamedPackage {
+  readonly name: string;
+  readonly architecture: string;
+  /** Orders the versions of one package: the newest has the highest. */
+  readonly time: number;
+  /** Below the server. */
+  readonly path: string;
+}
+
 /**
- * Finds packages by name in a repository. `folder`, a path below the server, is for dnf and zypper the folder that holds `repodata/`, for apt the one
- * that holds a Packages file (`debian/dists/trixie/main/binary-amd64`). Throws an Error if no repository is there or its index cannot be opened.
+ * All packages of a repository. `folder`, a path below the server, is for dnf and zypper the folder that holds `repodata/`, for apt the one that holds a
+ * Packages file (`debian/dists/trixie/main/binary-amd64`). Throws an Error if no repository is there or its index cannot be opened.
  */
-export async function findPackages(folder: string, names: readonly string[], read: ReadFile): Promise<PackagePaths> {
+export async function readPackages(folder: string, read: ReadFile): Promise<readonly NamedPackage[]> {
   const base = folder.replace(/^\/+|\/+$/g, "");
   const found = base.includes("/dists/") ? await findDebs(base, read) : await findRpms(base, read);
-  if (found === null) {
-    throw new Error(`Cannot find packages in "${folder}": wanted the folder of repodata/repomd.xml, or of Packages.gz below dists/`);
-  }
+  if (found !== null) return [...found];
+  throw new Error(`Cannot find packages in "${folder}": wanted the folder of repodata/repomd.xml, or of Packages.gz below dists/`);
+}
+
+/** Those of `packages` that have one of the names: the newest version of each architecture. */
+export function pickPackages(packages: readonly NamedPackage[], names: readonly string[]): PackagePaths {
   const wanted = new Set(names);
-  const newest = new Map<string, Found>();
+  const newest = new Map<string, NamedPackage>();
   const seen = new Set<string>();
-  for (const one of found) {
+  for (const one of packages) {
     if (!wanted.has(one.name)) continue;
     seen.add(one.name);
     const key = `${one.name} ${one.architecture}`;
@@ -39,22 +52,14 @@ export async function findPackages(folder: string, names: readonly string[], rea
   return { paths: [...newest.values()].map(({ path }) => path), missing: names.filter((name) => !seen.has(name)) };
 }
 
-interface Found {
-  readonly name: string;
-  readonly architecture: string;
-  /** Orders the versions of one package: the newest has the highest. */
-  readonly time: number;
-  readonly path: string;
-}
-
-async function findRpms(base: string, read: ReadFile): Promise<Iterable<Found> | null> {
+async function findRpms(base: string, read: ReadFile): Promise<Iterable<NamedPackage> | null> {
   const repomd = await read(`${base}/repodata/repomd.xml`);
   const href = repomd === null ? undefined : /<data type="primary">.*?<location [^>]*href="([^"]+)"/s.exec(textOf(repomd))?.[1];
   const primary = href === undefined ? null : await read(`${base}/${href}`);
   return primary && parsePrimary(await unpack(primary), base);
 }
 
-function* parsePrimary(xml: string, base: string): Iterable<Found> {
+function* parsePrimary(xml: string, base: string): Iterable<NamedPackage> {
   for (const [, body = ""] of xml.matchAll(/<package type="rpm">(.*?)<\/package>/gs)) {
     const href = /<location [^>]*href="([^"]+)"/.exec(body)?.[1];
     const name = /<name>([^<]+)<\/name>/.exec(body)?.[1];
@@ -64,7 +69,7 @@ function* parsePrimary(xml: string, base: string): Iterable<Found> {
   }
 }
 
-async function findDebs(base: string, read: ReadFile): Promise<Iterable<Found> | null> {
+async function findDebs(base: string, read: ReadFile): Promise<Iterable<NamedPackage> | null> {
   for (const name of ["Packages.gz", "Packages.xz", "Packages"]) {
     const index = await read(`${base}/${name}`);
     if (index !== null) return parsePackages(await unpack(index), base.slice(0, base.indexOf("/dists/")));
@@ -72,7 +77,7 @@ async function findDebs(base: string, read: ReadFile): Promise<Iterable<Found> |
   return null;
 }
 
-function* parsePackages(text: string, archive: string): Iterable<Found> {
+function* parsePackages(text: string, archive: string): Iterable<NamedPackage> {
   // Repositories list older versions first.
   for (const [time, stanza] of text.split("\n\n").entries()) {
     const field = (name: string) => new RegExp(`^${name}: (.+)$`, "m").exec(stanza)?.[1];

@@ -1,32 +1,67 @@
 import { printable } from "../../http/printable.ts";
+import { formatSize } from "./format.ts";
 
-const WIDTH = 30;
+/** The line is drawn anew at most this often. */
+const REDRAW_MS = 100;
 
-/** A progress bar over `total` files, redrawn in place on a terminal. Without a terminal only `say` and `end` print. */
+/**
+ * How far a download of `total` files is: on a terminal a line that is redrawn in place, with the bytes of all files and how far the oldest under way is.
+ * Without a terminal only `say` and `end` print.
+ */
 export function createProgress(total: number, output: { readonly isTTY?: boolean; write(text: string): unknown }) {
   const isLive = output.isTTY === true;
+  const underWay = new Map<symbol, { readonly name: string; bytes: number; size: number | null }>();
   let done = 0;
-  let bytes = 0;
-  const draw = () => {
-    if (!isLive) return;
-    const filled = total === 0 ? WIDTH : Math.round((done / total) * WIDTH);
-    output.write(`\r\x1b[K[${"#".repeat(filled)}${"-".repeat(WIDTH - filled)}] ${done}/${total} files, ${(bytes / 1e6).toFixed(1)} MB`);
-  };
-  draw();
+  let doneBytes = 0;
+  let drawnAt = 0;
+
+  function line(): string {
+    const bytes = [...underWay.values()].reduce((sum, file) => sum + file.bytes, doneBytes);
+    const [file] = underWay.values();
+    const sized =
+      file?.size == null || file.size === 0 ? "" : ` of ${formatSize(file.size)} (${Math.floor((file.bytes / file.size) * 100)} %)`;
+    const part = file === undefined ? "" : `; ${file.name}: ${formatSize(file.bytes)}${sized}`;
+    return printable(`${done} of ${total} files, ${formatSize(bytes)}${part}`);
+  }
+
+  function draw(): void {
+    if (!isLive || Date.now() - drawnAt < REDRAW_MS) return;
+    drawnAt = Date.now();
+    output.write(`\r\x1b[K${line().slice(0, 100)}`);
+  }
+
   return {
-    /** One more file is done, with so many bytes. */
-    step(more: number): void {
-      done++;
-      bytes += more;
+    /** One more file is under way. `at` receives what `MirrorClient.warm` reports of it, `end` the bytes that arrived. */
+    begin(path: string) {
+      const id = Symbol(path);
+      const file: { readonly name: string; bytes: number; size: number | null } = {
+        name: path.slice(path.lastIndexOf("/") + 1),
+        bytes: 0,
+        size: null,
+      };
+      underWay.set(id, file);
       draw();
+      return {
+        at(bytes: number, size: number | null): void {
+          file.bytes = bytes;
+          file.size = size;
+          draw();
+        },
+        end(bytes: number): void {
+          underWay.delete(id);
+          done++;
+          doneBytes += bytes;
+          draw();
+        },
+      };
     },
-    /** Prints a line above the bar. */
-    say(line: string): void {
-      output.write(`${isLive ? "\r\x1b[K" : ""}${printable(line)}\n`);
+    /** Prints a line above. */
+    say(text: string): void {
+      output.write(`${isLive ? "\r\x1b[K" : ""}${printable(text)}\n`);
       draw();
     },
     end(): void {
-      output.write(isLive ? "\n" : `${done} of ${total} files, ${(bytes / 1e6).toFixed(1)} MB\n`);
+      output.write(`${isLive ? "\r\x1b[K" : ""}${line()}\n`);
     },
   };
 }

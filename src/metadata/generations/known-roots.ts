@@ -1,6 +1,7 @@
 import { elapsedMs } from "../../clock/elapsed.ts";
 import type { RepositoryPlace } from "../../route/place.ts";
 import type { IndexTables } from "../digests/index-tables.ts";
+import type { NamedKey } from "../../watch/named-key.ts";
 import type { Generation, RootContent } from "../members/generation.ts";
 import type { Members } from "../members/members.ts";
 import { databaseOf } from "./root-files.ts";
@@ -15,8 +16,8 @@ export interface KnownRootsDependencies extends Omit<KeeperDependencies, "before
   readonly members: Members;
   /** The digest tables of packages; null where packages are judged by their structure only. */
   readonly tables: IndexTables | null;
-  /** Receives, after each swap, every key that the published generations name: retention evicts these last. */
-  readonly onPublished: (keys: readonly string[]) => void;
+  /** Receives, after each swap, every key that the published generations name, once for each path: retention evicts these last. */
+  readonly onPublished: (named: readonly NamedKey[]) => void;
 }
 
 /** The roots that one repository has published something for, each with what keeps it current and with its digest table. A restart finds them again. */
@@ -100,7 +101,7 @@ export function createKnownRoots(deps: KnownRootsDependencies) {
         afterSwap: () => {
           kept.save(PLACE_KEY + place.root, JSON.stringify(place));
           dropIndexesBelow(place);
-          members.keepOnly(new Set(liveMembers()));
+          members.keepOnly(new Set(liveMembers().map(([key]) => key)));
           followIndexes(place, keeper.held());
           void reportKeys();
         },
@@ -122,20 +123,19 @@ export function createKnownRoots(deps: KnownRootsDependencies) {
     return [...keepers.values()].flatMap((one) => one.held() ?? []);
   }
 
-  function liveMembers(): readonly string[] {
-    return [
-      ...new Set(
-        liveGenerations()
-          .flatMap(({ parsed }) => parsed?.entries ?? [])
-          .map(members.keyOf),
-      ),
-    ];
+  function liveMembers(): readonly NamedKey[] {
+    return liveGenerations().flatMap(({ parsed }) => parsed?.entries.map((entry) => named(members.keyOf(entry), entry.path)) ?? []);
+  }
+
+  function named(key: string, path: string): NamedKey {
+    return [key, `${deps.mirror.name}/${path}`];
   }
 
   /** Retention spares what the published generations name, and the digest tables that were made of them. */
   async function reportKeys(): Promise<void> {
-    const published = liveGenerations().flatMap(({ root, companions }) => [root, ...companions].map(({ key }) => key));
-    deps.onPublished([...liveMembers(), ...published, ...((await deps.tables?.keys()) ?? [])]);
+    const published = liveGenerations().flatMap(({ root, companions }) => [root, ...companions].map(({ key, path }) => named(key, path)));
+    const tables = ((await deps.tables?.keys()) ?? []).map((key): NamedKey => [key, null]);
+    deps.onPublished([...liveMembers(), ...published, ...tables]);
   }
 
   /** `isLost`: the store lost a part of the root's digest table. */

@@ -61,6 +61,22 @@ export function createRepository(deps: RepositoryDependencies) {
       const timestamp = (parsed && dateOf(parsed)) ?? Math.floor(adoptedAt / 1000);
       return { sha256: root.object.sha256, size: root.object.size, timestamp };
     },
+    /**
+     * Forgets the roots that name a stored file whose path `matches`: root and companions themselves count. The next client has them fetched anew, with
+     * members that belong together. Returns these roots.
+     */
+    forget(matches: (path: string) => boolean): readonly string[] {
+      return [...keepers].flatMap(([root, keeper]) => {
+        const held = keeper.held();
+        if (held === null) return [];
+        const stored = (held.parsed?.entries ?? []).filter((entry) => matches(entry.path) && members.has(entry));
+        if (stored.length === 0 && ![held.root, ...held.companions].some(({ path }) => matches(path))) return [];
+        for (const entry of stored) members.forget(members.keyOf(entry));
+        keeper.drop();
+        roots.forget(root);
+        return [root];
+      });
+    },
     /** Builds the digest tables of all roots below `base`, this repository's base, anew where the store lost a part of them. */
     async rebuildTables(base: string): Promise<void> {
       // Nothing is published any more that could have had the table that the directory knows.

@@ -148,7 +148,7 @@ export function createWorld(upstreamUrls: readonly string[] = [ONE, TWO]): World
         ensureStored: world.ensureStored,
         tables: options.tables ?? null,
         ...(options.readings === undefined ? {} : { readings: options.readings }),
-        onPublished: (keys) => (world.published = keys),
+        onPublished: (named) => (world.published = named.map(([key]) => key)),
         onStanding: (root, standing) => world.standings.push([root, standing]),
         timer: world.timer,
         now: () => world.now,

@@ -152,7 +152,7 @@ describe("the budget", () => {
     for (let index = 0; index < 23; index++) await fill(world, `p${index}`, 8);
     await world.retention.flush();
     const ledger = world.ledgers.ledger("fedora");
-    ledger.name("fedora/repo", ["fedora/p0"]);
+    ledger.name("fedora/repo", [["fedora/p0", null]]);
     ledger.pin("fedora/p1");
     for (let index = 0; index < 40; index++) await fill(world, `q${index}`, 8);
     expect(world.store.heads.has("fedora/p0")).toBe(true);
@@ -271,7 +271,10 @@ describe("housekeeping", () => {
     await fill(world, "a", 8);
     await fill(world, "b", 8);
     await world.retention.flush();
-    world.ledgers.ledger("fedora").name("fedora/repo", ["fedora/a", "fedora/b"]);
+    world.ledgers.ledger("fedora").name("fedora/repo", [
+      ["fedora/a", null],
+      ["fedora/b", null],
+    ]);
     world.pass(89 * DAY_MS);
     world.retention.use("fedora/a", 8);
     await world.retention.flush();

@@ -36,7 +36,10 @@ test("a repository is known from its first generation until it is removed, and u
 
 test("what earlier versions published is in the list, and counts as used at the update", () => {
   const { ledger, clock, open } = setUp();
-  ledger.name("m/os", ["-/sha256/a", "-/sha256/b"]);
+  ledger.name("m/os", [
+    ["-/sha256/a", null],
+    ["-/sha256/b", null],
+  ]);
   const list = open();
   expect(list.use("m/os")).toBe(true);
   expect(list.unused(clock.now - DAY)).toEqual([]);

@@ -249,7 +249,12 @@ describe("what is fetched ahead of clients", () => {
     await world.retention.flush();
     expect(await ahead(2, 20, "debian")).toBe(2);
     // Published: they stay for as long as the generation names them.
-    world.ledgers.ledger("-").name("fedora/os", ["-/sha256/0", "-/sha256/1", "-/sha256/2", "-/sha256/3"]);
+    world.ledgers.ledger("-").name("fedora/os", [
+      ["-/sha256/0", null],
+      ["-/sha256/1", null],
+      ["-/sha256/2", null],
+      ["-/sha256/3", null],
+    ]);
     world.pass(2 * 86_400_000);
     expect(await ahead(10, 40, "fedora")).toBe(2);
   });

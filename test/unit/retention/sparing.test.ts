@@ -84,7 +84,7 @@ describe("a ledger that spares rows", () => {
   it("does not let a live file go past its age on the ground of a use that is held", () => {
     const { ledger, put, use } = createSparing();
     put("-/sha256/a", NOON);
-    ledger.name("fedora/os", ["-/sha256/a"]);
+    ledger.name("fedora/os", [["-/sha256/a", null]]);
     use("-/sha256/a", NOON + DAY_MS);
     use("-/sha256/a", NOON + DAY_MS + 3_600_000);
     expect(ledger.past(NOON + 91 * DAY_MS + 1_800_000, 90 * DAY_MS, 10)).toEqual([]);

@@ -51,7 +51,10 @@ describe("what was written while the clock was years ahead", () => {
     const world = createWorld();
     await world.put(KEY);
     await world.put("fedora/b.rpm");
-    world.ledger().name("m/repo", [KEY, "fedora/b.rpm"]);
+    world.ledger().name("m/repo", [
+      [KEY, null],
+      ["fedora/b.rpm", null],
+    ]);
     world.now += YEAR_MS;
     for (const key of [KEY, "fedora/b.rpm"]) world.use(key);
     world.now -= YEAR_MS;

@@ -14,6 +14,7 @@ const { routes } = createOperatorApi({
   budget: 1,
   retentionDays: 90,
   flush: async () => {},
+  forget: async () => {},
   onPurged: async () => {},
   ledger: () => {
     throw new Error("Cannot open a ledger: this test asks no verb");

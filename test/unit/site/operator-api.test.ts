@@ -16,16 +16,23 @@ async function createApi(token: string | undefined = TOKEN) {
     await ledgers.port(name.split("/")[0] ?? "").record({ news: [{ kind: "stored", key: name, record }], uses: [] });
   }
   const purged: string[] = [];
+  const forgotten: string[] = [];
+  const repositories = [{ name: "debian/" }];
   const api = createOperatorApi({
     token,
     budget: 1_000,
     retentionDays: 90,
     flush: async () => {},
+    forget: async (name, pattern) => void forgotten.push(`${name} ${pattern}`),
     onPurged: async (keys) => void purged.push(...keys),
     ledger: (name) => ({
       view: async () => ({ ...ledgers.book.view(), scrub: null }),
       next: (limit) => ledgers.book.next(limit),
       sweepAll: () => ledgers.book.sweep(),
+      repositoryPage: async () => ({
+        rows: repositories.map((one) => ({ ...one, usedAt: 1_000, files: 1, bytes: 10, roots: [] })),
+        after: null,
+      }),
       list: async (...page) => ledgers.shard(name).list(...page),
       purge: (...page) => ledgers.shard(name).purge(...page),
       pin: async (pattern) => ledgers.ledger(name).pin(pattern),
@@ -38,7 +45,7 @@ async function createApi(token: string | undefined = TOKEN) {
     return { status: response.status, body: await response.json<Record<string, unknown>>() };
   }
   const post = (path: string, body: unknown) => ask(path, { method: "POST", body: JSON.stringify(body) });
-  return { api, ask, post, store, ledgers, purged };
+  return { api, ask, post, store, ledgers, purged, forgotten };
 }
 
 /** All pages of a listing. */

@@ -21,6 +21,7 @@ export function siteDependencies(vars: Record<string, unknown> = {}): SiteDepend
       retentionDays: 1,
       ledger: () => ({}) as never,
       flush: async () => {},
+      forget: async () => {},
       onPurged: async () => {},
     },
     pages: {

@@ -1,7 +1,10 @@
 import { execFileSync } from "node:child_process";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import { expect, it } from "vitest";
-import { findPackages } from "../../../../src/local/operator/package-paths.ts";
+import { pickPackages, readPackages, type ReadFile } from "../../../../src/local/operator/package-paths.ts";
+
+const findPackages = async (folder: string, names: readonly string[], read: ReadFile) =>
+  pickPackages(await readPackages(folder, read), names);
 
 const REPOMD = `<repomd><data type="filelists"><location href="repodata/f.xml.gz"/></data><data type="primary"><checksum/><location href="repodata/p.xml.zst"/></data></repomd>`;
 const rpm = (name: string, arch: string, time: number, href: string) =>

@@ -24,5 +24,25 @@ it.each([
   ["requests that fetch nothing", '"POST /fedora/x.rpm HTTP/1.1"', []],
   ["the same file twice", "fedora/x.rpm\n/fedora/x.rpm\r\n", [{ path: "/fedora/x.rpm" }]],
 ])("reads %s", (_, text, wanted) => {
-  expect(parseWarmList(text)).toEqual(wanted);
+  expect(parseWarmList(text).targets).toEqual(wanted);
+});
+
+it("says which lines it skips, and why", () => {
+  const list = [
+    "# a comment",
+    "",
+    "fedora/updates/",
+    "/-/status",
+    "word",
+    '"POST /fedora/x.rpm HTTP/1.1"',
+    "two words",
+    "fedora/x.rpm",
+  ].join("\n");
+  expect(parseWarmList(list).skipped).toEqual([
+    { line: 3, text: "fedora/updates/", why: "it is a folder, not a file" },
+    { line: 4, text: "/-/status", why: "it is a page of the mirror itself" },
+    { line: 5, text: "word", why: "it names no file of a mirror: wanted <mirror>/<path>" },
+    { line: 6, text: '"POST /fedora/x.rpm HTTP/1.1"', why: "it is no GET" },
+    { line: 7, text: "two words", why: "it holds no path, no URL and no request" },
+  ]);
 });

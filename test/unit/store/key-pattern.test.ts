@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { parseKeyPattern } from "../../../src/retention/glob.ts";
+import { parseKeyPattern } from "../../../src/store/key-pattern.ts";
 
 describe("a pattern of keys", () => {
   it.each([
