@@ -66,7 +66,7 @@ export function createApp(deps: SiteDependencies): Hono {
     if (setup.kind !== "distro") return refusal(`no script sets ${setup.mirror.name} up; see /-/setup/${setup.mirror.name}`, 404);
     if (!isKnownHost || !setup.isReachable)
       return refusal("the name in this URL is none of the mirror's own: use a configured one, or add it to hosts in wrangler.toml", 421);
-    return sendScript(context, formatSetupScript(setup.setup, setup.places, site));
+    return sendScript(context, formatSetupScript(setup.setup, setup.places, site, setup.asksName));
   });
   app.get("/-/setup/:mirror", (context) => {
     const { visit, site, isKnownHost, hasStatus } = view(context);

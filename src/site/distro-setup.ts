@@ -12,6 +12,22 @@ export interface Places {
   readonly security: string | null;
 }
 
+/** How the set-up script knows the distribution's own sources. All but `ids` are extended regular expressions. */
+export interface OwnSources {
+  /** The distribution's servers. */
+  readonly hosts: string;
+  /** Where the mirrored tree starts on a server, after the first slash (dnf, zypper). */
+  readonly folder?: string;
+  /** What of the tree is mirrored, below `folder`; default: all. */
+  readonly within?: string;
+  /** URLs that give lists of servers for the tree (dnf). */
+  readonly lists?: string;
+  /** Paths of repositories by id, for those without the path in their .repo file (dnf). */
+  readonly ids?: Readonly<Record<string, string>>;
+  /** The start of the names of the distribution's keyrings (apt). */
+  readonly keyring?: string;
+}
+
 /** How to set up the clients of one distribution. */
 export interface DistroSetup {
   readonly manager: PackageManager;
@@ -21,18 +37,14 @@ export interface DistroSetup {
   readonly release: { readonly from: "codename" | "version" | "major"; readonly example: string };
   /** Sources by release. The first match holds: a release's name, a prefix such as `15.*`, or `*` for all. */
   readonly variants: readonly { readonly match: string; readonly sources: (places: Places, release: string) => string }[];
-  /** Which of the distribution's own sources the script turns off: an extended regular expression that matches such a stanza. */
-  readonly replaces: string;
+  /** Which of the machine's sources are the distribution's. */
+  readonly own: OwnSources;
 }
 
 /** Stands for the release in a script; the script finds out the client's own and replaces this. */
 export const RELEASE_MARK = "@RELEASE@";
 
-/** Matches an archive at the top of a server or in its `pub/`. A deeper folder, such as `/linux/debian`, is a third party's archive. */
-const archive = (name: string): string => `://[^/ ]+(/pub)?/${name}/?`;
-
-/** `replaces` for Debian if its security archive is not mirrored. */
-export const DEBIAN_ALONE = archive("debian");
+const DEBIAN_HOSTS = String.raw`([a-z0-9-]+\.)*deb\.debian\.org|(ftp[0-9]*|security|security-cdn)(\.[a-z0-9-]+)?\.debian\.org|(http|httpredir|cdn|cloudfront)\.debian\.(net|org)`;
 
 /** Set-ups for the repositories that each distribution enables itself. Other repositories keep their own addresses. */
 export const SETUPS: Readonly<Record<Exclude<Distro, "koji">, DistroSetup>> = {
@@ -51,14 +63,14 @@ export const SETUPS: Readonly<Record<Exclude<Distro, "koji">, DistroSetup>> = {
           ].join("\n"),
       },
     ],
-    replaces: archive("debian(-security)?"),
+    own: { hosts: DEBIAN_HOSTS, keyring: "debian" },
   },
   "debian-security": {
     manager: "apt",
     systems: ["debian"],
     release: { from: "codename", example: "trixie" },
     variants: [{ match: "*", sources: ({ base }, release) => debStanza(base, `${release}-security`, "debian") }],
-    replaces: archive("debian-security"),
+    own: { hosts: DEBIAN_HOSTS, keyring: "debian" },
   },
   ubuntu: {
     manager: "apt",
@@ -71,7 +83,7 @@ export const SETUPS: Readonly<Record<Exclude<Distro, "koji">, DistroSetup>> = {
           debStanza(base, ["", "-updates", "-backports", "-security"].map((pocket) => release + pocket).join(" "), "ubuntu"),
       },
     ],
-    replaces: archive("ubuntu"),
+    own: { hosts: String.raw`([a-z0-9-]+\.)*(archive|security)\.ubuntu\.com|mirrors\.ubuntu\.com`, keyring: "ubuntu" },
   },
   fedora: {
     manager: "dnf",
@@ -90,23 +102,54 @@ export const SETUPS: Readonly<Record<Exclude<Distro, "koji">, DistroSetup>> = {
         ),
       },
     ],
-    replaces: String.raw`^\[(fedora|updates|rawhide)\]`,
+    own: {
+      hosts: String.raw`[a-z0-9-]+\.fedoraproject\.org`,
+      folder: "pub/fedora/linux/",
+      lists: "[?&]repo=(fedora(-debug|-source)?-[0-9$]|updates-(released|testing)|rawhide)",
+      ids: {
+        fedora: "releases/$releasever/Everything/$basearch/os/",
+        updates: "updates/$releasever/Everything/$basearch/",
+        "updates-testing": "updates/testing/$releasever/Everything/$basearch/",
+        rawhide: "development/rawhide/Everything/$basearch/os/",
+      },
+    },
   },
   epel: {
     manager: "dnf",
     systems: ["rhel", "centos", "rocky", "almalinux", "ol"],
     release: { from: "major", example: "10" },
     variants: [{ match: "*", sources: repositories({ epel: `${RELEASE_MARK}/Everything/$basearch/` }, `EPEL-${RELEASE_MARK}`) }],
-    replaces: String.raw`^\[epel\]`,
+    own: {
+      hosts: String.raw`[a-z0-9-]+\.fedoraproject\.org`,
+      folder: "pub/epel/",
+      lists: "[?&]repo=epel-",
+      ids: { epel: `${RELEASE_MARK}/Everything/$basearch/`, "epel-testing": `testing/${RELEASE_MARK}/Everything/$basearch/` },
+    },
   },
-  "centos-stream": enterpriseLinux("centos", `${RELEASE_MARK}-stream`, ["BaseOS", "AppStream"], {
-    9: "centosofficial",
-    "*": "centosofficial-SHA256",
+  "centos-stream": enterpriseLinux({
+    system: "centos",
+    folder: `${RELEASE_MARK}-stream`,
+    trees: ["BaseOS", "AppStream"],
+    keys: { 9: "centosofficial", "*": "centosofficial-SHA256" },
+    own: { hosts: String.raw`mirror\.stream\.centos\.org`, lists: String.raw`mirrors\.centos\.org/metalink`, ids: centosIds() },
   }),
-  rocky: enterpriseLinux("rocky", "$releasever", ["BaseOS", "AppStream", "extras"], { 8: "rockyofficial", "*": `Rocky-${RELEASE_MARK}` }),
-  almalinux: enterpriseLinux("almalinux", "$releasever", ["BaseOS", "AppStream", "extras"], {
-    8: "AlmaLinux",
-    "*": `AlmaLinux-${RELEASE_MARK}`,
+  rocky: enterpriseLinux({
+    system: "rocky",
+    folder: "$releasever",
+    trees: ["BaseOS", "AppStream", "extras"],
+    keys: { 8: "rockyofficial", "*": `Rocky-${RELEASE_MARK}` },
+    own: {
+      hosts: String.raw`(dl|download)\.rockylinux\.org`,
+      folder: String.raw`(pub/rocky|\$contentdir)/`,
+      lists: String.raw`mirrors\.rockylinux\.org/`,
+    },
+  }),
+  almalinux: enterpriseLinux({
+    system: "almalinux",
+    folder: "$releasever",
+    trees: ["BaseOS", "AppStream", "extras"],
+    keys: { 8: "AlmaLinux", "*": `AlmaLinux-${RELEASE_MARK}` },
+    own: { hosts: String.raw`repo\.almalinux\.org`, folder: "almalinux/", lists: String.raw`mirrors\.almalinux\.org/` },
   }),
   opensuse: {
     manager: "zypper",
@@ -136,21 +179,24 @@ export const SETUPS: Readonly<Record<Exclude<Distro, "koji">, DistroSetup>> = {
         }),
       },
     ],
-    replaces: String.raw`opensuse\.org/(distribution|update|tumbleweed)/|^\[openSUSE\]`,
+    own: {
+      hosts: String.raw`[a-z0-9-]+\.opensuse\.org`,
+      within: "(distribution|update|tumbleweed|source|debug)/",
+    },
   },
   archlinux: {
     manager: "pacman",
     systems: ["arch"],
     release: { from: "version", example: "rolling" },
     variants: [{ match: "*", sources: ({ base }) => `Server = ${base}/$repo/os/$arch\n` }],
-    replaces: "",
+    own: { hosts: "" },
   },
   alpine: {
     manager: "apk",
     systems: ["alpine"],
     release: { from: "version", example: "v3.22" },
     variants: [{ match: "*", sources: ({ base }, release) => `${base}/${release}/main\n${base}/${release}/community\n` }],
-    replaces: "",
+    own: { hosts: String.raw`([a-z0-9-]+\.)*alpinelinux\.org` },
   },
 };
 
@@ -203,13 +249,34 @@ function repositories(trees: Readonly<Record<string, string>>, key?: string): (p
 }
 
 /** A distribution like RHEL, with its trees in the folder of each release. `keys`: as in `repositories`, by release as in `variants`. */
-function enterpriseLinux(system: string, folder: string, trees: readonly string[], keys: Record<string, string>): DistroSetup {
-  const paths = Object.fromEntries(trees.map((tree) => [tree.toLowerCase(), `${folder}/${tree}/$basearch/os/`]));
+function enterpriseLinux(distro: {
+  readonly system: string;
+  readonly folder: string;
+  readonly trees: readonly string[];
+  readonly keys: Readonly<Record<string, string>>;
+  readonly own: OwnSources;
+}): DistroSetup {
+  const paths = Object.fromEntries(distro.trees.map((tree) => [tree.toLowerCase(), `${distro.folder}/${tree}/$basearch/os/`]));
   return {
     manager: "dnf",
-    systems: [system],
+    systems: [distro.system],
     release: { from: "major", example: "10" },
-    variants: Object.entries(keys).map(([match, key]) => ({ match, sources: repositories(paths, key) })),
-    replaces: String.raw`^\[(${trees.join("|").toLowerCase()})\]`,
+    variants: Object.entries(distro.keys).map(([match, key]) => ({ match, sources: repositories(paths, key) })),
+    own: { ...distro.own, ids: { ...paths, ...distro.own.ids } },
   };
+}
+
+/** The .repo files of CentOS Stream name lists of servers alone, and no paths. */
+function centosIds(): Record<string, string> {
+  const trees = ["BaseOS", "AppStream", "CRB", "HighAvailability", "ResilientStorage", "NFV", "RT"];
+  const ids = trees.flatMap((tree) => {
+    const [id, root] = [tree.toLowerCase(), `$stream/${tree}`];
+    return [
+      [id, `${root}/$basearch/os/`],
+      [`${id}-debuginfo`, `${root}/$basearch/debug/tree/`],
+      [`${id}-debug`, `${root}/$basearch/debug/tree/`],
+      [`${id}-source`, `${root}/source/tree/`],
+    ];
+  });
+  return Object.fromEntries([...ids, ["extras-common", "SIGs/$stream/extras/$basearch/extras-common/"]]);
 }

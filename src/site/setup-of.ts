@@ -1,6 +1,6 @@
 import type { Distro, Mirror } from "../config/config.ts";
 import { type OwnNames, mirrorAddress, type Visit } from "./address.ts";
-import { DEBIAN_ALONE, type DistroSetup, type Places, SETUPS } from "./distro-setup.ts";
+import { type DistroSetup, type Places, SETUPS } from "./distro-setup.ts";
 
 /** How to set up clients for a mirror: by its distribution, for koji, or (`plain`) by the URL alone. */
 export type MirrorSetup = DistroMirror | ({ readonly kind: "koji" | "plain" } & Reached);
@@ -18,6 +18,8 @@ export interface DistroMirror extends Reached {
   readonly setup: DistroSetup;
   /** Those of the mirror that names the sources file: for a security archive it is its distribution's mirror. */
   readonly places: Places;
+  /** Whether one of these mirrors requires a name and password. */
+  readonly asksName: boolean;
 }
 
 /**
@@ -37,9 +39,9 @@ export function setupOf(mirror: Mirror, visit: Visit, own: OwnNames): MirrorSetu
   return {
     kind: "distro",
     ...reached,
-    // Without a mirror of the security archive, clients keep using the distribution's own.
-    setup: named.distro === "debian" && partner === undefined ? { ...setup, replaces: DEBIAN_ALONE } : setup,
+    setup,
     places: { name: named.name, base: url(named), security: partner === undefined ? null : url(partner) },
+    asksName: [named, ...(partner === undefined ? [] : [partner])].some(({ access }) => (access?.users.size ?? 0) > 0),
   };
 }
 

@@ -1,18 +1,25 @@
 import { spawnSync } from "node:child_process";
 import { describe, expect, it } from "vitest";
 import { SETUPS } from "../../../src/site/distro-setup.ts";
+import { requireTools } from "../../support/run-tool.ts";
 import { formatRefusal, formatSetupScript, quoteShell } from "../../../src/site/setup-script.ts";
 
-const SHELLS = ["sh", "bash"];
+const SHELLS: readonly (readonly string[])[] = [["sh"], ["bash"], ...(requireTools("busybox") ? [["busybox", "sh"]] : [])];
 
 describe("a set-up script", () => {
   const places = { name: "name", base: "http://127.0.0.1/name", security: "http://127.0.0.1/security" };
 
-  it.each(Object.entries(SETUPS))("for %s is a script of a POSIX shell, of at most 200 lines", (_, setup) => {
+  it.each(Object.entries(SETUPS))("for %s is a script of a POSIX shell, of at most 450 lines", (_, setup) => {
     const script = formatSetupScript(setup, places, "http://127.0.0.1");
-    for (const shell of SHELLS)
-      expect(spawnSync(shell, ["-n"], { input: script, encoding: "utf8" })).toMatchObject({ status: 0, stderr: "" });
-    expect(script.split("\n").length).toBeLessThanOrEqual(200);
+    for (const [shell = "", ...args] of SHELLS)
+      expect(spawnSync(shell, [...args, "-n"], { input: script, encoding: "utf8" })).toMatchObject({ status: 0, stderr: "" });
+    expect(script.split("\n").length).toBeLessThanOrEqual(450);
+  });
+
+  it.runIf(requireTools("shellcheck")).each(Object.entries(SETUPS))("for %s passes shellcheck", (_, setup) => {
+    const script = formatSetupScript(setup, places, "http://127.0.0.1", true);
+    const run = spawnSync("shellcheck", ["--shell=sh", "-"], { input: script, encoding: "utf8" });
+    expect(run.stdout).toBe("");
   });
 
   it.each(Object.entries(SETUPS))("for %s does nothing when its download was cut", (_, setup) => {
