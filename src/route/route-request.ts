@@ -79,9 +79,9 @@ export function routeRequest(mirrors: ReadonlyMap<string, Mirror>, request: Requ
   return mapped === undefined && rest.length === 0 ? { kind: "mirror", target, isBareTop: true } : { kind: "mirror", target };
 }
 
-/** Pages below `/-/` that clients need; the others there are the operator's. `health` and `style.css` are on every host. Tested on canonical paths. */
+/** Pages below `/-/` that clients need; the others there are the operator's. `health`, `style.css` and `page.js` are on every host. Tested on canonical paths. */
 const CLIENT_PAGE = /^-\/?$|^-\/(?:setup|metalink|mirrorlist)(?:\/|$)/;
-const COMMON_PAGE = /^-\/(?:health|style\.css)$/;
+const COMMON_PAGE = /^-\/(?:health|style\.css|page\.js)$/;
 
 /** The refusal of an operator's page on another host, and of anything else on the operator's host; null: the request is on its right host. */
 function judgeHost(isOperatorHost: boolean, rawPath: string): Routed | null {

@@ -52,12 +52,18 @@ async function startPair({ small, large, vars }: { small: number; large: number;
   };
 }
 
-/** Bytes of stored files, by the file system. */
+/** Bytes of stored files, by the file system. What is evicted this moment, folders too, counts for nothing. */
 function bytesAtRest(folder: string): number {
-  return readdirSync(folder, { recursive: true, withFileTypes: true }).reduce((sum, entry) => {
-    if (!entry.isFile()) return sum;
-    // It may be evicted this moment.
-    return sum + (statSync(join(entry.parentPath, entry.name), { throwIfNoEntry: false })?.size ?? 0);
+  let entries;
+  try {
+    entries = readdirSync(folder, { withFileTypes: true });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return 0;
+    throw error;
+  }
+  return entries.reduce((sum, entry) => {
+    const path = join(folder, entry.name);
+    return sum + (entry.isDirectory() ? bytesAtRest(path) : (statSync(path, { throwIfNoEntry: false })?.size ?? 0));
   }, 0);
 }
 

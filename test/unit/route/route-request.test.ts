@@ -168,7 +168,7 @@ describe("the operator's pages on a host of their own", () => {
 
   it("leave /-/health and the style on every host", () => {
     for (const host of ["admin.lan", "fedora.lan", "localhost"]) {
-      for (const url of ["/-/health", "/-/style.css"]) expect(on(url, host)).toBe(`site ${url}`);
+      for (const url of ["/-/health", "/-/style.css", "/-/page.js"]) expect(on(url, host)).toBe(`site ${url}`);
     }
   });
 
