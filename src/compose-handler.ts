@@ -168,6 +168,7 @@ function composePages(
       quotas: quotasOf(config),
       verify: config.verify,
       ...(ports.isLocal ? {} : { plan: config.plan }),
+      offline: config.offline,
       now,
       fills: () => fills.list().map(progressOf),
       upstreams: upstreams.snapshot,

@@ -32,6 +32,7 @@ export function StatusPage({ status, isLocal, base }: StatusPageProps) {
       </p>
       <WhyForm base={base} />
       <div id="live">
+        {status.offline && <p>OFFLINE is true: no upstream is asked, and what is stored is served however old it is.</p>}
         <Section id="mirrors" title="Mirrors">
           <Table
             label="Mirrors"

@@ -26,6 +26,7 @@ export interface StatusSources {
   readonly verify: Config["verify"];
   /** PLAN; absent on one machine, which has none. */
   readonly plan?: Config["plan"];
+  readonly offline?: boolean;
   readonly now: () => number;
   readonly fills: () => readonly FillLine[];
   readonly upstreams: () => readonly UpstreamStatus[];
@@ -79,6 +80,8 @@ export interface Status {
   readonly sweptAt: number | null;
   /** The Cloudflare plan that the configuration is for; null on one machine. */
   readonly plan: Config["plan"] | null;
+  /** No upstream is ever asked (OFFLINE). */
+  readonly offline: boolean;
   /** Every day of the history, the oldest first, also those without a request. */
   readonly dayNames: readonly string[];
   readonly days: readonly (DayCount & Pick<MirrorLine, "byteHitRatio">)[] | null;
@@ -122,6 +125,7 @@ export async function gatherStatus(sources: StatusSources): Promise<Status> {
     scrub: storage?.scrub ?? null,
     sweptAt: storage?.sweptAt ?? null,
     plan: sources.plan ?? null,
+    offline: sources.offline ?? false,
     dayNames: Array.from({ length: HISTORY_DAYS }, (_, at) => dayOf(now() - (HISTORY_DAYS - 1 - at) * DAY_MS)),
     days: history && history.days.map((one) => ({ ...one, byteHitRatio: ratio(one) })),
     roots: history && history.roots.map((one) => (sources.verify === "structure" ? { ...one, protection: UNREAD } : one)),

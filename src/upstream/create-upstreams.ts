@@ -283,7 +283,7 @@ function refuseOffline({ path, query }: UpstreamRequest): UpstreamFailure {
   return {
     kind: "failure",
     status: 504,
-    detail: `Cannot fetch /${path}${query}: OFFLINE is true, so that no upstream is asked, and it is not stored`,
+    detail: `Cannot fetch /${path}${query}: OFFLINE is true, so that no upstream is asked`,
   };
 }
 

@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import type { Config } from "../../config/config.ts";
+import { type Config, problemsAtEdge } from "../../config/config.ts";
 import { parseConfig } from "../../config/parse-config.ts";
 import { isPublicName } from "../../config/public-host.ts";
 import { quotedText } from "../../config/table-schema.ts";
@@ -48,7 +48,7 @@ function readConfig(path: string): Step<Config> {
   const vars = readVars(path);
   if (!vars.ok) return vars;
   const parsed = parseConfig(vars.value);
-  const problems = [...(parsed.ok ? [] : parsed.problems), ...oversizedVariables(vars.value)];
+  const problems = [...(parsed.ok ? problemsAtEdge(parsed.config) : parsed.problems), ...oversizedVariables(vars.value)];
   return parsed.ok && problems.length === 0 ? done(parsed.config) : refused(...problems);
 }
 

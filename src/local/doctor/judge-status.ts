@@ -6,6 +6,7 @@ export const STATUS = v.object({
   now: v.number(),
   since: v.number(),
   plan: v.optional(v.nullable(v.string())),
+  offline: v.optional(v.boolean()),
   sweptAt: v.optional(v.nullable(v.number())),
   mirrors: v.array(v.object({ name: v.string(), refused: v.number(), cut: v.number() })),
   storage: v.nullable(v.object({ used: v.number(), reserved: v.number(), budget: v.number() })),
@@ -28,6 +29,13 @@ export function* judgeStatus(status: Status): Generator<Finding> {
     const meaning =
       status.plan === "free" ? "10 ms of CPU a request: indexes are not read" : "a free account would end requests at 10 ms of CPU";
     yield good("plan", `configured for the ${status.plan} plan (${meaning})`);
+  }
+  if (status.offline === true) {
+    yield unsure(
+      "offline",
+      "OFFLINE is true: no upstream is asked, and what is not stored is a 504",
+      "Take OFFLINE out of [vars] when the network is back.",
+    );
   }
   yield judgeUpstreams(status.upstreams);
   if (status.roots !== null) {

@@ -178,6 +178,8 @@ describe("mirrors", () => {
 
   it.each([
     [{ upstreams: [] }, "MIRRORS.fedora.upstreams []: name at least one upstream URL"],
+    [{ upstreams: ["file:///"] }, 'MIRRORS.fedora.upstreams[0] "file:///": name a folder of this machine by its whole path'],
+    [{ upstreams: ["file://server/share"] }, "name a folder of this machine by its whole path"],
     [{ upstreams: ["ftp://x"] }, 'MIRRORS.fedora.upstreams[0] "ftp://x": the scheme must be http, https or file'],
     [{ upstreams: ["mirror.example.com/x"] }, "upstreams[0]"],
     [{ upstreams: ["https://x/?a=1"] }, "leave query and fragment out"],

@@ -227,6 +227,7 @@ describe("the status", () => {
   it.each<readonly [string, Partial<Status>, string, Finding["verdict"]]>([
     ["the ledger is away", { storage: null }, "ledger", "bad"],
     ["more is stored than the budget", { storage: { used: 10e9, reserved: 0, budget: 9e9 } }, "ledger", "unsure"],
+    ["no upstream is ever asked", { offline: true }, "offline", "unsure"],
     ["cron has not run for hours", { sweptAt: NOW - 4 * 3_600_000 }, "cron", "bad"],
     ["cron has never run", { sweptAt: null }, "cron", "bad"],
     ["cron has not run since a moment ago", { sweptAt: null, since: NOW - 60_000 }, "cron", "unsure"],
