@@ -75,7 +75,7 @@ function yamlValue(value: string): string {
 function ansible(name: string, { files, distro, manager }: ClientFiles): string {
   const copies = files.map(
     ({ path, text }) =>
-      `    - name: Write ${path}\n      ansible.builtin.copy:\n        dest: ${path}\n        mode: "${isSecret(path) ? "0600" : "0644"}"\n        content: |\n${indent(text, 10)}`,
+      `    - name: Write ${path}\n      ansible.builtin.copy:\n        dest: ${path}\n        mode: "${isSecret(path) ? "0600" : "0644"}"\n        content: |\n${indent(text.replaceAll("\t", String.raw`{{ '\t' }}`), 10)}`,
   );
   const off: Partial<Record<ClientFiles["manager"], string>> = {
     apt: "    - name: Remove the distribution's own sources\n      ansible.builtin.file:\n        path: /etc/apt/sources.list\n        state: absent\n",

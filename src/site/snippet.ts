@@ -13,7 +13,7 @@ export interface Snippet {
 const ALIASES: Readonly<Record<string, string>> = {
   podman: "docker",
   buildah: "docker",
-  "podman-add": "docker-add",
+
   "gitlab-ci": "gitlab",
 };
 
