@@ -90,9 +90,9 @@ function Instructions({ setup, site, isShort = false }: Entry & { readonly isSho
     <>
       {(setup.mirror.access?.users.size ?? 0) > 0 && (
         <p class="notice">
-          This mirror requires a name and password. apt reads them from <code>/etc/apt/auth.conf.d/</code> (write them there first), dnf as{" "}
-          <code>username=</code> and <code>password=</code> in the file below, zypper from <code>/etc/zypp/credentials.d/mirror</code> with{" "}
-          <code>?credentials=mirror</code> after each baseurl. For dnf and zypper the script cannot do this: set them up by hand.
+          This mirror requires a name and password. The script asks for them. By hand: apt reads them from{" "}
+          <code>/etc/apt/auth.conf.d/</code> (write them there first), dnf as <code>username=</code> and <code>password=</code> in the file
+          below, zypper from <code>/etc/zypp/credentials.d/mirror</code> with <code>?credentials=mirror</code> after each baseurl.
         </p>
       )}
       {setup.kind === "distro" && (
@@ -100,10 +100,13 @@ function Instructions({ setup, site, isShort = false }: Entry & { readonly isSho
           <h3>By script</h3>
           <Code label={`Command that sets up ${setup.mirror.name}`} text={command(setup, site)} />
           <p class="soft">
-            It finds out the release, keeps copies of the files that it changes, and updates once. If that fails, or by the line below, it
-            restores everything. <a href={`/-/setup/${setup.places.name}.sh`}>Read it first</a>.
+            It puts the mirror's address in place of the distribution's, keeps copies of the files that it changes, and updates once. If
+            that fails, or by the line below, it restores everything. <a href={`/-/setup/${setup.places.name}.sh`}>Read it first</a>.
           </p>
-          <Code label={`Command that undoes the set-up of ${setup.mirror.name}`} text={`${command(setup, site)} -s -- --undo`} />
+          <Code
+            label={`Command that undoes the set-up of ${setup.mirror.name}`}
+            text={`sudo sh /var/lib/lazy-mirror/${setup.places.name}/undo`}
+          />
           <h3>By hand</h3>
         </>
       )}
