@@ -184,7 +184,8 @@ function loneIndexAt(path: string, { kind, base, role }: RepositoryPlace): Repos
 
 /** What a request for a root comes to where the upstreams have none that a generation can hold. */
 function refusalOf(answer: FetchFileAnswer | Slow): Exclude<Resolution, { kind: "object" }> {
-  if (answer.kind === "absent") return { kind: "absent", status: answer.status };
+  if (answer.kind === "absent")
+    return { kind: "absent", status: answer.status, ...(answer.words === undefined ? {} : { words: answer.words }) };
   return answer.kind === "failure" ? answer : { kind: "opaque" };
 }
 

@@ -18,7 +18,7 @@ export type Where =
       })
   /** The repository has no answer; a copy under the target's own path, if there is one, is better than that. */
   | { readonly kind: "failure"; readonly key: string; readonly failure: UpstreamFailure }
-  | { readonly kind: "absent"; readonly status: AbsentStatus };
+  | { readonly kind: "absent"; readonly status: AbsentStatus; readonly words?: string };
 
 /** Roots, their companions and members ask their repository; a file that carries its digest goes by that; all others are their own key. */
 export async function locate(target: Target, before: LookAgain | null, { repositories }: ServeDependencies): Promise<Where> {

@@ -77,7 +77,7 @@ async function askRepository(target: Target, { repositories }: ServeDependencies
     case "object":
       return { kind: "look-again", settled: { kind: "forwarded", reason: "miss", stored: true } };
     case "absent":
-      return refuseAbsent(resolution.status, target);
+      return refuseAbsent(resolution, target);
     case "failure":
       return refuseFailure(resolution);
     case "opaque":
@@ -91,7 +91,7 @@ async function answerEnd(client: Client, target: Target, end: FillEnd, reason: F
     case "stored":
       return { kind: "look-again", settled: { kind: "forwarded", reason, collapsed: true, stored: true } };
     case "absent":
-      return refuseAbsent(end.status, target, reason);
+      return refuseAbsent(end, target, reason);
     case "folder":
       return redirectToFolder(target, reason);
     case "failure": {

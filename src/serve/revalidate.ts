@@ -41,7 +41,7 @@ export async function revalidate(client: Client, target: Target, found: StoredBo
       // A package that the upstream has removed is still what the index named; a file that may change is gone.
       if (isImmutable(target.class)) return answerFound({ kind: "hit", detail: "the upstream has removed it" });
       await found.body?.cancel();
-      return refuseAbsent(validated.status, target, "stale");
+      return refuseAbsent(validated, target, "stale");
     case "folder":
       await found.body?.cancel();
       return redirectToFolder(target, "stale");

@@ -24,7 +24,7 @@ export async function serve(client: Client, asked: Target, deps: ServeDependenci
   let before: LookAgain | null = null;
   for (let looks = 0; looks < MAX_LOOKS; looks++) {
     const where = await locate(asked, before, deps);
-    if (where.kind === "absent") return refuseAbsent(where.status, asked);
+    if (where.kind === "absent") return refuseAbsent(where, asked);
     const target = targetAt(asked, where);
     const isApart = before?.isApart === true && where.kind === "own";
     const known = where.kind === "generation" ? where.known : undefined;

@@ -6,19 +6,14 @@ import { headSize } from "./evidence.ts";
 import { askUpstream, fileOf, type Exchange, type ExchangeDependencies, type ExchangeRequest, type ExchangeResult } from "./exchange.ts";
 import { availability, isLimited, NEW_HEALTH, orderUpstreams, updateHealth, type Health, type HealthEvent } from "./health.ts";
 import { joinAt, strongTag, type Joined } from "./join.ts";
+import { createConclusions, type Fault, HELD_MAX_SECONDS } from "./conclude.ts";
 import { createPathNotes } from "./path-notes.ts";
+import type { UpstreamWord } from "./words.ts";
 import { createSlots } from "./slots.ts";
 import type { UpstreamAnswer, UpstreamEvent, UpstreamFailure, UpstreamRequest, UpstreamStatus } from "./upstream.ts";
 
 /** Upstreams that may fail for one `open`, each after a wait: then no other is asked. One that has no such file says so at once, and does not count. */
 const MAX_FAULTS = 3;
-/** Sent to the client where an upstream's 503 came without a Retry-After. */
-const RETRY_AFTER_SECONDS = 10;
-/**
- * After a 503 with Retry-After the upstream is not asked for that path until that time is over, or this one, if it is shorter: clients that ask directly have
- * the file as soon as the upstream works again.
- */
-const HELD_MAX_SECONDS = 60;
 const HELD_POLL_MS = 50;
 /**
  * An upstream that broke the body of a file off, or sent other bytes, is asked last for that file for so long: it may be right by then. A long file goes out
@@ -43,6 +38,7 @@ export function createUpstreams(deps: UpstreamsDependencies) {
   const doubts = createPathNotes(now);
   /** Paths that failed since they last succeeded, and until when the upstream asked to wait for them. */
   const troubles = createPathNotes(now);
+  const conclusions = createConclusions({ heldMs, healthOf, now });
   const exchangeDependencies: ExchangeDependencies = { ...deps, slots, record };
   const ask: Exchange = (exchangeRequest) => askUpstream(exchangeRequest, exchangeDependencies);
 
@@ -133,6 +129,8 @@ export function createUpstreams(deps: UpstreamsDependencies) {
     /** Of upstreams that do not speak for this file: they count where no other one answers. */
     const misdirected: Fault[] = [];
     const absent: Upstream[] = [];
+    /** What each one that was asked said, in the order of asking. */
+    const words: UpstreamWord[] = [];
     const forbidden: Upstream[] = [];
     let status: 404 | 410 | undefined;
     let change: { readonly isUnproven: boolean } | undefined;
@@ -145,6 +143,10 @@ export function createUpstreams(deps: UpstreamsDependencies) {
       if (isDown && absent.length + forbidden.length > 0 && !mayHave(upstream)) continue;
       const exchangeRequest = exchangeRequestFor(request, upstream);
       const result = await askOnce(request, exchangeRequest);
+      words.push({
+        upstream: upstream.url,
+        detail: "detail" in result ? result.detail : "status" in result ? `answered ${result.status}` : "",
+      });
       switch (result.kind) {
         case "body": {
           const source = createByteSource(request, exchangeRequest, result, { ask, order, record, onEvent, random });
@@ -195,10 +197,10 @@ export function createUpstreams(deps: UpstreamsDependencies) {
       (upstream) => !answered.includes(upstream) && misdirected.every((fault) => fault.upstream !== upstream.url),
     );
     if (answered.length === 0 || silent.some(mayHave))
-      return conclude(request, faults.length > 0 ? faults : misdirected, answered.length > 0);
-    if (status === undefined) return { kind: "absent", status: 403 };
+      return conclusions.conclude(request, faults.length > 0 ? faults : misdirected, answered.length > 0, words);
+    if (status === undefined) return { kind: "absent", status: 403, words: conclusions.listAll(request, words) };
     const unsure = [...forbidden, ...silent].map(({ url }) => url);
-    return { kind: "absent", status, ...(unsure.length === 0 ? {} : { unsure }) };
+    return { kind: "absent", status, ...(unsure.length === 0 ? {} : { unsure }), words: conclusions.listAll(request, words) };
 
     /** It restarts, or closed a connection that the runtime had kept open. Where no other has the file, it is asked once more. */
     function lastHope(): Upstream | undefined {
@@ -230,27 +232,6 @@ export function createUpstreams(deps: UpstreamsDependencies) {
   function failingSince({ url }: Upstream, request: UpstreamRequest): number {
     const times = [healthOf(url).failingSince, troubles.since(url, fileOf(request))].filter((time) => time > 0);
     return times.length === 0 ? 0 : Math.min(...times);
-  }
-
-  /** No upstream could answer: 503 when all are busy, 504 when all timed out, else 502. */
-  function conclude(request: UpstreamRequest, faults: readonly Fault[], isAbsentSomewhere: boolean): UpstreamFailure {
-    const waiting = request.mirror.upstreams.filter(
-      (upstream) => heldMs(upstream, request) > 0 && faults.every((fault) => fault.upstream !== upstream.url),
-    );
-    const waits = [
-      ...faults.map((fault) =>
-        "retryAfterSeconds" in fault ? Math.min(fault.retryAfterSeconds ?? RETRY_AFTER_SECONDS, HELD_MAX_SECONDS) : Infinity,
-      ),
-      ...waiting.map((upstream) => Math.ceil(heldMs(upstream, request) / 1000)),
-    ];
-    const failures = faults.map((fault) => `${fault.upstream} ${fault.detail}`);
-    const detail = `Cannot fetch /${request.path}${request.query}: ${[...failures, ...waiting.map((upstream) => `${upstream.url} asked to wait`)].join("; ")}`;
-    if (!isAbsentSomewhere && faults.every((fault) => "retryAfterSeconds" in fault)) {
-      return { kind: "failure", status: 503, detail, retryAfterSeconds: Math.max(1, Math.min(...waits)) };
-    }
-    const isSilent = !isAbsentSomewhere && faults.every((fault) => fault.kind === "timeout");
-    const isRing = faults.some((fault) => fault.kind === "refused" && fault.isRing === true);
-    return { kind: "failure", status: isSilent ? 504 : 502, detail, ...(isRing ? { isRing } : {}) };
   }
 
   /** The state of every upstream that was asked since the isolate started. */
@@ -286,8 +267,6 @@ function refuseOffline({ path, query }: UpstreamRequest): UpstreamFailure {
     detail: `Cannot fetch /${path}${query}: OFFLINE is true, so that no upstream is asked`,
   };
 }
-
-type Fault = Extract<ExchangeResult, { readonly detail: string }> & { readonly upstream: string };
 
 function exchangeRequestFor(request: UpstreamRequest, upstream: Upstream): ExchangeRequest {
   const { mirror, path, query, range, method = "GET" } = request;

@@ -79,6 +79,8 @@ export interface Absent {
   readonly status: AbsentStatus;
   /** Configured URLs of the upstreams that did not say 404 or 410 and may have it. Where any are left, no stored copy goes for this answer. */
   readonly unsure?: readonly string[];
+  /** What each upstream said, for the client and the log: `http://a answered 404; http://b answered 410`. */
+  readonly words?: string;
 }
 
 export type AbsentStatus = 403 | 404 | 410;

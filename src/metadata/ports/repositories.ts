@@ -31,7 +31,7 @@ export type Resolution =
       readonly isRemembered?: true;
     }
   /** An upstream said that there is no such file, or the generation has none. */
-  | { readonly kind: "absent"; readonly status: AbsentStatus }
+  | { readonly kind: "absent"; readonly status: AbsentStatus; readonly words?: string }
   /** No generation covers the path: it is fetched and revalidated by itself, and verified by what `expected` says of it. */
   | { readonly kind: "opaque" }
   /** No upstream gave a usable answer and no generation is held, or the upstream is half-way through a sync, or the repository cannot be asked. */

@@ -2,7 +2,7 @@ import { formatCacheStatus, type ForwardReason } from "../../http/cache-status.t
 import { formatUnsatisfiedRange } from "../../http/content-range.ts";
 import { printableLines } from "../../http/printable.ts";
 import type { Target } from "../../route/target.ts";
-import type { AbsentStatus, UpstreamFailure } from "../../upstream/upstream.ts";
+import type { Absent, UpstreamFailure } from "../../upstream/upstream.ts";
 import { CONTAINED } from "./contain.ts";
 
 /**
@@ -28,14 +28,14 @@ export function refuseFailure({ status, detail, retryAfterSeconds }: UpstreamFai
   });
 }
 
-/** Names the path as the upstream was asked for it: without the mirror's name. A 403 goes out as it is: a client that asks directly gets the same. */
+/** Names the path as the upstream was asked for it: without the mirror's name. A 403 goes out as it is: a client that asks directly gets the same. `words`: what each upstream said. */
 export function refuseAbsent(
-  status: AbsentStatus,
+  { status, words }: Pick<Absent, "status" | "words">,
   { path, query }: Pick<Target, "path" | "query">,
   reason: ForwardReason = "miss",
 ): Response {
   const what = status === 403 ? "does not give out" : "has no";
-  return refuse(status, `The upstream ${what} /${path}${query}`, {
+  return refuse(status, `The upstream ${what} /${path}${query}${words === undefined ? "" : `: ${words}`}`, {
     "Cache-Status": formatCacheStatus({ kind: "forwarded", reason, status }),
   });
 }

@@ -11,7 +11,7 @@ import type { ServeDependencies } from "../shared/dependencies.ts";
 export async function passHead(client: Client, target: Target, deps: ServeDependencies): Promise<Response> {
   const upstream = await askHead(target, deps);
   client.onBody(0, null);
-  if (upstream.kind === "absent") return refuseAbsent(upstream.status, target);
+  if (upstream.kind === "absent") return refuseAbsent(upstream, target);
   if (upstream.kind === "folder") return redirectToFolder(target);
   if (upstream.kind === "failure") return refuseFailure(upstream);
   if (upstream.kind !== "head") return refuse(502, `The upstream answered HEAD with ${upstream.kind}`);

@@ -14,7 +14,7 @@ export async function passThrough(client: Client, target: Target, deps: ServeDep
   const { mirror, path, query } = target;
   const range = deps.native === null ? undefined : rangeToPass(client);
   const upstream = await deps.upstreams.open({ mirror, path, query, class: target.class, ...(range === undefined ? {} : { range }) });
-  if (upstream.kind === "absent") return refuseAbsent(upstream.status, target);
+  if (upstream.kind === "absent") return refuseAbsent(upstream, target);
   if (upstream.kind === "folder") return redirectToFolder(target);
   if (upstream.kind === "failure") return refuseFailure(upstream);
   if (upstream.kind === "unsatisfiable") return refuseUnsatisfiable(upstream.size);

@@ -163,7 +163,7 @@ describe("one upstream's answer", () => {
   });
 
   test.each([404, 410] as const)("%d is absent", async (status) => {
-    expect(await from(reply(status))).toEqual({ kind: "absent", status });
+    expect(await from(reply(status))).toEqual({ kind: "absent", status, words: `${A} answered ${status}` });
   });
 
   test("403 and 500 are 502 to the client", async () => {
@@ -256,7 +256,11 @@ describe("a request that the upstream refuses as it is made is made simpler, onc
   });
 
   test("HEAD of what is not there either way is absent", async () => {
-    expect(await bench({ [A]: reply(404) }).open([A], { method: "HEAD" })).toEqual({ kind: "absent", status: 404 });
+    expect(await bench({ [A]: reply(404) }).open([A], { method: "HEAD" })).toEqual({
+      kind: "absent",
+      status: 404,
+      words: expect.any(String),
+    });
   });
 });
 
@@ -415,7 +419,11 @@ describe("when no upstream has an answer, the client gets", () => {
   });
 
   test("404 when all that were asked said so", async () => {
-    expect(await bench({ "http://": reply(404) }).open([A, B])).toEqual({ kind: "absent", status: 404 });
+    expect(await bench({ "http://": reply(404) }).open([A, B])).toEqual({
+      kind: "absent",
+      status: 404,
+      words: `${A} answered 404; ${B} answered 404`,
+    });
   });
 
   test("502 and not 404 when one has no such package and another failed", async () => {
@@ -434,35 +442,48 @@ describe("when no upstream has an answer, the client gets", () => {
 describe("that there is no such file", () => {
   const MINUTE_MS = 60_000;
   test("is 403 where no upstream says more than that, except of a package", async () => {
-    expect(await bench({ "http://": reply(403) }).open([A, B], { class: "root" })).toEqual({ kind: "absent", status: 403 });
-    expect(await bench({ "http://": reply(401) }).open([A], { class: "volatile" })).toEqual({ kind: "absent", status: 403 });
+    expect(await bench({ "http://": reply(403) }).open([A, B], { class: "root" })).toEqual({
+      kind: "absent",
+      status: 403,
+      words: `${A} answered 403; ${B} answered 403`,
+    });
+    expect(await bench({ "http://": reply(401) }).open([A], { class: "volatile" })).toEqual({
+      kind: "absent",
+      status: 403,
+      words: expect.any(String),
+    });
     expect(await bench({ "http://": reply(403) }).open([A], { class: "hashed" })).toMatchObject({ kind: "failure", status: 502 });
   });
 
   test("is 404 where one says so, and not sure where another says 403", async () => {
     const { open } = bench({ [A]: reply(403), [B]: reply(404) });
-    expect(await open([A, B], { class: "volatile" })).toEqual({ kind: "absent", status: 404, unsure: [A] });
+    expect(await open([A, B], { class: "volatile" })).toEqual({ kind: "absent", status: 404, unsure: [A], words: expect.any(String) });
   });
 
   test("is said by the one that can be reached, in whichever place it stands", async () => {
     const first = bench({ [A]: reply(404), [B]: lost });
-    expect(await first.open([A, B], { class: "root" })).toEqual({ kind: "absent", status: 404, unsure: [B] });
+    expect(await first.open([A, B], { class: "root" })).toEqual({ kind: "absent", status: 404, unsure: [B], words: expect.any(String) });
     const second = bench({ [A]: lost, [B]: reply(404) });
-    expect(await second.open([A, B], { class: "volatile" })).toEqual({ kind: "absent", status: 404, unsure: [A] });
+    expect(await second.open([A, B], { class: "volatile" })).toEqual({
+      kind: "absent",
+      status: 404,
+      unsure: [A],
+      words: expect.any(String),
+    });
   });
 
   test("is said while another keeps silent, after its limit", async () => {
     const { open, runOut } = bench({ [A]: silence, [B]: reply(404) });
     const answer = open([A, B], { class: "volatile" });
     await runOut();
-    expect(await answer).toEqual({ kind: "absent", status: 404, unsure: [A] });
+    expect(await answer).toEqual({ kind: "absent", status: 404, unsure: [A], words: expect.any(String) });
   });
 
   test("is not said for a minute where a preferred one answers 500", async () => {
     const { open, clock } = bench({ [A]: reply(500), [B]: reply(404) });
     expect(await open([A, B], { class: "volatile" })).toMatchObject({ kind: "failure", status: 502 });
     clock.now += MINUTE_MS;
-    expect(await open([A, B], { class: "volatile" })).toEqual({ kind: "absent", status: 404, unsure: [A] });
+    expect(await open([A, B], { class: "volatile" })).toEqual({ kind: "absent", status: 404, unsure: [A], words: expect.any(String) });
   });
 
   test("is said of a package only once the one that is down has been so for ten minutes", async () => {
@@ -471,13 +492,13 @@ describe("that there is no such file", () => {
     clock.now += 9 * MINUTE_MS;
     expect(await open([A, B])).toMatchObject({ kind: "failure", status: 502 });
     clock.now += MINUTE_MS;
-    expect(await open([A, B])).toEqual({ kind: "absent", status: 404, unsure: [B] });
+    expect(await open([A, B])).toEqual({ kind: "absent", status: 404, unsure: [B], words: expect.any(String) });
   });
 
   test("is said though a second upstream answers 500, or refuses the path, for ever: it can be reached", async () => {
     for (const status of [500, 400]) {
       const { open } = bench({ [A]: reply(404), [B]: reply(status) });
-      expect(await open([A, B], { class: "volatile" })).toEqual({ kind: "absent", status: 404, unsure: [B] });
+      expect(await open([A, B], { class: "volatile" })).toEqual({ kind: "absent", status: 404, unsure: [B], words: expect.any(String) });
     }
   });
 
@@ -496,7 +517,7 @@ describe("that there is no such file", () => {
     const { open, clock } = bench({ [A]: reply(404), [B]: reply(503, { "retry-after": "600" }) });
     expect(await open([A, B], { class: "volatile" })).toMatchObject({ kind: "failure" });
     clock.now += MINUTE_MS;
-    expect(await open([A, B], { class: "volatile" })).toEqual({ kind: "absent", status: 404, unsure: [B] });
+    expect(await open([A, B], { class: "volatile" })).toEqual({ kind: "absent", status: 404, unsure: [B], words: expect.any(String) });
   });
 
   test.each<[string, UpstreamRequest["class"]]>([
@@ -586,7 +607,11 @@ describe("an upstream's health", () => {
       await readAll(sourceOf(await open([A, B], { path: "good.rpm" })));
     }
     clock.now += 1_000;
-    expect(await open([A, B], { path: "bad.key", class: "volatile" })).toMatchObject({ kind: "absent", status: 404 });
+    expect(await open([A, B], { path: "bad.key", class: "volatile" })).toMatchObject({
+      kind: "absent",
+      status: 404,
+      words: expect.any(String),
+    });
   });
 
   test("lets one request at a time through after a 429, and all with the first that is answered", async () => {
@@ -782,7 +807,7 @@ describe("an upstream that does not speak for the file (421)", () => {
 
   test("leaves the word to the others: what they do not have is absent, a package as well", async () => {
     const { open, events } = bench({ [A]: misdirected, [B]: reply(404, {}) });
-    expect(await open([A, B])).toEqual({ kind: "absent", status: 404 });
+    expect(await open([A, B])).toEqual({ kind: "absent", status: 404, words: expect.any(String) });
     expect(events).toEqual([]);
   });
 
