@@ -3,7 +3,7 @@ import { isImmutable, type Upstream } from "../config/config.ts";
 import { mayStillHave } from "./absence.ts";
 import { createByteSource } from "./byte-source.ts";
 import { headSize } from "./evidence.ts";
-import { askUpstream, fileOf, type Exchange, type ExchangeDependencies, type ExchangeRequest, type ExchangeResult } from "./exchange.ts";
+import { askUpstream, fileOf, type Exchange, type ExchangeDependencies, type ExchangeRequest } from "./exchange.ts";
 import { availability, isLimited, NEW_HEALTH, orderUpstreams, updateHealth, type Health, type HealthEvent } from "./health.ts";
 import { joinAt, strongTag, type Joined } from "./join.ts";
 import { createConclusions, type Fault, HELD_MAX_SECONDS } from "./conclude.ts";
