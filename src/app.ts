@@ -1,8 +1,8 @@
 import { type Context, Hono } from "hono";
-import type { Config } from "./config/config.ts";
-import { siteAddress } from "./site/address.ts";
+import type { Config, Mirror } from "./config/config.ts";
+import { siteAddress, UNKNOWN_HOST } from "./site/address.ts";
 import { PAGE_SCRIPT } from "./site/page-script.ts";
-import { LandingPage, SetupOverview, SetupPage } from "./site/setup-pages.tsx";
+import { LandingPage, SetupOverview, SetupPage, UnknownHostPage } from "./site/setup-pages.tsx";
 import { setupOf } from "./site/setup-of.ts";
 import { formatRefusal, formatSetupScript } from "./site/setup-script.ts";
 import { clientOfAgent, findSnippet } from "./site/snippet.ts";
@@ -25,21 +25,21 @@ export interface SiteDependencies {
 
 /** The pages under `/-/`, and `/` on an unmapped host. The scheme of the request's URL is right; its Host header is only what the client claims. */
 export function createApp(deps: SiteDependencies): Hono {
-  const own = { mirrors: deps.config.mirrors, ownHosts: deps.ownHosts };
+  const own = { ...deps.config, ownHosts: deps.ownHosts };
 
-  /** What every page about mirrors shows: the mirrors, with the addresses at which this visitor reaches them. */
+  // With hosts of their own the operator's pages are not on this one.
+  const hasStatus = (deps.operator.token ?? "") !== "" && deps.config.operatorHosts === undefined;
+
+  /** The mirrors with the addresses at which this visitor reaches them, and that of these pages; null: no address is known that leads here. */
   function view(context: Context) {
     const visit = visitOf(context);
     const site = siteAddress(visit, own);
-    const shown = site ?? "http://MIRROR-HOST";
-    return {
-      visit,
-      site: shown,
-      isKnownHost: site !== null,
-      // With hosts of their own the operator's pages are not on this one.
-      hasStatus: (deps.operator.token ?? "") !== "" && deps.config.operatorHosts === undefined,
-      entries: Array.from(own.mirrors.values(), (mirror) => ({ setup: setupOf(mirror, visit, own), site: shown })),
-    };
+    if (site === null) return null;
+    const entries = [...own.mirrors.values()].flatMap((mirror) => {
+      const setup = setupOf(mirror, visit, own);
+      return setup === null ? [] : [{ setup, site }];
+    });
+    return { site, entries, find: ({ name }: Mirror) => entries.find(({ setup }) => setup.mirror.name === name)?.setup };
   }
 
   const app = new Hono({ strict: false });
@@ -50,34 +50,43 @@ export function createApp(deps: SiteDependencies): Hono {
     send(context, "text/javascript; charset=utf-8", PAGE_SCRIPT, 200, { "Cache-Control": "max-age=3600" }),
   );
 
-  app.on("GET", ["/", "/-"], (context) => sendPage(context, LandingPage(view(context))));
+  app.on("GET", ["/", "/-"], (context) => {
+    const shown = view(context);
+    return sendPage(context, shown === null ? UnknownHostPage({ hasStatus }) : LandingPage({ ...shown, hasStatus }));
+  });
   app.get("/-/setup", (context) => {
-    const { entries, isKnownHost, hasStatus, site } = view(context);
-    if (isBrowser(context)) return sendPage(context, SetupOverview({ entries, isKnownHost, hasStatus }));
-    return sendText(context, entries.map(({ setup }) => `${site}/-/setup/${setup.mirror.name}\n`).join(""));
+    const shown = view(context);
+    if (isBrowser(context))
+      return sendPage(context, shown === null ? UnknownHostPage({ hasStatus }) : SetupOverview({ ...shown, hasStatus }));
+    if (shown === null) return sendText(context, `${capitalised(UNKNOWN_HOST)}\n`, 421);
+    return sendText(context, shown.entries.map(({ setup, site }) => `${site}/-/setup/${setup.mirror.name}\n`).join(""));
   });
   app.get("/-/setup/:file{.+\\.sh}", (context) => {
-    const { visit, site, isKnownHost } = view(context);
     const mirror = own.mirrors.get(context.req.param("file").slice(0, -".sh".length));
-    const setup = mirror && setupOf(mirror, visit, own);
     // The visitor may pipe the answer into a shell: a refusal is a script too, which prints what is wrong.
     const refusal = (why: string, status: 404 | 421) => sendScript(context, formatRefusal(why), status);
-    if (setup === undefined) return refusal("there is no such mirror; /-/setup/ lists them", 404);
+    if (mirror === undefined) return refusal("there is no such mirror; /-/setup/ lists them", 404);
+    const shown = view(context);
+    const setup = shown?.find(mirror);
+    if (shown === null || setup === undefined) return refusal(UNKNOWN_HOST, 421);
     if (setup.kind !== "distro") return refusal(`no script sets ${setup.mirror.name} up; see /-/setup/${setup.mirror.name}`, 404);
-    if (!isKnownHost || !setup.isReachable)
-      return refusal("the name in this URL is none of the mirror's own: use a configured one, or add it to hosts in wrangler.toml", 421);
-    return sendScript(context, formatSetupScript(setup.setup, setup.places, site, setup.asksName));
+    return sendScript(context, formatSetupScript(setup.setup, setup.places, shown.site, setup.asksName));
   });
   app.get("/-/setup/:mirror", (context) => {
-    const { visit, site, isKnownHost, hasStatus } = view(context);
     const mirror = own.mirrors.get(context.req.param("mirror"));
     if (mirror === undefined) return sendText(context, "There is no such mirror; /-/setup/ lists them\n", 404);
-    const setup = setupOf(mirror, visit, own);
+    const shown = view(context);
+    const setup = shown?.find(mirror);
+    if (shown === null || setup === undefined) {
+      if (isBrowser(context)) return sendPage(context, UnknownHostPage({ hasStatus }), 421);
+      return sendText(context, `${capitalised(UNKNOWN_HOST)}\n`, 421);
+    }
+    const { site } = shown;
     const asked = context.req.query("for");
     const release = context.req.query("release");
     if (release !== undefined && !/^[\w.-]{1,40}$/.test(release))
       return sendText(context, "Cannot use release: name one such as trixie or 15.6\n", 400);
-    if (asked === undefined && isBrowser(context)) return sendPage(context, SetupPage({ setup, site, isKnownHost, hasStatus }));
+    if (asked === undefined && isBrowser(context)) return sendPage(context, SetupPage({ setup, site, hasStatus }));
     const fallback = context.req.query("fallback");
     if (fallback !== undefined && fallback !== "direct" && fallback !== "none")
       return sendText(
@@ -98,4 +107,8 @@ export function createApp(deps: SiteDependencies): Hono {
   app.route("/-", createRepositoryLinks(own, deps.links));
   app.notFound((context) => sendText(context, "There is no such page; /-/ is the first\n", 404));
   return app;
+}
+
+function capitalised(sentence: string): string {
+  return `${sentence.slice(0, 1).toUpperCase()}${sentence.slice(1)}`;
 }

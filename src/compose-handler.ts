@@ -93,7 +93,14 @@ export function composeHandler(shared: Core, ports: HandlerPorts): HandlerDepend
         onPurged: async (keys) => void (await Promise.allSettled(isLocal ? [] : keys.map((key) => store.head(key)))),
       },
       pages: composePages(shared, ports, serve),
-      links: { repositories, refuseClient: (request, mirror) => refuseClient(request, mirror, client) },
+      links: {
+        repositories,
+        refuseClient: (headers, mirror) => {
+          // handle.ts writes this header.
+          const arrival = { address: headers.get("cf-connecting-ip") };
+          return refuseClient({ authorization: headers.get("authorization"), arrival }, mirror, client);
+        },
+      },
     }),
     ...client,
     isHostRequired: client.isLocal,

@@ -1,7 +1,7 @@
+import { arrive } from "./arrive.ts";
 import type { Mirror } from "./config/config.ts";
 import { judgeAccess, userOf } from "./route/access.ts";
 import { canonicalPath, encodePath } from "./route/canonical-path.ts";
-import { SCHEME_HEADER } from "./http/gateway.ts";
 import type { FailedLogins } from "./watch/failed-logins.ts";
 import type { RequestRecord } from "./watch/counters.ts";
 import { rememberRoutes } from "./route/remember-routes.ts";
@@ -9,15 +9,17 @@ import { routeRequest } from "./route/route-request.ts";
 import type { Target } from "./route/target.ts";
 import { contain } from "./serve/answer/contain.ts";
 import { refuse } from "./serve/answer/failure.ts";
+import type { Arrival } from "./route/arrival.ts";
 import type { ServeDependencies } from "./serve/shared/dependencies.ts";
 import { serve } from "./serve/serve.ts";
+import type { PageBindings } from "./site/respond.ts";
 import { type Via, viaKey } from "./upstream/via.ts";
 
-/** What requests need. Addresses are those that the platform reports. */
+/** What requests need. */
 export interface HandlerDependencies {
   readonly serve: ServeDependencies;
   /** The pages under `/-/`, and `/` on an unmapped host. */
-  readonly app: { fetch(request: Request): Response | Promise<Response> };
+  readonly app: { fetch(request: Request, bindings?: PageBindings): Response | Promise<Response> };
   readonly via: Via;
   /** One machine: the server passes request targets as the client sent them, so that an absolute one (RFC 9112 §3.2.2) is seen as such. */
   readonly isLocal: boolean;
@@ -47,10 +49,11 @@ function routeOf(deps: HandlerDependencies): ReturnType<typeof rememberRoutes> {
     isLocal,
     serve: { config },
   } = deps;
-  const route = rememberRoutes((url, host) =>
-    routeRequest(config.mirrors, {
+  const route = rememberRoutes((url, host, prefix) =>
+    routeRequest(config, {
       url,
       host,
+      prefix,
       absoluteForm: isLocal && !url.startsWith("/"),
       // Load balancers check by HTTP/1.0, without a Host; workerd does not say which version a client speaks.
       isHostRequired: deps.isHostRequired === true && url !== "/-/health",
@@ -66,10 +69,15 @@ function routeOf(deps: HandlerDependencies): ReturnType<typeof rememberRoutes> {
 /** One request, from the wire to its answer. */
 export async function handle(request: Request, deps: HandlerDependencies, waitUntil: (work: Promise<unknown>) => void): Promise<Response> {
   const { now } = deps.serve;
-  const { method, url, headers } = request;
+  const { method, headers } = request;
   const began = now();
-  const host = headers.get("host") ?? undefined;
-  const routed = routeOf(deps)(url, host);
+  const { trustedProxies } = deps.serve.config;
+  const arrived = arrive({ url: request.url, headers, cf: () => request.cf }, { isLocal: deps.isLocal, trustedProxies });
+  if ("problem" in arrived) return turnAway(null, request.url, refuse(400, `Cannot say who sends this request: ${arrived.problem}`));
+  const arrival = arrived;
+  // A trusted proxy's host stands for the one that the proxy itself used.
+  const url = arrival.isHostStated ? request.url.replace(/^https?:\/\/[^/?#]*/i, "") || "/" : request.url;
+  const routed = routeOf(deps)(url, arrival.host, arrival.prefix);
   const isOperatorCommand = routed.kind === "site" && routed.path.startsWith("/-/ledger/");
   if (method !== "GET" && method !== "HEAD" && !isOperatorCommand) {
     return dated(refuse(405, `${method} is not for a mirror: use GET or HEAD`, { Allow: "GET, HEAD" }));
@@ -80,7 +88,7 @@ export async function handle(request: Request, deps: HandlerDependencies, waitUn
     case "site":
       return showPage(routed.path, routed.authority);
     case "mirror":
-      return serveFile(routed.target, routed.isBareTop === true);
+      return serveFile(routed.target, routed.bareTop);
   }
 
   /** A page below `/-/`. Its routes see the path in its one spelling, and the host that the target was routed by: what they parse is what was parsed here. */
@@ -89,20 +97,24 @@ export async function handle(request: Request, deps: HandlerDependencies, waitUn
     const canonical = canonicalPath(rawPath);
     if (!canonical.ok) return turnAway(null, url, refuse(404, `There is no such page. ${canonical.detail}`));
     const search = query.length > 0 ? `?${query.join("?")}` : "";
-    const isSecure = url.startsWith("https:") || (deps.isLocal && headers.get(SCHEME_HEADER) === "https");
-    const scheme = isSecure ? "https" : "http";
+    const { scheme, prefix, isHostStated, address } = arrival;
     const ours = new Headers(headers);
     ours.set("host", authority);
-    // At the edge the front end sets these headers. On one machine there is no front end: only the client can have sent them.
-    if (deps.isLocal) for (const name of ["cf-ray", "cf-connecting-ip"]) ours.delete(name);
+    // Only what the platform or a trusted proxy states: anything else is the client's own claim.
+    ours.delete("cf-connecting-ip");
+    if (address !== null) ours.set("cf-connecting-ip", address);
+    const isAtEdge = !deps.isLocal && headers.has("cf-ray");
     const page = new Request(`${scheme}://localhost/${encodePath(canonical.path)}${search}`, request);
-    return dated(await deps.app.fetch(new Request(page, { headers: ours })));
+    const base = prefix === "" ? (deps.serve.config.publicUrl?.path ?? "") : prefix;
+    const visit = { scheme, authority, isStated: isHostStated, isAtEdge, prefix };
+    return dated(await deps.app.fetch(new Request(page, { headers: ours }), { visit, base }));
   }
 
-  async function serveFile(target: Target, isBareTop: boolean): Promise<Response> {
+  async function serveFile(target: Target, bareTop: string | undefined): Promise<Response> {
     const { mirror, path, query, key } = target;
-    const refused = await refuseClient(request, mirror, deps);
-    if (refused !== null) return turnAway(mirror.name, path, refused);
+    const client = { authorization: headers.get("authorization"), arrival };
+    const refused = await refuseClient(client, mirror, deps);
+    if (refused !== null) return turnAway(mirror.name, path, refused, arrival.address);
     const via = headers.get("via");
     const loop = deps.via.refuse(via);
     if (loop !== null) return turnAway(mirror.name, path, refuse(508, loop));
@@ -128,9 +140,10 @@ export async function handle(request: Request, deps: HandlerDependencies, waitUn
 
     const leave = deps.via.enter(viaKey(mirror, path, query, target), via);
     try {
-      response = isBareTop
-        ? refuse(301, `The mirror begins at /${mirror.name}/`, { Location: `./${mirror.name}/${query}` })
-        : await serve({ method, headers, waitUntil, onBody, onHead }, target, deps.serve);
+      response =
+        bareTop !== undefined
+          ? refuse(301, `The mirror begins at ${bareTop}/`, { Location: `./${bareTop}/${query}` })
+          : await serve({ method, headers, waitUntil, onBody, onHead }, target, deps.serve);
     } catch (error) {
       // A bug of ours. Clients retry after a 502; they take a bare 500 for final.
       const trace = error instanceof Error ? error.stack : undefined;
@@ -152,8 +165,9 @@ export async function handle(request: Request, deps: HandlerDependencies, waitUn
   }
 
   /** Logs and counts a refusal as well, so that an operator sees which requests are turned away. */
-  function turnAway(mirror: string | null, path: string, answer: Response): Response {
-    deps.logRequest({ method, mirror, path, status: answer.status, bytes: 0, cache: null, ms: now() - began, turnedAway: true });
+  function turnAway(mirror: string | null, path: string, answer: Response, client: string | null = null): Response {
+    const record = { method, mirror, path, status: answer.status, bytes: 0, cache: null, ms: now() - began, turnedAway: true } as const;
+    deps.logRequest(client === null ? record : { ...record, client });
     return dated(answer);
   }
 
@@ -169,18 +183,17 @@ export async function handle(request: Request, deps: HandlerDependencies, waitUn
  * never by the path: a mirror's name in it may have another spelling.
  */
 export async function refuseClient(
-  { headers }: Request,
+  { authorization, arrival }: { readonly authorization: string | null; readonly arrival: Pick<Arrival, "address"> },
   { access, name }: Mirror,
-  deps: Pick<HandlerDependencies, "isLocal" | "limit" | "logins">,
+  deps: Pick<HandlerDependencies, "limit" | "logins">,
 ): Promise<Response | null> {
-  // On one machine the runtime states no address, and the header would be the client's own claim.
-  const address = deps.isLocal ? null : headers.get("cf-connecting-ip");
+  if (access === undefined && deps.limit === undefined) return null;
+  const { address } = arrival;
   if (address !== null && deps.limit !== undefined && !(await deps.limit(address))) {
     // Not 429, which zypper and pacman take for final.
     return refuse(503, "Too many requests from this address: wait a little", { "Retry-After": String(LIMIT_WAIT_SECONDS) });
   }
   if (access === undefined) return null;
-  const authorization = headers.get("authorization");
   const user = userOf(access, authorization);
   const login = user && { place: `the mirror ${name}`, address, ...user };
   const wait = login === null ? 0 : (deps.logins?.waitBefore(login) ?? 0);

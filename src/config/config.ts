@@ -38,6 +38,12 @@ export interface Config {
   readonly edgeCache: "tiered" | "local";
   /** How packages are checked: against the digests of their repository's index, or by their own structure alone. */
   readonly verify: "index" | "structure";
+  /** Hosts under which all mirrors are reached by their names as first folder, that of `publicUrl` among them. As `parseHost` gives them. */
+  readonly serverNames: readonly string[];
+  /** Where clients reach this server; absent: by the host that each uses. */
+  readonly publicUrl?: PublicUrl;
+  /** Peers that are believed what they say of their clients, in Forwarded and X-Forwarded-*. */
+  readonly trustedProxies: readonly Network[];
   /** The only hosts of the operator's pages, and of nothing else; absent: these pages are on every host. As `parseHost` gives them. */
   readonly operatorHosts?: readonly string[];
   /** Which requests are lines in the log; absent: all on one machine, and at the edge some of many. */
@@ -82,7 +88,7 @@ export type Distro = (typeof DISTROS)[number];
 export interface Mirror {
   /** First folder of the mirror's URLs on other hosts, and of its stored keys. Lower case, never `-`. */
   readonly name: string;
-  /** The hosts whose whole URL space is this mirror. */
+  /** The hosts whose URL space, or a folder of it, is this mirror. */
   readonly hosts: readonly HostPattern[];
   readonly distro: Distro | undefined;
   /** In order of preference. */
@@ -106,8 +112,24 @@ export interface Access {
   readonly networks: readonly Network[];
 }
 
-/** `exact`: a whole host name, lower case, without port or trailing dot. `label`: the first label, written `label.*`. */
-export type HostPattern = { readonly kind: "exact"; readonly host: string } | { readonly kind: "label"; readonly label: string };
+/**
+ * `exact`: a whole host name, lower case, without port or trailing dot. `label`: the first label, written `label.*`. `folder`: the mirror is below this path of the
+ * host, without slashes at its ends; empty: all of the host is the mirror.
+ */
+export type HostPattern = { readonly folder: string } & (
+  | { readonly kind: "exact"; readonly host: string }
+  | { readonly kind: "label"; readonly label: string }
+);
+
+/** PUBLIC_URL. */
+export interface PublicUrl {
+  /** Without trailing slash. */
+  readonly url: string;
+  /** As `parseHost` gives it. */
+  readonly host: string;
+  /** Its path: empty, or such as `/mirror`. */
+  readonly path: string;
+}
 
 /** A server to fetch from. */
 export interface Upstream {

@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import { parseHost } from "../http/host.ts";
-import { type Network, parseNetwork } from "../http/network.ts";
-import { type Access, DISTROS, type HostPattern, type Mirror, PATH_CLASSES, type Upstream } from "./config.ts";
+import { type Access, DISTROS, type Mirror, PATH_CLASSES, type Upstream } from "./config.ts";
+import { hostPattern, networks as accessNetworks } from "./host-names.ts";
 import { GB, list, number, oneOf, type Parsed, parsedText, quotedText, table } from "./table-schema.ts";
 
 /** Patterns run on every request. A longer one is probably a mistake, and may be slow. */
@@ -31,7 +31,7 @@ const access = v.pipe(
       ),
       {},
     ),
-    networks: v.optional(list(parsedText(parseAccessNetwork)), []),
+    networks: v.optional(accessNetworks, []),
   }),
   v.check(
     ({ users, networks }) => Object.keys(users).length + networks.length > 0,
@@ -42,15 +42,6 @@ const access = v.pipe(
 
 const redirectHost = v.pipe(quotedText, v.check(isRedirectHost, 'use "host", "host:port" or "*.example.com"'), v.toLowerCase());
 const parameterName = v.pipe(quotedText, v.regex(/^[\w.~-]{1,64}$/, "use a parameter's name of letters, digits and - . _ ~"));
-
-/** One of `hosts`. Exported, as `parseConfig` also compares the hosts of mirrors that have other problems. */
-export const hostPattern = parsedText(parseHostPattern);
-
-/** OPERATOR_HOSTS: a list, or the same as JSON text, which the dashboard gives. */
-export const operatorHosts = v.lazy((input): v.GenericSchema<unknown, string[]> => {
-  const hosts = v.pipe(list(parsedText(parseWholeHost)), v.minLength(1, "name at least one host, or leave the key out"));
-  return typeof input === "string" ? v.pipe(v.string(), v.parseJson(undefined, "write a list, even of one: [ … ]"), hosts) : hosts;
-});
 
 /** Schema of one `[vars.MIRRORS.<name>]`, without its name. */
 export const mirrorTable = v.pipe(
@@ -89,27 +80,6 @@ export const mirrorTable = v.pipe(
   ),
 );
 
-/** The pattern as it is written in `hosts`. */
-export function formatHostPattern(pattern: HostPattern): string {
-  return pattern.kind === "exact" ? pattern.host : `${pattern.label}.*`;
-}
-
-function parseHostPattern(written: string): Parsed<HostPattern> {
-  const label = /^([a-z0-9_-]+)\.\*$/i.exec(written)?.[1];
-  if (label !== undefined) return { value: { kind: "label", label: label.toLowerCase() } };
-  const host = parseHost(written) ?? parseHost(`[${written}]`);
-  if (host === null) return { wanted: 'use a host name or address ("mirror.example.com"), or a first label with .* ("fedora.*")' };
-  const hasPort = host.startsWith("[") ? written.includes("]:") : written.includes(":");
-  return hasPort ? { wanted: `leave the port out: ${host}` } : { value: { kind: "exact", host } };
-}
-
-function parseWholeHost(written: string): Parsed<string> {
-  const pattern = parseHostPattern(written);
-  if (!("value" in pattern)) return pattern;
-  if (pattern.value.kind === "label") return { wanted: 'name the whole host, such as "admin.example.com"' };
-  return { value: pattern.value.host };
-}
-
 function parseUpstreamUrl(written: string): Parsed<string> {
   if (!URL.canParse(written)) return { wanted: "use an absolute URL such as https://mirror.example.com/fedora" };
   const url = new URL(written);
@@ -126,11 +96,6 @@ function isRedirectHost(written: string): boolean {
   // A suffix of one label would allow a whole top-level domain.
   if (/^\*\.(?=[^.]+\.)[a-z0-9_.-]+$/i.test(written)) return parseHost(written.slice(2)) !== null;
   return parseHost(written) !== null && !written.endsWith(".");
-}
-
-function parseAccessNetwork(written: string): Parsed<Network> {
-  const network = parseNetwork(written);
-  return network === null ? { wanted: 'use an address or a network such as "192.0.2.0/24" or "2001:db8::/32"' } : { value: network };
 }
 
 function parsePattern(written: string): Parsed<RegExp> {

@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { type Config, JURISDICTIONS, LOCATIONS, type Mirror } from "./config.ts";
-import { formatHostPattern, hostPattern, mirrorTable, operatorHosts } from "./mirror-table.ts";
+import { formatHostPattern, hostPattern, operatorHosts, proxyNetworks, publicUrl, serverNames } from "./host-names.ts";
+import { mirrorTable } from "./mirror-table.ts";
 import { flag, GB, isTable, number, oneOf, problem, problemsOf, quotedText, table } from "./table-schema.ts";
 
 const MIB = 1_048_576;
@@ -45,6 +46,9 @@ const scalars = v.pipe(
     LOCATION: v.optional(oneOf(LOCATIONS)),
     JURISDICTION: v.optional(oneOf(JURISDICTIONS)),
     OPERATOR_HOSTS: v.optional(operatorHosts),
+    SERVER_NAMES: v.optional(serverNames, []),
+    PUBLIC_URL: v.optional(publicUrl),
+    TRUSTED_PROXIES: v.optional(proxyNetworks, []),
     /** `parseMirrors` parses it, so it is never present here. It is listed so that for `MIRROR` the message proposes `MIRRORS`. */
     MIRRORS: v.optional(v.never()),
   }),
@@ -81,6 +85,9 @@ const scalars = v.pipe(
     contactUrl: given.CONTACT_URL,
     ...(given.LOCATION === undefined ? {} : { location: given.LOCATION }),
     ...(given.JURISDICTION === undefined ? {} : { jurisdiction: given.JURISDICTION }),
+    serverNames: [...new Set([...given.SERVER_NAMES, ...(given.PUBLIC_URL === undefined ? [] : [given.PUBLIC_URL.host])])],
+    ...(given.PUBLIC_URL === undefined ? {} : { publicUrl: given.PUBLIC_URL }),
+    trustedProxies: given.TRUSTED_PROXIES,
     ...(given.OPERATOR_HOSTS === undefined ? {} : { operatorHosts: given.OPERATOR_HOSTS }),
   })),
 );
@@ -95,14 +102,18 @@ export function parseConfig(
 ): { readonly ok: true; readonly config: Config } | { readonly ok: false; readonly problems: readonly string[] } {
   const { tables = [], others = [] } = Object.groupBy(Object.entries(vars), ([name]) => (/^MIRRORS(_|$)/.test(name) ? "tables" : "others"));
   const settings = v.safeParse(scalars, Object.fromEntries(others.filter(([, value]) => !isBinding(value))));
-  const owned = settings.success ? (settings.output.operatorHosts ?? []) : [];
-  const { mirrors, problems, quotas } = parseMirrors(
-    tables,
-    owned.map((value, at) => ({ path: `OPERATOR_HOSTS[${at}]`, value })),
-  );
+  const { mirrors, problems, quotas } = parseMirrors(tables, settings.success ? claimsOf(settings.output) : []);
   if (!settings.success) return { ok: false, problems: [...problemsOf(settings.issues, ""), ...problems] };
   const all = [...problems, ...quotas.flatMap((quota) => tooLarge(quota, settings.output.budgetBytes))];
   return all.length > 0 ? { ok: false, problems: all } : { ok: true, config: { mirrors, ...settings.output } };
+}
+
+/** The hosts that no mirror may have as a whole. */
+function claimsOf({ operatorHosts: own = [], serverNames: names, publicUrl: given }: Omit<Config, "mirrors">): Claim[] {
+  return [
+    ...own.map((value, at) => ({ path: `OPERATOR_HOSTS[${at}]`, value })),
+    ...names.map((value, at) => ({ path: given?.host === value ? "PUBLIC_URL" : `SERVER_NAMES[${at}]`, value })),
+  ];
 }
 
 function tooLarge({ path, bytes }: Quota, budgetBytes: number): string[] {

@@ -20,6 +20,12 @@ export function isInNetwork(address: string, { bytes, bits }: Network): boolean 
   return given?.length === bytes.length && given.every((byte, at) => ((byte ^ (bytes[at] ?? 0)) & maskOf(bits, at)) === 0);
 }
 
+/** Whether two texts are one address: each may be in any form of it, also mapped to IPv6. */
+export function isSameAddress(one: string, other: string): boolean {
+  const [bytes, others] = [parseAddress(one), parseAddress(other)];
+  return bytes !== null && others !== null && bytes.length === others.length && bytes.every((byte, at) => byte === others[at]);
+}
+
 /** The mask of byte `at` under a prefix of `bits` bits. */
 function maskOf(bits: number, at: number): number {
   const inByte = Math.min(8, Math.max(0, bits - at * 8));

@@ -4,18 +4,18 @@ import type { Routed } from "./target.ts";
 const MAX_TARGETS = 4_000;
 
 /**
- * `route`, with the files that it found lately: to judge a path takes some twenty patterns, and clients ask for the same files again. `url` and `host` are as in
- * `RequestTarget`, and all that `route` goes by.
+ * `route`, with the files that it found lately: to judge a path takes some twenty patterns, and clients ask for the same files again. `url`, `host` and
+ * `prefix` are as in `RequestTarget`, and all that `route` goes by.
  */
 export function rememberRoutes(
-  route: (url: string, host: string | undefined) => Routed,
-): (url: string, host: string | undefined) => Routed {
+  route: (url: string, host: string | undefined, prefix: string) => Routed,
+): (url: string, host: string | undefined, prefix: string) => Routed {
   const known = new Map<string, Routed>();
-  return (url, host) => {
-    const name = `${host ?? ""} ${url}`;
+  return (url, host, prefix) => {
+    const name = `${host ?? ""} ${prefix} ${url}`;
     const before = known.get(name);
     if (before !== undefined) return before;
-    const routed = route(url, host);
+    const routed = route(url, host, prefix);
     if (routed.kind !== "mirror") return routed;
     if (known.size >= MAX_TARGETS) known.clear();
     known.set(name, routed);

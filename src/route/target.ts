@@ -16,8 +16,11 @@ export interface Target extends Place {
 
 /** Where a request goes, or why it goes nowhere. */
 export type Routed =
-  /** `isBareTop`: the client named the mirror without a slash behind it, so that relative links of its listing would lead past the mirror. */
-  | { readonly kind: "mirror"; readonly target: Target; readonly isBareTop?: true }
+  /**
+   * `bareTop`: the client named the mirror's top without a slash behind it, so that relative links of its listing would lead past the mirror. It is the last name
+   * of that path, encoded.
+   */
+  | { readonly kind: "mirror"; readonly target: Target; readonly bareTop?: string }
   /**
    * `/` on an unmapped host and everything under `/-/`; `path` is raw, with query. `authority` is the host with its port, of which `parseHost` can read the
    * host; empty: the client named none.

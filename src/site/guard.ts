@@ -36,7 +36,7 @@ export async function judgeToken(
   logins: FailedLogins | undefined,
 ): Promise<{ readonly isRight: true } | { readonly isRight: false; readonly waitSeconds: number }> {
   if (given === null) return { isRight: false, waitSeconds: 0 };
-  // At the edge the front end sets it. On one machine handle.ts takes it away: there it is only a client's claim.
+  // handle.ts writes it: it is never a client's claim.
   const address = context.req.header("cf-connecting-ip") ?? null;
   // Without the user's name, which may be any: some type the token there, and it would stand in the log.
   const login = { place: "the operator's pages", user: null, address, isUserKnown: false };

@@ -37,7 +37,7 @@ export function createOperatorPages(
   pages.get("/metrics", async (context) => send(context, METRICS_TYPE, await formatMetrics(status)));
   pages.get("/why", (context) => {
     const asked = context.req.query("q")?.trim() ?? "";
-    const question = readQuestion(why.config.mirrors, asked);
+    const question = readQuestion(why.config, asked);
     const base = baseFrom(context);
     // Relative, as all links here are: behind a balancer each instance has its own path.
     if (asked !== "" && question.kind === "file")
@@ -56,7 +56,7 @@ export function createOperatorPages(
 
   function sendUnknown(context: Context, problem: string): Promise<Response> {
     const text = decodePath(new URL(context.req.url).pathname.slice("/-/why/".length));
-    const question = readQuestion(why.config.mirrors, text);
+    const question = readQuestion(why.config, text);
     return sendPage(
       context,
       WhySearchPage({ text, meant: question.kind === "unclear" ? question.meant : [], problem, base: baseFrom(context) }),

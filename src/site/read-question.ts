@@ -1,5 +1,5 @@
 import type { Mirror } from "../config/config.ts";
-import { routeRequest } from "../route/route-request.ts";
+import { type Routes, routeRequest } from "../route/route-request.ts";
 import type { Target } from "../route/target.ts";
 
 /** What an operator asks of `/-/why`: one file, as `<mirror>/<path>` percent-encoded with its query; or what may be meant, as such paths. */
@@ -11,16 +11,16 @@ const ADDRESS = /^(?:https?:\/\/)?[^/]*\//i;
 const MAX_MEANT = 20;
 
 /** Reads a text that was typed or pasted: a path below this server, a URL of this server or of an upstream, the URL of such a page, or a path below a mirror. */
-export function readQuestion(mirrors: ReadonlyMap<string, Mirror>, text: string): Question {
+export function readQuestion(routes: Routes, text: string): Question {
   const pasted = text.trim().replace(WHY_PAGE, "/");
   const target = /^https?:/i.test(pasted)
-    ? (below(mirrors, pasted) ?? route(mirrors, pasted))
-    : (route(mirrors, `/${pasted.replace(/^\/+/, "")}`) ?? below(mirrors, `https://${pasted}`));
+    ? (below(routes, pasted) ?? route(routes, pasted))
+    : (route(routes, `/${pasted.replace(/^\/+/, "")}`) ?? below(routes, `https://${pasted}`));
   if (target !== null) return { kind: "file", path: pathOf(target) };
   // What stands behind the host, where there is one, and else all of it.
   const rest = /^https?:/i.test(pasted) ? pasted.replace(ADDRESS, "") : pasted.replace(/^\/+/, "");
-  const meant = [...mirrors.keys()].slice(0, MAX_MEANT).flatMap((name) => {
-    const one = route(mirrors, `/${name}/${rest}`);
+  const meant = [...routes.mirrors.keys()].slice(0, MAX_MEANT).flatMap((name) => {
+    const one = route(routes, `/${name}/${rest}`);
     return one === null ? [] : [pathOf(one)];
   });
   return { kind: "unclear", meant };
@@ -39,21 +39,21 @@ export function pathOf({
   return `${mirror.name}/${encodeURIComponent(path).replaceAll("%2F", "/")}${query}`;
 }
 
-function route(mirrors: ReadonlyMap<string, Mirror>, url: string): Target | null {
-  const routed = routeRequest(mirrors, { url });
+function route(routes: Routes, url: string): Target | null {
+  const routed = routeRequest(routes, { url });
   return routed.kind === "mirror" ? routed.target : null;
 }
 
 /** The file of a mirror whose upstream has this URL; of several, that of the longest address. */
-function below(mirrors: ReadonlyMap<string, Mirror>, url: string): Target | null {
+function below(routes: Routes, url: string): Target | null {
   const bare = withoutScheme(url);
-  const [best] = [...mirrors.values()]
+  const [best] = [...routes.mirrors.values()]
     .flatMap(({ name, upstreams }) =>
       upstreams.map((upstream) => ({ name, prefix: `${withoutScheme(upstream.url).replace(/\/+$/, "")}/` })),
     )
     .filter(({ prefix }) => bare.startsWith(prefix))
     .toSorted((one, other) => other.prefix.length - one.prefix.length);
-  return best === undefined ? null : route(mirrors, `/${best.name}/${bare.slice(best.prefix.length)}`);
+  return best === undefined ? null : route(routes, `/${best.name}/${bare.slice(best.prefix.length)}`);
 }
 
 function withoutScheme(url: string): string {

@@ -4,14 +4,14 @@ import type { Repositories } from "../metadata/ports/repositories.ts";
 import { encodePath } from "../route/canonical-path.ts";
 import { routeRequest } from "../route/route-request.ts";
 import type { Target } from "../route/target.ts";
-import { mirrorAddress, type OwnNames } from "./address.ts";
+import { mirrorAddress, type OwnNames, UNKNOWN_HOST } from "./address.ts";
 import { send, sendText, visitOf } from "./respond.ts";
 
 /** What metalinks and mirrorlists are made of. */
 export interface RepositoryLinksDependencies {
   readonly repositories: Pick<Repositories, "metalink" | "resolve">;
   /** The refusal for a client that may not read the mirror, else null. */
-  readonly refuseClient: (request: Request, mirror: Mirror) => Promise<Response | null>;
+  readonly refuseClient: (headers: Headers, mirror: Mirror) => Promise<Response | null>;
 }
 
 /** Answers for dnf's and zypper's `metalink=` and `mirrorlist=`: `/metalink/<mirror>/<path of the repository>` and `/mirrorlist/…`. */
@@ -40,15 +40,15 @@ export function createRepositoryLinks(own: OwnNames, { repositories, refuseClien
   /** The repomd.xml of the repository that the URL names behind `prefix`, with its address for this client; or the refusal. */
   async function resolveRepomd(context: Context, prefix: string): Promise<{ readonly target: Target; readonly url: string } | Response> {
     const repository = new URL(context.req.url).pathname.slice(prefix.length).replace(/\/+$/, "");
-    const routed = routeRequest(own.mirrors, { url: `/${repository}/repodata/repomd.xml` });
+    const routed = routeRequest(own, { url: `/${repository}/repodata/repomd.xml` });
     if (routed.kind === "refused") return sendText(context, `${routed.detail}\n`, routed.status);
     if (routed.kind === "site") return sendText(context, "Name a mirror and the path of a repository on it\n", 404);
     const { mirror, path } = routed.target;
-    const refused = await refuseClient(context.req.raw, mirror);
+    const refused = await refuseClient(context.req.raw.headers, mirror);
     if (refused !== null) return refused;
     const address = mirrorAddress(mirror, visitOf(context), own);
     // With a forged Host header the link would lead to a foreign server.
-    if (address === null) return sendText(context, "Cannot make a link to this mirror: the host of this URL is none of its hosts\n", 421);
+    if (address === null) return sendText(context, `Cannot make a link to this mirror: ${UNKNOWN_HOST}\n`, 421);
     return { target: routed.target, url: `${address}/${encodePath(path)}` };
   }
 }

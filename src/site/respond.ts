@@ -22,14 +22,21 @@ export function isBrowser(context: Context): boolean {
   return /\btext\/html\b/.test(context.req.header("accept") ?? "");
 }
 
-/** The URL by which the visitor says to have come: the scheme is right, the host may be any text. */
+/** What handle.ts says of a request to the pages, beside the request itself. */
+export interface PageBindings {
+  readonly visit?: Visit;
+  /** The path below which this server is for browsers, as `/mirror`: links of the pages begin with it; absent: it has none. */
+  readonly base?: string;
+}
+
+function bindingsOf(context: Context): PageBindings {
+  return (context.env ?? {}) as PageBindings;
+}
+
+/** The URL by which the visitor came, as far as it is known. */
 export function visitOf(context: Context): Visit {
-  return {
-    scheme: context.req.url.startsWith("https:") ? "https" : "http",
-    authority: context.req.header("host") ?? "",
-    // The front end adds it to each request. On one machine handle.ts takes it away, and `wrangler dev` adds none.
-    isAtEdge: context.req.header("cf-ray") !== undefined,
-  };
+  const { visit } = bindingsOf(context);
+  return visit ?? { scheme: context.req.url.startsWith("https:") ? "https" : "http", authority: context.req.header("host") ?? "" };
 }
 
 /**
@@ -46,9 +53,13 @@ export function send(
   return context.body(printableLines(body), status, { ...COMMON, "Content-Type": type, ...headers });
 }
 
-/** A whole HTML page. Its policy lets it load and send only to this server. */
+/** A whole HTML page, whose links to this server's own pages begin with `/-/`. Its policy lets it load and send only to this server. */
 export async function sendPage(context: Context, content: JSX.Element, status?: ContentfulStatusCode): Promise<Response> {
-  const html = `<!doctype html>${(await content).toString()}`;
+  const { base = "" } = bindingsOf(context);
+  const html = `<!doctype html>${(await content).toString()}`.replaceAll(
+    / (href|src|action)="(?=\/-\/)/g,
+    (attribute) => `${attribute}${base}`,
+  );
   return send(context, "text/html; charset=UTF-8", html, status, { "Content-Security-Policy": POLICY });
 }
 

@@ -7,9 +7,8 @@ export type MirrorSetup = DistroMirror | ({ readonly kind: "koji" | "plain" } & 
 
 interface Reached {
   readonly mirror: Mirror;
-  /** The mirror's URL for this visitor, without trailing slash. If `isReachable` is false, its host is a placeholder. */
+  /** The mirror's URL for this visitor, without trailing slash. */
   readonly base: string;
-  readonly isReachable: boolean;
 }
 
 /** A mirror of a distribution with a set-up. */
@@ -23,30 +22,28 @@ export interface DistroMirror extends Reached {
 }
 
 /**
- * The set-up of `mirror` for a visitor. If the visitor's host is not known to be ours, the URLs have placeholders. If Debian and its security archive are
- * both mirrored, they have one common set-up, as clients name both in one file.
+ * The set-up of `mirror` for a visitor; null: no URL of the mirror is known (`mirrorAddress`). If Debian and its security archive are both mirrored, they
+ * have one common set-up, as clients name both in one file.
  */
-export function setupOf(mirror: Mirror, visit: Visit, own: OwnNames): MirrorSetup {
+export function setupOf(mirror: Mirror, visit: Visit, own: OwnNames): MirrorSetup | null {
   const { distro } = mirror;
-  const url = (one: Mirror): string => mirrorAddress(one, visit, own) ?? placeholder(one);
-  const reached = { mirror, base: url(mirror), isReachable: mirrorAddress(mirror, visit, own) !== null };
+  const base = mirrorAddress(mirror, visit, own);
+  if (base === null) return null;
+  const reached = { mirror, base };
   if (distro === undefined) return { kind: "plain", ...reached };
   if (distro === "koji") return { kind: "koji", ...reached };
   const first = (wanted: Distro) => [...own.mirrors.values()].find((one) => one.distro === wanted);
-  const named = (distro === "debian-security" ? first("debian") : undefined) ?? mirror;
+  const archive = distro === "debian-security" ? first("debian") : undefined;
+  const archiveBase = archive === undefined ? null : mirrorAddress(archive, visit, own);
+  const named = archiveBase === null ? mirror : (archive ?? mirror);
   const partner = named.distro === "debian" ? first("debian-security") : undefined;
+  const security = partner === undefined ? null : mirrorAddress(partner, visit, own);
   const setup = SETUPS[named.distro === "debian" ? "debian" : distro];
   return {
     kind: "distro",
     ...reached,
     setup,
-    places: { name: named.name, base: url(named), security: partner === undefined ? null : url(partner) },
+    places: { name: named.name, base: archiveBase ?? base, security },
     asksName: [named, ...(partner === undefined ? [] : [partner])].some(({ access }) => (access?.users.size ?? 0) > 0),
   };
-}
-
-function placeholder(mirror: Mirror): string {
-  const [pattern] = mirror.hosts;
-  if (pattern?.kind === "exact") return `http://${pattern.host}`;
-  return pattern === undefined ? `http://MIRROR-HOST/${mirror.name}` : `http://${pattern.label}.MIRROR-HOST`;
 }

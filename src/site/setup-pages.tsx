@@ -3,7 +3,7 @@ import type { DistroMirror, MirrorSetup } from "./setup-of.ts";
 import type { Snippet } from "./snippet.ts";
 import { snippetsOf } from "./snippets-of.ts";
 
-/** One mirror with its set-up. `site`: this site's address, with a placeholder for an unknown host. */
+/** One mirror with its set-up. `site`: this site's address. */
 interface Entry {
   readonly setup: MirrorSetup;
   readonly site: string;
@@ -11,20 +11,18 @@ interface Entry {
 
 /** What the pages know of this visitor. */
 interface View {
-  readonly isKnownHost: boolean;
   /** Whether the operator's pages exist. */
   readonly hasStatus: boolean;
 }
 
 /** The landing page: every mirror with its set-up. */
-export function LandingPage({ entries, isKnownHost, hasStatus }: View & { readonly entries: readonly Entry[] }) {
+export function LandingPage({ entries, hasStatus }: View & { readonly entries: readonly Entry[] }) {
   return (
     <Page title={NAME} hasStatus={hasStatus} scripts={[PAGE_SCRIPT_URL]}>
       <p>
         Mirrors of {entries.length === 1 ? "one Linux tree" : `${entries.length} Linux trees`}. To their clients they are complete: the
         mirror fetches a file when a client first asks for it, checks it, and keeps it.
       </p>
-      {!isKnownHost && <UnknownHost />}
       <h2>Mirrors</h2>
       {entries.length > 1 && <Search label="Search mirrors" />}
       {entries.map((entry) => (
@@ -42,14 +40,25 @@ export function LandingPage({ entries, isKnownHost, hasStatus }: View & { readon
   );
 }
 
+/** The page for a visitor to whom no address of a mirror can be shown. */
+export function UnknownHostPage({ hasStatus }: View) {
+  return (
+    <Page title={NAME} hasStatus={hasStatus}>
+      <p class="notice">
+        The host in your URL is not one that this server knows as its own, so that it can show you no address of its mirrors. Ask the
+        operator to add it, without port, to <code>SERVER_NAMES</code> in wrangler.toml, or to set <code>PUBLIC_URL</code> there.
+      </p>
+    </Page>
+  );
+}
+
 /** The page for one mirror. */
-export function SetupPage({ setup, site, isKnownHost, hasStatus }: View & Entry) {
+export function SetupPage({ setup, site, hasStatus }: View & Entry) {
   return (
     <Page title={`Setting up ${setup.mirror.name}`} hasStatus={hasStatus} scripts={[PAGE_SCRIPT_URL]}>
       <p>
         The mirror is at <a href={`${setup.base}/`}>{setup.base}/</a>.
       </p>
-      {!isKnownHost && <UnknownHost />}
       <h2>What to do</h2>
       <Instructions setup={setup} site={site} />
     </Page>
@@ -57,10 +66,9 @@ export function SetupPage({ setup, site, isKnownHost, hasStatus }: View & Entry)
 }
 
 /** The table of mirrors, with the command that sets each up. */
-export function SetupOverview({ entries, isKnownHost, hasStatus }: View & { readonly entries: readonly Entry[] }) {
+export function SetupOverview({ entries, hasStatus }: View & { readonly entries: readonly Entry[] }) {
   return (
     <Page title="Client setup" hasStatus={hasStatus} scripts={[PAGE_SCRIPT_URL]}>
-      {!isKnownHost && <UnknownHost />}
       {entries.length > 1 && <Search label="Search mirrors" />}
       <Table
         label="Mirrors"
@@ -176,15 +184,6 @@ const GROUPS: Readonly<Record<Snippet["group"], string>> = {
 /** What the search over the mirrors looks in. */
 function searchedOf(setup: MirrorSetup): string {
   return [setup.mirror.name, setup.mirror.distro ?? "", clientOf(setup), setup.base].join(" ");
-}
-
-function UnknownHost() {
-  return (
-    <p class="notice">
-      The host in your URL is not one that this server knows as its own, so the addresses below do not have it. Replace the host shown by
-      yours, or ask the operator to add it to <code>hosts</code> in wrangler.toml.
-    </p>
-  );
 }
 
 /** The command that runs the set-up script. */

@@ -65,7 +65,7 @@ const MAX_RANK = 200;
 /** Explains a path. `path` is `<mirror>/<path>` as a client would request it, still encoded, with its query. `refused`: why it names no file of a mirror. */
 export async function gatherWhy(sources: WhySources, path: string): Promise<Why | { readonly refused: string }> {
   const { config, store, repositories, checkedAt, now } = sources;
-  const routed = routeRequest(config.mirrors, { url: `/${path}` });
+  const routed = routeRequest(config, { url: `/${path}` });
   if (routed.kind !== "mirror")
     return { refused: routed.kind === "refused" ? routed.detail : "Name a mirror and a path: /-/why/<mirror>/<path>" };
   const { target } = routed;

@@ -20,6 +20,8 @@ export interface RequestRecord {
   readonly cut?: string;
   /** Refused before anything was looked up: by the mirror's `access`, a rate limit, a bad path, or a loop of mirrors. */
   readonly turnedAway?: true;
+  /** The address of a client that was refused for who it is. */
+  readonly client?: string;
   /** How many requests the line stands for; absent: this one alone (sample-records.ts). */
   readonly weight?: number;
 }

@@ -5,7 +5,7 @@ const NOW = Date.parse("2026-11-27T10:00:00Z");
 
 function ask(method: string, url: string, isLocal: boolean): Promise<Response> {
   const deps = {
-    serve: { now: () => NOW, config: { mirrors: new Map() } },
+    serve: { now: () => NOW, config: { mirrors: new Map(), serverNames: [], trustedProxies: [] } },
     app: { fetch: async () => new Response("a page") },
     isLocal,
     ownHosts: [],

@@ -89,7 +89,7 @@ describe("an object of 90 days", () => {
       heads: createReadyHeads({ isLocal: true, now: Date.now }),
       log: () => {},
     } as unknown as ServeDependencies;
-    const routed = routeRequest(config.mirrors, { url: "/debian/pool/x.deb", host: "localhost" });
+    const routed = routeRequest(config, { url: "/debian/pool/x.deb", host: "localhost" });
     if (routed.kind !== "mirror") throw new Error("no route");
     const client = { method: "GET", headers: new Headers(), waitUntil: () => {}, onBody: () => {}, onHead: () => {} };
     const response = await serve(client, routed.target, deps);

@@ -90,7 +90,7 @@ function createRig({ open, repositories, leases, admit = async () => true }: Rig
     name,
     log,
     async get(path: string, headers: Record<string, string> = {}, method = "GET") {
-      const routed = routeRequest(config.mirrors, { url: `/${name}/${path}` });
+      const routed = routeRequest(config, { url: `/${name}/${path}` });
       if (routed.kind !== "mirror") throw new Error(JSON.stringify(routed));
       const waitUntil = (work: Promise<unknown>) => void works.push(work);
       const response = await serve(

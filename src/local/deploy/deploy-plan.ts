@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { type Config, problemsAtEdge } from "../../config/config.ts";
 import { parseConfig } from "../../config/parse-config.ts";
+import { formatHostPattern } from "../../config/host-names.ts";
 import { isPublicName } from "../../config/public-host.ts";
 import { quotedText } from "../../config/table-schema.ts";
 import { readToml, readVars } from "../project-file.ts";
@@ -85,8 +86,10 @@ function outsideOf(bucket: FileBucket, { jurisdiction }: Config): string | null 
 
 function createPlan({ name, account_id: account, route, routes }: File, bucket: FileBucket, config: Config) {
   const hosts = [...config.mirrors.values()].flatMap((mirror) => mirror.hosts);
-  const exact = [...hosts.flatMap((host) => (host.kind === "exact" ? [host.host] : [])), ...(config.operatorHosts ?? [])];
-  const labels = hosts.flatMap((host) => (host.kind === "label" ? [`${host.label}.*`] : []));
+  const whole = hosts.flatMap((host) => (host.kind === "exact" && host.folder === "" ? [host.host] : []));
+  const exact = [...new Set([...whole, ...config.serverNames, ...(config.operatorHosts ?? [])])];
+  // Of a host with a folder the rest is another server's.
+  const others = hosts.filter((host) => host.kind === "label" || host.folder !== "").map(formatHostPattern);
   return {
     worker: name,
     /** `isNamed`: the file names it. Otherwise it has the Worker's name, so that two Workers never share one by accident. */
@@ -95,7 +98,7 @@ function createPlan({ name, account_id: account, route, routes }: File, bucket: 
     places: { location: config.location, jurisdiction: config.jurisdiction },
     /** The mirrors' hosts, and those of the operator's pages, that can be custom domains. */
     domains: exact.filter(canBeDomain),
-    otherHosts: [...exact.filter((host) => !canBeDomain(host)), ...labels],
+    otherHosts: [...exact.filter((host) => !canBeDomain(host)), ...others],
     /** Whether the file itself has routes, such as the wildcard route that labels need. */
     hasRoutes: route !== undefined || routes.length > 0,
     hasAccount: account !== undefined,

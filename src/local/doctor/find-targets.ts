@@ -16,7 +16,7 @@ export async function* findTargets(url: URL, ask: Ask): AsyncGenerator<Finding, 
     const names = "error" in list || list.status !== 200 ? [] : readSetupList(list.body.toString("utf8"));
     if (names.length > 0) return yield* findOfMirrors(url, names, ask);
     if (!("error" in list) && list.status === 421) {
-      yield unsure("mirrors", "this host has the operator's pages alone", "Give the URL of a mirror too, in a run of its own.");
+      yield unsure("mirrors", list.body.toString("utf8").trim(), "Give the URL of a mirror, or one with a name that the server knows.");
       return [];
     }
   } else if (!url.pathname.endsWith("/")) {
@@ -42,7 +42,7 @@ async function* findOfMirrors(url: URL, names: readonly string[], ask: Ask): Asy
     // Debian's page names the security archive too.
     for (const place of places.filter(({ base }) => !seen.has(base))) {
       seen.add(place.base);
-      if (!URL.canParse(place.base) || place.base.includes("MIRROR-HOST")) {
+      if (!URL.canParse(place.base)) {
         yield unsure(name, "the host of the given URL does not lead to it", NAME_A_FILE);
         continue;
       }

@@ -12,7 +12,8 @@ export function describeServer(config: Config, endpoints: readonly Endpoint[], h
   const mirrors = [...config.mirrors.values()];
   const [first] = endpoints;
   if (first === undefined) return "";
-  const base = urlOf({ ...first, host: resolvePublicHost(first.host, hostname) });
+  const own = urlOf({ ...first, host: resolvePublicHost(first.host, hostname) });
+  const base = config.publicUrl?.url ?? nameOf(config, first) ?? own;
   const width = Math.max(...mirrors.map(({ name }) => name.length), 0);
   return [
     `Lazy Mirror listens on ${endpoints.map((one) => (one.isSecure === true ? urlOf(one) : formatEndpoint(one))).join(", ")}. Ctrl-C ends it.`,
@@ -20,13 +21,12 @@ export function describeServer(config: Config, endpoints: readonly Endpoint[], h
     ...mirrors.flatMap(({ name, upstreams, hosts }) => [
       `  ${name.padEnd(width)}  ${base}/${name}/  ← ${upstreams[0]?.url ?? ""}`,
       ...hosts.map(
-        (host) =>
-          `  ${"".padEnd(width)}  ${base.slice(0, base.indexOf(":"))}://${formatHost(host)}:${first.port}/  where that name leads here`,
+        (host) => `  ${"".padEnd(width)}  ${own.slice(0, own.indexOf(":"))}://${formatHost(host, first.port)}/  where that name leads here`,
       ),
     ]),
     "",
     ...describeClients(mirrors, base),
-    `Setup for each client: ${base}/-/setup/   Health: ${base}/-/health`,
+    `Setup for each client: ${base}/-/setup/   Health: ${own}/-/health`,
   ].join("\n");
 }
 
@@ -62,8 +62,15 @@ function quote(text: string): string {
   return /^[\w./:=@+-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`;
 }
 
-function formatHost(host: HostPattern): string {
-  return host.kind === "exact" ? host.host : `${host.label}.<domain>`;
+/** The URL by the first of the server's names; null: it has none, or only programs of this machine (such as a proxy) reach the address. */
+function nameOf({ serverNames }: Config, first: Endpoint): string | null {
+  const [name] = serverNames;
+  return name === undefined || /^(?:127\.|::1$)/.test(first.host) ? null : urlOf({ ...first, host: name });
+}
+
+function formatHost(pattern: HostPattern, port: number): string {
+  const host = pattern.kind === "exact" ? pattern.host : `${pattern.label}.<domain>`;
+  return `${host}:${port}${pattern.folder === "" ? "" : `/${pattern.folder}`}`;
 }
 
 /** One line that points apt, and one that points dnf, at the first mirror of their kind. */

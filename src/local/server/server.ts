@@ -54,9 +54,6 @@ export async function startServer(options: StartOptions, project: Project, print
   if (!vars.ok) return vars;
   const parsed = parseConfig(vars.value);
   if (!parsed.ok) return refused(...parsed.problems);
-  const unknowable = [...parsed.config.mirrors.values()].filter(({ access }) => (access?.networks.length ?? 0) > 0);
-  // workerd gives a Worker no client address: with a list of networks the mirror would refuse every client.
-  if (unknowable.length > 0) return refused(...unknowable.map(({ name }) => describeUnknowable(name)));
   const file = readProjectFile(project.file);
   if (!file.ok) return file;
   const modules = await loadWorker(project.root);
@@ -202,10 +199,6 @@ async function askHealth(first: Endpoint, ended: Promise<unknown>): Promise<Step
 function describeShortage(budgetBytes: number, room: number): string {
   const [wanted, found] = [budgetBytes, room].map((bytes) => (bytes / GB).toFixed(1));
   return `The disk has room for ${found} GB of BUDGET_GB ${wanted}: keeping no more than that.`;
-}
-
-function describeUnknowable(mirror: string): string {
-  return `Cannot use MIRRORS.${mirror}.access.networks on one machine: only Cloudflare gives the client's address; use access.users, or a firewall.`;
 }
 
 /** The names and addresses of this machine, as URLs have them: the mirror's pages may build links from these hosts. */

@@ -31,6 +31,8 @@ describe("scalars", () => {
       metadataWaitSeconds: 10,
       doubtSeconds: 600,
       offline: false,
+      serverNames: [],
+      trustedProxies: [],
       retentionDays: 90,
       budgetBytes: 9_000_000_000,
       sliceBytes: 8 * 1024 * 1024,
@@ -137,11 +139,11 @@ describe("mirrors", () => {
     expect(config.mirrors.get("fedora")).toEqual({
       name: "fedora",
       hosts: [
-        { kind: "exact", host: "fedora-mirror.example.com" },
-        { kind: "label", label: "fedora" },
-        { kind: "exact", host: "10.0.0.7" },
-        { kind: "exact", host: "[::1]" },
-        { kind: "exact", host: "[2001:db8::1]" },
+        { kind: "exact", host: "fedora-mirror.example.com", folder: "" },
+        { kind: "label", label: "fedora", folder: "" },
+        { kind: "exact", host: "10.0.0.7", folder: "" },
+        { kind: "exact", host: "[::1]", folder: "" },
+        { kind: "exact", host: "[2001:db8::1]", folder: "" },
       ],
       distro: "fedora",
       upstreams: [
@@ -294,5 +296,66 @@ describe("OPERATOR_HOSTS", () => {
     expect(refuse({ MIRRORS: { one }, OPERATOR_HOSTS: ["one.lan"] })).toEqual([
       expect.stringContaining("it is taken by OPERATOR_HOSTS[0]"),
     ]);
+  });
+});
+
+describe("the server's own names", () => {
+  it("are hosts; the public URL's is one of them", () => {
+    const config = accept({
+      MIRRORS,
+      SERVER_NAMES: ["Mirror.LAN.", "192.0.2.7", "::1"],
+      PUBLIC_URL: "https://www.example.com/a/b/",
+      TRUSTED_PROXIES: '["10.0.0.0/8"]',
+    });
+    expect(config.serverNames).toEqual(["mirror.lan", "192.0.2.7", "[::1]", "www.example.com"]);
+    expect(config.publicUrl).toEqual({ url: "https://www.example.com/a/b", host: "www.example.com", path: "/a/b" });
+    expect(config.trustedProxies).toEqual([{ bytes: [10, 0, 0, 0], bits: 8 }]);
+    expect(accept({ MIRRORS, PUBLIC_URL: "http://x.example:8080" }).publicUrl).toEqual({
+      url: "http://x.example:8080",
+      host: "x.example",
+      path: "",
+    });
+  });
+
+  it.each([
+    [{ SERVER_NAMES: ["mirror.*"] }, "SERVER_NAMES[0]"],
+    [{ SERVER_NAMES: ["mirror.lan/debian"] }, "leave the path out"],
+    [{ SERVER_NAMES: ["mirror.lan:80"] }, "leave the port out"],
+    [{ SERVER_NAMES: "mirror.lan" }, "write a list"],
+    [{ PUBLIC_URL: "mirror.lan" }, "PUBLIC_URL"],
+    [{ PUBLIC_URL: "ftp://mirror.lan" }, "http or https"],
+    [{ PUBLIC_URL: "https://me:pw@mirror.lan" }, "leave the credentials out"],
+    [{ PUBLIC_URL: "https://mirror.lan/a%20b" }, "use a path of letters"],
+    [{ PUBLIC_URL: "https://mirror.lan/?x" }, "leave query and fragment out"],
+    [{ TRUSTED_PROXIES: ["10.0.0.1/8"] }, "TRUSTED_PROXIES[0]"],
+    [
+      { SERVER_NAMES: ["a.example"], MIRRORS_2: { x: { upstreams: ["http://u.example/"], hosts: ["a.example"] } } },
+      "it is taken by SERVER_NAMES[0]",
+    ],
+    [{ PUBLIC_URL: "http://a.example", OPERATOR_HOSTS: ["a.example"] }, "it is taken by OPERATOR_HOSTS[0]"],
+  ])("%j is refused", (vars, part) => {
+    const parsed = parseConfig({ MIRRORS, ...vars });
+    expect(parsed.ok ? [] : parsed.problems.join("\n")).toContain(part);
+  });
+
+  it("a mirror may have folders of a host, also of the server's own, and two mirrors different ones", () => {
+    const hosts = (...lists: string[][]) =>
+      parseConfig({
+        SERVER_NAMES: ["own.example"],
+        MIRRORS: Object.fromEntries(lists.map((list, at) => [`m${at}`, { upstreams: ["http://u.example/"], hosts: list }])),
+      });
+    const parsed = hosts(["ftp.debian.org/debian/", "own.example/x"], ["ftp.debian.org/debian-security", "ftp.debian.org/a/b", "ftp.*/c"]);
+    expect(parsed.ok && parsed.config.mirrors.get("m0")?.hosts[0]).toEqual({ kind: "exact", host: "ftp.debian.org", folder: "debian" });
+    expect(hosts(["a.example/x"], ["a.example/x/"]).ok).toBe(false);
+    for (const wrong of [
+      "http://ftp.debian.org/debian",
+      "a.example//x",
+      "a.example/../x",
+      "a.example/-/x",
+      "a.example/a b",
+      "a.example:80/x",
+    ]) {
+      expect(hosts([wrong]).ok).toBe(false);
+    }
   });
 });

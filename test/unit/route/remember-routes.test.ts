@@ -11,10 +11,10 @@ it("a file is routed once for its host and target; what is no file is routed eac
     return url.startsWith("/-/") ? { kind: "site", path: url, authority: "a" } : FILE;
   });
   for (let times = 0; times < 2; times++) {
-    expect(route("/x", "a")).toBe(FILE);
-    expect(route("/x", "b")).toBe(FILE);
-    expect(route("/x", undefined)).toBe(FILE);
-    expect(route("/-/status", "a").kind).toBe("site");
+    expect(route("/x", "a", "")).toBe(FILE);
+    expect(route("/x", "b", "")).toBe(FILE);
+    expect(route("/x", undefined, "")).toBe(FILE);
+    expect(route("/-/status", "a", "").kind).toBe("site");
   }
   expect(asked).toEqual(["a /x", "b /x", "- /x", "a /-/status", "a /-/status"]);
 });
@@ -22,7 +22,7 @@ it("a file is routed once for its host and target; what is no file is routed eac
 it("a crawler does not fill the memory: some thousand targets are remembered", () => {
   let asked = 0;
   const route = rememberRoutes(() => (asked++, FILE));
-  for (let at = 0; at < 4_001; at++) route(`/${at}`, "a");
-  route("/0", "a");
+  for (let at = 0; at < 4_001; at++) route(`/${at}`, "a", "");
+  route("/0", "a", "");
   expect(asked).toBe(4_002);
 });

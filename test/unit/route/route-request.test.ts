@@ -3,8 +3,8 @@ import { describe, expect, it } from "vitest";
 import type { Distro, HostPattern, Mirror } from "../../../src/config/config.ts";
 import { type RequestTarget, routeRequest } from "../../../src/route/route-request.ts";
 
-const exact = (host: string): HostPattern => ({ kind: "exact", host });
-const label = (name: string): HostPattern => ({ kind: "label", label: name });
+const exact = (host: string, folder = ""): HostPattern => ({ kind: "exact", host, folder });
+const label = (name: string, folder = ""): HostPattern => ({ kind: "label", label: name, folder });
 
 function createMirror(
   name: string,
@@ -23,7 +23,7 @@ const MIRRORS = new Map([
 ]);
 
 function route(url: string, host?: string, more: Partial<RequestTarget> = {}) {
-  return routeRequest(MIRRORS, { url, host, ...more });
+  return routeRequest({ mirrors: MIRRORS, serverNames: [] }, { url, host, ...more });
 }
 
 /** The key that a request names, or its status, or the site's path. */
@@ -85,7 +85,7 @@ describe("the host picks the mirror", () => {
   it("is noted where no slash follows its name: relative links of its listing would lead past it", () => {
     const isBareTop = (url: string, host: string) => {
       const routed = route(url, host);
-      return routed.kind === "mirror" && routed.isBareTop === true;
+      return routed.kind === "mirror" && routed.bareTop === "fedora";
     };
     for (const url of ["/fedora", "//fedora", "/fedora?x=1", "/%66edora"]) expect(isBareTop(url, "localhost")).toBe(true);
     for (const url of ["/fedora/", "/fedora//", "/fedora/.", "/fedora/x", "/"]) expect(isBareTop(url, "localhost")).toBe(false);
@@ -306,4 +306,73 @@ it("any target and host give an answer, and a key never leaves its mirror", () =
       expect(routed.target.key.split("/")).not.toContain("..");
     }),
   );
+});
+
+describe("folders of hosts, and the server's own names", () => {
+  const mirrors = new Map([
+    createMirror("debian", [exact("ftp.example", "debian"), exact("deb.example", "debian"), label("deb")], "debian"),
+    createMirror("security", [exact("deb.example", "debian-security")], "debian-security"),
+    createMirror("old", [exact("ftp.example", "debian/old")]),
+    createMirror("plain", [exact("own.example", "x/y")]),
+  ]);
+  const publicUrl = { url: "https://www.example/pkg", host: "www.example", path: "/pkg" };
+  const routes = { mirrors, serverNames: ["deb.lan", "own.example", "www.example"], publicUrl };
+  const at = (url: string, more: Partial<RequestTarget> = {}) => {
+    const [, host = "", path = ""] = /^([^/]+)(.*)$/.exec(url) ?? [];
+    const routed = routeRequest(routes, { url: path, host, ...more });
+    if (routed.kind === "mirror") return routed.bareTop === undefined ? routed.target.key : `${routed.target.key} ./${routed.bareTop}/`;
+    return routed.kind === "site" ? `site ${routed.path}` : `${routed.status} ${routed.detail}`;
+  };
+
+  it.each([
+    ["ftp.example/debian/dists/x", "debian/dists/x"],
+    ["ftp.example/debian", "debian/ ./debian/"],
+    ["ftp.example//debian//./dists/x", "debian/dists/x"],
+    // The longest folder wins.
+    ["ftp.example/debian/old/x", "old/x"],
+    ["ftp.example/debian/older/x", "debian/older/x"],
+    // Two mirrors at one host.
+    ["deb.example/debian/x", "debian/x"],
+    ["deb.example/debian-security/x", "security/x"],
+    // A label is for hosts without an entry of their own.
+    ["deb.home/x", "debian/x"],
+    // One of the server's own names has all mirrors by name, and wins over a label.
+    ["deb.lan/plain/x", "plain/x"],
+    ["deb.lan/", "site /"],
+    // A folder of it is a mirror as well.
+    ["own.example/x/y/z", "plain/z"],
+    ["own.example/debian/z", "debian/z"],
+    // The proxy took the prefix of PUBLIC_URL away, or left it.
+    ["www.example/pkg/debian/x", "debian/x"],
+    ["www.example/debian/x", "debian/x"],
+    ["www.example/pkg/-/setup", "site /-/setup"],
+    ["www.example/pkg", "site /"],
+    ["www.example/pkg/", "site /"],
+    // Pages link below the prefix on every host.
+    ["deb.home/pkg/-/setup", "site /-/setup"],
+    ["deb.home/pkg/x", "debian/pkg/x"],
+  ])("%s is %s", (url, expected) => {
+    expect(at(url)).toBe(expected);
+  });
+
+  it("a path below no folder is refused with the folders that there are", () => {
+    expect(at("deb.example/ubuntu/x")).toMatch(/^404 .*\/debian-security\/, \/debian\/|^404 .*\/debian-security\/.*\/debian\//);
+    expect(at("deb.example/debianx/x")).toMatch(/^404/);
+  });
+
+  it("a prefix that a proxy states is taken away where the proxy left it, unless a mirror has that name", () => {
+    expect(at("box/m/debian/x", { prefix: "/m" })).toBe("debian/x");
+    expect(at("box/debian/x", { prefix: "/m" })).toBe("debian/x");
+    expect(at("box/mm/x", { prefix: "/m" })).toMatch(/^404/);
+    expect(at("box/debian/x", { prefix: "/debian" })).toBe("debian/x");
+  });
+
+  it("the refusal of a foreign host names what to add", () => {
+    const refused = at("box/x", { url: "http://other.example/debian/x", absoluteForm: true });
+    expect(refused).toMatch(/^421 .*"other\.example\/<folder>" to hosts/);
+    expect(refused).toContain('"other.example" to SERVER_NAMES');
+    expect(refused).toContain('Acquire::http::Proxy::other.example "DIRECT"');
+    expect(at("box/x", { url: "http://ftp.example/debian/x", absoluteForm: true })).toBe("debian/x");
+    expect(at("box/x", { url: "http://deb.lan:8787/plain/x", absoluteForm: true })).toBe("plain/x");
+  });
 });

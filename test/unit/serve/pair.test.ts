@@ -26,7 +26,7 @@ function createPair() {
 
   /** What a client gets; the part of serve.ts that decides about freshness, over a model of the store. */
   async function get(path: string): Promise<number> {
-    const routed = routeRequest(parsed.ok ? parsed.config.mirrors : new Map(), { url: `/m/${path}` });
+    const routed = routeRequest(parsed.ok ? parsed.config : { mirrors: new Map(), serverNames: [] }, { url: `/m/${path}` });
     if (routed.kind !== "mirror") throw new Error(routed.kind);
     const { target } = routed;
     const found = stored.get(target.key);

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Mirror } from "../../../src/config/config.ts";
 import { parseConfig } from "../../../src/config/parse-config.ts";
-import { mirrorAddress } from "../../../src/site/address.ts";
+import { mirrorAddress, type OwnNames, siteAddress, type Visit } from "../../../src/site/address.ts";
 
 const parsed = parseConfig({
   MIRRORS: {
@@ -12,7 +12,7 @@ const parsed = parseConfig({
 });
 if (!parsed.ok) throw new Error(parsed.problems.join());
 const { mirrors } = parsed.config;
-const own = { mirrors, ownHosts: ["192.0.2.7", "box"] };
+const own = { mirrors, serverNames: [], ownHosts: ["192.0.2.7", "box"] };
 
 function address(name: string, authority: string, scheme: "http" | "https" = "http"): string | null {
   return mirrorAddress(mirrors.get(name) as Mirror, { authority, scheme }, own);
@@ -59,7 +59,59 @@ describe("a mirror's address is built from the visitor's host", () => {
     "fedora.lan\n",
     "fedora.lan:80;id",
     "fedora.`id`",
-  ])("is never built from %j", (authority) => {
-    expect(address("fedora", authority)).toBeNull();
+  ])("is never built from %j, but from a host of the configuration", (authority) => {
+    expect(address("fedora", authority)).toBe("http://fedora.example.com");
+    expect(address("plain", authority)).toBeNull();
+  });
+});
+
+describe("with names of the server's own", () => {
+  const parsedAgain = parseConfig({
+    SERVER_NAMES: ["mirror.lan", "box.lan"],
+    MIRRORS: {
+      debian: { hosts: ["deb.example/debian", "debian.*"], upstreams: ["http://one.example/d"] },
+      security: { hosts: ["deb.example/debian-security"], upstreams: ["http://one.example/s"] },
+      plain: { upstreams: ["http://one.example/p"] },
+    },
+  });
+  if (!parsedAgain.ok) throw new Error(parsedAgain.problems.join());
+  const names = { ...parsedAgain.config, ownHosts: ["192.0.2.7"] };
+  const publicUrl = { url: "https://www.example/pkg", host: "www.example", path: "/pkg" };
+  const behind = { ...names, publicUrl, serverNames: [...names.serverNames, "www.example"] };
+  const find = (name: string, visit: Visit, known: OwnNames = names) => mirrorAddress(known.mirrors.get(name) as Mirror, visit, known);
+  const by = (authority: string, scheme: "http" | "https" = "http"): Visit => ({ authority, scheme });
+
+  it.each([
+    ["debian", "box.lan:8787", "http://box.lan:8787/debian"],
+    ["plain", "box.lan:8787", "http://box.lan:8787/plain"],
+    ["debian", "deb.example", "http://deb.example/debian"],
+    ["security", "deb.example", "http://deb.example/debian-security"],
+    // This host has no such mirror.
+    ["plain", "deb.example:8787", "http://mirror.lan:8787/plain"],
+    ["plain", "evil.example:8787", "http://mirror.lan:8787/plain"],
+    ["plain", "evil;id", "http://mirror.lan/plain"],
+    ["plain", "192.0.2.7", "http://192.0.2.7/plain"],
+  ])("%s as seen from %s", (name, authority, expected) => {
+    expect(find(name, by(authority))).toBe(expected);
+  });
+
+  it.each([
+    ["plain", "127.0.0.1:8787", "https://www.example/pkg/plain"],
+    ["plain", "www.example", "https://www.example/pkg/plain"],
+    ["plain", "evil.example", "https://www.example/pkg/plain"],
+    // Who comes by another name of the server, or by a mirror's own, can go on by it.
+    ["plain", "mirror.lan:8787", "http://mirror.lan:8787/plain"],
+    ["debian", "debian.lan", "http://debian.lan"],
+    ["plain", "debian.lan", "https://www.example/pkg/plain"],
+  ])("%s as seen from %s where there is a public URL", (name, authority, expected) => {
+    expect(find(name, by(authority), behind)).toBe(expected);
+    const site = siteAddress(by(authority), behind);
+    expect(site).toBe(authority.startsWith("debian.") ? "http://debian.lan" : expected.replace(/\/(plain|debian)$/, ""));
+  });
+
+  it("a host and prefix that a trusted proxy states are ours", () => {
+    const visit = { authority: "any.example:8443", scheme: "https", isStated: true, prefix: "/m" } as const;
+    expect(find("plain", visit)).toBe("https://any.example:8443/m/plain");
+    expect(siteAddress(visit, names)).toBe("https://any.example:8443/m");
   });
 });

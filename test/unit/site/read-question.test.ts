@@ -9,7 +9,7 @@ const parsed = parseConfig({
   },
 });
 if (!parsed.ok) throw new Error(parsed.problems.join("\n"));
-const { mirrors } = parsed.config;
+const { config } = parsed;
 const FILE = "debian/pool/c/c%2B%2B_1.0.deb";
 
 describe("what an operator asks of /-/why", () => {
@@ -27,15 +27,15 @@ describe("what an operator asks of /-/why", () => {
     ["http://fedora.lan/x.rpm", "fedora/x.rpm"],
     ["fedora", "fedora/"],
   ])("%s is a file", (text, path) => {
-    expect(readQuestion(mirrors, text)).toEqual({ kind: "file", path });
+    expect(readQuestion(config, text)).toEqual({ kind: "file", path });
   });
 
   it.each(["pool/x.deb", "/pool/x.deb", "http://other.example/pool/x.deb"])("%s may be meant below each mirror", (text) => {
-    expect(readQuestion(mirrors, text)).toEqual({ kind: "unclear", meant: ["debian/pool/x.deb", "fedora/pool/x.deb"] });
+    expect(readQuestion(config, text)).toEqual({ kind: "unclear", meant: ["debian/pool/x.deb", "fedora/pool/x.deb"] });
   });
 
   it("names the mirrors where nothing was asked, and no path that leads out of one", () => {
-    expect(readQuestion(mirrors, "")).toEqual({ kind: "unclear", meant: ["debian/", "fedora/"] });
-    expect(readQuestion(mirrors, "../../etc/passwd")).toEqual({ kind: "unclear", meant: [] });
+    expect(readQuestion(config, "")).toEqual({ kind: "unclear", meant: ["debian/", "fedora/"] });
+    expect(readQuestion(config, "../../etc/passwd")).toEqual({ kind: "unclear", meant: [] });
   });
 });

@@ -35,7 +35,6 @@ describe("a line of the Worker's log", () => {
   });
 
   test.each([
-    "workerd/io/worker.c++:1: warning: Received a connect event but we lack a handler, ignoring",
     "Uncaught exception: workerd/api/global-scope.c++:308: failed: remote.jsg.Error: Handler does not export a connect() function.",
     "e = rust/worker/ffi.rs:110: failed: failed to lookup address information: Name or service not known",
     "workerd/io/worker.c++:2: e = kj/async.c++:3: failed: disconnected",
@@ -43,6 +42,16 @@ describe("a line of the Worker's log", () => {
     "Uncaught exception: workerd/io/io-context.c++:9: failed: remote.jsg.Error: DeliveryError: the upstream broke off",
   ])("that is workerd's noise is left out: %s", (noise) => {
     expect(formatLogLine(noise, NOW)).toBeNull();
+  });
+
+  test("that is a CONNECT, which workerd refuses without a word to the client, says what to do in place of it", () => {
+    const line = formatLogLine("workerd/io/worker.c++:1: warning: Received a connect event but we lack a handler.", NOW);
+    expect(line).toContain('Acquire::https::Proxy "DIRECT"');
+  });
+
+  test("of a client that was refused for who it is has its address", () => {
+    const line = JSON.stringify({ method: "GET", mirror: "m", path: "x", status: 403, bytes: 0, cache: null, ms: 1, client: "192.0.2.9" });
+    expect(formatLogLine(line, NOW)).toMatch(/ 403 .* from 192\.0\.2\.9$/);
   });
 
   test("that is anything else moves no cursor either, and has no second line that looks like one of ours", () => {

@@ -9,7 +9,7 @@ import { describeObject } from "../../../../src/store/stored-object.ts";
 test("an answer that waits for its bytes says what is true of it, whatever another answer of the object says meanwhile", async () => {
   const parsed = parseConfig({ MIRRORS: { m: { upstreams: ["http://127.0.0.1:1"] } } });
   if (!parsed.ok) throw new Error(parsed.problems.join());
-  const routed = routeRequest(parsed.config.mirrors, { url: "/m/a.deb" });
+  const routed = routeRequest(parsed.config, { url: "/m/a.deb" });
   if (routed.kind !== "mirror") throw new Error(routed.kind);
   const object = describeObject(
     { contentType: "text/plain", etag: undefined, lastModified: undefined, upstream: "http://a" },
