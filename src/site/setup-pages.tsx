@@ -98,9 +98,8 @@ function Instructions({ setup, site, isShort = false }: Entry & { readonly isSho
     <>
       {(setup.mirror.access?.users.size ?? 0) > 0 && (
         <p class="notice">
-          This mirror requires a name and password. The script asks for them. By hand: apt reads them from{" "}
-          <code>/etc/apt/auth.conf.d/</code> (write them there first), dnf as <code>username=</code> and <code>password=</code> in the file
-          below, zypper from <code>/etc/zypp/credentials.d/mirror</code> with <code>?credentials=mirror</code> after each baseurl.
+          This mirror requires a name and password. The script asks for them. By hand: put them for <code>NAME</code> and{" "}
+          <code>PASSWORD</code> in the lines below, and let root alone read the file.
         </p>
       )}
       {setup.kind === "distro" && (

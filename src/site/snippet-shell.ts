@@ -20,7 +20,7 @@ export function shellSnippets(setup: DistroMirror, wanted: Wanted, site: string)
       client: "docker-add",
       group: "image",
       title: "Dockerfile, by the set-up script; needs no curl in the image",
-      text: dockerAdd(name, site),
+      text: dockerAdd(name, site, (setup.mirror.access?.users.size ?? 0) > 0),
     },
     {
       client: "github-actions",
@@ -75,8 +75,16 @@ function docker({ files, turnOff, bases }: ClientFiles): string {
     .join("")}RUN ${steps.join(" \\\n && ")}\n`;
 }
 
-function dockerAdd(name: string, site: string): string {
-  return `ADD ${site}/-/setup/${name}.sh /tmp/lazy-mirror.sh\nRUN sh /tmp/lazy-mirror.sh\n# At the end, for an image that does not know the mirror:\n# RUN sh /tmp/lazy-mirror.sh --undo && rm /tmp/lazy-mirror.sh\n`;
+function dockerAdd(name: string, site: string, isClosed: boolean): string {
+  // The build's secret, which stays out of the image's history.
+  const run = isClosed
+    ? 'RUN --mount=type=secret,id=lazy_mirror LAZY_MIRROR_PASSWORD="$(cat /run/secrets/lazy_mirror)" sh /tmp/lazy-mirror.sh --user NAME'
+    : "RUN sh /tmp/lazy-mirror.sh";
+  return `ADD ${site}/-/setup/${name}.sh /tmp/lazy-mirror.sh
+${run}
+# At the end, for an image that does not know the mirror:
+# RUN sh /tmp/lazy-mirror.sh --undo && rm /tmp/lazy-mirror.sh
+`;
 }
 
 /** Works as root in a container and by sudo on a machine. */
