@@ -39,11 +39,14 @@ table { border-collapse: collapse; width: 100%; }
 th, td { text-align: left; padding: .35rem .75rem .35rem 0; border-bottom: 1px solid var(--line); vertical-align: top; }
 tbody th { min-width: 9rem; overflow-wrap: anywhere; }
 #mirrors td, #days td { white-space: nowrap; }
-#upstreams tbody th, #top tbody th, #roots tbody th, #fills tbody th { min-width: 14rem; }
+#upstreams tbody th, #top tbody th, #fills tbody th { min-width: 14rem; }
+#roots tbody th { min-width: 11rem; }
 #troubles tbody th { min-width: 5rem; }
 #troubles td:nth-child(2) { min-width: 7rem; }
-#troubles td:nth-child(3), #roots td:nth-child(n + 6), #storage td { min-width: 12rem; overflow-wrap: anywhere; }
-#roots td:nth-child(4), #troubles td:nth-child(4) { min-width: 18rem; overflow-wrap: anywhere; }
+#troubles td:nth-child(3), #storage td { min-width: 12rem; overflow-wrap: anywhere; }
+#troubles td:nth-child(4) { min-width: 18rem; overflow-wrap: anywhere; }
+#roots td:nth-child(4) { min-width: 13rem; overflow-wrap: anywhere; }
+#roots td:nth-child(n + 6) { min-width: 8rem; overflow-wrap: anywhere; }
 td { font-variant-numeric: tabular-nums; }
 #top td { white-space: nowrap; }
 .charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(15rem, 1fr)); gap: 1rem 1.5rem; margin-bottom: 1rem; }
