@@ -26,10 +26,11 @@ import { createRecordWriter } from "./watch/write-log.ts";
 type Called<T, Method extends keyof T> = {
   readonly [M in Method]: T[M] extends (...args: infer Args) => infer Result ? (...args: Args) => Promise<Awaited<Result>> : never;
 };
-type Ledger = OperatorLedger & Called<LedgerObjectBase<unknown>, "view" | "next" | "row" | "history" | "repositories" | "isRepository">;
+type Ledger = OperatorLedger &
+  Called<LedgerObjectBase<unknown>, "view" | "next" | "row" | "history" | "repositories" | "repositoryNames" | "isRepository">;
 type RepositoryPort = Called<
   RepositoryObjectBase<unknown>,
-  "forget" | "listings" | "lookUp" | "rebuildTables" | "resolve" | "expectation" | "rootDigest"
+  "forget" | "listings" | "lookUp" | "rebuildTables" | "resolve" | "expectation" | "rootDigest" | "carried" | "adopt"
 >;
 
 /** What the handler needs of the platform beside the core. */
@@ -91,6 +92,16 @@ export function composeHandler(shared: Core, ports: HandlerPorts): HandlerDepend
         },
         // A look for a head corrects the data centre's cache; what fails is over with the head's time in it.
         onPurged: async (keys) => void (await Promise.allSettled(isLocal ? [] : keys.map((key) => store.head(key)))),
+        transfer: {
+          mirrors: config.mirrors,
+          store,
+          repositories,
+          giveBody: shared.giveBody,
+          repositoryNames: (prefix) => ports.ledger(BOOK_SHARD).repositoryNames(prefix),
+          carried: (name, mirror) => ports.repository(name).carried(mirror),
+          adopt: (generation) => ports.repository(`${generation.mirror}/${generation.place.base}`).adopt(generation),
+          waitUntil,
+        },
       },
       pages: composePages(shared, ports, serve),
       links: {

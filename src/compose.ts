@@ -1,6 +1,7 @@
 import { sleep, systemTimer } from "./clock/timer.ts";
 import type { Config } from "./config/config.ts";
 import { createFills } from "./fill/fills.ts";
+import { createGivenBodies } from "./fill/given-bodies.ts";
 import { createMemory } from "./fill/shared/memory.ts";
 import { createNativeStore, FREE_PUMP_BYTES, type StreamPut } from "./fill/native-store.ts";
 import type { Leases } from "./fill/flight/leases.ts";
@@ -99,7 +100,7 @@ export function composeCore(
     counters.stored(target.mirror.name, object.size);
     retention.count(target.mirror.name, { fetched: object.size });
   };
-  const fills = createFills({
+  const pump: PumpDependencies = {
     config,
     store,
     upstreams,
@@ -120,7 +121,8 @@ export function composeCore(
       log(`Refused ${key} from ${upstream}: ${reason}`);
     },
     onUnstored,
-  });
+  };
+  const fills = createFills(pump);
   const native =
     streamPut &&
     createNativeStore({
@@ -152,6 +154,8 @@ export function composeCore(
     via,
     leases,
     fills,
+    /** Stores what the operator sends. */
+    giveBody: createGivenBodies(pump),
     native,
     /** Where stored files are checked before they are sent. */
     room: createRoom(isLocal ? LOCAL_CHECK_BYTES : EDGE_CHECK_BYTES),

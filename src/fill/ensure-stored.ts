@@ -83,10 +83,10 @@ type Unkept = Extract<EnsureStoredAnswer, { kind: "unkept" }>;
 const HOLD_MS = 8_000;
 
 /** What is fetched ahead cannot be stored: to fetch the rest of it would serve no client. */
-const NO_ROOM = "no-room";
+export const NO_ROOM = "no-room";
 
 /** Goes through the whole object as a client would, without the bytes. */
-async function readThrough(reading: Reading, isAhead: boolean): Promise<FillEnd | typeof NO_ROOM | null> {
+export async function readThrough(reading: Reading, isAhead: boolean): Promise<FillEnd | typeof NO_ROOM | null> {
   const isInVain = (): boolean => isAhead && !reading.isStorable;
   const sink: Sink = {
     async write() {

@@ -18,8 +18,11 @@ import type { Log } from "./ports/kept-state.ts";
 import type { Resolution } from "./ports/repositories.ts";
 import type { StoredRows } from "./ports/stored-rows.ts";
 import type { FetchFileAnswer } from "./generations/fetch-file.ts";
+import { createBroughtFiles } from "./generations/brought-files.ts";
 import { PLACE_KEY } from "./generations/known-roots.ts";
 import { createRepository, type Repository } from "./generations/repository.ts";
+import { companionFiles, rootFiles } from "./generations/root-files.ts";
+import type { BroughtGeneration, CarriedGeneration } from "./ports/carried.ts";
 import type { EarlyRoot } from "./known-repositories.ts";
 import { createTableDirectory, type Listed, type Lookup, type PublishedTable, type TableDirectory } from "./digests/table-directory.ts";
 import xz from "./xz.wasm";
@@ -75,6 +78,7 @@ export abstract class RepositoryObjectBase<Env> extends DurableObject<Env> {
   readonly #early = new Map<string, FetchFileAnswer>();
   #repository: Repository | null = null;
   #directory: TableDirectory | null = null;
+  #brought: ReturnType<typeof createBroughtFiles> | null = null;
 
   /** Called once for each start of the object, at its first call. */
   protected abstract dependencies(): RepositoryObjectDependencies;
@@ -110,6 +114,24 @@ export abstract class RepositoryObjectBase<Env> extends DurableObject<Env> {
 
   rootDigest(mirror: string, path: string, place: RepositoryPlace): ReturnType<Repository["rootDigest"]> {
     return this.#openRepository(mirror).rootDigest(path, place);
+  }
+
+  /** The generations that this repository has published, for a bundle. */
+  carried(mirror: string): readonly CarriedGeneration[] {
+    return this.#openRepository(mirror).carried();
+  }
+
+  /** Publishes a generation whose files an import has put into the store. Null: it is published; else why it is not. */
+  async adopt({ mirror, place, files, members }: BroughtGeneration): Promise<string | null> {
+    const repository = this.#openRepository(mirror);
+    const lacking = rootFiles(place).flatMap((file) => [file, ...companionFiles(place, file)]);
+    const brought = new Map<string, string | null>(lacking.map((path) => [path, null]));
+    for (const { path, key } of files) brought.set(path, key);
+    try {
+      return (await this.#brought?.during(brought, () => repository.adopt(place, members))) ?? null;
+    } catch (error) {
+      return error instanceof Error ? error.message : String(error);
+    }
   }
 
   /** The store lost a part of a digest table: builds the tables of this repository, whose base is `base`, anew. */
@@ -195,11 +217,12 @@ export abstract class RepositoryObjectBase<Env> extends DurableObject<Env> {
     if (mirror === undefined) throw new Error(`Cannot open a repository of "${name}": no mirror has that name`);
     const hasTables = config.verify === "index" && distributionOf(mirror.distro).indexesNamePackages !== false;
     const shared = { mirror, store, kept: this.#kept, sliceBytes: config.sliceBytes, timer: systemTimer, now: Date.now, log, ...watched };
+    const brought = (this.#brought = createBroughtFiles({ mirror, store, upstreams, ensureStored }));
     this.#repository = createRepository({
       ...shared,
-      upstreams,
+      upstreams: brought.upstreams,
       createDigest,
-      ensureStored,
+      ensureStored: brought.ensureStored,
       takeEarly: (root) => {
         const answer = this.#early.get(root);
         this.#early.delete(root);

@@ -216,6 +216,11 @@ export abstract class LedgerObjectBase<Env> extends DurableObject<Env> {
     return this.#repositories().use(name);
   }
 
+  /** The names of the repositories that have published something and begin with `prefix`. Call it on the book's object. */
+  repositoryNames(prefix: string): readonly string[] {
+    return this.#repositories().names(prefix);
+  }
+
   /** The repositories that have published something. Call it on the book's object. */
   repositories(): RepositoriesView {
     return this.#repositories().view();

@@ -57,6 +57,14 @@ export function createRepositoryList(sql: Sql, notes: ReturnType<typeof createNo
     /** The first `limit` names that come after `after`, in their order. */
     page: (after: string, limit: number): readonly RepositoryLine[] =>
       rowsOf<RepositoryLine>(sql, "SELECT name, usedAt FROM repositories WHERE name > ? ORDER BY name LIMIT ?", after, limit),
+    /** The names of all of them that begin with `prefix`, in order: 10,000 at most. */
+    names: (prefix: string): readonly string[] =>
+      rowsOf<{ name: string }>(
+        sql,
+        "SELECT name FROM repositories WHERE substr(name, 1, ?) = ? ORDER BY name LIMIT 10000",
+        prefix.length,
+        prefix,
+      ).map(({ name }) => name),
     remove: (name: string): void => void sql.exec("DELETE FROM repositories WHERE name = ?", name),
     /** Those that no client has used since `before`, at most 50, the longest unused first. */
     unused(before: number): readonly string[] {

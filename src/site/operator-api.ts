@@ -9,6 +9,7 @@ import type { LedgerPage } from "../retention/shard.ts";
 import type { FailedLogins } from "../watch/failed-logins.ts";
 import { judgeToken, TOO_MANY } from "./guard.ts";
 import { send } from "./respond.ts";
+import { addTransferVerbs, type TransferDependencies } from "./transfer-api.ts";
 
 /** One ledger, as the operator's verbs call it; `view`, `next`, `sweepAll` and `repositoryPage` only on the book's. All methods reject if its Durable Object fails. */
 export type OperatorLedger = Remote<
@@ -34,6 +35,7 @@ export interface OperatorDependencies {
   readonly forget: (repository: string, pattern: string) => Promise<unknown>;
   /** Called with the keys that a purge deleted, so that no cache in front of the store goes on answering for them. Never rejects. */
   readonly onPurged: (keys: readonly string[]) => Promise<void>;
+  readonly transfer: TransferDependencies;
 }
 
 /** Rows of what goes next, of which each ledger is asked for as many; and objects that one call deletes, of which it reads the heads first. */
@@ -54,7 +56,7 @@ const PIN = v.strictObject({ pattern: PATTERN });
  * The operator's verbs as JSON below `/-/ledger` (docs/ledger.md), for requests with the token (RFC 6750: `Authorization: Bearer …`). Without a
  * configured token every path answers 404, like a page that does not exist.
  */
-export function createOperatorApi({ token, logins, budget, retentionDays, ledger, flush, forget, onPurged }: OperatorDependencies): Hono {
+export function createOperatorApi({ token, logins, budget, retentionDays, ledger, flush, forget, onPurged, transfer }: OperatorDependencies): Hono {
   const api = new Hono();
   const book = () => ledger(BOOK_SHARD);
 
@@ -139,6 +141,7 @@ export function createOperatorApi({ token, logins, budget, retentionDays, ledger
     return sendObject(context, { unpinned: text });
   });
 
+  addTransferVerbs(api, transfer);
   return api;
 
   async function forgetRepositories(pattern: string): Promise<void> {

@@ -58,3 +58,8 @@ export function judgesContent(path: string, deep: boolean): boolean {
   const kind = kindOf(path);
   return kind === "deb" || (kind === "rpm" && deep);
 }
+
+/** Whether the name is that of a format whose structure shows that a file is whole. */
+export function hasStructure(path: string): boolean {
+  return kindOf(path) !== undefined;
+}

@@ -5,6 +5,7 @@ import { parseServerUrl } from "../server-url.ts";
 import { formatDay, formatRepository, formatTotals, type RepositoryRow, type Totals } from "./format.ts";
 import { createMirrorClient, type MirrorClient } from "./mirror-client.ts";
 import { createPrinter, type Printer } from "./printer.ts";
+import { addTransferCommands } from "./transfer-command.ts";
 import { warm } from "./warm.ts";
 import { findTargets } from "./warm-targets.ts";
 import { endWithReader, printError } from "../print.ts";
@@ -110,6 +111,15 @@ program
       if (failed + problems.length > 0) throw new Error(`Cannot warm ${failed + problems.length} of these: see above`);
     }),
   );
+
+addTransferCommands(program, {
+  run,
+  server: () => program.opts<{ server: URL }>().server,
+  token: () => {
+    const { token, state } = program.opts<{ token?: string; state: string }>();
+    return token ?? readToken(state);
+  },
+});
 
 endWithReader();
 await program.parseAsync();

@@ -13,7 +13,8 @@ import { companionAt, createLateCompanions, syncFailure } from "./late-companion
 import { companionFiles, indexWithoutForm, rootFiles, signedFile } from "./root-files.ts";
 import { createMismatches } from "./mismatches.ts";
 import { createKnownRoots, type KnownRootsDependencies } from "./known-roots.ts";
-import type { Held } from "./root-keeper.ts";
+import type { Held, RootKeeper } from "./root-keeper.ts";
+import type { CarriedFile, CarriedGeneration } from "../ports/carried.ts";
 
 /** Generations that are looked at for one companion: an upstream that publishes faster than it is asked has none that belongs to its root. */
 const MAX_TRIES = 3;
@@ -77,6 +78,27 @@ export function createRepository(deps: RepositoryDependencies) {
         return [root];
       });
     },
+    /** The published generations, with those of their members that are known to lie in the store. */
+    carried(): readonly CarriedGeneration[] {
+      return [...keepers.values()].flatMap(({ place, held }) => carry(place, held()) ?? []);
+    },
+    /**
+     * Publishes the generation at `place`, of which the upstreams are to give the files now, and notes that clients use these members. Null: it is published,
+     * or was already; else why it is not.
+     */
+    async adopt(place: RepositoryPlace, memberPaths: readonly string[]): Promise<string | null> {
+      const keeper = keeperOf(place);
+      const round = await keeper.askNow();
+      if (round.kind !== "confirmed")
+        return "detail" in round && round.detail !== undefined ? round.detail : describeRound(round.kind, keeper);
+      for (const path of memberPaths) {
+        const entry = entryAt(keeper.held(), path);
+        if (entry === undefined) continue;
+        const { kind } = await members.ensure(entry, [path]);
+        if (kind === "stored") await noteGot(place, entry);
+      }
+      return null;
+    },
     /** Builds the digest tables of all roots below `base`, this repository's base, anew where the store lost a part of them. */
     async rebuildTables(base: string): Promise<void> {
       // Nothing is published any more that could have had the table that the directory knows.
@@ -84,6 +106,24 @@ export function createRepository(deps: RepositoryDependencies) {
       for (const { place, held } of keepers.values()) followIndexes(place, held(), true);
     },
   };
+
+  function carry(place: RepositoryPlace, generation: Generation | null): CarriedGeneration | null {
+    const root = generation === null ? null : carryFile(generation.root);
+    if (generation === null || root === null) return null;
+    const had = (generation.parsed?.entries ?? []).filter((entry) => members.has(entry));
+    return {
+      mirror: deps.mirror.name,
+      place,
+      root,
+      companions: generation.companions.flatMap((file) => carryFile(file) ?? []),
+      members: had.map(({ path, algorithm, digest, size = 0 }) => ({
+        path,
+        key: members.keyOf({ algorithm, digest }),
+        size,
+        digest: { algorithm, digest },
+      })),
+    };
+  }
 
   async function resolvePath(path: string, place: RepositoryPlace, lost: string | undefined): Promise<Resolution> {
     if (lost !== undefined) members.forget(lost);
@@ -223,6 +263,16 @@ export function createRepository(deps: RepositoryDependencies) {
     if (tries < MAX_TRIES) return resolveFile(path, place, next, lost, tries + 1);
     return syncFailure(`${path} belongs to another version of its root than the one just published`);
   }
+}
+
+/** Null where the digest of the file was not computed: nothing could be compared with it. */
+function carryFile({ path, key, object }: StoredFile): CarriedFile | null {
+  if (object.sha256 === undefined) return null;
+  return { path, key, size: object.size, digest: { algorithm: "sha256", digest: object.sha256 } };
+}
+
+function describeRound(kind: string, keeper: RootKeeper): string {
+  return keeper.trouble() ?? `it came to "${kind}"`;
 }
 
 type HeldState = Pick<Held, "state" | "confirmedAt" | "heldUntil" | "detail" | "hold">;

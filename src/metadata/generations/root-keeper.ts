@@ -50,9 +50,17 @@ export function createRootKeeper(deps: KeeperDependencies, place: RepositoryPlac
     /** The published generation as it is; null: none is. Asks no upstream. */
     held: (): Generation | null => held.generation,
     place,
+    /** Why the last try did not end in a confirmed generation; null: it did. */
+    trouble: (): string | null => held.standing.trouble,
     /** Whether clients get what the upstream has in place of the published generation, since the store does not take it. */
     isPassedOn: (): boolean => rounds.isPassedOn,
     current,
+    /** Asks for the root now, however fresh the held one is, and waits for the round that does: what it came to. */
+    async askNow(): Promise<Revalidation> {
+      await flight?.ended;
+      flight ??= begin(false);
+      return flight.ended;
+    },
     /** Whether the next generation is prepared and only waits for its time: what is published now gives way to it. */
     isNextPrepared,
     /** Whether it holds nothing and asks for nothing: another keeper would be no worse. */

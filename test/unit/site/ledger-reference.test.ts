@@ -16,6 +16,7 @@ const { routes } = createOperatorApi({
   flush: async () => {},
   forget: async () => {},
   onPurged: async () => {},
+  transfer: {} as never,
   ledger: () => {
     throw new Error("Cannot open a ledger: this test asks no verb");
   },

@@ -25,6 +25,7 @@ async function createApi(token: string | undefined = TOKEN) {
     flush: async () => {},
     forget: async (name, pattern) => void forgotten.push(`${name} ${pattern}`),
     onPurged: async (keys) => void purged.push(...keys),
+    transfer: {} as never,
     ledger: (name) => ({
       view: async () => ({ ...ledgers.book.view(), scrub: null }),
       next: (limit) => ledgers.book.next(limit),

@@ -23,6 +23,7 @@ export function siteDependencies(vars: Record<string, unknown> = {}): SiteDepend
       flush: async () => {},
       forget: async () => {},
       onPurged: async () => {},
+      transfer: {} as never,
     },
     pages: {
       isLocal: true,
