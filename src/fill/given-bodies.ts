@@ -24,7 +24,7 @@ export type Given =
   | { readonly kind: "refused"; readonly reason: string };
 
 /** The name that stands in the place of an upstream's URL. It is none, so that no upstream is asked by the validators that came with the file. */
-export const GIVEN = "import";
+const GIVEN = "import";
 
 /** What is to be stored under its path, by what the indexes say of it; or under a digest. */
 export type GivenPlace =

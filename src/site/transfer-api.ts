@@ -182,5 +182,5 @@ function streamOf(chunks: AsyncGenerator<Uint8Array>): ReadableStream<Uint8Array
 }
 
 function sendJson(context: Context, body: object, status: 200 | 400 | 404 | 411 | 422 = 200): Response {
-  return send(context, "application/json", JSON.stringify(body), status as 200);
+  return send(context, "application/json", JSON.stringify(body), status);
 }

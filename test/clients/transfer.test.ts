@@ -35,8 +35,8 @@ describe.each(["apt", "dnf", "pacman"] as const)("what %s has fetched", (name) =
       const setup = { mirrors: { one: { upstreams: [origin.url], distro: scenario.distro } }, vars: { METADATA_TTL_SECONDS: 0 } };
       [first, second] = await Promise.all([startMirror(setup), startMirror(setup)]);
       client = repository.open(first.prefixUrl("one"));
-      expect(await client.refresh()).toMatchObject({ code: 0 });
-      expect(await client.install(findWanted(repository, LARGE), findWanted(repository, SMALL))).toMatchObject({ code: 0 });
+      await client.refresh();
+      await client.install(findWanted(repository, LARGE), findWanted(repository, SMALL));
     });
     afterAll(async () => {
       client?.remove();

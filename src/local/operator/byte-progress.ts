@@ -3,7 +3,7 @@ import { printable } from "../../http/printable.ts";
 /** Draws at most this often. */
 const DRAW_MS = 100;
 
-export type ByteProgress = ReturnType<typeof createByteProgress>;
+
 
 /** How many of `total` bytes are done, on a terminal; without one only `say` prints. */
 export function createByteProgress(total: number, output: { readonly isTTY?: boolean; write(text: string): unknown }) {

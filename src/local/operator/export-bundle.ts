@@ -25,7 +25,10 @@ interface CarriedGeneration {
 }
 
 /** A file of the bundle, and the key under which this server has it. */
-type Listed = BundleFile & { readonly storedKey: string };
+interface Listed {
+  readonly file: BundleFile;
+  readonly storedKey: string;
+}
 
 /** What a pattern matches, and the manifest that says so. Throws an Error where nothing does. */
 export async function planBundle(
@@ -65,7 +68,7 @@ export async function planBundle(
   const manifest = {
     format: "lazy-mirror bundle",
     version: 1,
-    files: listed.map(({ storedKey: _, ...file }) => file),
+    files: listed.map(({ file }) => file),
     generations,
   } as const;
   return { manifest: { ...manifest, generations }, storedKeys: listed.map(({ storedKey }) => storedKey) };
@@ -78,7 +81,8 @@ export async function planBundle(
     if (stored === null || stored.verified === "none") return false;
     const { size, contentType, lastModified } = stored;
     const sha256 = await digestOf(stored, storedKey);
-    files.set(name, { name, mirror, key, size, sha256, contentType, ...(lastModified === undefined ? {} : { lastModified }), storedKey });
+    const file = { name, mirror, key, size, sha256, contentType, ...(lastModified === undefined ? {} : { lastModified }) };
+    files.set(name, { file, storedKey });
     return true;
   }
 

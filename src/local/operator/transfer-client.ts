@@ -20,11 +20,15 @@ export type TransferClient = ReturnType<typeof createTransferClient>;
 export function createTransferClient(server: URL, token: () => string) {
   const base = new URL(server);
   const top = base.pathname.replace(/\/+$/, "");
-  const options = (method: string, query: Readonly<Record<string, string>>): RequestOptions & { readonly path: string } => ({
+  const options = (
+    method: string,
+    query: Readonly<Record<string, string>>,
+    headers: Readonly<Record<string, string>> = {},
+  ): RequestOptions => ({
     method,
     path: `${top}/-/ledger/stored?${String(new URLSearchParams(query))}`,
     timeout: SILENCE_MS,
-    headers: { authorization: `Bearer ${token()}` },
+    headers: { ...headers, authorization: `Bearer ${token()}` },
   });
 
   return {
@@ -58,8 +62,7 @@ export function createTransferClient(server: URL, token: () => string) {
         body,
       }: { readonly size: number; readonly headers: Readonly<Record<string, string>>; readonly body: AsyncIterable<Uint8Array> },
     ): Promise<string | null> {
-      const sent = options("PUT", query);
-      const exchanged = exchange(base, { ...sent, headers: { ...sent.headers, ...headers, "content-length": String(size) } }, body);
+      const exchanged = exchange(base, options("PUT", query, { ...headers, "content-length": String(size) }), body);
       const response = await exchanged.response;
       let text = "";
       for await (const chunk of response.setEncoding("utf8") as AsyncIterable<string>) text += chunk;
@@ -71,7 +74,7 @@ export function createTransferClient(server: URL, token: () => string) {
         throw new Error(
           `Cannot log in at ${base.origin}: it has another token; name its state folder with --state, or its admin token with --token`,
         );
-      const error = /^\{"error":/.test(text)
+      const error = text.startsWith('{"error":')
         ? (JSON.parse(text) as { readonly error: string }).error
         : `the server answered ${response.statusCode}`;
       return error.replace(/^Cannot store [^:]+: /, "");

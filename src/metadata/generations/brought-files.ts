@@ -2,7 +2,7 @@ import type { Mirror } from "../../config/config.ts";
 import type { ObjectStore } from "../../store/object-store.ts";
 import { readObject } from "../../store/read-object.ts";
 import { type ByteSource, SourceError, type UpstreamAnswer, type UpstreamFailure, type Upstreams } from "../../upstream/upstream.ts";
-import type { EnsureStored } from "../ports/ensure-stored.ts";
+import type { EnsureStored, EnsureStoredAnswer } from "../ports/ensure-stored.ts";
 
 /** What a bundle brings of one root: by path below the mirror the key under which the store has the bytes; null: the bundle has no such file. */
 export type Brought = ReadonlyMap<string, string | null>;
@@ -40,11 +40,11 @@ export function createBroughtFiles({ mirror, store, upstreams, ensureStored }: B
   return {
     upstreams: fromBundle,
     /** While a bundle is imported no member is fetched: what it lacks comes at a client's request. */
-    ensureStored: (async (asked) => {
+    ensureStored: async (asked: Parameters<EnsureStored>[0]): Promise<EnsureStoredAnswer> => {
       if (brought === null) return ensureStored(asked);
       const object = await store.head(asked.key);
       return object?.verified === "digest" ? { kind: "stored", object } : { kind: "no-room" };
-    }) satisfies EnsureStored as EnsureStored,
+    },
     /** Runs `work` with the files of a bundle. Throws an Error where another import of the repository runs. */
     async during<T>(files: Brought, work: () => Promise<T>): Promise<T> {
       if (brought !== null) throw new Error("another import of this repository is under way");
