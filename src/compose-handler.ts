@@ -93,7 +93,7 @@ export function composeHandler(shared: Core, ports: HandlerPorts): HandlerDepend
         // A look for a head corrects the data centre's cache; what fails is over with the head's time in it.
         onPurged: async (keys) => void (await Promise.allSettled(isLocal ? [] : keys.map((key) => store.head(key)))),
         transfer: {
-          mirrors: config.mirrors,
+          config,
           store,
           repositories,
           giveBody: shared.giveBody,

@@ -56,7 +56,17 @@ const PIN = v.strictObject({ pattern: PATTERN });
  * The operator's verbs as JSON below `/-/ledger` (docs/ledger.md), for requests with the token (RFC 6750: `Authorization: Bearer …`). Without a
  * configured token every path answers 404, like a page that does not exist.
  */
-export function createOperatorApi({ token, logins, budget, retentionDays, ledger, flush, forget, onPurged, transfer }: OperatorDependencies): Hono {
+export function createOperatorApi({
+  token,
+  logins,
+  budget,
+  retentionDays,
+  ledger,
+  flush,
+  forget,
+  onPurged,
+  transfer,
+}: OperatorDependencies): Hono {
   const api = new Hono();
   const book = () => ledger(BOOK_SHARD);
 

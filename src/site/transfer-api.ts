@@ -4,7 +4,7 @@ import type { Config } from "../config/config.ts";
 import type { Given, GivenBody, GivenPlace } from "../fill/given-bodies.ts";
 import type { BroughtGeneration, CarriedGeneration } from "../metadata/ports/carried.ts";
 import type { Repositories } from "../metadata/ports/repositories.ts";
-import { parseKeyPattern } from "../retention/glob.ts";
+import { parseKeyPattern } from "../store/key-pattern.ts";
 import { encodePath } from "../route/canonical-path.ts";
 import { placeOf } from "../route/place.ts";
 import { routeRequest } from "../route/route-request.ts";
@@ -18,7 +18,7 @@ import { send } from "./respond.ts";
 
 /** What import and export work with. */
 export interface TransferDependencies {
-  readonly mirrors: Config["mirrors"];
+  readonly config: Config;
   readonly store: ObjectStore;
   readonly repositories: Pick<Repositories, "expected">;
   readonly giveBody: (place: GivenPlace, body: GivenBody, waitUntil: (work: Promise<unknown>) => void) => Promise<Given>;
@@ -54,7 +54,8 @@ const GENERATION = v.strictObject({
  * upstream; a generation is judged and published as if an upstream had shown it.
  */
 export function addTransferVerbs(api: Hono, deps: TransferDependencies): void {
-  const { mirrors, store } = deps;
+  const { config, store } = deps;
+  const { mirrors } = config;
 
   api.put("/stored", async (context) => {
     const { key, mirror, vouched } = v.parse(PUT, context.req.query());
@@ -131,7 +132,7 @@ export function addTransferVerbs(api: Hono, deps: TransferDependencies): void {
       const mirror = mirrors.get(mirrorName ?? closed ?? "");
       return mirror === undefined ? "name one of this server's mirrors with it" : { mirror, digest };
     }
-    const routed = routeRequest(mirrors, { url: urlOf(key) });
+    const routed = routeRequest(config, { url: urlOf(key) });
     if (routed.kind !== "mirror") return routed.kind === "refused" ? routed.detail : "it is the path of no mirror";
     const { target } = routed;
     if (target.path === "" || target.path.endsWith("/")) return "it is a folder";

@@ -3,8 +3,6 @@ import { printable } from "../../http/printable.ts";
 /** Draws at most this often. */
 const DRAW_MS = 100;
 
-
-
 /** How many of `total` bytes are done, on a terminal; without one only `say` prints. */
 export function createByteProgress(total: number, output: { readonly isTTY?: boolean; write(text: string): unknown }) {
   const isLive = output.isTTY === true;
