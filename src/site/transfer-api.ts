@@ -55,7 +55,6 @@ const GENERATION = v.strictObject({
  */
 export function addTransferVerbs(api: Hono, deps: TransferDependencies): void {
   const { config, store } = deps;
-  const { mirrors } = config;
 
   api.put("/stored", async (context) => {
     const { key, mirror, vouched } = v.parse(PUT, context.req.query());
@@ -99,7 +98,7 @@ export function addTransferVerbs(api: Hono, deps: TransferDependencies): void {
     const pattern = parseKeyPattern(v.parse(PATTERN, context.req.query()).pattern);
     if (pattern === null) return sendJson(context, { error: "Cannot use pattern: name paths such as debian/*" }, 400);
     const rows: CarriedGeneration[] = [];
-    for (const mirror of mirrors.keys()) {
+    for (const mirror of config.mirrors.keys()) {
       if (!pattern.reaches(`${mirror}/`)) continue;
       for (const name of await deps.repositoryNames(`${mirror}/`)) {
         const carried = await deps.carried(name, mirror);
@@ -111,7 +110,7 @@ export function addTransferVerbs(api: Hono, deps: TransferDependencies): void {
 
   api.post("/generations", async (context) => {
     const { mirror: name, root, companions, sha256, form, members } = v.parse(GENERATION, await context.req.json().catch(() => null));
-    const mirror = mirrors.get(name);
+    const mirror = config.mirrors.get(name);
     if (mirror === undefined) return sendJson(context, { error: `Cannot publish ${root}: there is no mirror "${name}"` }, 422);
     const place = placeOf(mirror, root).repository;
     const standing = form === undefined ? place : place && { ...place, form, root: root.replace(/\.(?:gz|xz|zst|bz2|lzma|lz4)$/, "") };
@@ -129,7 +128,7 @@ export function addTransferVerbs(api: Hono, deps: TransferDependencies): void {
     const [, closed, algorithm = "", hex = ""] = CONTENT_KEY.exec(key) ?? [];
     const digest = parseDigest(algorithm, hex);
     if (digest !== null) {
-      const mirror = mirrors.get(mirrorName ?? closed ?? "");
+      const mirror = config.mirrors.get(mirrorName ?? closed ?? "");
       return mirror === undefined ? "name one of this server's mirrors with it" : { mirror, digest };
     }
     const routed = routeRequest(config, { url: urlOf(key) });
@@ -155,7 +154,7 @@ export function addTransferVerbs(api: Hono, deps: TransferDependencies): void {
   function urlOf(key: string): string {
     if (!key.startsWith("//")) return `/${encodePath(key)}`;
     const upstream = key.slice(2);
-    for (const { name, upstreams } of mirrors.values()) {
+    for (const { name, upstreams } of config.mirrors.values()) {
       const top = upstreams
         .map(({ url }) => `${url.replace(/^https?:\/\//, "").replace(/\/+$/, "")}/`)
         .find((one) => upstream.startsWith(one));
