@@ -1,19 +1,16 @@
-import { printable } from "../../http/printable.ts";
+import type { WriteStream } from "node:tty";
 import { formatSize } from "./format.ts";
-
-/** The line is drawn anew at most this often. */
-const REDRAW_MS = 100;
+import { createStatusLine } from "./status-line.ts";
 
 /**
  * How far a download of `total` files is: on a terminal a line that is redrawn in place, with the bytes of all files and how far the oldest under way is.
  * Without a terminal only `say` and `end` print.
  */
-export function createProgress(total: number, output: { readonly isTTY?: boolean; write(text: string): unknown }) {
-  const isLive = output.isTTY === true;
+export function createProgress(total: number, output: WriteStream) {
+  const status = createStatusLine(output);
   const underWay = new Map<symbol, { readonly name: string; bytes: number; size: number | null }>();
   let done = 0;
   let doneBytes = 0;
-  let drawnAt = 0;
 
   function line(): string {
     const bytes = [...underWay.values()].reduce((sum, file) => sum + file.bytes, doneBytes);
@@ -21,13 +18,7 @@ export function createProgress(total: number, output: { readonly isTTY?: boolean
     const sized =
       file?.size == null || file.size === 0 ? "" : ` of ${formatSize(file.size)} (${Math.floor((file.bytes / file.size) * 100)} %)`;
     const part = file === undefined ? "" : `; ${file.name}: ${formatSize(file.bytes)}${sized}`;
-    return printable(`${done} of ${total} files, ${formatSize(bytes)}${part}`);
-  }
-
-  function draw(): void {
-    if (!isLive || Date.now() - drawnAt < REDRAW_MS) return;
-    drawnAt = Date.now();
-    output.write(`\r\x1b[K${line().slice(0, 100)}`);
+    return `${done} of ${total} files, ${formatSize(bytes)}${part}`;
   }
 
   return {
@@ -40,28 +31,25 @@ export function createProgress(total: number, output: { readonly isTTY?: boolean
         size: null,
       };
       underWay.set(id, file);
-      draw();
+      status.draw(line);
       return {
         at(bytes: number, size: number | null): void {
           file.bytes = bytes;
           file.size = size;
-          draw();
+          status.draw(line);
         },
         end(bytes: number): void {
           underWay.delete(id);
           done++;
           doneBytes += bytes;
-          draw();
+          status.draw(line);
         },
       };
     },
-    /** Prints a line above. */
-    say(text: string): void {
-      output.write(`${isLive ? "\r\x1b[K" : ""}${printable(text)}\n`);
-      draw();
-    },
+    say: status.say,
     end(): void {
-      output.write(`${isLive ? "\r\x1b[K" : ""}${line()}\n`);
+      status.end();
+      status.say(line());
     },
   };
 }
