@@ -26,6 +26,13 @@ export function isSameAddress(one: string, other: string): boolean {
   return bytes !== null && others !== null && bytes.length === others.length && bytes.every((byte, at) => byte === others[at]);
 }
 
+/** The network in CIDR notation. */
+export function formatNetwork({ bytes, bits }: Network): string {
+  if (bytes.length === 4) return `${bytes.join(".")}/${bits}`;
+  const groups = Array.from({ length: 8 }, (_, at) => (((bytes[2 * at] ?? 0) << 8) | (bytes[2 * at + 1] ?? 0)).toString(16));
+  return `${groups.join(":")}/${bits}`;
+}
+
 /** The mask of byte `at` under a prefix of `bits` bits. */
 function maskOf(bits: number, at: number): number {
   const inByte = Math.min(8, Math.max(0, bits - at * 8));

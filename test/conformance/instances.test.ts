@@ -15,7 +15,7 @@ import { type Instances, instancesCommand, startInstances } from "../support/ins
 import { findFreePort } from "../support/mirror.ts";
 import { type Origin, startOrigin } from "../support/origin.ts";
 import { LARGE_RPM, openRpmRepository, type RpmRepository } from "../support/rpm-repository.ts";
-import { requireTools } from "../support/run-tool.ts";
+import { requireTools, runTool } from "../support/run-tool.ts";
 
 const COUNT = 3;
 /** What `/-/status.json` says of repositories. */
@@ -46,6 +46,7 @@ describe.runIf(requireTools(...DNF_TOOLS, ...APT_TOOLS, "haproxy", "setpriv"))("
       rpm: { upstreams: [origins.rpm.url], hosts: ["rpm.test"] },
       deb: { upstreams: [origins.deb.url], access: { users: { alice: "password of alice" } } },
       plain: { upstreams: [origins.plain.url], distro: "fedora" },
+      near: { upstreams: [origins.plain.url], access: { networks: ["127.0.0.9", "192.0.2.0/24"] } },
     };
     instances = await startInstances({ METADATA_TTL_SECONDS: 1, BUDGET_GB: 3, MIRRORS }, COUNT);
   });
@@ -53,6 +54,19 @@ describe.runIf(requireTools(...DNF_TOOLS, ...APT_TOOLS, "haproxy", "setpriv"))("
     await instances?.remove();
     await Promise.all(Object.values(origins ?? {}).map((origin) => origin.close()));
     for (const folder of [plain, rpm?.folder, deb?.folder]) if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
+  });
+
+  test("the client's address is that of its connection to the front end, whatever headers it sends", async () => {
+    const ask = async (from: string, ...headers: readonly string[]): Promise<string> => {
+      const url = `${instances.url}/near/packages/file-1-1.0.tar.gz`;
+      const options = ["-s", "-m", "20", "-o", "/dev/null", "-w", "%{http_code}", "--interface", from];
+      return (await runTool("curl", [...options, ...headers.flatMap((header) => ["-H", header]), url])).stdout;
+    };
+    expect(await ask("127.0.0.9")).toBe("200");
+    expect(await ask("127.0.0.9", "X-Forwarded-For: 203.0.113.1", "Forwarded: for=203.0.113.1")).toBe("200");
+    for (const header of ["X-Forwarded-For: 192.0.2.1", "Forwarded: for=192.0.2.1", "CF-Connecting-IP: 127.0.0.9"]) {
+      expect([header, await ask("127.0.0.8", header)]).toEqual([header, "401"]);
+    }
   });
 
   /** What the status page of each instance says of a mirror's roots: whether their packages are bound. */

@@ -10,9 +10,7 @@ import { startMirror } from "../support/mirror.ts";
 import type { MirrorProcess } from "../support/mirror.ts";
 import { startOrigin } from "../support/origin.ts";
 import type { Origin } from "../support/origin.ts";
-import { runTool } from "../support/run-tool.ts";
 
-const ROOT = join(import.meta.dirname, "../..");
 const SECRET = "QZXJ bytes of a private package";
 const PATH = "pool/x/a_1.0_all.tar.gz";
 
@@ -148,15 +146,6 @@ describe("a mirror with users", () => {
   it("leaves the others open", async () => {
     expect(await (await fetch(`${mirror.url}/open/${PATH}`)).text()).toBe(SECRET);
   });
-});
-
-it("a mirror for networks stops the start on one machine, where no address is known", async () => {
-  const config = join(folder, "networks.toml");
-  writeFileSync(config, `[vars.MIRRORS.lan]\nupstreams = ["${origin.url}"]\naccess = { networks = ["192.0.2.0/24"] }\n`);
-  const args = [join(ROOT, "src/local/server/main.ts"), "--config", config, "--port", "0", "--state", join(folder, "state")];
-  const run = await runTool(join(ROOT, "node_modules/.bin/node"), args, { cwd: ROOT });
-  expect(run).toMatchObject({ code: 1, stdout: "" });
-  expect(run.stderr).toContain("Cannot use MIRRORS.lan.access.networks on one machine");
 });
 
 describe("the operator's pages", () => {

@@ -5,8 +5,8 @@ import { parse, stringify, type TomlTable } from "smol-toml";
 
 export interface MirrorSetup {
   readonly mirrors: Readonly<Record<string, MirrorTable>>;
-  /** Scalars of `[vars]`, such as `METADATA_TTL_SECONDS`. */
-  readonly vars?: Readonly<Record<string, number | string>>;
+  /** The other keys of `[vars]`, such as `METADATA_TTL_SECONDS`. */
+  readonly vars?: Readonly<Record<string, number | string | readonly string[]>>;
   /** A program that the server is started by, with its arguments: it must become the server (`exec`). `STATE` is the state folder. */
   readonly launcher?: readonly string[];
   /** Further arguments of the server. */
@@ -22,6 +22,7 @@ export interface MirrorTable {
   /** Default: a loopback address that is no other mirror's. */
   readonly hosts?: readonly string[];
   readonly budget_gb?: number;
+  readonly access?: { readonly networks: readonly string[] };
 }
 
 /** Where a mirror runs. */

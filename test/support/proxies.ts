@@ -79,6 +79,40 @@ export function startNginx(
   });
 }
 
+/** nginx with TLS before a mirror at port `mirror`, which it has below `/mirror`; as docs/configuration.md shows it. */
+export function startNginxBefore(
+  mirror: number,
+  { certificate, key }: { readonly certificate: string; readonly key: string },
+): Promise<ServerProgram> {
+  return startProgram("nginx", async (folder, port) => {
+    const paths = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map((name) => `${name}_temp_path ${folder}/${name};`);
+    const headers = [
+      "Host $http_host",
+      "X-Forwarded-For $remote_addr",
+      "X-Forwarded-Proto $scheme",
+      "X-Forwarded-Host $http_host",
+      "X-Forwarded-Prefix /mirror",
+      'X-Forwarded-Port ""',
+      'Forwarded ""',
+    ].map((header) => `proxy_set_header ${header};`);
+    const location = `location /mirror/ { proxy_pass http://127.0.0.1:${mirror}/; ${headers.join(" ")} proxy_buffering off; }`;
+    const server = `server { listen ${port} ssl; ssl_certificate ${certificate}; ssl_certificate_key ${key}; ${location} }`;
+    const http = `http { access_log ${folder}/log; ${paths.join(" ")} ${server} }`;
+    writeFileSync(join(folder, "nginx.conf"), `daemon off; user root; worker_processes 1; pid ${folder}/pid; events {}\n${http}\n`);
+    return ["nginx", "-e", join(folder, "error"), "-c", join(folder, "nginx.conf")];
+  });
+}
+
+/** Caddy before a mirror at port `mirror`, as its documentation has it: it passes paths on as they are. */
+export function startCaddyBefore(mirror: number): Promise<ServerProgram> {
+  return startProgram("caddy", async (folder, port) => {
+    const options = ["{", "  admin off", "  auto_https off", `  storage file_system ${folder}`, "}"];
+    const lines = [...options, `http://:${port} {`, `  reverse_proxy 127.0.0.1:${mirror}`, "}"];
+    writeFileSync(join(folder, "Caddyfile"), `${lines.join("\n")}\n`);
+    return ["env", `HOME=${folder}`, "caddy", "run", "--config", join(folder, "Caddyfile"), "--adapter", "caddyfile"];
+  });
+}
+
 /** Writes a certificate of its own authority for `hosts` (`DNS:…`, `IP:…`), valid for two days, and its key, into `folder`. */
 export async function makeCertificate(folder: string, hosts: readonly string[], name = "server") {
   const [certificate, key] = [join(folder, `${name}.pem`), join(folder, `${name}-key.pem`)];

@@ -18,18 +18,31 @@ export interface HaproxyOptions {
   readonly instances: readonly InstanceAddress[];
   /** Of each mirror, the hosts that lead to it: whole names, and first labels as `fedora.*`. */
   readonly hosts: readonly (readonly [mirror: string, hosts: readonly string[]])[];
+  /** Networks of proxies in front of this one, which are believed what they say of their clients. */
+  readonly trusted: readonly string[];
   /** Threads of haproxy. */
   readonly threads: number;
   /** How long downloads under way may go on when haproxy is asked to end. */
   readonly graceSeconds: number;
 }
 
+/** The headers that say who a client is (src/route/arrival.ts): a client's own are never passed on. */
+export const ARRIVAL_HEADERS = [
+  "Forwarded",
+  "X-Forwarded-For",
+  "X-Forwarded-Host",
+  "X-Forwarded-Port",
+  "X-Forwarded-Prefix",
+  "X-Forwarded-Proto",
+] as const;
+
 /**
  * haproxy's configuration (2.6 or later) for several instances of one mirror. Each file has one home, by consistent hashing of its path; a repository's metadata
  * has one home together. Where an instance is away, others serve its share and only that.
  */
 export function haproxyConfig(options: HaproxyOptions): string {
-  const { bind, peerBind, announcer, instances, hosts, threads, graceSeconds } = options;
+  const { bind, peerBind, announcer, instances, hosts, trusted, threads, graceSeconds } = options;
+  const unlessProxy = trusted.length === 0 ? "" : " unless is_proxy";
   const server = ({ name, address }: InstanceAddress) => `  server ${name} ${address}`;
   const lines = [
     "# Several instances of one mirror, each file at home in one of them: docs/operations.md, Several instances.",
@@ -52,6 +65,10 @@ export function haproxyConfig(options: HaproxyOptions): string {
     "frontend mirror",
     // Without v4v6 it depends on the system whether :: takes IPv4 as well.
     `  bind ${bind}${bind.startsWith("[::]:") ? " v4v6" : ""}`,
+    "  # The instances believe what stands here of the client.",
+    ...(trusted.length === 0 ? [] : [`  acl is_proxy src ${trusted.join(" ")}`]),
+    ...ARRIVAL_HEADERS.map((name) => `  http-request del-header ${name}${unlessProxy}`),
+    `  http-request set-header X-Forwarded-For %[src]${unlessProxy}`,
     "  http-request set-var(txn.method) method",
     "  http-request set-var(txn.host) 'req.hdr(host),lower'",
     ...findHome(mapHosts(hosts)),
@@ -75,6 +92,7 @@ export function haproxyConfig(options: HaproxyOptions): string {
     `  bind ${peerBind}`,
     "  http-request replace-path ^/from/[^/]+(/.*)$ \\1",
     "  http-request set-header Host instances.invalid",
+    ...ARRIVAL_HEADERS.map((name) => `  http-request del-header ${name}`),
     ...findHome([]),
     '  http-request return status 421 content-type text/plain string "Only metadata is here.\\n" if is_alone',
     "  # The home asks itself, and refuses that as a ring.",

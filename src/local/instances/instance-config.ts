@@ -50,6 +50,7 @@ export function instanceVars(vars: Vars, share: InstanceShare, ramBytes = availa
   const rest = Object.entries(vars).map(([key, value]) =>
     MIRROR_TABLES.test(key) ? [key, shareMirrors(typeof value === "string" ? JSON.parse(value) : value, share)] : [key, value],
   );
+  const proxies = vars["TRUSTED_PROXIES"] ?? [];
   const hotMib = Number(vars["HOT_MIB"] ?? (ramBytes * HOT_SHARE) / MIB);
   const scrubKib = Number(vars["SCRUB_KIB_PER_SECOND"] ?? DEFAULT_SCRUB_KIB);
   return {
@@ -57,6 +58,8 @@ export function instanceVars(vars: Vars, share: InstanceShare, ramBytes = availa
     BUDGET_GB: budget / share.count,
     HOT_MIB: hotMib / share.count,
     SCRUB_KIB_PER_SECOND: scrubKib / share.count,
+    // The front end of the instances, which overwrites what clients send.
+    TRUSTED_PROXIES: [...((typeof proxies === "string" ? JSON.parse(proxies) : proxies) as readonly string[]), "127.0.0.1"],
   };
 }
 

@@ -1,4 +1,4 @@
-import type { HaproxyOptions } from "./haproxy-config.ts";
+import { ARRIVAL_HEADERS, type HaproxyOptions } from "./haproxy-config.ts";
 import { REPOSITORY_RULES, type Rule, SIGNATURE_RULE, SPELLING_RULES } from "./home-rules.ts";
 
 /** nginx merges slashes by itself. */
@@ -8,7 +8,14 @@ const SPELLINGS = SPELLING_RULES.filter(({ isGlobal }) => isGlobal !== true);
  * What goes into nginx's `http {}` for the same instances: the same file has the same home as long as one of them stays (nginx and haproxy hash differently). nginx
  * looks after no instance by itself: a request that finds one gone goes to the next.
  */
-export function nginxConfig({ bind, peerBind, announcer, instances, hosts }: Omit<HaproxyOptions, "threads" | "graceSeconds">): string {
+export function nginxConfig({
+  bind,
+  peerBind,
+  announcer,
+  instances,
+  hosts,
+  trusted,
+}: Omit<HaproxyOptions, "threads" | "graceSeconds">): string {
   const patterns = hosts.flatMap(([mirror, names]) =>
     names.map((name) => (name.endsWith(".*") ? map(`~^${name.slice(0, -2)}[.]`, `/${mirror}`) : map(name, `/${mirror}`))),
   );
@@ -20,8 +27,20 @@ export function nginxConfig({ bind, peerBind, announcer, instances, hosts }: Omi
     "    # A body goes to its client as it comes, and never to a file of nginx's.",
     "    proxy_max_temp_file_size 0;",
   ];
+  const arrival = ARRIVAL_HEADERS.map((name) => [name, name.toLowerCase().replaceAll("-", "_")] as const);
   const lines = [
     "# Several instances of one mirror, each file at home in one of them: docs/operations.md, Several instances.",
+    "# The instances believe what these say of the client: a client's own headers are never passed on.",
+    "geo $lazy_mirror_is_proxy {",
+    ...trusted.map((network) => `  ${network} 1;`),
+    "  default 0;",
+    "}",
+    ...arrival.flatMap(([name, variable]) => [
+      `map $lazy_mirror_is_proxy $lazy_mirror_${variable} {`,
+      `  1 $http_${variable};`,
+      `  default ${name === "X-Forwarded-For" ? "$remote_addr" : '""'};`,
+      "}",
+    ]),
     "map $host $lazy_mirror_of_host {",
     ...patterns,
     '  default "";',
@@ -63,6 +82,7 @@ export function nginxConfig({ bind, peerBind, announcer, instances, hosts }: Omi
     "  location / {",
     "    proxy_pass http://lazy_mirror;",
     "    proxy_set_header Host $http_host;",
+    ...arrival.map(([name, variable]) => `    proxy_set_header ${name} $lazy_mirror_${variable};`),
     ...proxy,
     "  }",
     "  # Each instance has the operator's pages of its own: /-/instances/1/-/status.",
@@ -73,6 +93,7 @@ export function nginxConfig({ bind, peerBind, announcer, instances, hosts }: Omi
       `  location /-/instances/${name}/ {`,
       `    proxy_pass http://lazy_mirror_${name}/;`,
       "    proxy_set_header Host $http_host;",
+      ...arrival.map(([header, variable]) => `    proxy_set_header ${header} $lazy_mirror_${variable};`),
       "  }",
     ]),
     "}",
@@ -88,6 +109,7 @@ export function nginxConfig({ bind, peerBind, announcer, instances, hosts }: Omi
     "  location / {",
     "    proxy_pass http://lazy_mirror;",
     "    proxy_set_header Host instances.invalid;",
+    ...ARRIVAL_HEADERS.map((name) => `    proxy_set_header ${name} "";`),
     "    # The home asks itself, and refuses that as a ring.",
     "    proxy_intercept_errors on;",
     "    error_page 508 = @elsewhere;",

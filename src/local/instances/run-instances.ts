@@ -4,6 +4,8 @@ import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { adminTokenPath, readAdminToken, readReadToken } from "../admin-token.ts";
 import type { Config } from "../../config/config.ts";
+import { formatHostPattern } from "../../config/host-names.ts";
+import { formatNetwork } from "../../http/network.ts";
 import { resolveOwnHost } from "../server/announcement.ts";
 import { formatEndpoint, resolveEndpoint } from "../server/free-port.ts";
 import { lockFolder } from "../server/state-folder.ts";
@@ -48,15 +50,21 @@ function addressesOf({ firstPort, count }: Pick<InstancesOptions, "firstPort" | 
 export function balancerOptions(options: InstancesOptions, config: Config): HaproxyOptions {
   const { listen, threads, graceSeconds } = options;
   const { peers, instances } = addressesOf(options);
-  return { bind: formatEndpoint(listen), peerBind: peers, announcer: peers, instances, hosts: hostsOf(config), threads, graceSeconds };
+  return {
+    bind: formatEndpoint(listen),
+    peerBind: peers,
+    announcer: peers,
+    instances,
+    hosts: hostsOf(config),
+    trusted: config.trustedProxies.map(formatNetwork),
+    threads,
+    graceSeconds,
+  };
 }
 
-/** The hosts of each mirror, as the operator wrote them. */
+/** The hosts of each mirror, that are the mirror as a whole, as the operator wrote them. Of a host's folder the path is the file's home: under each name of the mirror another one. */
 function hostsOf(config: Config): readonly (readonly [string, readonly string[]])[] {
-  return [...config.mirrors.values()].map(({ name, hosts }) => [
-    name,
-    hosts.map((host) => (host.kind === "label" ? `${host.label}.*` : host.host)),
-  ]);
+  return [...config.mirrors.values()].map(({ name, hosts }) => [name, hosts.filter(({ folder }) => folder === "").map(formatHostPattern)]);
 }
 
 /** Starts instances, announcer and haproxy. Refuses with every problem that can be seen before. */

@@ -10,6 +10,7 @@ const OPTIONS: HaproxyOptions = {
     { name: "2", address: "127.0.0.1:8782" },
   ],
   hosts: [],
+  trusted: [],
   threads: 1,
   graceSeconds: 8,
 };

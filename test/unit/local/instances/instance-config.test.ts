@@ -24,7 +24,13 @@ describe("the configuration of one instance", () => {
     expect(budgetBytes).toBe(2.5e9);
     expect(metadataTtlSeconds).toBe(30);
     expect(instanceVars(VARS, share("2"))).toMatchObject({ MIRRORS: { fedora: { budget_gb: 1 } } });
-    expect(instanceVars({}, share("2"), 1000 * 1_048_576)).toEqual({ BUDGET_GB: 2.25, HOT_MIB: 10, SCRUB_KIB_PER_SECOND: 256 });
+    expect(instanceVars({}, share("2"), 1000 * 1_048_576)).toEqual({
+      BUDGET_GB: 2.25,
+      HOT_MIB: 10,
+      SCRUB_KIB_PER_SECOND: 256,
+      TRUSTED_PROXIES: ["127.0.0.1"],
+    });
+    expect(instanceVars({ TRUSTED_PROXIES: ["10.0.0.1"] }, share("2"))).toMatchObject({ TRUSTED_PROXIES: ["10.0.0.1", "127.0.0.1"] });
     expect(instanceVars({ HOT_MIB: 100, SCRUB_KIB_PER_SECOND: 0 }, share("2"))).toMatchObject({ HOT_MIB: 25, SCRUB_KIB_PER_SECOND: 0 });
   });
 
