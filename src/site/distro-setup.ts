@@ -122,7 +122,7 @@ export const SETUPS: Readonly<Record<Exclude<Distro, "koji">, DistroSetup>> = {
     own: {
       hosts: String.raw`[a-z0-9-]+\.fedoraproject\.org`,
       folder: "pub/epel/",
-      lists: "[?&]repo=epel-",
+      lists: "[?&]repo=epel-((testing|debug|source|next|z)-)*[0-9$]",
       ids: { epel: `${RELEASE_MARK}/Everything/$basearch/`, "epel-testing": `testing/${RELEASE_MARK}/Everything/$basearch/` },
     },
   },
@@ -131,7 +131,7 @@ export const SETUPS: Readonly<Record<Exclude<Distro, "koji">, DistroSetup>> = {
     folder: `${RELEASE_MARK}-stream`,
     trees: ["BaseOS", "AppStream"],
     keys: { 9: "centosofficial", "*": "centosofficial-SHA256" },
-    own: { hosts: String.raw`mirror\.stream\.centos\.org`, lists: String.raw`mirrors\.centos\.org/metalink`, ids: centosIds() },
+    own: { hosts: String.raw`mirror\.stream\.centos\.org`, lists: "[?&]repo=centos-[a-z]+-((debug|source)-)?[0-9$]", ids: centosIds() },
   }),
   rocky: enterpriseLinux({
     system: "rocky",

@@ -124,7 +124,9 @@ set_up() {
   fi
   if [ -n "$user" ]; then write_credentials; fi
 
-  still=$(uris | own)
+  uris > "$work/uris"
+  [ -n "$(awk "$place"'is_mirror($0)' "$work/uris")" ] || say "$manager does not show the addresses that it would use: not verified"
+  still=$(own < "$work/uris")
   [ -z "$still" ] || fail "Cannot set $manager up: it still goes to the distribution's own servers:" "$still"
   check || fail "Cannot update from $base"
 }

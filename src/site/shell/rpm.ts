@@ -69,15 +69,16 @@ END { flush() }
 
 find_proof() { :; }
 
-# Prints the ids of the sections that use the mirror and are on.
-ids_of_mirror() {
+# Prints "on" or "off", and the id, of the sections that use the mirror.
+sections_of_mirror() {
   find_files | while read -r path; do
     awk "$place"'
-      function flush() { if (address != "" && is_mirror(address) && !off) print id; count = 0; address = ""; off = 0 }'"$read_sections" "$path"
+      function flush() { if (address != "" && is_mirror(address)) print (off ? "off" : "on"), id; count = 0; address = ""; off = 0 }'"$read_sections" "$path"
   done
 }
 
-uses_mirror() { [ -n "$(ids_of_mirror)" ]; }
+uses_mirror() { [ -n "$(sections_of_mirror)" ]; }
+ids_of_mirror() { sections_of_mirror | sed -n 's/^on //p'; }
 `;
 
 /** The functions of the script for dnf. */
@@ -115,6 +116,10 @@ uris() { dnf -q -C repoinfo --disablerepo='*' --all 2>/dev/null | grep -o 'https
 
 check() {
   ids=$(ids_of_mirror | tr '\n' ',')
+  if [ -z "$ids" ]; then
+    say "all repositories that the mirror has are off: nothing to update"
+    return
+  fi
   dnf --disablerepo='*' --enablerepo="\${ids%,}" --setopt=skip_if_unavailable=False --setopt='*.skip_if_unavailable=False' --refresh makecache
 }
 `}`;
