@@ -29,7 +29,7 @@ export async function judge(
   let start = 0;
   for (const end of [...offsets, bytes.length]) {
     // The view is not kept: what becomes of its buffer afterwards must not matter.
-    const chunk = Uint8Array.from(bytes.subarray(start, end));
+    const chunk = new Uint8Array(bytes.subarray(start, end));
     await verifier.feed(chunk);
     chunk.fill(0xff);
     start = end;

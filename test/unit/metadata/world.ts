@@ -320,7 +320,7 @@ function memoryStore(): World["store"] {
   const objects = new Map<string, { object: StoredObject; bytes: Uint8Array }>();
   const slices = new Map<string, Uint8Array>();
   const deleted: string[] = [];
-  const stream = (bytes: Uint8Array): ReadableStream<Uint8Array> => new Response(Uint8Array.from(bytes)).body as ReadableStream<Uint8Array>;
+  const stream = (bytes: Uint8Array): ReadableStream<Uint8Array> => new Response(new Uint8Array(bytes)).body as ReadableStream<Uint8Array>;
   return {
     objects,
     deleted,

@@ -20,7 +20,7 @@ function compress(content: Uint8Array, options: { readonly checksum?: boolean; r
 }
 
 const joined = (...parts: readonly (Uint8Array | readonly number[])[]): Uint8Array =>
-  new Uint8Array(Buffer.concat(parts.map((part) => Uint8Array.from(part))));
+  new Uint8Array(Buffer.concat(parts.map((part) => new Uint8Array(part))));
 
 type BlockType = "raw" | "rle" | "compressed" | "reserved";
 

@@ -25,7 +25,7 @@ const TEXT = Buffer.from(
 
 async function open(packed: Uint8Array, chunkBytes = 65_536, maxBytes = 1e9): Promise<Buffer> {
   const parts: Uint8Array[] = [];
-  for await (const part of decompress(chunked(packed, chunkBytes), { ...DECODERS, maxBytes })) parts.push(Uint8Array.from(part));
+  for await (const part of decompress(chunked(packed, chunkBytes), { ...DECODERS, maxBytes })) parts.push(new Uint8Array(part));
   return Buffer.concat(parts);
 }
 

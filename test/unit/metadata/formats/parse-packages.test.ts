@@ -65,7 +65,7 @@ test.each([
   await expect(
     all(parsePrimary, decompress(chunked(bytes.subarray(0, bytes.length - 9)), { ...DECODERS, maxBytes: 1e6 })),
   ).rejects.toBeInstanceOf(MalformedError);
-  const altered = Uint8Array.from(bytes);
+  const altered = new Uint8Array(bytes);
   altered.fill(0xff, 20, 40);
   await expect(all(parsePrimary, decompress(chunked(altered), { ...DECODERS, maxBytes: 1e6 }))).rejects.toBeInstanceOf(MalformedError);
 });
