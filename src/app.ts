@@ -99,13 +99,13 @@ export function createApp(deps: SiteDependencies): Hono {
     const snippet = wanted === undefined ? snippets[0] : findSnippet(snippets, wanted);
     if (snippet !== undefined) return sendText(context, snippet.text);
     const clients = snippets.map(({ client }) => client).join(", ");
-    return sendText(context, `Cannot set ${mirror.name} up for ${wanted}: for is one of ${clients}\n`, 404);
+    return sendText(context, `Cannot set ${mirror.name} up for "${wanted}": use ?for= with one of ${clients}\n`, 404);
   });
 
   app.route("/-", createOperatorPages(deps.operator, deps.pages));
   app.route("/-/ledger", createOperatorApi(deps.operator));
   app.route("/-", createRepositoryLinks(own, deps.links));
-  app.notFound((context) => sendText(context, "There is no such page; /-/ is the first\n", 404));
+  app.notFound((context) => sendText(context, "There is no such page; /-/ lists the mirrors\n", 404));
   return app;
 }
 

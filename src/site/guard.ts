@@ -11,7 +11,7 @@ import { sendText } from "./respond.ts";
 export function createGuard(configured: readonly (string | undefined)[], logins: FailedLogins | undefined): MiddlewareHandler {
   const tokens = configured.flatMap((token) => (token === undefined || token === "" ? [] : [token]));
   return async (context, next) => {
-    if (tokens.length === 0) return sendText(context, "There is no such page; /-/ is the first\n", 404);
+    if (tokens.length === 0) return sendText(context, "There is no such page; /-/ lists the mirrors\n", 404);
     const given = parseCredentials(context.req.header("authorization") ?? null);
     const secret = given?.kind === "basic" ? given.password : (given?.token ?? null);
     const judged = await judgeToken(context, secret, tokens, logins);

@@ -1,6 +1,6 @@
 /** Lines of one kind in a minute. */
 const MAX_OF_A_KIND = 20;
-/** Kinds that are told apart; all others count as one. */
+/** Kinds that count each for itself; all others count as one. */
 const MAX_KINDS = 100;
 const MINUTE_MS = 60_000;
 

@@ -38,8 +38,12 @@ export function findCached(top: string): Found {
   for (const file of paths.toSorted()) {
     const path = isFile ? basename(file) : relative(top, file);
     if (OWN_STATE.test(path)) continue;
-    if (METADATA.test(path)) metadata++;
-    else files.push({ file, path: decode(path), name: basename(decode(path)), size: statSync(file).size, ...labelsOf(file) });
+    if (METADATA.test(path)) {
+      metadata++;
+      continue;
+    }
+    const stat = statSync(file, { throwIfNoEntry: false });
+    if (stat !== undefined) files.push({ file, path: decode(path), name: basename(decode(path)), size: stat.size, ...labelsOf(file) });
   }
   return { files, metadata };
 }

@@ -17,8 +17,7 @@ const ALIASES: Readonly<Record<string, string>> = {
   secdeb: "debian-security",
   uburep: "ubuntu",
   debvol: "debian",
-  alxrep: "arch",
-  cygwin: "cygwin",
+  alxrep: "archlinux",
 };
 
 /**
@@ -57,11 +56,17 @@ export async function importFile(
   let reason = "no index of this server names it; refresh a client through the mirror first, or say whose tree it is with --mirror";
   for (const key of places) {
     if (!key.startsWith("//") && (await transfer.describe(key)) !== null) return null;
-    const refused = await transfer.give({ key }, { size, headers, body: chunksOf(file, onBytes) });
+    const refused = await transfer.give({ key }, { size, headers, body: chunksOf(file, onBytes) }).catch(explainUnreadable);
     if (refused === null) return null;
     reason = refused;
   }
   return reason;
+}
+
+/** Other caches work on while they are read: a file that is gone, or closed to this user, is one file's failure. Any other error goes on. */
+function explainUnreadable(error: NodeJS.ErrnoException): string {
+  if (error.syscall !== "open" && error.syscall !== "read") throw error;
+  return `it cannot be read (${error.code})`;
 }
 
 async function* chunksOf(file: string, onBytes: (bytes: number) => void): AsyncGenerator<Uint8Array> {

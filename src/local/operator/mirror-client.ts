@@ -31,6 +31,11 @@ export function createMirrorClient(server: URL, token: () => string) {
       if (response.ok && answer !== null) return answer;
       throw new Error(explain({ base, status: response.status, type, text, error: answer?.["error"] }));
     },
+    /** The names of the server's mirrors. */
+    async mirrors(): Promise<readonly string[]> {
+      const { shards } = (await this.verb("GET", "/")) as { readonly shards?: readonly { readonly shard: string }[] };
+      return (shards ?? []).flatMap(({ shard }) => (shard === "-" ? [] : [shard]));
+    },
     /** All rows of a paged verb: `ask` fetches the page that follows `after` ("": the first). */
     async *rows(ask: (after: string) => Promise<Record<string, unknown>>): AsyncGenerator<Record<string, unknown>> {
       for (let after: unknown = ""; typeof after === "string";) {

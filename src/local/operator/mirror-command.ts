@@ -45,8 +45,9 @@ program
   .action((pattern: string) =>
     run(async (client, print) => {
       const rows = client.rows((after) => client.verb("GET", `/objects?${query({ pattern, after, limit: LIST_PAGE })}`));
-      for await (const row of rows)
-        print.row(row, `${Number(row["uses"])} uses, stored ${formatDay(row["storedAt"])}, used ${formatDay(row["lastUsedAt"])}`);
+      await printMatches(pattern, rows, print, ({ uses, storedAt, lastUsedAt }) => {
+        return `${Number(uses)} uses, stored ${formatDay(storedAt)}, used ${formatDay(lastUsedAt)}`;
+      });
     }),
   );
 
@@ -58,7 +59,7 @@ program
   .action((pattern: string, { dryRun = false }: { dryRun?: boolean }) =>
     run(async (client, print) => {
       const rows = client.rows((after) => client.verb("POST", "/purge", { pattern, dryRun, after }));
-      for await (const row of rows) print.row(row, dryRun ? "would be deleted" : "deleted");
+      await printMatches(pattern, rows, print, () => (dryRun ? "would be deleted" : "deleted"));
     }),
   );
 
@@ -135,6 +136,19 @@ async function run(verb: (client: MirrorClient, print: Printer) => Promise<unkno
     printError((error as Error).message);
     process.exitCode = 1;
   }
+}
+
+type Row = Readonly<Record<string, unknown>>;
+
+/** Prints the rows that match. Says on stderr that none does: a pattern with a mistake would else look like success. */
+async function printMatches(pattern: string, rows: AsyncIterable<Row>, print: Printer, note: (row: Row) => string): Promise<void> {
+  let count = 0;
+  for await (const row of rows) {
+    count++;
+    print.row(row, note(row));
+  }
+  const advice = /[*?]/.test(pattern) ? "" : `; '${pattern}*' matches all that begins so`;
+  if (count === 0) printError(`Nothing that is stored matches "${pattern}"${advice}`);
 }
 
 function readToken(state: string): string {

@@ -1,9 +1,10 @@
-import { createReadStream, statSync } from "node:fs";
+import { createReadStream, existsSync, statSync } from "node:fs";
 import type { Command } from "commander";
 import { printError, printLines } from "../print.ts";
 import { createByteProgress } from "./byte-progress.ts";
 import { findCached } from "./cached-file.ts";
 import { planBundle, writeBundle } from "./export-bundle.ts";
+import { formatSize } from "./format.ts";
 import { importBundle } from "./import-bundle.ts";
 import { importFile, placesOf } from "./import-files.ts";
 import type { MirrorClient } from "./mirror-client.ts";
@@ -38,6 +39,8 @@ export function addTransferCommands(program: Command, { run, server, token }: Tr
     .option("--dry-run", "only print where each file would go")
     .action((paths: readonly string[], flags: ImportFlags) =>
       run(async (client) => {
+        for (const path of paths) checkPath(path);
+        await checkMirror(flags, client);
         let failed = 0;
         for (const path of paths)
           failed += isBundle(path) ? await importArchive(path, client, transfer()) : await importFolder(path, flags, client, transfer());
@@ -59,9 +62,23 @@ export function addTransferCommands(program: Command, { run, server, token }: Tr
         const progress = createByteProgress(total, process.stderr);
         await writeBundle(plan, transfer(), process.stdout, progress.step);
         progress.end();
-        printError(`${files.length} files, ${(total / 1e6).toFixed(1)} MB, ${plan.manifest.generations.length} repositories`);
+        printError(`${files.length} files, ${formatSize(total)}, ${plan.manifest.generations.length} repositories`);
       }),
     );
+}
+
+/** Throws an Error where a path of the command line leads nowhere. */
+function checkPath(path: string): void {
+  if (path !== "-" && !existsSync(path))
+    throw new Error(`Cannot import "${path}": there is no such file or folder that this user may read`);
+}
+
+/** Throws an Error where `--mirror` is none of the server's, or `--as` has no mirror: else each file of a tree would be refused for it. */
+async function checkMirror({ mirror, as }: ImportFlags, client: MirrorClient): Promise<void> {
+  if (mirror === undefined && as !== undefined) throw new Error("Cannot use --as alone: name the mirror with --mirror");
+  if (mirror === undefined) return;
+  const mirrors = await client.mirrors();
+  if (!mirrors.includes(mirror)) throw new Error(`Cannot import into the mirror "${mirror}": use one of ${mirrors.join(", ")}`);
 }
 
 function isBundle(path: string): boolean {
@@ -124,7 +141,6 @@ async function importFolder(
   }
   progress.end();
   const left = metadata === 0 ? "" : `; ${metadata} files of metadata and signatures left, which the server fetches itself`;
-  if (dryRun !== true)
-    printLines(`${top}: ${files.length - failed} of ${files.length} files are stored, ${(bytes / 1e6).toFixed(1)} MB${left}`);
+  if (dryRun !== true) printLines(`${top}: ${files.length - failed} of ${files.length} files are stored, ${formatSize(bytes)}${left}`);
   return failed;
 }

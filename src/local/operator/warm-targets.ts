@@ -110,8 +110,7 @@ async function findNames(
 ): Promise<{ readonly paths: readonly string[]; readonly problems: readonly string[] }> {
   const [mirror = "", ...others] = words;
   if (repository === undefined) {
-    const { shards } = (await client.verb("GET", "/")) as { readonly shards?: readonly { readonly shard: string }[] };
-    const mirrors = (shards ?? []).flatMap(({ shard }) => (shard === "-" ? [] : [shard]));
+    const mirrors = await client.mirrors();
     if (!mirrors.includes(mirror))
       throw new Error(
         `Cannot tell what "${mirror}" is: name a list on disk, a path, a mirror (${mirrors.join(", ")}) and its packages, or --repository`,

@@ -31,7 +31,7 @@ describe("lines to paste", () => {
     ["alpine", `apk, ${ALL}`],
     ["koji", "kojid, koji, mock"],
   ])("of %s are for what its clients have, and the refusal lists them", async (name, formats) => {
-    expect(await get(`${name}?for=nothing`)).toBe(`Cannot set ${name} up for nothing: for is one of ${formats}\n`);
+    expect(await get(`${name}?for=nothing`)).toBe(`Cannot set ${name} up for "nothing": use ?for= with one of ${formats}\n`);
   });
 
   it("have the same text for docker, podman and buildah", async () => {

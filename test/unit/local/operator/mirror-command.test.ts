@@ -88,6 +88,27 @@ describe("what goes wrong is one sentence that says what helps", () => {
     expect(stderr).toMatch(/^Cannot read the admin token ".*": name the server's folder with --state, or the token with --token\n$/);
   });
 
+  it("nothing that matches, but not among the rows", async () => {
+    const address = await serve(json(200, { rows: [], after: null }));
+    const all = await run(MIRROR, "--server", address, "--json", "ls", "debian/nothing*");
+    expect(all).toEqual({ code: 0, stdout: "", stderr: 'Nothing that is stored matches "debian/nothing*"\n' });
+    const exact = await run(MIRROR, "--server", address, "purge", "debian/pool");
+    expect(exact).toMatchObject({ code: 0, stderr: expect.stringContaining("'debian/pool*' matches all that begins so") });
+  });
+
+  it.each([
+    [["/nowhere/at/all"], /^Cannot import "\/nowhere\/at\/all": there is no such file or folder that this user may read\n$/],
+    [["/nowhere/x.tar"], /^Cannot import "\/nowhere\/x\.tar": there is no such file/],
+    [[import.meta.dirname, "--mirror", "nope"], /^Cannot import into the mirror "nope": use one of debian, fedora\n$/],
+    [[import.meta.dirname, "--as", "pool"], /^Cannot use --as alone: name the mirror with --mirror\n$/],
+  ])("import %j", async (args, wanted) => {
+    const shards = ["debian", "-", "fedora"].map((shard) => ({ shard }));
+    const address = await serve(json(200, { shards }));
+    const { code, stderr } = await run(MIRROR, "--server", address, "import", ...args);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(wanted);
+  });
+
   it.each([["ftp://mirror.lan/"], ["http://"], ["mirror lan"]])("%s is no server", async (server) => {
     const { code, stderr } = await run(MIRROR, "--server", server, "status");
     expect(code).toBe(1);
