@@ -17,6 +17,9 @@ const DURABLE_OBJECTS = { FLIGHTS: "FillCoordinator", REPOSITORIES: "RepositoryO
 const disk = mkdtempSync(join(tmpdir(), "lazy-mirror-disk-"));
 process.once("exit", () => rmSync(disk, { recursive: true, force: true }));
 
+/** Tests start commands, servers and wrangler many hundred times: each loads its modules compiled, as `npm start` does. */
+const NODE_ENV = { NODE_COMPILE_CACHE: join(import.meta.dirname, "node_modules/.cache/node") };
+
 export default defineConfig({
   test: {
     reporters: ["default", "./test/support/progress.ts", "./test/support/closing-line.ts"],
@@ -44,6 +47,7 @@ export default defineConfig({
           include: ["test/unit/**/*.test.ts"],
           // Files share a process and its modules: a third less CPU time. So no module may keep state from one test to the next.
           isolate: false,
+          env: NODE_ENV,
           testTimeout: 30_000,
         },
       },
@@ -78,7 +82,7 @@ export default defineConfig({
         test: {
           name: "system",
           include: ["test/{conformance,field,clients,site}/**/*.test.ts"],
-          env: { MIRROR: "npm start" },
+          env: { ...NODE_ENV, MIRROR: "npm start" },
           fileParallelism: false,
           testTimeout: SLOW_MS,
           hookTimeout: SLOW_MS,
@@ -90,7 +94,7 @@ export default defineConfig({
           // The clients' tests again, over the other way in which users start a mirror (test/support/mirror-way.ts).
           include: ["test/clients/**/*.test.ts"],
           exclude: ["test/clients/origin.test.ts"], // starts none
-          env: { MIRROR: "wrangler dev" },
+          env: { ...NODE_ENV, MIRROR: "wrangler dev" },
           fileParallelism: false,
           testTimeout: SLOW_MS,
           hookTimeout: SLOW_MS,
