@@ -131,6 +131,21 @@ describe.runIf(requireTools(...SCENARIOS.apt.tools, "nginx", "caddy", "openssl",
       }
     });
 
+    it("the doctor finds the server below the path, from its URL or a file's", async () => {
+      const doctor = [join(import.meta.dirname, "../../src/local/doctor/doctor-main.ts"), "--token", mirror.readToken()];
+      for (const path of ["/mirror", "/mirror/m/dists/stable/InRelease"]) {
+        const url = `https://127.0.0.1:${nginx.port}${path}`;
+        const { stdout } = await runTool(process.execPath, [...doctor, url], {
+          env: { NODE_EXTRA_CA_CERTS: certificate },
+        });
+        expect(stdout).toMatch(/^good {2}https health +ok$/m);
+        expect(stdout).toMatch(/^good {2}\/-\/status +closed: 401$/m);
+        expect(stdout).toMatch(/^good {2}resumed download +/m);
+        // The certificate of this test ends too soon.
+        expect(stdout.match(/^BAD +(?!certificate)\S.*$/gm)).toBe(null);
+      }
+    });
+
     it("behind Caddy as it comes the client is known, and links have Caddy's address", async () => {
       const base = `http://127.0.0.1:${caddy.port}`;
       const lines = await (await fetch(`${base}/-/setup/m?for=apt`)).text();

@@ -161,7 +161,7 @@ describe("the doctor", () => {
   });
 
   it("refuses what is no URL", async () => {
-    expect((await doctor("nothing")).stderr).toContain("It must be an http or https URL.");
+    expect((await doctor("ftp://mirror.lan/")).stderr).toContain("It must be an http or https URL.");
   });
 
   it.runIf(requireTools("openssl"))("sees whether clients trust a certificate, and for how long", async () => {

@@ -1,6 +1,7 @@
 import { isIP } from "node:net";
 import type { Ask } from "./ask.ts";
 import { attempt, bad, type Finding, good, heading, reasonOf, unsure } from "./finding.ts";
+import { isHealthy } from "./find-site.ts";
 import type { TlsView } from "./inspect-tls.ts";
 
 /** What this room needs of the outside. */
@@ -42,26 +43,30 @@ export async function* checkDns({ hostname }: URL, resolve: ConnectionPorts["res
   return true;
 }
 
-/** Health by each scheme that clients may use. A mirror must not redirect http clients to https. Returns the schemes that answer, such as `http:`. */
-export async function* checkSchemes(url: URL, ask: Ask): AsyncGenerator<Finding, readonly string[]> {
-  const schemes = url.port === "" ? (["http:", "https:"] as const) : [url.protocol];
+/** Health by each scheme that clients may use; `site` is the server's own URL. A mirror must not redirect http clients to https. Returns the schemes that answer, such as `http:`. */
+export async function* checkSchemes(site: URL, ask: Ask): AsyncGenerator<Finding, readonly string[]> {
+  const schemes = site.port === "" ? (["http:", "https:"] as const) : [site.protocol];
   const answering: string[] = [];
   for (const scheme of schemes) {
-    const health = new URL("/-/health", url);
+    const health = new URL("./-/health", site);
     health.protocol = scheme;
     const name = scheme.slice(0, -1);
     const check = `${name} health`;
     const reply = await attempt(ask(health));
     if ("error" in reply) {
       const remedy = `This matters only for clients whose sources have ${name} URLs.`;
-      yield { check, verdict: scheme === url.protocol ? "bad" : "unsure", detail: `no answer: ${reply.error}`, remedy };
+      yield { check, verdict: scheme === site.protocol ? "bad" : "unsure", detail: `no answer: ${reply.error}`, remedy };
     } else if (reply.status >= 300 && reply.status < 400) {
-      yield judgeRedirect(check, url, reply.headers.location ?? "nowhere");
-    } else if (reply.status === 200 && reply.body.toString("latin1").trim() === "ok") {
+      yield judgeRedirect(check, site, reply.headers.location ?? "nowhere");
+    } else if (isHealthy(reply)) {
       answering.push(scheme);
       yield good(check, "ok");
     } else {
-      yield bad(check, `${reply.status}: ${heading(reply.body)}`, "Another server answers under this name, or a proxy changes the path.");
+      yield bad(
+        check,
+        `${reply.status}: ${heading(reply.body)}`,
+        "Another server answers under this name, or a proxy changes the path: give the URL below which it has this server, with a slash at its end.",
+      );
     }
   }
   return answering;

@@ -24,10 +24,10 @@ export function* judgeFront(reply: Reply): Generator<Finding> {
     : bad("outer cache", signs.join("; "), OUTER_CACHE_REMEDY);
 }
 
-/** The operator's pages must be closed to a client without the token. */
-export async function* checkClosed(url: URL, ask: Ask): AsyncGenerator<Finding> {
+/** The operator's pages must be closed to a client without the token. `site`: the server's own URL. */
+export async function* checkClosed(site: URL, ask: Ask): AsyncGenerator<Finding> {
   for (const path of [...OPERATOR_PAGES, INNER_ADDRESS]) {
-    const reply = await attempt(ask(new URL(path, url), { maxBytes: 4096 }));
+    const reply = await attempt(ask(new URL(`.${path}`, site), { maxBytes: 4096 }));
     if ("error" in reply) yield unsure(path, `no answer: ${reply.error}`);
     else if (CLOSED.has(reply.status)) yield good(path, `closed: ${reply.status}`);
     else if (reply.status === 200)

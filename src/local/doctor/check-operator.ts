@@ -5,16 +5,16 @@ import { judgeStatus, STATUS } from "./judge-status.ts";
 
 const STATUS_BYTES = 4 * 1024 * 1024;
 
-/** What the status page says to a client with the operator's token. */
-export async function* checkStatus(url: URL, token: string, ask: Ask): AsyncGenerator<Finding> {
+/** What the status page says to a client with the operator's token. `site`: the server's own URL. */
+export async function* checkStatus(site: URL, token: string, ask: Ask): AsyncGenerator<Finding> {
   const check = "status";
-  if (url.protocol === "http:" && !/^(?:localhost|127\.[\d.]+|\[::1\])$/.test(url.hostname))
+  if (site.protocol === "http:" && !/^(?:localhost|127\.[\d.]+|\[::1\])$/.test(site.hostname))
     yield unsure(
       "token",
       "it goes by plain http, where others on the way can read it",
       "Give an https URL together with --token, if there is one.",
     );
-  const page = new URL("/-/status.json", url);
+  const page = new URL("./-/status.json", site);
   const reply = await attempt(ask(page, { headers: { Authorization: `Bearer ${token}` }, maxBytes: STATUS_BYTES }));
   if ("error" in reply) {
     yield bad(check, `no answer: ${reply.error}`, "Give the URL of the server itself.");

@@ -23,7 +23,7 @@ interface Options {
 
 const command = new Command("npm run doctor --")
   .description("Ask a mirror as its clients do, and print what is wrong and what helps. Exits with 1 if anything is wrong.")
-  .argument("<url>", `the server, such as ${SITE}, or a file of a mirror, such as ${FILE}`, parseUrl)
+  .argument("<url>", `the server, such as ${SITE}, also below a path of a proxy, or a file of a mirror, such as ${FILE}`, parseUrl)
   .option("--user <name:password>", "for a mirror that requires a password")
   .addOption(new Option("--token <token>", "the operator's: the doctor then reads /-/status.json too").env("ADMIN_TOKEN"))
   .option("--large <url>", "a file to download twice in whole, and to compare; all else reads at most 20 MB", parseUrl)

@@ -7,6 +7,7 @@ import { checkDns, checkSchemes, checkTls, type ConnectionPorts, judgeClock } fr
 import { checkPart, checkResume, checkTogether } from "./check-downloads.ts";
 import { checkClosed, judgeFront } from "./check-edge.ts";
 import { checkStatus } from "./check-operator.ts";
+import { findSite } from "./find-site.ts";
 import { findTargets } from "./find-targets.ts";
 import type { Target } from "./follow.ts";
 
@@ -17,7 +18,7 @@ export type DoctorPorts = ConnectionPorts & CachingPorts & { readonly askAsStran
 export type GroupedFinding = Finding & { readonly group: string };
 
 /**
- * Checks a mirror as its clients would use it, and yields one finding after the other. `url`: a file of it, a folder, or the server itself (`/`); of
+ * Checks a mirror as its clients would use it, and yields one finding after the other. `url`: a file of it, a folder, or the server itself (`/`, or below a path); of
  * several mirrors the first is looked at closely. `token`: the operator's, for what only the status page shows.
  */
 export async function* diagnose(url: URL, ports: DoctorPorts, token?: string): AsyncGenerator<GroupedFinding> {
@@ -32,10 +33,11 @@ const LIMIT_REMEDY = "The doctor has used up its time or its bytes: run it with 
 async function* examine(url: URL, ports: DoctorPorts, token: string | undefined): AsyncGenerator<GroupedFinding> {
   const { ask, askAsStranger } = ports;
   if (!(yield* grouped("Connection", checkDns(url, ports.resolve)))) return;
-  const schemes = yield* grouped("Connection", checkSchemes(url, ask));
+  const site = await findSite(url, ask);
+  const schemes = yield* grouped("Connection", checkSchemes(site, ask));
   if (url.protocol === "https:") yield* grouped("Connection", checkTls(url, ports));
 
-  const targets = yield* grouped("Mirrors", findTargets(url, ask));
+  const targets = yield* grouped("Mirrors", findTargets(url, site, ask));
   const [main, ...others] = targets;
   let answer: Reply | null = null;
   if (main !== undefined) {
@@ -44,8 +46,8 @@ async function* examine(url: URL, ports: DoctorPorts, token: string | undefined)
     for (const target of others) yield* grouped("Other mirrors", checkShortly(target, ask));
   }
   if (answer !== null) yield* grouped("Front", judgeFront(answer));
-  if (schemes.length > 0) yield* grouped("Operator", checkClosed(url, askAsStranger));
-  if (token !== undefined) yield* grouped("Operator", checkStatus(url, token, askAsStranger));
+  if (schemes.length > 0) yield* grouped("Operator", checkClosed(site, askAsStranger));
+  if (token !== undefined) yield* grouped("Operator", checkStatus(site, token, askAsStranger));
 }
 
 /** Whether all clients are let through. Returns the answer to a GET of the file; null: there was none. */

@@ -8,13 +8,14 @@ const PAGE_BYTES = 256 * 1024;
 const MAX_MIRRORS = 30;
 const NAME_A_FILE = "Give the URL of a file of the mirror, such as https://<host>/debian/dists/stable/InRelease.";
 
-/** From a URL of a mirror, of a folder of it or of the server, to files that its clients use. Yields what it asks, and returns what it found. */
-export async function* findTargets(url: URL, ask: Ask): AsyncGenerator<Finding, readonly Target[]> {
-  const isSite = url.pathname === "/" || /^\/-(\/|$)/.test(url.pathname);
+/** From a URL of a mirror, of a folder of it or of the server (whose own URL is `site`), to files that its clients use. Yields what it asks, and returns what it found. */
+export async function* findTargets(url: URL, site: URL, ask: Ask): AsyncGenerator<Finding, readonly Target[]> {
+  const path = `${url.pathname}/`;
+  const isSite = url.pathname === site.pathname || path === site.pathname || path.startsWith(`${site.pathname}-/`);
   if (isSite) {
-    const list = await attempt(ask(new URL("/-/setup", url), { maxBytes: PAGE_BYTES }));
+    const list = await attempt(ask(new URL("./-/setup", site), { maxBytes: PAGE_BYTES }));
     const names = "error" in list || list.status !== 200 ? [] : readSetupList(list.body.toString("utf8"));
-    if (names.length > 0) return yield* findOfMirrors(url, names, ask);
+    if (names.length > 0) return yield* findOfMirrors(site, names, ask);
     if (!("error" in list) && list.status === 421) {
       yield unsure("mirrors", list.body.toString("utf8").trim(), "Give the URL of a mirror, or one with a name that the server knows.");
       return [];
@@ -24,20 +25,20 @@ export async function* findTargets(url: URL, ask: Ask): AsyncGenerator<Finding, 
     const isFolder = !("error" in reply) && [301, 302, 307, 308].includes(reply.status) && reply.headers.location?.endsWith("/") === true;
     if (!isFolder) return [{ name: nameOf(url), file: url, other: url, large: url }];
   }
-  const folder = new URL(isSite ? "/" : url.pathname.replace(/\/*$/, "/"), url);
+  const folder = isSite ? site : new URL(url.pathname.replace(/\/*$/, "/"), url);
   const found = await followFolder(folder, ask);
   yield isMiss(found) ? bad("mirrors", `${found.why} at ${folder.href}`, NAME_A_FILE) : say(found);
   return isMiss(found) ? [] : [found];
 }
 
-/** One target for each mirror of the setup pages; those whose host the URL has come first. */
-async function* findOfMirrors(url: URL, names: readonly string[], ask: Ask): AsyncGenerator<Finding, readonly Target[]> {
+/** One target for each mirror of the setup pages; those whose host the server's URL has come first. */
+async function* findOfMirrors(site: URL, names: readonly string[], ask: Ask): AsyncGenerator<Finding, readonly Target[]> {
   yield good("mirrors", `${names.length}, as /-/setup lists them: ${names.join(", ")}`);
   if (names.length > MAX_MIRRORS) yield unsure("mirrors", `only the first ${MAX_MIRRORS} are looked at`);
   const seen = new Set<string>();
   const targets: Target[] = [];
   for (const name of names.slice(0, MAX_MIRRORS)) {
-    const places = await readPlaces(new URL(`/-/setup/${name}`, url), ask);
+    const places = await readPlaces(new URL(`./-/setup/${name}`, site), ask);
     if (places.length === 0) yield unsure(name, `/-/setup/${name} names no URL that the doctor can use`, NAME_A_FILE);
     // Debian's page names the security archive too.
     for (const place of places.filter(({ base }) => !seen.has(base))) {
@@ -52,7 +53,7 @@ async function* findOfMirrors(url: URL, names: readonly string[], ask: Ask): Asy
     }
   }
   if (targets.length === 0) yield bad("files", "the doctor found no file of any mirror", NAME_A_FILE);
-  return targets.toSorted((a, b) => Number(b.file.host === url.host) - Number(a.file.host === url.host));
+  return targets.toSorted((a, b) => Number(b.file.host === site.host) - Number(a.file.host === site.host));
 }
 
 async function readPlaces(page: URL, ask: Ask): Promise<readonly SetupPlace[]> {
