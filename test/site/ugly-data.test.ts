@@ -5,7 +5,7 @@ import type { StatusSources } from "../../src/site/status.ts";
 import { createCounters } from "../../src/watch/counters.ts";
 import { requireTools } from "../support/run-tool.ts";
 import { siteDependencies } from "../unit/site/site.ts";
-import { CHROMIUM, findObjections, isTooWide, openBrowser, shoot } from "./browser.ts";
+import { CHROMIUM, findObjections, isTooWide, openBrowser, openDetails, shoot } from "./browser.ts";
 
 /** Plain HTTP, where browsers have no `navigator.clipboard`. */
 const SITE = "http://mirror.lan";
@@ -158,7 +158,7 @@ describe.runIf(requireTools(CHROMIUM))("the pages with ugly data", () => {
       `/-/why/${FOLDED}`,
     ])("%s fits and is in order", async (path) => {
       await page.goto(SITE + path);
-      await page.evaluate("for (const details of document.querySelectorAll('details')) details.open = true");
+      await openDetails(page);
       expect(await isTooWide(page)).toBe(false);
       // Once: it takes a second.
       if (options.isMobile === true) expect(await findObjections(page)).toEqual([]);
