@@ -53,7 +53,8 @@ describe.runIf(canRunSystems())("the set-up script", () => {
       const machine = () => `${one.clear}\n${one.install(tree)}\n${write(one.own)}${write(one.foreign)}`;
       const foreign = Object.keys(one.foreign).join(" ");
 
-      it("makes the package manager install from the mirror, leaves every byte of others alone, and names what it leaves", async () => {
+      // Each test has a machine of its own, and they share nothing but the mirror: all cores have something to do.
+      it.concurrent("makes the package manager install from the mirror, leaves every byte of others alone, and names what it leaves", async () => {
         const run = await runInSystem(`${machine()}
           md5sum ${foreign} > /tmp/before
           ${script()} | sh >/dev/null
@@ -74,7 +75,7 @@ describe.runIf(canRunSystems())("the set-up script", () => {
       // The script is the same text in both ways to start a mirror.
       if (process.env["MIRROR"] !== "npm start") return;
 
-      it("changes nothing the second time, in busybox's shell and fetched with wget, and undo without the mirror restores everything", async () => {
+      it.concurrent("changes nothing the second time, in busybox's shell and fetched with wget, and undo without the mirror restores everything", async () => {
         const [linked = ""] = Object.keys(one.own);
         const run = await runInSystem(`${machine()}
           mkdir -p /opt/kept; mv ${linked} /opt/kept/linked; ln -s /opt/kept/linked ${linked}; chmod 640 /opt/kept/linked; chown 0:1 /opt/kept/linked
@@ -89,7 +90,7 @@ describe.runIf(canRunSystems())("the set-up script", () => {
         expect(run).toMatchObject({ code: 0, stdout: "" });
       });
 
-      it("undoes itself when the update fails", async () => {
+      it.concurrent("undoes itself when the update fails", async () => {
         const run = await runInSystem(`${machine()}
           ${list} > /tmp/before; if ${script("broken")} | sh >/dev/null; then exit 9; fi; ${list} > /tmp/after
           diff /tmp/before /tmp/after`);
@@ -97,7 +98,7 @@ describe.runIf(canRunSystems())("the set-up script", () => {
         expect(run.stderr).toContain("everything is as it was before");
       });
 
-      it("restores what a run that was killed had changed", async () => {
+      it.concurrent("restores what a run that was killed had changed", async () => {
         const command = one.distro === "alpine" ? "apk" : one.tools[0];
         const run = await runInSystem(`${machine()}
           real=$(command -v ${command}); cp "$real" /tmp/real; ${list} > /tmp/before
@@ -110,7 +111,7 @@ describe.runIf(canRunSystems())("the set-up script", () => {
         expect(run).toMatchObject({ code: 0 });
       });
 
-      it("writes a file of its own on a machine that has no such source, and takes it away again", async () => {
+      it.concurrent("writes a file of its own on a machine that has no such source, and takes it away again", async () => {
         const run = await runInSystem(`${one.clear}
           ${one.install(tree)}
           ${list} > /tmp/before; ${script()} | sh >/dev/null; ${one.distro === "alpine" ? "apk update" : one.find.replace(/ && cat .*?;.*| && pacman-conf.*/, "")} >/dev/null
@@ -119,7 +120,7 @@ describe.runIf(canRunSystems())("the set-up script", () => {
         expect(run).toMatchObject({ code: 0 });
       });
 
-      it("logs in where the mirror requires it, with a password that only root can read, and forgets it with undo", async () => {
+      it.concurrent("logs in where the mirror requires it, with a password that only root can read, and forgets it with undo", async () => {
         const run = await runInSystem(`${machine()}
           ${list} > /tmp/before
           if ${script("closed")} | setsid -w sh >/dev/null; then exit 9; fi
@@ -130,7 +131,7 @@ describe.runIf(canRunSystems())("the set-up script", () => {
         expect(run.stderr).toContain("LAZY_MIRROR_PASSWORD");
       });
 
-      it("refuses a machine of another distribution, and one that is not root, before it touches anything", async () => {
+      it.concurrent("refuses a machine of another distribution, and one that is not root, before it touches anything", async () => {
         const run = await runInSystem(`${machine()}
           printf 'ID=plan9\\n' > /usr/lib/os-release; ${list} > /tmp/before
           if ${script()} | sh; then exit 9; fi
@@ -141,24 +142,23 @@ describe.runIf(canRunSystems())("the set-up script", () => {
         expect(run.stderr).toContain("run it as root");
       });
 
-      const hidden: Readonly<Record<string, string>> = {
+      const hiddenBy: Readonly<Record<string, string>> = {
         debian: `mv /etc/apt/sources.list.d /etc/apt/other.d; printf 'Dir::Etc::SourceParts "/etc/apt/other.d";' > /etc/apt/apt.conf.d/99other`,
         fedora: `mkdir /etc/other.repos.d; cp /etc/yum.repos.d/* /etc/other.repos.d; printf '[main]\\nreposdir=/etc/other.repos.d\\n' > /etc/dnf/dnf.conf`,
         archlinux: `mv /etc/pacman.d/mirrorlist /etc/pacman.d/deeper; echo 'Include = /etc/pacman.d/deeper' > /etc/pacman.d/mirrorlist`,
       };
-      it.runIf(hidden[one.distro] !== undefined)(
-        "fails, and undoes itself, when the package manager would still ask the distribution",
-        async () => {
+      const hidden = hiddenBy[one.distro];
+      if (hidden !== undefined)
+        it.concurrent("fails, and undoes itself, when the package manager would still ask the distribution", async () => {
           const run = await runInSystem(`${machine()}
-          ${hidden[one.distro]}
+          ${hidden}
           ${list} > /tmp/before; if ${script()} | sh >/dev/null; then exit 9; fi; ${list} > /tmp/after
           diff /tmp/before /tmp/after`);
           expect(run).toMatchObject({ code: 0 });
           expect(run.stderr).toContain("it still goes to the distribution's own servers");
-        },
-      );
+        });
 
-      it("keeps what was changed by hand since", async () => {
+      it.concurrent("keeps what was changed by hand since", async () => {
         const [changed = ""] = Object.keys(one.own);
         const run = await runInSystem(`${machine()}
           ${script()} | sh >/dev/null 2>&1; echo '# by hand' >> ${changed}; ${script()} | sh -s -- --undo
@@ -168,7 +168,7 @@ describe.runIf(canRunSystems())("the set-up script", () => {
       });
 
       if (one.distro !== "debian") return;
-      it("needs nothing but apt to be fetched, and replaces another mirror that it is asked to", async () => {
+      it.concurrent("needs nothing but apt to be fetched, and replaces another mirror that it is asked to", async () => {
         const run = await runInSystem(`${machine()}
           printf 'deb http://other.invalid/pub/debian/ stable main\\n' > /etc/apt/sources.list
           /usr/lib/apt/apt-helper download-file ${url()} /tmp/script >/dev/null
