@@ -13,7 +13,9 @@ export interface KeyPairFiles {
 export interface KeyPair {
   readonly certificate: string;
   readonly key: string;
-  /** What the operator should mend, although it works. */
+  /** Whether all its certificates are valid now: clients refuse others. */
+  readonly isCurrent: boolean;
+  /** What the operator should mend. */
   readonly warnings: readonly string[];
 }
 
@@ -23,7 +25,10 @@ const SOON_MS = 7 * DAY_MS;
 /** Others of the machine: the group may be that of a renewal program. */
 const READABLE_BY_ALL = 0o004;
 
-/** Reads both files, and checks that clients can use them at `now` (milliseconds since the epoch). Refuses with every problem. */
+/**
+ * Reads both files, and checks that the server can use them. Refuses with every problem. What clients will refuse at `now` (milliseconds since the epoch) is a warning:
+ * a certificate that expired unseen is not to end plain HTTP at the next restart as well, nor is an old one of an authority that clients no longer need.
+ */
 export function readKeyPair(files: KeyPairFiles, now = Date.now()): Step<KeyPair> {
   const [certificate, key] = [readText("--certificate", files.certificate), readText("--key", files.key)];
   if (!certificate.ok || !key.ok) return refused(...[certificate, key].flatMap((step) => (step.ok ? [] : step.problems)));
@@ -50,15 +55,17 @@ export function readKeyPair(files: KeyPairFiles, now = Date.now()): Step<KeyPair
       : `it is not the key of the certificate in "${files.certificate}"; give the pair that was issued together`;
     return refused(`Cannot use --key "${files.key}": ${wanted}.`);
   }
-  const problems = chain.value.flatMap((one) => describeTime(files.certificate, one, now));
-  if (problems.length > 0) return refused(...problems);
+  const untimely = chain.value.flatMap((one) => describeTime(files.certificate, one, now));
   const isOpen = (statSync(files.key, { throwIfNoEntry: false })?.mode ?? 0) & READABLE_BY_ALL;
   const endsAt = Math.min(...chain.value.map((one) => one.validToDate.getTime()));
   const warnings = [
     ...(isOpen === 0 ? [] : [`Every user of this machine can read the private key: chmod o= "${files.key}".`]),
-    ...(endsAt - now > SOON_MS ? [] : [`The certificate in "${files.certificate}" expires on ${new Date(endsAt).toISOString()}.`]),
+    ...untimely,
+    ...(untimely.length > 0 || endsAt - now > SOON_MS
+      ? []
+      : [`The certificate in "${files.certificate}" expires on ${new Date(endsAt).toISOString()}.`]),
   ];
-  return done({ certificate: certificate.value, key: key.value, warnings });
+  return done({ certificate: certificate.value, key: key.value, isCurrent: untimely.length === 0, warnings });
 }
 
 function readText(option: string, path: string): Step<string> {
@@ -86,11 +93,11 @@ function parseChain(path: string, pem: string): Step<readonly X509Certificate[]>
 function describeTime(path: string, { subject, validFromDate, validToDate }: X509Certificate, now: number): readonly string[] {
   const name = subject.split("\n").at(-1) ?? "";
   if (validToDate.getTime() <= now) {
-    return [`Cannot use --certificate "${path}": ${name} expired on ${validToDate.toISOString()}; have it renewed.`];
+    return [`Clients refuse the certificate in "${path}": ${name} expired on ${validToDate.toISOString()}; have it renewed.`];
   }
   if (validFromDate.getTime() > now) {
     return [
-      `Cannot use --certificate "${path}": ${name} is valid only from ${validFromDate.toISOString()} on; check this machine's clock.`,
+      `Clients refuse the certificate in "${path}": ${name} is valid only from ${validFromDate.toISOString()} on; check this machine's clock.`,
     ];
   }
   return [];

@@ -53,10 +53,11 @@ export async function openWays(
         if (files === null) return;
         const next = readKeyPair(files);
         // A renewal writes one file after the other: what is no pair now may be one a minute later.
-        const problem = next.ok ? "" : `The certificate in use stays. ${next.problems.join(" ")}`;
+        const wrong = next.ok ? (next.value.isCurrent ? [] : next.value.warnings) : next.problems;
+        const problem = wrong.length === 0 ? "" : `The certificate in use stays. ${wrong.join(" ")}`;
         if (problem !== "" && problem !== said) print(problem);
         said = problem;
-        if (!next.ok || (next.value.certificate === pair?.certificate && next.value.key === pair.key)) return;
+        if (!next.ok || !next.value.isCurrent || (next.value.certificate === pair?.certificate && next.value.key === pair.key)) return;
         pair = next.value;
         print("The certificate changed: workerd starts anew with it, once requests under way have ended.");
         void restart();

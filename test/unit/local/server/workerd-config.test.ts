@@ -56,7 +56,7 @@ test("lets no value end its own text", () => {
 
 test("listens with TLS where an endpoint is secure, and says so to the Worker", () => {
   const endpoints = [{ host: "::", port: 443, isSecure: true }] as const;
-  const config = describeWorkerd({ ...OPTIONS, endpoints, keyPair: { certificate: "C", key: "K", warnings: [] } });
+  const config = describeWorkerd({ ...OPTIONS, endpoints, keyPair: { certificate: "C", key: "K", isCurrent: true, warnings: [] } });
   const options = '(style = proxy, injectRequestHeaders = [(name = "lazy-mirror-scheme", value = "https")])';
   const pair = '(privateKey = "K", certificateChain = "C")';
   expect(config).toContain(
