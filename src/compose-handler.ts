@@ -89,6 +89,7 @@ export function composeHandler(shared: Core, ports: HandlerPorts): HandlerDepend
           const mirror = name.slice(0, name.indexOf("/"));
           // What is left of a mirror that is configured no more goes with its last use.
           if (config.mirrors.has(mirror)) await ports.repository(name).forget(mirror, pattern);
+          repositories.forgetAnswers();
         },
         // A look for a head corrects the data centre's cache; what fails is over with the head's time in it.
         onPurged: async (keys) => void (await Promise.allSettled(isLocal ? [] : keys.map((key) => store.head(key)))),

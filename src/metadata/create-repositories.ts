@@ -68,6 +68,7 @@ export function createRepositories({ store, now, known, repository, publishedDig
         return { kind: "failure", status: 503, detail, retryAfterSeconds: 1 };
       }),
     noteUse,
+    forgetAnswers: remembered.forgetAll,
     // The directory restarts, or its table cannot be read just now. A fill asks again at its end; what it stores is compared when the table lands.
     expected: (target, ask = {}) => expected(target, ask).catch(() => ({ kind: "building" })),
     naming: async (target) =>

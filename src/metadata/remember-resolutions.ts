@@ -46,5 +46,7 @@ export function rememberResolutions(now: () => number) {
     forget(key: string): void {
       for (const [path, { resolution }] of answers) if (resolution.key === key) answers.delete(path);
     },
+    /** An operator purged roots: every path is asked for anew. */
+    forgetAll: (): void => answers.clear(),
   };
 }

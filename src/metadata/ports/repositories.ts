@@ -66,6 +66,8 @@ export interface Repositories {
    * another mirror or suite stored first. Calls the repository once a day for each file and isolate. Never rejects.
    */
   noteUse(target: Target): Promise<void>;
+  /** Has this isolate ask the repositories anew for every path: an operator purged roots. Other isolates go on with what they hold, for its time. */
+  forgetAnswers(): void;
   /**
    * The digests that published indexes, a root or the file's own name state. While the digest table that may name the file is being built, waits for it
    * up to `waitMs` milliseconds (default 0), and then answers `building`. The same where the repository cannot be asked. What this isolate remembers of
