@@ -1,11 +1,12 @@
 import { Command, InvalidArgumentError, Option } from "commander";
+import { commandName } from "../command-name.ts";
 import { endWithReader, printLines } from "../print.ts";
 import type { Traffic } from "./amounts.ts";
 import { estimateCost, formatCost } from "./cost.ts";
 
 const FACTORS: Readonly<Record<string, number>> = { "": 1, k: 1e3, M: 1e6, G: 1e9 };
 
-const command = new Command("npm run cost --")
+const command = new Command(commandName("cost"))
   .description(
     "Estimate what a mirror on Cloudflare costs in a month, at the prices of December 2026. All options but the first three and the plan are guesses: docs/costs.md.",
   )

@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { Command, Option } from "commander";
 import { LOCATIONS } from "../../config/config.ts";
@@ -6,10 +7,16 @@ import { deploy } from "./deploy.ts";
 import { readDeployPlan } from "./deploy-plan.ts";
 import { noLocalUploads } from "./deploy-uploads.ts";
 import type { RunWrangler } from "./deploy-wrangler.ts";
+import { commandName, isInstalledCommand } from "../command-name.ts";
 import { writeXzModule } from "../xz-module.ts";
 
 /** The project's folder. */
 export const ROOT = join(import.meta.dirname, "../../..");
+
+/** Where wrangler is, below the folder that it is installed in. */
+const WRANGLER = "node_modules/wrangler/bin/wrangler.js";
+const NO_WRANGLER =
+  "Cannot deploy without wrangler: install it in the folder where you run this (npm install wrangler@4), or in a checkout of the project (npm ci).";
 
 interface Flags {
   readonly config: string;
@@ -29,20 +36,26 @@ export interface Surroundings {
   readonly printError: (lines: string) => void;
 }
 
+/** The project's wrangler; for an installed package, which has none, that of the working directory. */
+function findWrangler(): string {
+  const own = join(ROOT, WRANGLER);
+  return existsSync(own) ? own : resolve(WRANGLER);
+}
+
 /** `npm run deploy` with these arguments. Returns the exit code; ends the process with a message where the arguments are none of the command's. */
 export async function deployCommand(args: readonly string[], { env, createRun, print, printError }: Surroundings): Promise<number> {
   const fail = (problems: readonly string[]): number => {
     for (const problem of problems) printError(problem);
     return 1;
   };
-  const command = new Command("npm run deploy --")
+  const command = new Command(commandName("deploy"))
     .description("Deploy the mirror to Cloudflare: bucket, its settings, Worker. You can repeat it safely.")
     .option("--config <file>", "the wrangler.toml to deploy", "wrangler.toml")
     .option("--domains", "make the mirrors' hosts custom domains; DNS records of these names are replaced", false)
     .addOption(new Option("--location <hint>", "where a new bucket and new Durable Objects are to lie").choices(LOCATIONS))
     .option("--local-uploads", "have R2 take what is stored near the writer first, and copy it to the bucket", false)
     // For tests alone.
-    .addOption(new Option("--wrangler <file>").default(join(ROOT, "node_modules/wrangler/bin/wrangler.js")).hideHelp())
+    .addOption(new Option("--wrangler <file>").default(findWrangler()).hideHelp())
     .option("--dry-run", "print each step and do nothing; needs no login and no network", false)
     .allowExcessArguments(false)
     .parse(args, { from: "user" });
@@ -67,8 +80,9 @@ export async function deployCommand(args: readonly string[], { env, createRun, p
     print(describePlan(plan.value, options));
     return 0;
   }
+  if (!existsSync(flags.wrangler)) return fail([NO_WRANGLER]);
   // A wrangler.toml of the operator's own may lack [build], which writes it too.
-  writeXzModule();
+  if (!isInstalledCommand()) writeXzModule();
   const deployed = await deploy(plan.value, options, createRun(flags.wrangler), print);
   if (!deployed.ok) return fail(deployed.problems);
   print(describeDeployed(plan.value, options, deployed.value));

@@ -1,3 +1,4 @@
+import { commandName } from "../command-name.ts";
 import { placeOfBucket } from "./deploy-bucket.ts";
 import { abortRule } from "./deploy-lifecycle.ts";
 import type { Deployed, DeployOptions } from "./deploy-options.ts";
@@ -56,7 +57,7 @@ export function describeDeployed(plan: DeployPlan, { domains, config }: DeployOp
     ...describeHosts(plan, domains),
     "Next:",
     `  curl -sS ${base}/-/health        answers 200`,
-    `  npm run doctor -- ${base}        asks as clients do, and says what to do about what is wrong`,
+    `  ${commandName("doctor")} ${base}        asks as clients do, and says what to do about what is wrong`,
     `  ${base}/-/setup/        how to set up each client`,
     "  docs/deploy.md        plain http for apt, the WAF rule, and what only the eye can check",
     ...(bucket.isNew && plan.plan === "paid" ? ['  On Cloudflare\'s free plan set PLAN = "free" in [vars] and deploy again.'] : []),
@@ -67,7 +68,7 @@ export function describeDeployed(plan: DeployPlan, { domains, config }: DeployOp
         ]),
     ...(localUploads === "off"
       ? [
-          `  Clients far from the bucket? npm run deploy -- --local-uploads: R2 then takes what is stored near them first (docs/deploy.md, Placement)`,
+          `  Clients far from the bucket? ${commandName("deploy")} --local-uploads: R2 then takes what is stored near them first (docs/deploy.md, Placement)`,
         ]
       : []),
   ].join("\n");

@@ -33,7 +33,7 @@ export async function* checkTogether(url: URL, ask: Ask): AsyncGenerator<Finding
   const failed = replies.find((reply) => "error" in reply || reply.status !== 200);
   if (failed !== undefined) {
     const why = "error" in failed ? failed.error : `the answer is ${failed.status}`;
-    yield bad(check, `one of them got none: ${why}`, "Look at the log (npx wrangler tail, or what npm start prints) for what failed.");
+    yield bad(check, `one of them got none: ${why}`, "Look at the log (npx wrangler tail, or what the server prints) for what failed.");
     return;
   }
   const isEqual = answered.every(({ body, headers }) => first?.body.equals(body) === true && headers.etag === first.headers.etag);

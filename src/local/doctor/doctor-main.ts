@@ -1,6 +1,7 @@
 import { lookup } from "node:dns/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Command, InvalidArgumentError, Option } from "commander";
+import { commandName } from "../command-name.ts";
 import { endWithReader, printLines } from "../print.ts";
 import { parseServerUrl } from "../server-url.ts";
 import { type Ask, askNetwork, limitAsk } from "./ask.ts";
@@ -11,6 +12,7 @@ import { inspectTls } from "./inspect-tls.ts";
 const MARKS: Readonly<Record<GroupedFinding["verdict"], string>> = { good: "good", bad: "BAD ", unsure: "?   " };
 /** What one run reads and lasts at most, without `--large`. */
 const ALLOWANCE = { bytes: 20_000_000, ms: 5 * 60_000 };
+const NAME = commandName("doctor");
 const SITE = "https://lazy-mirror.me.workers.dev/";
 const FILE = "http://localhost:8787/debian/dists/stable/Release";
 
@@ -21,14 +23,14 @@ interface Options {
   readonly json?: true;
 }
 
-const command = new Command("npm run doctor --")
+const command = new Command(NAME)
   .description("Ask a mirror as its clients do, and print what is wrong and what helps. Exits with 1 if anything is wrong.")
   .argument("<url>", `the server, such as ${SITE}, also below a path of a proxy, or a file of a mirror, such as ${FILE}`, parseUrl)
   .option("--user <name:password>", "for a mirror that requires a password")
   .addOption(new Option("--token <token>", "the operator's: the doctor then reads /-/status.json too").env("ADMIN_TOKEN"))
   .option("--large <url>", "a file to download twice in whole, and to compare; all else reads at most 20 MB", parseUrl)
   .option("--json", "a line of JSON for each finding: group, check, verdict (good, bad, unsure), detail, remedy")
-  .showHelpAfterError(`Usage: npm run doctor -- <url>, such as\n  npm run doctor -- ${SITE}\n  npm run doctor -- ${FILE}`)
+  .showHelpAfterError(`Usage: ${NAME} <url>, such as\n  ${NAME} ${SITE}\n  ${NAME} ${FILE}`)
   .parse();
 
 endWithReader();

@@ -1,5 +1,6 @@
 import { isIP } from "node:net";
 import { Command, InvalidArgumentError, Option } from "commander";
+import { commandName } from "../command-name.ts";
 import type { Endpoint } from "../server/command-line.ts";
 
 /** What `npm run instances --` was asked for. Paths are relative to the working directory. */
@@ -22,7 +23,7 @@ export interface InstancesOptions {
 }
 
 /** Parses the arguments after `npm run instances --`. Where they ask for help or are wrong, `command` prints that and ends the process. */
-export function parseInstancesCommand(args: readonly string[], command = new Command("npm run instances --")): InstancesOptions {
+export function parseInstancesCommand(args: readonly string[], command = new Command(commandName("instances"))): InstancesOptions {
   const { ip, port, printHaproxy, printNginx, grace, ...rest } = command
     .description(
       "Serve the configured mirrors by several instances behind haproxy, until SIGTERM: each uses a processor core, and each file is at home in one of them.",

@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { parseConfig } from "../../config/parse-config.ts";
+import { isInstalledCommand } from "../command-name.ts";
 import { printError, printLines } from "../print.ts";
 import { readVars } from "../project-file.ts";
 import { watchParent } from "../watch-parent.ts";
@@ -9,7 +10,10 @@ import { nginxConfig } from "./nginx-config.ts";
 import { balancerOptions, runInstances } from "./run-instances.ts";
 
 const ROOT = join(import.meta.dirname, "../../..");
-const SERVER: readonly [string, string] = [process.execPath, join(ROOT, "src/local/server/main.ts")];
+const SERVER: readonly [string, ...string[]] = [
+  process.execPath,
+  ...(isInstalledCommand() ? [process.argv[1] ?? "", "start"] : [join(ROOT, "src/local/server/main.ts")]),
+];
 
 // The reader of our output may end before us.
 process.stdout.on("error", () => {});

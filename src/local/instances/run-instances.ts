@@ -1,3 +1,4 @@
+import { commandName } from "../command-name.ts";
 import { randomBytes } from "node:crypto";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
@@ -18,8 +19,8 @@ import { basicAuthorization, instanceVars, type Vars, writeInstance } from "./in
 import { type Kept, keepRunning } from "./keep-running.ts";
 
 export interface Project {
-  /** The node and the file that start one instance. */
-  readonly server: readonly [string, string];
+  /** The node, the file and its first arguments that start one instance. */
+  readonly server: readonly [string, ...string[]];
 }
 
 /** All that runs. */
@@ -72,7 +73,7 @@ export async function runInstances(
   options: InstancesOptions,
   vars: Vars,
   config: Config,
-  { server: [node, server] }: Project,
+  { server: [node, ...server] }: Project,
   print: (line: string) => void,
 ): Promise<Step<RunningInstances>> {
   const { count, graceSeconds, quiet, firstPort, listen } = options;
@@ -126,7 +127,7 @@ export async function runInstances(
       name,
       command: [
         node,
-        server,
+        ...server,
         "--config",
         configs[at] ?? "",
         "--state",
@@ -157,7 +158,7 @@ export async function runInstances(
     ready: waitUntilReady(),
     description: [
       `${count} instances behind ${options.haproxy ? `haproxy ${found.value}` : "a balancer of your own"}: http://${formatEndpoint(options.listen)}/`,
-      `The operator's pages of an instance: /-/instances/1/-/status. Its commands: npm run mirror -- --server http://127.0.0.1:${parseAddress(peers).port + 1} --state "${options.state}" status`,
+      `The operator's pages of an instance: /-/instances/1/-/status. Its commands: ${commandName("mirror")} --server http://127.0.0.1:${parseAddress(peers).port + 1} --state "${options.state}" status`,
       `The operator's token: ${adminTokenPath(options.state)}`,
     ].join("\n"),
     async stop() {

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { Command, InvalidArgumentError } from "commander";
 import { adminTokenPath } from "../admin-token.ts";
+import { commandName } from "../command-name.ts";
 import { parseServerUrl } from "../server-url.ts";
 import { formatDay, formatRepository, formatTotals, type RepositoryRow, type Totals } from "./format.ts";
 import { createMirrorClient, type MirrorClient } from "./mirror-client.ts";
@@ -15,7 +16,7 @@ const PARALLEL = 4;
 /** Rows that `ls` asks for at once: as many as the server gives at most. */
 const LIST_PAGE = "999";
 
-const program = new Command("npm run mirror --")
+const program = new Command(commandName("mirror"))
   .description(
     "The operator's verbs of a running mirror. A pattern matches paths of stored files, such as debian/dists/trixie/*: * stands for any characters, also /, and ? for one.",
   )

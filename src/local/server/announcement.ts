@@ -1,3 +1,4 @@
+import { commandName } from "../command-name.ts";
 import type { Config, Distro, HostPattern, Mirror } from "../../config/config.ts";
 import { formatBytes } from "../../http/format-bytes.ts";
 import { largestStorable } from "../../retention/policy.ts";
@@ -48,7 +49,7 @@ export function describeOperator(state: string, endpoints: readonly Endpoint[], 
     ...(first === undefined || isDefault ? [] : ["--server", urlOf({ ...first, host: operatorHost ?? resolveOwnHost(first.host) })]),
     ...(state === ".lazy-mirror" ? [] : ["--state", quote(state)]),
   ];
-  return ["npm run mirror --", ...options, "status"].join(" ");
+  return [commandName("mirror"), ...options, "status"].join(" ");
 }
 
 /** The address by which this machine reaches its own server: one that listens on every address answers on loopback. */

@@ -1,5 +1,6 @@
 import { isIP } from "node:net";
 import { Command, InvalidArgumentError } from "commander";
+import { commandName } from "../command-name.ts";
 import type { KeyPairFiles } from "./key-pair.ts";
 
 /** An address to listen on; port 0 lets the operating system choose. */
@@ -27,7 +28,7 @@ export interface StartOptions {
  * Parses the arguments after `npm start --`. If `--listen` is given, `--ip` and `--port` are ignored. Where `args` ask for help or are wrong, `command`
  * prints that and ends the process.
  */
-export function parseCommandLine(args: readonly string[], command = new Command("npm start --")): StartOptions {
+export function parseCommandLine(args: readonly string[], command = new Command(commandName("start"))): StartOptions {
   const { ip, port, listen, grace, quiet, certificate, key, ...paths } = command
     .description("Serve the configured mirrors from this machine, in the foreground, until SIGTERM.")
     .option("--config <file>", "configuration: its [vars] say what is mirrored", "wrangler.toml")

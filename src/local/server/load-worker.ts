@@ -14,19 +14,23 @@ export type WorkerModules = readonly (
 
 /** The entry of the Worker, below the root. */
 const ENTRY = "src/worker.ts";
+/** What the bundle is called, for workerd and in an installed package. */
+const WORKER_NAME = "worker.js";
 /** Where the bundle is kept, below the root. */
 const CACHE = "node_modules/.cache/lazy-mirror/worker";
 /** What else the bundle depends on, below the root: how it is made, and which versions of esbuild and of packages are installed. A missing one counts as empty. */
 const CONDITIONS = ["src/local/server/bundle-worker.ts", "tsconfig.json", "package-lock.json", "node_modules/.package-lock.json"];
 
 /**
- * The Worker of the project in the folder `root`: the bundle of an earlier call, or a new one, which is kept for the next call where that folder can be
+ * The Worker of the project in the folder `root`: that of an installed package, else the bundle of an earlier call, or a new one, which is kept for the next call where that folder can be
  * written. Refuses with `bundle`'s problems.
  */
 export async function loadWorker(
   root: string,
   bundle: (root: string, entry: string) => Promise<Step<Bundle>> = bundleNow,
 ): Promise<Step<WorkerModules>> {
+  const packed = readPacked(root);
+  if (packed !== null) return done(packed);
   const kept = readKept(root);
   if (kept !== null) return done(modulesOf(kept));
   const began = Date.now();
@@ -44,9 +48,21 @@ async function bundleNow(root: string, entry: string): Promise<Step<Bundle>> {
 
 function modulesOf(script: string): WorkerModules {
   return [
-    { type: "ESModule", path: "worker.js", contents: script },
+    { type: "ESModule", path: WORKER_NAME, contents: script },
     { type: "CompiledWasm", path: XZ_MODULE_NAME, contents: readXzModule() },
   ];
+}
+
+/** Those of an installed package, which has the Worker bundled and no sources of it (packaging/build-package.ts); null: this is a checkout. */
+function readPacked(root: string): WorkerModules | null {
+  try {
+    return [
+      { type: "ESModule", path: WORKER_NAME, contents: readFileSync(join(root, WORKER_NAME), "utf8") },
+      { type: "CompiledWasm", path: XZ_MODULE_NAME, contents: readFileSync(join(root, XZ_MODULE_NAME)) },
+    ];
+  } catch {
+    return null;
+  }
 }
 
 /** The script that is kept, if it is whole, and made of what is there now; else null. */
