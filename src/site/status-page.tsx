@@ -119,7 +119,7 @@ export function StatusPage({ status, isLocal, base }: StatusPageProps) {
           <Table
             label="What went wrong lately"
             head={["Last", "What", "Where", "Cause", "Times"]}
-            rows={status.troubles.map(({ at, kind, where, cause, count, since }) => [
+            rows={status.troubleGroups.map(({ at, kind, where, cause, count, since }) => [
               `${formatSeconds((status.now - at) / 1_000)} ago`,
               TROUBLES[kind],
               where,

@@ -10,7 +10,7 @@ import type { UpstreamStatus } from "../upstream/upstream.ts";
 import { dayOf, HISTORY_DAYS, type DayCount, type RootLine, type RootProtection } from "../watch/history.ts";
 import { describeSetAside, type SetAside } from "../watch/readings.ts";
 import { type Counters, type MirrorCounts, type PathCount, zeroCounts } from "../watch/counters.ts";
-import type { TroubleGroup } from "../watch/troubles.ts";
+import type { CountedTrouble } from "../watch/troubles.ts";
 
 type FillLine = ReturnType<typeof progressOf>;
 type StorageView = Pick<BookView, "used" | "reserved" | "shards"> & Partial<Pick<BookView, "scrub" | "sweptAt">>;
@@ -92,7 +92,10 @@ export interface Status {
   readonly upstreams: readonly UpstreamStatus[];
   readonly top: readonly PathCount[];
   /** The newest first, those of one kind, place and reason as one. */
-  readonly troubles: readonly TroubleGroup[];
+  /** Of each file and upstream its own. */
+  readonly troubles: readonly CountedTrouble[];
+  /** The same, one for all that have one reason. */
+  readonly troubleGroups: readonly CountedTrouble[];
   /** Bodies in memory; null: there are none. */
   readonly memory: HotFigures | null;
 }
@@ -114,6 +117,7 @@ export async function gatherStatus(sources: StatusSources): Promise<Status> {
   const storage = await sources.storage().catch(() => null);
   const history = await sources.history().catch(() => null);
   const repositories = await sources.repositories().catch(() => null);
+  const setAside = setAsideNow(sources).map(troubleOf);
   return {
     now: now(),
     since: counters.since() || now(),
@@ -134,7 +138,8 @@ export async function gatherStatus(sources: StatusSources): Promise<Status> {
     upstreams: sources.upstreams(),
     top: counters.top(TOP),
     memory: sources.hot?.() ?? null,
-    troubles: [...setAsideNow(sources).map(troubleOf), ...counters.troubles()],
+    troubles: [...setAside, ...counters.troubles.places()],
+    troubleGroups: [...setAside, ...counters.troubles.groups()],
   };
 }
 
@@ -143,7 +148,7 @@ export function setAsideNow({ now, setAside = () => [] }: Pick<StatusSources, "n
   return setAside().filter(({ until }) => now() < until);
 }
 
-function troubleOf(one: SetAside): TroubleGroup {
+function troubleOf(one: SetAside): CountedTrouble {
   const { mirror, file, since, until } = one;
   return { at: since, where: `${mirror}/${file}`, kind: "set-aside", cause: describeSetAside(one), until, count: 1, since };
 }

@@ -1,6 +1,6 @@
 import type { UpstreamEvent } from "../upstream/upstream.ts";
 import type { DayCount } from "./history.ts";
-import { createTroubles, type TroubleGroup, type TroubleLine } from "./troubles.ts";
+import { createTroubles, type CountedTrouble, type TroubleLine } from "./troubles.ts";
 
 /** One line of the request log. */
 export interface RequestRecord {
@@ -155,8 +155,7 @@ export function createCounters() {
     /** The paths with the most requests, most first. */
     top: (limit: number): readonly PathCount[] =>
       [...paths.values()].toSorted((a, b) => b.requests - a.requests || b.bytes - a.bytes).slice(0, limit),
-    /** Grouped, the newest first. */
-    troubles: (): readonly TroubleGroup[] => troubles.list(),
+    troubles,
     /** A file was passed on without being stored. */
     passed(key: string, reason: string, now: number): void {
       unstored.delete(key);

@@ -143,6 +143,7 @@ describe.runIf(requireTools(...DNF_TOOLS, ...APT_TOOLS, "haproxy", "setpriv"))("
   test("a killed instance is started again; until then others serve its share, and only that is fetched anew", async () => {
     const urls = Array.from({ length: 60 }, (_, at) => `${instances.url}/plain/packages/file-${at}-1.0.tar.gz`);
     const readAll = () => Promise.all(urls.map((url) => download(url)));
+    origins.plain.log.length = 0;
     await readAll();
     expect(origins.plain.log).toHaveLength(60);
     const [pid = 0] = instances.pids();

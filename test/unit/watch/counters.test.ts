@@ -46,7 +46,7 @@ describe("counts", () => {
     counters.trouble({ at: 1, where: "m/x", kind: "refused", cause: "short" }, "m");
     for (let times = 0; times < 100; times++) counters.answered(answered({ status: 503, cache: null, bytes: 0, turnedAway: true }), 1);
     expect((await gatherStatus(sources(counters))).mirrors[0]).toMatchObject({ requests: 100, turnedAway: 100 });
-    expect(counters.troubles()).toHaveLength(1);
+    expect(counters.troubles.groups()).toHaveLength(1);
     expect(await formatMetrics(sources(counters))).toContain('lazy_mirror_requests_total{mirror="m",result="turned-away"} 100\n');
   });
 
@@ -80,7 +80,7 @@ describe("counts", () => {
   it("keep the latest troubles, and count every one", async () => {
     const counters = createCounters();
     for (let at = 0; at < 100; at++) counters.trouble({ at, where: "m/some.deb", kind: "refused", cause: `reason ${"x".repeat(at)}` }, "m");
-    expect(counters.troubles().map(({ at }) => at)).toEqual(Array.from({ length: 30 }, (_, index) => 99 - index));
+    expect(counters.troubles.groups().map(({ at }) => at)).toEqual(Array.from({ length: 30 }, (_, index) => 99 - index));
     expect((await gatherStatus(sources(counters))).mirrors[0]).toMatchObject({ refused: 100, objects: 2, held: 450 });
   });
 });
@@ -135,7 +135,7 @@ describe("metrics", () => {
     expect(text).toContain('lazy_mirror_rotten_objects_total{mirror="m"} 2\n');
     expect(text).toContain("lazy_mirror_scrub_bytes 700\n");
     const status = await gatherStatus(scrubbed);
-    expect(status).toMatchObject({ scrub, troubles: [{ where: "m/b.deb", kind: "rotten", count: 2 }] });
+    expect(status).toMatchObject({ scrub, troubleGroups: [{ where: "m/b.deb", kind: "rotten", count: 2 }] });
     expect(await formatMetrics(sources(createCounters()))).not.toContain("scrub");
     expect((await gatherStatus(sources(createCounters()))).scrub).toBeNull();
   });

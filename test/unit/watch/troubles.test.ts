@@ -4,7 +4,7 @@ import { createTroubles, type TroubleLine } from "../../../src/watch/troubles.ts
 function groupsOf(lines: readonly Omit<TroubleLine, "at">[]) {
   const troubles = createTroubles();
   for (const [at, line] of lines.entries()) troubles.add({ ...line, at });
-  return troubles.list().map(({ where, count, since, at }) => ({ where, count, since, at }));
+  return troubles.groups().map(({ where, count, since, at }) => ({ where, count, since, at }));
 }
 
 describe("troubles", () => {
@@ -47,5 +47,24 @@ describe("troubles", () => {
       { where: "debian/999", count: 1_000, since: 1, at: 1_000 },
       { where: "fedora/x", count: 1, since: 0, at: 0 },
     ]);
+  });
+
+  it("of one reason are named for each file as well, the latest ten", () => {
+    const troubles = createTroubles();
+    const rotten = (at: number, path: string) => ({
+      at,
+      where: `debian/${path}`,
+      kind: "rotten" as const,
+      cause: "a byte changed at rest",
+    });
+    for (const [at, path] of ["a.deb", "b.deb", "a.deb"].entries()) troubles.add(rotten(at, path));
+    const places = troubles.places().map(({ where, count, since, at }) => ({ where, count, since, at }));
+    expect(places).toEqual([
+      { where: "debian/a.deb", count: 2, since: 0, at: 2 },
+      { where: "debian/b.deb", count: 1, since: 1, at: 1 },
+    ]);
+    for (let at = 10; at < 1000; at++) troubles.add(rotten(at, `${at}.deb`));
+    expect(troubles.places().map(({ where }) => where)).toEqual(Array.from({ length: 10 }, (_, at) => `debian/${999 - at}.deb`));
+    expect(troubles.groups()).toMatchObject([{ count: 993 }]);
   });
 });
