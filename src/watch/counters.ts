@@ -1,6 +1,6 @@
 import type { UpstreamEvent } from "../upstream/upstream.ts";
 import type { DayCount } from "./history.ts";
-import { createTroubles, type CountedTrouble, type TroubleLine } from "./troubles.ts";
+import { createTroubles, type TroubleLine } from "./troubles.ts";
 
 /** One line of the request log. */
 export interface RequestRecord {
