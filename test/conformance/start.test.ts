@@ -40,6 +40,10 @@ describe("npm start refuses", () => {
     const { port } = other.address() as AddressInfo;
     const refusal = await refusedStart("--port", String(port));
     expect(refusal).toEqual([`Cannot listen on 127.0.0.1:${port}: another program uses that port; stop it or choose another with --port.`]);
+    // The gateway to local folders is open by then: it keeps no process that has failed to start.
+    const config = join(folder, "local.toml");
+    writeFileSync(config, `[vars]\n[vars.MIRRORS.tree]\nupstreams = ["file://${folder}"]\n`);
+    expect(await refusedStart("--port", String(port), "--config", config)).toEqual(refusal);
     other.close();
   });
 

@@ -48,6 +48,8 @@ export async function openGateway(stateFolder: string, proxies: ProxySettings | 
     const socket = join(folder, "socket");
     server.listen(socket);
     await once(server, "listening");
+    // Where a later step of the start fails, the process is to end.
+    server.unref();
     chmodSync(socket, 0o600);
     return done({
       socket,
