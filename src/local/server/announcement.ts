@@ -33,7 +33,7 @@ export function describeServer(config: Config, endpoints: readonly Endpoint[], h
 
 /** How much is kept, and up to which size files are stored at all. */
 export function describeBudget(budget: number): string {
-  return `Keeps ${formatBytes(budget)} (BUDGET_GB) and stores files of up to ${formatBytes(largestStorable(budget))}; larger ones are passed on unstored.`;
+  return `Keeps ${formatBytes(budget)} (BUDGET_GB) and stores files of up to ${formatBytes(largestStorable(budget))}; it passes larger ones on and keeps none of them.`;
 }
 
 /**
