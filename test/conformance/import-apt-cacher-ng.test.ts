@@ -34,6 +34,7 @@ describe.runIf(requireTools("apt-cacher-ng", ...apt.tools))("the cache of a real
   let mirror: MirrorProcess;
   let cacher: ChildProcess;
   let relay: Server;
+  let ports: { readonly cacher: number; readonly origin: number };
 
   beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), "lazy-mirror-acng-"));
@@ -71,10 +72,7 @@ describe.runIf(requireTools("apt-cacher-ng", ...apt.tools))("the cache of a real
       socket.pipe(upstream).pipe(socket);
     }).listen(near, "127.0.0.1");
     await once(relay, "listening");
-    const client = repository.open(`http://127.0.0.1:${port}/127.0.0.1:${near}`);
-    expect(await client.refresh()).toMatchObject({ code: 0 });
-    expect(await client.install(findWanted(repository, LARGE), findWanted(repository, SMALL))).toMatchObject({ code: 0 });
-    client.remove();
+    ports = { cacher: port, origin: near };
     mirror = await startMirror({ mirrors: { debian: { upstreams: [origin.url], distro: "debian" } }, vars: { METADATA_TTL_SECONDS: 0 } });
   });
   afterAll(async () => {
@@ -89,6 +87,11 @@ describe.runIf(requireTools("apt-cacher-ng", ...apt.tools))("the cache of a real
   });
 
   test("is imported: clients of the mirror get its packages, and no upstream is asked for one", async () => {
+    const client = repository.open(`http://127.0.0.1:${ports.cacher}/127.0.0.1:${ports.origin}`);
+    expect(await client.refresh()).toMatchObject({ code: 0 });
+    expect(await client.install(findWanted(repository, LARGE), findWanted(repository, SMALL))).toMatchObject({ code: 0 });
+    client.remove();
+
     const fresh = repository.open(mirror.prefixUrl("debian"));
     expect(await fresh.refresh()).toMatchObject({ code: 0 });
     const node = join(ROOT, "node_modules/.bin/node");
