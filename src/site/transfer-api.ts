@@ -59,7 +59,8 @@ export function addTransferVerbs(api: Hono, deps: TransferDependencies): void {
   api.put("/stored", async (context) => {
     const { key, mirror, vouched } = v.parse(PUT, context.req.query());
     const length = context.req.header("content-length") ?? "";
-    const stream = context.req.raw.body;
+    // A request of zero bytes has no body.
+    const stream = context.req.raw.body ?? (length === "0" ? new ReadableStream<Uint8Array>({ start: (one) => one.close() }) : null);
     const refuse = async (status: 411 | 422, reason: string): Promise<Response> => {
       await passOver(stream);
       return sendJson(context, { error: `Cannot store ${key}: ${reason}` }, status);

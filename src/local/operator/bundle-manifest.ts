@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import { MalformedError } from "../../metadata/formats/parsed-root.ts";
 
 /** The first file of a bundle. */
 export const MANIFEST_NAME = "manifest.json";
@@ -40,9 +41,14 @@ export type Manifest = v.InferOutput<typeof MANIFEST>;
 export type BundleFile = v.InferOutput<typeof FILE>;
 export type BundleGeneration = v.InferOutput<typeof GENERATION>;
 
-/** Throws an Error where the text is no manifest that this version reads. */
+/** Throws MalformedError where the text is no manifest that this version reads. */
 export function parseManifest(text: string): Manifest {
   const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), MANIFEST), text);
-  if (parsed.success) return parsed.output;
-  throw new Error(`Cannot read the bundle's ${MANIFEST_NAME}: ${parsed.issues[0].message}; wanted a bundle of version 1`);
+  if (!parsed.success) throw new MalformedError(`its ${MANIFEST_NAME} is of no bundle of version 1: ${parsed.issues[0].message}`);
+  const names = new Set<string>();
+  for (const { name } of parsed.output.files) {
+    if (names.has(name)) throw new MalformedError(`its ${MANIFEST_NAME} names ${name} twice`);
+    names.add(name);
+  }
+  return parsed.output;
 }

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { MalformedError } from "../../metadata/formats/parsed-root.ts";
 import { readTar } from "../../metadata/formats/read-tar.ts";
 import { type BundleFile, type Manifest, MANIFEST_NAME, parseManifest } from "./bundle-manifest.ts";
 import type { MirrorClient } from "./mirror-client.ts";
@@ -15,7 +16,8 @@ export interface ImportReport {
 
 /**
  * Stores the files of a bundle and publishes its generations, each file once its digest is the manifest's: the last bytes of a file are held back until then,
- * so that a server stores none of a file that was changed. Throws an Error where the archive cannot be read on.
+ * so that a server stores none of a file that was changed. Throws MalformedError where the archive cannot be read on, and what the server, `archive` or the
+ * clients throw.
  */
 export async function importBundle(
   archive: AsyncIterable<Uint8Array>,
@@ -31,7 +33,7 @@ export async function importBundle(
 
   await readTar(archive, async ({ name }, body) => {
     if (manifest === null) {
-      if (name !== MANIFEST_NAME) throw new Error(`this is no bundle: its first file is ${name} and not ${MANIFEST_NAME}`);
+      if (name !== MANIFEST_NAME) throw new MalformedError(`it is no bundle: its first file is ${name} and not ${MANIFEST_NAME}`);
       manifest = parseManifest(await textOf(body));
       for (const file of manifest.files) waiting.set(file.name, file);
       for (const { mirror, root, companions, members } of manifest.generations)
@@ -45,7 +47,7 @@ export async function importBundle(
     if (!early.has(name)) await publish(manifest);
     report.onDone(name, await give(file, body));
   });
-  if (manifest === null) throw new Error("Cannot import the bundle: it is empty");
+  if (manifest === null) throw new MalformedError(`it is no bundle: it has no ${MANIFEST_NAME}`);
   await publish(manifest);
   for (const name of waiting.keys()) report.onDone(name, "the archive lacks it");
 
@@ -73,6 +75,8 @@ export async function importBundle(
       hash.update(chunk);
       seen += chunk.length;
       report.onBytes(chunk.length);
+      // The server takes what comes after so many bytes for another request.
+      if (seen > size) break;
       if (held !== null) yield held;
       held = chunk;
     }
@@ -102,7 +106,7 @@ async function textOf(body: AsyncIterable<Uint8Array>): Promise<string> {
   let text = "";
   for await (const chunk of body) {
     text += decoder.decode(chunk, { stream: true });
-    if (text.length > MAX_MANIFEST_BYTES) throw new Error(`its ${MANIFEST_NAME} is longer than ${MAX_MANIFEST_BYTES} bytes`);
+    if (text.length > MAX_MANIFEST_BYTES) throw new MalformedError(`its ${MANIFEST_NAME} is longer than ${MAX_MANIFEST_BYTES} bytes`);
   }
   return text + decoder.decode();
 }

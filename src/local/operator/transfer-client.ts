@@ -36,12 +36,12 @@ export function createTransferClient(server: URL, token: () => string) {
     async describe(key: string): Promise<StoredFile | null> {
       const response = await exchange(base, options("HEAD", { key }), null).response;
       response.resume();
-      return describedBy(response, key);
+      return describedBy(base, response, key);
     },
     /** The bytes under the key as they flow. Throws an Error where it is not stored, or they end early. */
     async *read(key: string): AsyncGenerator<Uint8Array> {
       const response = await exchange(base, options("GET", { key }), null).response;
-      const described = describedBy(response, key);
+      const described = describedBy(base, response, key);
       if (described === null) throw new Error(`Cannot read ${key}: it is not stored any more`);
       let left = described.size;
       for await (const chunk of response as AsyncIterable<Buffer>) {
@@ -70,10 +70,7 @@ export function createTransferClient(server: URL, token: () => string) {
       await exchanged.sent;
       exchanged.end();
       if (response.statusCode === 200) return null;
-      if (response.statusCode === 401)
-        throw new Error(
-          `Cannot log in at ${base.origin}: it has another token; name its state folder with --state, or its admin token with --token`,
-        );
+      refuseLogin(base, response);
       const error = text.startsWith('{"error":')
         ? (JSON.parse(text) as { readonly error: string }).error
         : `the server answered ${response.statusCode}`;
@@ -82,7 +79,15 @@ export function createTransferClient(server: URL, token: () => string) {
   };
 }
 
-function describedBy({ statusCode, headers }: IncomingMessage, key: string): StoredFile | null {
+/** Throws an Error where the server wants another token. */
+function refuseLogin({ origin }: URL, { statusCode }: IncomingMessage): void {
+  if (statusCode !== 401) return;
+  throw new Error(`Cannot log in at ${origin}: it has another token; name its state folder with --state, or its admin token with --token`);
+}
+
+function describedBy(base: URL, response: IncomingMessage, key: string): StoredFile | null {
+  refuseLogin(base, response);
+  const { statusCode, headers } = response;
   if (statusCode === 404) return null;
   const text = headers["stored-object"];
   if (statusCode !== 200 || typeof text !== "string") throw new Error(`Cannot read ${key}: the server answered ${statusCode}`);

@@ -1,5 +1,6 @@
 import { createReadStream, existsSync, statSync } from "node:fs";
 import type { Command } from "commander";
+import { MalformedError } from "../../metadata/formats/parsed-root.ts";
 import { printError, printLines } from "../print.ts";
 import { createByteProgress } from "./byte-progress.ts";
 import { findCached } from "./cached-file.ts";
@@ -102,8 +103,11 @@ async function importArchive(path: string, client: MirrorClient, transfer: Trans
       failed++;
       progress.say(`${name}: ${reason}`);
     },
-  });
-  progress.end();
+  })
+    .catch((error: unknown) => {
+      throw error instanceof MalformedError ? new Error(`Cannot import ${path}: ${error.message}`) : error;
+    })
+    .finally(() => progress.end());
   printLines(`${path}: ${done} files and repositories imported, ${failed} refused`);
   return failed;
 }
