@@ -92,7 +92,10 @@ export function createGivenBodies(deps: PumpDependencies) {
     }
 
     async function storeByPath({ target, expected }: Extract<GivenPlace, { target: Target }>): Promise<Given> {
-      const opened = await fills.open({ target, first: 0, recheck: true, waitUntil, expected, isAhead: true });
+      const open = (recheck: boolean) => fills.open({ target, first: 0, recheck, waitUntil, expected, isAhead: true });
+      let opened = await open(true);
+      // Another request stored it within these seconds; what was purged since is not there.
+      if (opened.kind === "stored" && (await store.head(target.key)) === null) opened = await open(false);
       const end = opened.kind === "reading" ? await readThrough(opened.reading, true) : opened;
       if (end === NO_ROOM) return { kind: "refused", reason: given.reason ?? "there is no room for it" };
       if (end !== null && end.kind !== "stored")

@@ -87,6 +87,19 @@ describe("a file that the operator sends", () => {
     expect((await fetch(`/${path(1)}`)).bytes).toEqual(known(1));
   });
 
+  it("is stored again right after a purge", async () => {
+    await give(path(2), known(2));
+    const purged = await fetch("/-/ledger/purge", {
+      method: "POST",
+      headers: { authorization: `Bearer ${TOKEN}` },
+      body: JSON.stringify({ pattern: path(2) }),
+    });
+    expect(purged.response.status).toBe(200);
+    expect(await keysBelow(path(2))).toEqual([]);
+    expect(await give(path(2), known(2))).toMatchObject({ status: 200, answer: { kind: "stored" } });
+    expect(await keysBelow(path(2))).not.toEqual([]);
+  });
+
   it("in many slices is stored under its digest", async () => {
     const bytes = contentOf(3_300_001);
     const key = `-/sha256/${sha256(bytes)}`;
