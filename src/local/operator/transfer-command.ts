@@ -57,6 +57,7 @@ export function addTransferCommands(program: Command, { run, server, token }: Tr
       run(async (client) => {
         if (process.stdout.isTTY)
           throw new Error("Cannot write a bundle to a terminal: send it to a file, as in export 'debian/*' > debian.tar");
+        refuseBanner();
         const plan = await planBundle(pattern, client, transfer());
         const { files } = plan.manifest;
         const total = files.reduce((sum, { size }) => sum + size, 0);
@@ -66,6 +67,12 @@ export function addTransferCommands(program: Command, { run, server, token }: Tr
         printError(`${files.length} files, ${formatSize(total)}, ${plan.manifest.generations.length} repositories`);
       }),
     );
+}
+
+/** Throws an Error where npm has written lines of its own to the output: the bundle could not be read. */
+function refuseBanner({ npm_lifecycle_event: script, npm_config_loglevel: level } = process.env): void {
+  if (script !== "mirror" || level === "silent") return;
+  throw new Error("Cannot write a bundle behind npm's own lines: silence them, as in npm run -s mirror -- export 'debian/*' > debian.tar");
 }
 
 /** Throws an Error where a path of the command line leads nowhere. */

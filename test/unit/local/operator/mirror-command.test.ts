@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
 
+const ROOT = join(import.meta.dirname, "../../../..");
 const COMMANDS = join(import.meta.dirname, "../../../../src/local");
 const MIRROR = join(COMMANDS, "operator/mirror-command.ts");
 
@@ -28,10 +29,14 @@ interface Ended {
   readonly stderr: string;
 }
 
-function run(program: string, ...args: readonly string[]): Promise<Ended> {
+const run = (program: string, ...args: readonly string[]): Promise<Ended> => runCommand(process.execPath, program, ...args);
+
+function runCommand(command: string, ...args: readonly string[]): Promise<Ended> {
   return new Promise((resolve) => {
-    const env = { ...process.env, ADMIN_TOKEN: "a-token" };
-    execFile(process.execPath, [program, ...args], { env, timeout: 60_000 }, (error, stdout, stderr) =>
+    // The tests may run by npm themselves, with its settings in the environment.
+    const { npm_lifecycle_event: _event, npm_config_loglevel: _level, ...rest } = process.env;
+    const env = { ...rest, ADMIN_TOKEN: "a-token" };
+    execFile(command, [...args], { env, timeout: 60_000, cwd: ROOT }, (error, stdout, stderr) =>
       resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr }),
     );
   });
@@ -128,3 +133,19 @@ it("ends without a word once the reader of its output has gone", async () => {
   const code = await new Promise((resolve) => child.once("exit", resolve));
   expect([code, stderr]).toEqual([0, ""]);
 }, 60_000);
+
+describe("export by npm run", () => {
+  it.each([
+    [
+      "refuses to write a bundle behind npm's own lines",
+      [],
+      /^Cannot write a bundle behind npm's own lines: .*npm run -s mirror -- export/m,
+    ],
+    ["asks the server where npm is silent", ["-s"], /^Cannot export "x\*": nothing that is stored matches/],
+  ])("%s", async (_what, flags, wanted) => {
+    const address = await serve(json(200, { rows: [], after: null }));
+    const { code, stderr } = await runCommand("npm", "run", ...flags, "mirror", "--", "--server", address, "export", "x*");
+    expect(code).toBe(1);
+    expect(stderr).toMatch(wanted);
+  });
+});
