@@ -4,15 +4,15 @@ import { asRequest } from "./clock/signal.ts";
 import { composeCaches, composeHot, headTtlMs } from "./compose-caches.ts";
 import { composeHandler } from "./compose-handler.ts";
 import { composeCore, type Core } from "./compose.ts";
-import { type Config, type Jurisdiction, type Location, problemsAtEdge } from "./config/config.ts";
-import { parseConfig } from "./config/parse-config.ts";
+import { type Config, type Jurisdiction, type Location } from "./config/config.ts";
+import { ConfigError, readConfig } from "./config/read-config.ts";
 import { createEnsureStored } from "./fill/ensure-stored.ts";
 import { createLeases, type FillCoordinator } from "./fill/flight/fill-coordinator.ts";
 import { type Region, regionOf } from "./fill/flight/regions.ts";
 import { handle, type HandlerDependencies } from "./handle.ts";
 import { placeObject } from "./place-object.ts";
 import { RepositoryObjectBase, type RepositoryObjectDependencies } from "./metadata/repository-object.ts";
-import { allowanceOf } from "./retention/allowance.ts";
+import { allowanceOf, LOCAL_SCRUB_BYTES } from "./retention/allowance.ts";
 import { BOOK_SHARD } from "./retention/batch.ts";
 import { type Leftovers, NO_START } from "./retention/catch-up.ts";
 import { LedgerObjectBase, type LedgerObjectDependencies } from "./retention/ledger-object.ts";
@@ -190,9 +190,6 @@ export class LedgerObject extends LedgerObjectBase<Env> {
   }
 }
 
-/** A second of the scrub on one machine, where reading costs nothing; at the edge R2 bills each read, so that it is off. */
-const LOCAL_SCRUB_BYTES = 1024 * 1024;
-
 /** Best effort: the next generation, or the next change, is reported again. */
 async function report(env: Env, what: string, call: (book: DurableObjectStub<LedgerObject>) => Promise<void>): Promise<void> {
   try {
@@ -214,9 +211,6 @@ function repositoryStub({ REPOSITORIES, LOCATION, JURISDICTION }: Env, name: str
   return placeObject(REPOSITORIES, name, { location: LOCATION, jurisdiction: JURISDICTION });
 }
 
-/** The message lists every problem of the configuration; it is the answer to each request until the configuration is mended. */
-class ConfigError extends Error {}
-
 /** What requests and Durable Objects of this isolate share. Throws ConfigError. */
 function buildCore(env: Env): Core {
   const {
@@ -232,10 +226,7 @@ function buildCore(env: Env): Core {
     PROXIED = false,
     ...vars
   } = env;
-  const parsed = parseConfig(vars);
-  if (!parsed.ok) throw new ConfigError(`Cannot start: [vars] of wrangler.toml has these problems:\n${parsed.problems.join("\n")}`);
-  const misplaced = LOCAL === true ? [] : problemsAtEdge(parsed.config);
-  if (misplaced.length > 0) throw new ConfigError(misplaced.join("\n"));
+  const wanted = readConfig(vars, LOCAL === true);
   const log = (message: string) => logOf(env)("warn", message);
   const remote = env.DISK === undefined ? (r2 ??= createR2Store(env.BUCKET as R2Bucket)) : null;
   const disk = { onDamaged: nameDamaged(log), isSuspect: suspectsOf(suspects, Date.now) };
@@ -248,7 +239,7 @@ function buildCore(env: Env): Core {
     region: () => region ?? env.LOCATION ?? null,
   });
   // A disk may have less room than the configuration allows.
-  const config = { ...parsed.config, budgetBytes: Math.min(parsed.config.budgetBytes, START?.room ?? Infinity) };
+  const config = { ...wanted, budgetBytes: Math.min(wanted.budgetBytes, START?.room ?? Infinity) };
   return composeCore(config, store, leases, {
     isLocal: LOCAL === true,
     isStoreFar: remote !== null,

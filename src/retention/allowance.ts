@@ -1,5 +1,8 @@
 import type { Config } from "../config/config.ts";
 
+/** A second of the scrub on one machine, where reading costs nothing; at the edge R2 bills each read, so that it is off. */
+export const LOCAL_SCRUB_BYTES = 1024 * 1024;
+
 /** What a ledger at the edge may write, and what isolates may report to it, in a day (UTC): Cloudflare bills each row and each call. */
 export interface LedgerAllowance {
   /** After so many rows a Durable Object of a ledger writes only what it has to (ledger.ts, history.ts, shard-totals.ts). */

@@ -10,8 +10,8 @@ interface OwnSources {
 
 /** By distribution. Clients take packages from these servers while the mirror is away, if they are set up with `fallback=direct`. */
 export const DIRECT: Readonly<Record<Exclude<Distro, "koji">, OwnSources>> = {
-  debian: { url: "http://deb.debian.org/debian" },
-  "debian-security": { url: "http://deb.debian.org/debian-security" },
+  debian: { url: "http://ftp.debian.org/debian" },
+  "debian-security": { url: "http://security.debian.org/debian-security" },
   ubuntu: { url: "http://archive.ubuntu.com/ubuntu" },
   fedora: { url: "https://dl.fedoraproject.org/pub/fedora/linux", repositories: "fedora|updates|rawhide" },
   epel: { url: "https://dl.fedoraproject.org/pub/epel", repositories: "epel" },

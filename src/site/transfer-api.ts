@@ -151,7 +151,7 @@ export function addTransferVerbs(api: Hono, deps: TransferDependencies): void {
     return { target, expected: (waitMs, maxAgeMs) => deps.repositories.expected(target, { waitMs, maxAgeMs }) };
   }
 
-  /** The URL of a key. One such as `//deb.debian.org/debian/pool/x.deb` names the place upstream: it is the mirror that has this upstream, or this host. */
+  /** The URL of a key. One such as `//ftp.debian.org/debian/pool/x.deb` names the place upstream: it is the mirror that has this upstream, or this host. */
   function urlOf(key: string): string {
     if (!key.startsWith("//")) return `/${encodePath(key)}`;
     const upstream = key.slice(2);

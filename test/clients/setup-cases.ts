@@ -80,11 +80,11 @@ export const SETUP_CASES: readonly SetupCase[] = [
         "Components: main",
         "",
       ].join("\n"),
-      "/etc/apt/mirrors/debian.list": "http://archive.invalid/debian\tpriority:1\nhttps://deb.debian.org/debian\tpriority:2\n",
+      "/etc/apt/mirrors/debian.list": "http://archive.invalid/debian\tpriority:1\nhttps://ftp.debian.org/debian\tpriority:2\n",
       "/etc/apt/sources.list": [
         "# by hand",
         "deb [arch=amd64] https://ftp.de.debian.org/debian/ stable-backports main",
-        "# deb http://deb.debian.org/debian sid main",
+        "# deb http://ftp.debian.org/debian sid main",
         "",
       ].join("\n"),
     },

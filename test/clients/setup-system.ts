@@ -10,11 +10,11 @@ const UNSHARE = "/usr/bin/unshare";
 /** This machine's own files below a layer that takes every change and is thrown away; /dev and /proc are real. */
 const ENTER = `set -e
 mount -t tmpfs none "$1"
-mkdir "$1/upper" "$1/work" "$1/root"
-mount -t overlay overlay -o "lowerdir=/,upperdir=$1/upper,workdir=$1/work" "$1/root"
-mount --rbind /dev "$1/root/dev"
-mount --bind /proc "$1/root/proc"
-exec chroot "$1/root" sh -euc "$2"`;
+mkdir "$1/upper" "$1/work" "$1/merged"
+mount -t overlay overlay -o "lowerdir=/,upperdir=$1/upper,workdir=$1/work" "$1/merged"
+mount --rbind /dev "$1/merged/dev"
+mount --bind /proc "$1/merged/proc"
+exec chroot "$1/merged" sh -euc "$2"`;
 
 /** Runs shell commands as root on what looks like this machine: real package managers, real paths, and nothing of it stays. */
 export async function runInSystem(commands: string): Promise<ToolRun> {

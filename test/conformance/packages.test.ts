@@ -138,7 +138,7 @@ describe.runIf(requireTools("dpkg-deb", "dpkg", "systemd-sysusers", ...APT_TOOLS
     mkdirSync(join(root, "var/lib/dpkg/info"));
     mkdirSync(join(root, "etc"));
     writeFileSync(join(root, "var/lib/dpkg/status"), "");
-    writeFileSync(join(root, "etc/passwd"), "root:x:0:0:root:/root:/bin/sh\n");
+    writeFileSync(join(root, "etc/passwd"), "root:x:0:0:root:/:/bin/sh\n");
     writeFileSync(join(root, "etc/group"), "root:x:0:\n");
   });
 
@@ -203,6 +203,9 @@ describe.runIf(requireTools("buildah", "mmdebstrap", "npm", ...APT_TOOLS))("the 
   const buildah = (...args: readonly string[]) =>
     mustRun("buildah", args, { cwd: ROOT, env: { ...storage, HOME: homedir() }, timeoutMs: SLOW_MS });
 
+  const npmSetting = async (name: string): Promise<string> =>
+    (await mustRun("npm", ["config", "get", name], { env: { HOME: homedir() } })).trim();
+
   /** The image that the Dockerfile builds on: Debian's files alone, and the Node and npm of this machine. */
   async function makeBase(): Promise<string> {
     const base = join(folder, "base");
@@ -216,11 +219,10 @@ describe.runIf(requireTools("buildah", "mmdebstrap", "npm", ...APT_TOOLS))("the 
     mkdirSync(join(base, "etc/ssl/certs"), { recursive: true });
     cpSync(realpathSync("/etc/ssl/certs/ca-certificates.crt"), join(base, "etc/ssl/certs/ca-certificates.crt"));
     // npm's own settings of this machine: from where it fetches, and which authorities it believes.
-    for (const [from, to] of [
-      [join(homedir(), ".npmrc"), "root/.npmrc"],
-      ["/usr/etc/npmrc", "usr/etc/npmrc"],
-    ] as const) {
-      if (existsSync(from)) cpSync(from, join(base, to), { recursive: true });
+    mkdirSync(join(base, "etc/npm"));
+    for (const which of ["userconfig", "globalconfig"]) {
+      const file = await npmSetting(which);
+      writeFileSync(join(base, "etc/npm", which), existsSync(file) ? readFileSync(file) : "");
     }
     return base;
   }
@@ -241,9 +243,14 @@ describe.runIf(requireTools("buildah", "mmdebstrap", "npm", ...APT_TOOLS))("the 
       const container = (await buildah("from", "scratch")).trim();
       await buildah("add", "--quiet", container, await makeBase(), "/");
       await buildah("commit", "--quiet", container, "localhost/base");
-      const cache = join(homedir(), ".npm");
-      const quick = existsSync(cache) ? ["--volume", `${cache}:/root/.npm`] : [];
-      const options = ["--quiet", "--network", "host", "--layers=false", "--env", "npm_config_prefer_offline=true", ...quick];
+      const settings = [
+        "prefer_offline=true",
+        "userconfig=/etc/npm/userconfig",
+        "globalconfig=/etc/npm/globalconfig",
+        "cache=/etc/npm/cache",
+      ];
+      const npm = settings.flatMap((setting) => ["--env", `npm_config_${setting}`]);
+      const options = ["--quiet", "--network", "host", "--layers=false", ...npm, "--volume", `${await npmSetting("cache")}:/etc/npm/cache`];
       await buildah("bud", ...options, "--build-arg", "BASE=localhost/base", "--tag", "localhost/lazy-mirror", ".");
       const images = JSON.parse(await buildah("images", "--json", "localhost/lazy-mirror")) as readonly { readonly size: string }[];
       expect(Number.parseFloat(images[0]?.size ?? "999")).toBeLessThan(250);

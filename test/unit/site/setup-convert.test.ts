@@ -35,8 +35,8 @@ const CASES: readonly ConvertCase[] = [
     distro: "debian",
     file: "x.sources",
     before:
-      "Types: deb deb-src\nURIs: http://deb.debian.org/debian  http://ftp.us.debian.org/debian/ https://vendor.invalid/debian\n  http://near.invalid/pub/debian\n# http://deb.debian.org/debian\nSuites: trixie trixie-proposed-updates\nComponents: main non-free-firmware\nSigned-By:\n -----BEGIN PGP PUBLIC KEY BLOCK-----\n http://deb.debian.org/debian\n",
-    after: `Types: deb deb-src\nURIs: ${BASE}   https://vendor.invalid/debian\n# http://deb.debian.org/debian\nSuites: trixie trixie-proposed-updates\nComponents: main non-free-firmware\nSigned-By:\n -----BEGIN PGP PUBLIC KEY BLOCK-----\n http://deb.debian.org/debian\n`,
+      "Types: deb deb-src\nURIs: http://ftp.debian.org/debian  http://ftp.us.debian.org/debian/ https://vendor.invalid/debian\n  http://near.invalid/pub/debian\n# http://ftp.debian.org/debian\nSuites: trixie trixie-proposed-updates\nComponents: main non-free-firmware\nSigned-By:\n -----BEGIN PGP PUBLIC KEY BLOCK-----\n http://ftp.debian.org/debian\n",
+    after: `Types: deb deb-src\nURIs: ${BASE}   https://vendor.invalid/debian\n# http://ftp.debian.org/debian\nSuites: trixie trixie-proposed-updates\nComponents: main non-free-firmware\nSigned-By:\n -----BEGIN PGP PUBLIC KEY BLOCK-----\n http://ftp.debian.org/debian\n`,
     proven: "near.invalid",
   },
   {
@@ -44,15 +44,15 @@ const CASES: readonly ConvertCase[] = [
     distro: "debian",
     file: "x.list",
     before:
-      "deb http://security.debian.org/debian-security trixie-security main\ndeb cdrom:[Debian]/ trixie main\ndeb http://deb.debian.org/debian-debug trixie-debug main\ndeb tor+http://x.onion/debian trixie main\n",
+      "deb http://security.debian.org/debian-security trixie-security main\ndeb cdrom:[Debian]/ trixie main\ndeb http://ftp.debian.org/debian-debug trixie-debug main\ndeb tor+http://x.onion/debian trixie main\n",
     security: null,
   },
   {
     title: "the security archive alone, where that alone is mirrored",
     distro: "debian-security",
     file: "x.list",
-    before: "deb http://deb.debian.org/debian trixie main\ndeb http://security.debian.org trixie-security main\n",
-    after: `deb http://deb.debian.org/debian trixie main\ndeb ${BASE} trixie-security main\n`,
+    before: "deb http://ftp.debian.org/debian trixie main\ndeb http://security.debian.org trixie-security main\n",
+    after: `deb http://ftp.debian.org/debian trixie main\ndeb ${BASE} trixie-security main\n`,
     security: null,
   },
   {

@@ -61,7 +61,7 @@ describe("lines to paste", () => {
   });
 
   it.each([
-    ["debian", "http://deb.debian.org/debian\tpriority:2\n"],
+    ["debian", "http://ftp.debian.org/debian\tpriority:2\n"],
     ["ubuntu", "http://archive.ubuntu.com/ubuntu\tpriority:2\n"],
     ["fedora", "        https://dl.fedoraproject.org/pub/fedora/linux/updates/$releasever/Everything/$basearch/\n"],
     ["opensuse", "        https://download.opensuse.org/tumbleweed/repo/oss/\n"],
@@ -82,10 +82,10 @@ describe("lines to paste", () => {
 
   it("keep the archive that is not mirrored where they replace the distribution's file", async () => {
     const debian = await serve(["debian"])("debian?for=docker&fallback=none");
-    expect(debian).toContain("'URIs: http://deb.debian.org/debian-security'");
+    expect(debian).toContain("'URIs: http://security.debian.org/debian-security'");
     expect(debian).toContain(`'URIs: '"$LAZY_MIRROR"`);
     const security = await serve(["debian-security"])("debian-security?for=sh&fallback=none");
-    expect(security).toContain("URIs: http://deb.debian.org/debian\n");
+    expect(security).toContain("URIs: http://ftp.debian.org/debian\n");
     expect(security).toContain("URIs: http://127.0.0.1:8787/debian-security\n");
   });
 

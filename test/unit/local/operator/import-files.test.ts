@@ -19,7 +19,7 @@ it.each([
   ["debrep/pool/x.deb", "debian/pool/x.deb"],
   ["secdeb/pool/x.deb", "debian-security/pool/x.deb"],
   ["alxrep/core/os/x86_64/x.pkg.tar.zst", "archlinux/core/os/x86_64/x.pkg.tar.zst"],
-  ["deb.debian.org/debian/pool/x.deb", "//deb.debian.org/debian/pool/x.deb"],
+  ["ftp.debian.org/debian/pool/x.deb", "//ftp.debian.org/debian/pool/x.deb"],
 ])("apt-cacher-ng's %s is %s here", (path, place) => {
   expect(placesOf({ path, name: path.replace(/.*\//, ""), size: 1 }, NOTHING, {})).toEqual([place]);
 });
