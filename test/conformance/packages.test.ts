@@ -218,12 +218,11 @@ describe.runIf(requireTools("buildah", "mmdebstrap", "npm", ...APT_TOOLS))("the 
     for (const name of ["npm", "npx"]) symlinkSync(`../lib/node_modules/npm/bin/${name}-cli.js`, join(base, "usr/bin", name));
     mkdirSync(join(base, "etc/ssl/certs"), { recursive: true });
     cpSync(realpathSync("/etc/ssl/certs/ca-certificates.crt"), join(base, "etc/ssl/certs/ca-certificates.crt"));
-    // npm's own settings of this machine: from where it fetches, and which authorities it believes.
-    mkdirSync(join(base, "etc/npm"));
-    for (const which of ["userconfig", "globalconfig"]) {
-      const file = await npmSetting(which);
-      writeFileSync(join(base, "etc/npm", which), existsSync(file) ? readFileSync(file) : "");
-    }
+    // npm's own settings of this machine, from where it fetches and which authorities it believes; and what it has fetched already.
+    const files = [await npmSetting("globalconfig"), await npmSetting("userconfig")];
+    const settings = files.map((file) => (existsSync(file) ? readFileSync(file, "utf8") : ""));
+    mkdirSync(join(base, "usr/etc"), { recursive: true });
+    writeFileSync(join(base, "usr/etc/npmrc"), [...settings, "cache=/var/cache/npm", "prefer-offline=true", ""].join("\n"));
     return base;
   }
 
@@ -243,14 +242,7 @@ describe.runIf(requireTools("buildah", "mmdebstrap", "npm", ...APT_TOOLS))("the 
       const container = (await buildah("from", "scratch")).trim();
       await buildah("add", "--quiet", container, await makeBase(), "/");
       await buildah("commit", "--quiet", container, "localhost/base");
-      const settings = [
-        "prefer_offline=true",
-        "userconfig=/etc/npm/userconfig",
-        "globalconfig=/etc/npm/globalconfig",
-        "cache=/etc/npm/cache",
-      ];
-      const npm = settings.flatMap((setting) => ["--env", `npm_config_${setting}`]);
-      const options = ["--quiet", "--network", "host", "--layers=false", ...npm, "--volume", `${await npmSetting("cache")}:/etc/npm/cache`];
+      const options = ["--quiet", "--network", "host", "--layers=false", "--volume", `${await npmSetting("cache")}:/var/cache/npm`];
       await buildah("bud", ...options, "--build-arg", "BASE=localhost/base", "--tag", "localhost/lazy-mirror", ".");
       const images = JSON.parse(await buildah("images", "--json", "localhost/lazy-mirror")) as readonly { readonly size: string }[];
       expect(Number.parseFloat(images[0]?.size ?? "999")).toBeLessThan(250);
